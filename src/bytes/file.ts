@@ -1,0 +1,82 @@
+import { type FileHandle, open } from 'node:fs/promises'
+import { CheckpointError } from '../errors.ts'
+
+/** A file read at any offset. Every read is exact: it fails where the file ends early. */
+export class RandomAccessFile {
+  readonly path: string
+  /** Bytes. */
+  readonly size: number
+  readonly #handle: FileHandle
+
+  private constructor(path: string, size: number, handle: FileHandle) {
+    this.path = path
+    this.size = size
+    this.#handle = handle
+  }
+
+  /** @throws CheckpointError where the file is absent, unreadable or not a regular file. */
+  static async open(path: string): Promise<RandomAccessFile> {
+    let handle: FileHandle
+    try {
+      handle = await open(path, 'r')
+    } catch (cause) {
+      throw unreadable(path, cause)
+    }
+    const stat = await handle.stat()
+    if (!stat.isFile()) {
+      await handle.close()
+      throw new CheckpointError(path, 'is neither a file nor a folder')
+    }
+    return new RandomAccessFile(path, stat.size, handle)
+  }
+
+  /** `length` bytes from `offset`. The range is checked against the file's size before anything is allocated. */
+  async read(offset: number, length: number): Promise<Buffer> {
+    this.#check(offset, length)
+    const buffer = Buffer.allocUnsafe(length)
+    await this.readInto(buffer, offset)
+    return buffer
+  }
+
+  /** Fills `target` from `offset`. */
+  async readInto(target: Uint8Array, offset: number): Promise<void> {
+    this.#check(offset, target.length)
+    for (let done = 0; done < target.length; ) {
+      const { bytesRead } = await this.#handle.read(target, done, target.length - done, offset + done)
+      if (bytesRead === 0) throw new CheckpointError(this.path, `ends at byte ${offset + done} while it was being read`)
+      done += bytesRead
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#handle.close()
+  }
+
+  #check(offset: number, length: number): void {
+    if (!(Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0)) {
+      throw new CheckpointError(this.path, `asks for ${length} bytes at offset ${offset}`)
+    }
+    if (offset + length > this.size) {
+      throw new CheckpointError(
+        this.path,
+        `bytes ${offset} to ${offset + length} are needed, but the file has ${this.size}`,
+        'The file looks truncated: fetch or save it again.',
+      )
+    }
+  }
+}
+
+/** What the file system's refusal means to a person. */
+export function unreadable(path: string, cause: unknown): CheckpointError {
+  const code = (cause as NodeJS.ErrnoException).code
+  if (code === 'ENOENT' || code === 'ENOTDIR') {
+    return new CheckpointError(
+      path,
+      'no such file or folder',
+      'Check the path: it is relative to the working directory. Does the step that writes it run before this one?',
+      { cause },
+    )
+  }
+  if (code === 'EACCES' || code === 'EPERM') return new CheckpointError(path, 'permission denied', '', { cause })
+  return new CheckpointError(path, `can't be read (${code ?? String(cause)})`, '', { cause })
+}

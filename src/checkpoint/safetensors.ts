@@ -1,0 +1,126 @@
+import { CheckpointError } from '../errors.ts'
+import { limits } from '../limits.ts'
+import type { Reader } from './reader.ts'
+import { contiguous, DTYPE_BITS, type DType, size, type Tensor } from './types.ts'
+
+const RESAVE = 'The file is truncated or damaged: fetch or save it again.'
+
+/**
+ * safetensors: 8 bytes little-endian header length, a JSON header `{name: {dtype, shape, data_offsets}}`, then the data.
+ * The rules are those of the format's reference implementation: offsets relative to the end of the header, tensors that
+ * tile the data without overlap, sizes that follow from dtype and shape.
+ */
+export const safetensors: Reader = {
+  format: 'safetensors',
+
+  recognises({ head, size }) {
+    if (size < 10 || head[8] !== 0x7b) return false
+    const length = head.readBigUInt64LE(0)
+    return (
+      length >= 2n &&
+      (length <= BigInt(limits.safetensorsHeader) || /^\{\s*("|\})/.test(head.toString('latin1', 8, 64)))
+    )
+  },
+
+  async read(file) {
+    const length = (await file.read(0, 8)).readBigUInt64LE(0)
+    if (length > BigInt(limits.safetensorsHeader)) {
+      throw new CheckpointError(
+        file.path,
+        `its header claims ${length} bytes, more than ${limits.safetensorsHeader}`,
+        RESAVE,
+      )
+    }
+    const start = 8 + Number(length)
+    if (start > file.size) {
+      throw new CheckpointError(file.path, `its header claims ${length} bytes, but the file has ${file.size}`, RESAVE)
+    }
+    const header = parse(file.path, (await file.read(8, Number(length))).toString('utf8'))
+    const entries = Object.entries(header).filter(([name]) => name !== '__metadata__')
+    if (entries.length > limits.tensors) {
+      throw new CheckpointError(file.path, `names ${entries.length} tensors, more than ${limits.tensors}`)
+    }
+    const ranges = entries.map(([name, info]) => describe(file.path, name, info, file.size - start))
+    checkTiling(file.path, ranges)
+    const tensors = ranges.map(({ name, dtype, shape, begin }): Tensor => {
+      return {
+        name,
+        dtype,
+        shape,
+        source: { kind: 'file', path: file.path, offset: start + begin, strides: contiguous(shape) },
+      }
+    })
+    return { tensors, stateDict: '', ignored: [] }
+  },
+}
+
+interface Range {
+  name: string
+  dtype: DType
+  shape: number[]
+  begin: number
+  end: number
+}
+
+function parse(path: string, text: string): Record<string, unknown> {
+  let header: unknown
+  try {
+    header = JSON.parse(text)
+  } catch (cause) {
+    throw new CheckpointError(path, 'its safetensors header is not valid JSON', RESAVE, { cause })
+  }
+  if (typeof header !== 'object' || header === null || Array.isArray(header)) {
+    throw new CheckpointError(path, 'its safetensors header is not a JSON object', RESAVE)
+  }
+  return header as Record<string, unknown>
+}
+
+function describe(path: string, name: string, info: unknown, dataBytes: number): Range {
+  const where = `${path}: tensor ${JSON.stringify(name.slice(0, 200))}`
+  if (name.length > limits.name)
+    throw new CheckpointError(where, `its name has ${name.length} characters, more than ${limits.name}`)
+  const { dtype, shape, data_offsets: offsets } = (info ?? {}) as Record<string, unknown>
+  if (typeof dtype !== 'string' || !Object.hasOwn(DTYPE_BITS, dtype)) {
+    throw new CheckpointError(
+      where,
+      `has the unknown dtype ${JSON.stringify(dtype)}`,
+      'A newer version of Spectral Gate may know it.',
+    )
+  }
+  if (!Array.isArray(shape) || !shape.every(isCount) || shape.length > limits.dimensions) {
+    throw new CheckpointError(where, `has the shape ${JSON.stringify(shape)?.slice(0, 200)}`, RESAVE)
+  }
+  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount) || offsets[0] > offsets[1]) {
+    throw new CheckpointError(where, `has the data_offsets ${JSON.stringify(offsets)?.slice(0, 200)}`, RESAVE)
+  }
+  const [begin, end] = offsets as [number, number]
+  if (end > dataBytes) {
+    throw new CheckpointError(where, `ends at byte ${end} of the data, but the file has ${dataBytes}`, RESAVE)
+  }
+  const elements = size(shape)
+  if (!Number.isSafeInteger(elements)) throw new CheckpointError(where, `its shape [${shape}] overflows`, RESAVE)
+  const bits = elements * DTYPE_BITS[dtype as DType]
+  if (bits !== (end - begin) * 8) {
+    throw new CheckpointError(
+      where,
+      `${dtype} of shape [${shape}] takes ${bits / 8} bytes, but its offsets give it ${end - begin}`,
+      RESAVE,
+    )
+  }
+  return { name, dtype: dtype as DType, shape, begin, end }
+}
+
+function checkTiling(path: string, ranges: readonly Range[]): void {
+  let previous: Range | undefined
+  for (const range of [...ranges].sort((a, b) => a.begin - b.begin || a.end - b.end)) {
+    if (previous && range.begin < previous.end) {
+      const both = `${JSON.stringify(previous.name.slice(0, 200))} and ${JSON.stringify(range.name.slice(0, 200))}`
+      throw new CheckpointError(path, `the tensors ${both} overlap`, RESAVE)
+    }
+    previous = range
+  }
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0
+}

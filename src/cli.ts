@@ -1,0 +1,138 @@
+import { parseArgs } from 'node:util'
+import { explain, UserError } from './errors.ts'
+import { OPTIONS, type Option, type OptionName, type RawSettings, resolveSettings } from './settings.ts'
+import { VERSION } from './version.ts'
+import { nearest } from './words.ts'
+
+/** Exit status: what a shell script can rely on. */
+const EXIT = { passed: 0, failed: 1, usage: 2, internal: 3 } as const
+
+const OUTPUTS = {
+  json: 'The report, for tools and as a later baseline.',
+  markdown: 'The pull-request comment.',
+  csv: 'One row a layer.',
+} as const
+type Output = keyof typeof OUTPUTS
+
+process.exitCode = await main(process.argv.slice(2)).catch(error => {
+  const ours = !(error instanceof UserError)
+  process.stderr.write(
+    `${ours ? 'spectral-gate failed by its own fault; please report this: ' : 'Error: '}${explain(error)}\n`,
+  )
+  return ours ? EXIT.internal : EXIT.usage
+})
+
+async function main(args: string[]): Promise<number> {
+  const { values, positionals } = parse(args)
+  if (values.version) return print(`spectral-gate ${VERSION}\n`)
+  if (values.help) return print(help())
+  if (positionals.length === 0) {
+    throw new UserError('No checkpoint was named.', 'Usage: spectral-gate CHECKPOINT… (see --help)')
+  }
+  const settings = resolveSettings(rawSettings(values))
+  const toStdout = (Object.keys(OUTPUTS) as Output[]).filter(output => values[output] === '-')
+  if (toStdout.length > 1) throw new UserError(`--${toStdout.join(' and --')} can't both go to standard output.`)
+
+  const { run } = await import('./walks/run.ts')
+  const { progressBar } = await import('./progress.ts')
+  const report = await run({ checkpoints: positionals, settings, onProgress: progressBar(process.stderr) })
+  const { renderOutput } = await import('./walks/output.ts')
+  const outputs = { json: values.json, markdown: values.markdown, csv: values.csv } as Record<
+    Output,
+    string | undefined
+  >
+  await renderOutput(report, outputs, text => print(text))
+  return report.verdict?.fails_job ? EXIT.failed : EXIT.passed
+}
+
+type Values = Record<string, string | boolean | string[] | undefined>
+
+function parse(args: string[]): { values: Values; positionals: string[] } {
+  const names = Object.keys(OPTIONS) as OptionName[]
+  const flags = names.filter(name => OPTIONS[name].type === 'flag')
+  const known = {
+    help: { type: 'boolean', short: 'h' },
+    version: { type: 'boolean', short: 'v' },
+    ...Object.fromEntries(Object.keys(OUTPUTS).map(name => [name, { type: 'string' } as const])),
+    ...Object.fromEntries(
+      flags.flatMap(name => [name, `no-${name}`].map(flag => [flag, { type: 'boolean' } as const])),
+    ),
+    ...Object.fromEntries(
+      names.filter(name => !flags.includes(name)).map(name => [name, { type: 'string', multiple: true } as const]),
+    ),
+  } as const satisfies NonNullable<Parameters<typeof parseArgs>[0]>['options']
+  try {
+    return parseArgs({ args, options: known, allowPositionals: true })
+  } catch (cause) {
+    const unknown = /^Unknown option '(--?[^']+)'/.exec((cause as Error).message)?.[1]
+    if (!unknown) throw new UserError((cause as Error).message, 'See --help.', { cause })
+    const near = nearest(unknown.replace(/^-+/, ''), Object.keys(known))
+    throw new UserError(`Unknown option ${unknown}.`, near ? `Did you mean --${near}?` : 'See --help.', { cause })
+  }
+}
+
+function rawSettings(values: Values): RawSettings {
+  const raw: RawSettings = {}
+  for (const name of Object.keys(OPTIONS) as OptionName[]) {
+    if (OPTIONS[name].type !== 'flag') raw[name] = values[name] as string[] | undefined
+    else if (values[name] && values[`no-${name}`])
+      throw new UserError(`--${name} and --no-${name} contradict each other.`)
+    else if (values[name] || values[`no-${name}`]) raw[name] = String(values[name] ?? false)
+  }
+  return raw
+}
+
+function help(): string {
+  const options: [string, string][] = (Object.entries(OPTIONS) as [string, Option][]).map(([name, option]) => {
+    const usage = option.type === 'flag' ? `--[no-]${name}` : `--${name} ${option.value}`
+    const several = option.type === 'lines' ? ' Repeatable.' : ''
+    const fallback = option.default === undefined || option.type === 'flag' ? '' : ` Default ${option.default}.`
+    return [usage, `${option.help.replace(' One rule a line.', '')}${several}${fallback}`]
+  })
+  const outputs = Object.entries(OUTPUTS).map(([name, text]): [string, string] => [
+    `--${name} FILE`,
+    `${text} - for standard output.`,
+  ])
+  return `Spectral Gate ${VERSION}: is this network better or worse than the last one? Spectra of its weights, no test data.
+
+Usage: spectral-gate CHECKPOINT… [options]
+
+CHECKPOINT is a safetensors file, a Hugging Face folder, or what torch.save wrote (.pt .pth .bin .ckpt);
+NAME=PATH gives a model a name of its own.
+
+${paragraphs([...options, ...outputs, ['--version', 'Print the version.'], ['--help', 'Print this.']])}
+
+A rule compares a number with a threshold: alpha > 6 · median(alpha) > 5 · any(alpha) < 1.5 · count(alpha > 6) > 3
+  alpha[layer1.0.conv1] > 4 · delta(alpha) > 0.2 · delta(alpha) > 5% · any(delta(alpha)) > 1 · failed > 0 · coverage < 0.9
+A metric alone is its mean over the layers; delta is head minus baseline. Metrics are WeightWatcher's.
+
+Examples
+  spectral-gate model.safetensors
+  spectral-gate model.safetensors --fail-if 'alpha > 6' --warn-if 'any(alpha) < 1.5'
+  spectral-gate main.pt --json main.json        and later
+  spectral-gate head.pt --baseline main.json --fail-if 'delta(alpha) > 0.2'
+
+Exit status: 0 passed, 1 the gate failed, 2 wrong usage or unreadable input, 3 a fault of our own.
+`
+}
+
+/** Two columns, the second wrapped to 110 characters. */
+function paragraphs(rows: readonly [string, string][]): string {
+  const indent = 38
+  return rows
+    .map(([left, right]) => {
+      const lines = ['']
+      for (const word of right.split(' ')) {
+        const line = lines[lines.length - 1]
+        if (line.length + word.length > 110 - indent) lines.push(word)
+        else lines[lines.length - 1] = line === '' ? word : `${line} ${word}`
+      }
+      return `  ${left.padEnd(indent - 2)}${lines.join(`\n${' '.repeat(indent)}`)}`
+    })
+    .join('\n')
+}
+
+function print(text: string): number {
+  process.stdout.write(text)
+  return EXIT.passed
+}

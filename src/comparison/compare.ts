@@ -1,0 +1,99 @@
+import {
+  type AnalysisOptions,
+  type Change,
+  type Comparison,
+  type Layer,
+  type Model,
+  SUMMARY_METRICS,
+} from '../report/schema.ts'
+import { type Pair, pairModels } from './pair.ts'
+
+/** An earlier report, or the models of another checkpoint. */
+export interface Baseline {
+  readonly path: string
+  readonly kind: 'report' | 'checkpoint'
+  readonly options: AnalysisOptions
+  readonly models: readonly Model[]
+}
+
+/**
+ * Head against baseline: the pairs that rules are evaluated on, and what the report shows of them. Where an option that changes
+ * numbers differs, nothing is subtracted: the comparison is `incomparable` and names the options.
+ */
+export function compare(
+  heads: readonly Model[],
+  options: AnalysisOptions,
+  baseline: Baseline,
+): { pairs: Pair[]; comparison: Comparison } {
+  const { pairs, removed } = pairModels(heads, baseline.models)
+  const reason = differentOptions(options, baseline.options)
+  return {
+    pairs,
+    comparison: {
+      status: reason ? 'incomparable' : 'compared',
+      reason,
+      baseline: { path: baseline.path, kind: baseline.kind },
+      models: pairs.map(pair => compareModels(pair, reason === '')),
+      removed: removed.map(model => model.name),
+    },
+  }
+}
+
+function differentOptions(head: AnalysisOptions, base: AnalysisOptions): string {
+  const names = Object.keys(head) as (keyof AnalysisOptions)[]
+  return names
+    .filter(name => JSON.stringify(head[name]) !== JSON.stringify(base[name]))
+    .map(
+      name => `${name} is ${JSON.stringify(head[name])}, but the baseline was made with ${JSON.stringify(base[name])}`,
+    )
+    .join('; ')
+}
+
+function compareModels(pair: Pair, comparable: boolean): Comparison['models'][number] {
+  const { head, base } = pair
+  const layers = comparable ? pair.matched.map(({ head, base }) => compareLayers(head, base)).filter(differs) : []
+  return {
+    name: head.name,
+    base: base?.name ?? null,
+    summary: base && comparable ? changes(SUMMARY_METRICS, head.summary, base.summary) : null,
+    matched: pair.matched.length,
+    layers: layers.sort((a, b) => Math.abs(b.alpha.change ?? 0) - Math.abs(a.alpha.change ?? 0)),
+    added: base ? pair.added.map(key) : [],
+    removed: pair.removed.map(key),
+  }
+}
+
+type LayerComparison = Comparison['models'][number]['layers'][number]
+
+function compareLayers(head: Layer, base: Layer): LayerComparison {
+  const metrics = ['alpha', 'alpha_weighted', 'log_norm', 'log_spectral_norm'] as const
+  return { ...key(head), status: { head: head.status, base: base.status }, ...changes(metrics, head, base) }
+}
+
+function differs({ status, alpha, alpha_weighted, log_norm, log_spectral_norm }: LayerComparison): boolean {
+  return (
+    status.head !== status.base ||
+    [alpha, alpha_weighted, log_norm, log_spectral_norm].some(({ head, base }) => head !== base)
+  )
+}
+
+function changes<K extends string>(
+  metrics: readonly K[],
+  head: Record<K, number | null>,
+  base: Record<K, number | null>,
+): Record<K, Change> {
+  const change = (metric: K): Change => ({
+    head: head[metric],
+    base: base[metric],
+    change: subtract(head[metric], base[metric]),
+  })
+  return Object.fromEntries(metrics.map(metric => [metric, change(metric)])) as Record<K, Change>
+}
+
+function subtract(head: number | null, base: number | null): number | null {
+  return head === null || base === null ? null : head - base
+}
+
+function key({ name, shape, part }: Layer) {
+  return part === undefined ? { name, shape } : { name, shape, part }
+}

@@ -1,0 +1,42 @@
+/**
+ * The user's fault: input that can't be read, or wrong usage. Exit status 2, no stack trace.
+ * The message says what was found and where; the remedy says what to do.
+ */
+export class UserError extends Error {
+  override name = 'UserError'
+  readonly remedy: string
+
+  constructor(message: string, remedy = '', options?: ErrorOptions) {
+    super(message, options)
+    this.remedy = remedy
+  }
+}
+
+/** A checkpoint that is absent, malformed, hostile or of an unknown kind. `where` names the file, and the tensor if there is one. */
+export class CheckpointError extends UserError {
+  override name = 'CheckpointError'
+
+  constructor(where: string, found: string, remedy = '', options?: ErrorOptions) {
+    super(`${where}: ${found}`, remedy, options)
+  }
+}
+
+/** Why one layer could not be analysed although its checkpoint is readable: its row says so and the analysis goes on. */
+export class LayerError extends Error {
+  override name = 'LayerError'
+  readonly code: LayerErrorCode
+
+  constructor(code: LayerErrorCode, message: string) {
+    super(message)
+    this.code = code
+  }
+}
+
+/** `non-finite`: NaN or Inf among the weights, or eigenvalues beyond the range of a double. `worker`: its worker died. */
+export type LayerErrorCode = 'non-finite' | 'worker' | 'memory'
+
+/** What a person should read of an error, on one line or two. */
+export function explain(error: unknown): string {
+  if (error instanceof UserError) return error.remedy ? `${error.message}\n${error.remedy}` : error.message
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+}

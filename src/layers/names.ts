@@ -1,0 +1,33 @@
+/** Path components that wrappers put anywhere into a key: torch.compile, FSDP, activation checkpointing. */
+const WRAPPERS = new Set(['_orig_mod', '_fsdp_wrapped_module', '_checkpoint_wrapped_module'])
+/** Components that wrap the whole model where they lead: DataParallel, Lightning, training scripts. */
+const ROOTS = new Set(['module', 'model', 'state_dict', 'model_state_dict', 'net', 'network'])
+
+/**
+ * The names of layers, from the keys of their tensors: without wrapper components, without roots that every key shares, without
+ * `.weight` or `/kernel:0`. `module.` is left out of a key wherever it leads, alone or not. Where two keys would get the same
+ * name, both keep their exact key.
+ *
+ * @param keys of all tensors, in the order of the file
+ * @returns a map from key to name
+ */
+export function layerNames(keys: readonly string[]): Map<string, string> {
+  const paths = keys.map(key => unwrap(key.split('.')))
+  while (
+    paths.length > 0 &&
+    paths.every(path => path.length > 1 && path[0] === paths[0][0]) &&
+    ROOTS.has(paths[0][0])
+  ) {
+    for (const path of paths) path.splice(0, path.length, ...unwrap(path.slice(1)))
+  }
+  const names = paths.map(path => path.join('.').replace(/(?:\.weight|\/kernel(?::0)?)$/, ''))
+  const uses = new Map<string, number>()
+  for (const name of names) uses.set(name, (uses.get(name) ?? 0) + 1)
+  return new Map(keys.map((key, i) => [key, uses.get(names[i]) === 1 ? names[i] : key]))
+}
+
+function unwrap(path: readonly string[]): string[] {
+  const kept = path.filter((component, i) => i === path.length - 1 || !WRAPPERS.has(component))
+  const first = kept.findIndex((component, i) => component !== 'module' || i === kept.length - 1)
+  return kept.slice(first)
+}

@@ -1,0 +1,166 @@
+import type { LayerError } from '../errors.ts'
+import type { PlannedLayer } from '../layers/select.ts'
+import type { Layer } from '../report/schema.ts'
+import type { Spectrum } from '../spectrum/engine.ts'
+import { histogram } from './histogram.ts'
+import { fitPowerLaw } from './powerlaw.ts'
+
+/** Eigenvalues at or below this take no part in the fit (WeightWatcher's EVALS_THRESH): absolute, not relative. */
+const FIT_THRESHOLD = 1e-5
+/** WeightWatcher's `tolerance` of weak_rank_loss. */
+const WEAK_RANK = 1e-6
+/** Above it the tail has no spread that a power law could describe. */
+const DEGENERATE_ALPHA = 1000
+const OVER_TRAINED = 2
+const UNDER_TRAINED = 6
+
+/**
+ * A layer's row, with WeightWatcher's column names: λ are the pooled eigenvalues of WᵀW after scaling, all of them, zeros
+ * included; only the fit is of the tail. `norm` = Σλ and `spectral_norm` = λmax are *squared* norms.
+ * Source: WeightWatcher 0.7.5; where we differ on purpose is in docs/metrics.md.
+ *
+ * @param noiseFloor relative size, against a matrix's largest singular value, below which one counts as 0
+ */
+export function layerMetrics(layer: PlannedLayer, spectrum: Spectrum, noiseFloor: number): Layer {
+  const matrices = spectrum.matrices.map(values => clean(values, layer.scale, noiseFloor))
+  const lambda = pool(matrices)
+  const lambda_max = lambda[lambda.length - 1]
+  const norm = lambda.reduce((sum, value) => sum + value, 0)
+  const matrix_rank = count(lambda, value => Math.sqrt(value) > noiseFloor * Math.sqrt(lambda_max))
+  return {
+    ...head(layer),
+    num_evals: lambda.length,
+    ...fit(lambda),
+    norm: finite(norm),
+    log_norm: finite(Math.log10(norm)),
+    lambda_max: finite(lambda_max),
+    spectral_norm: finite(lambda_max),
+    log_spectral_norm: finite(Math.log10(lambda_max)),
+    stable_rank: finite(norm / lambda_max),
+    matrix_rank,
+    entropy: finite(entropy(lambda, norm, matrix_rank)),
+    rank_loss: matrices.reduce((sum, values) => sum + count(values, value => value === 0), 0),
+    weak_rank_loss: count(lambda, value => value < WEAK_RANK),
+    sv_max: finite(Math.sqrt(lambda_max)),
+    sv_min: finite(Math.sqrt(lambda[0])),
+    esd: histogram(lambda),
+  }
+}
+
+/** The row of a layer that could not be analysed: every number null. */
+export function errorRow(layer: PlannedLayer, { code, message }: LayerError): Layer {
+  return {
+    ...head(layer),
+    ...NO_FIT,
+    status: 'error',
+    error: { code, message },
+    norm: null,
+    log_norm: null,
+    lambda_max: null,
+    spectral_norm: null,
+    log_spectral_norm: null,
+    stable_rank: null,
+    matrix_rank: null,
+    entropy: null,
+    rank_loss: null,
+    weak_rank_loss: null,
+    sv_max: null,
+    sv_min: null,
+    esd: { log10_edges: [], counts: [] },
+  }
+}
+
+function head({ name, tensor, layer_type, shape, dtype, N, M, Q, rf, num_evals }: PlannedLayer) {
+  return { name, tensor, layer_type, shape, dtype, N, M, Q, rf, num_evals }
+}
+
+/** Scaled, with what is within the noise of the matrix's largest singular value set to 0. */
+function clean(values: Float64Array, scale: number, noiseFloor: number): Float64Array {
+  const floor = noiseFloor * Math.sqrt(values[values.length - 1])
+  return values.map(value => (Math.sqrt(value) > floor ? scale * value : 0))
+}
+
+function pool(matrices: readonly Float64Array[]): Float64Array {
+  if (matrices.length === 1) return matrices[0]
+  const all = new Float64Array(matrices.reduce((sum, values) => sum + values.length, 0))
+  let offset = 0
+  for (const values of matrices) {
+    all.set(values, offset)
+    offset += values.length
+  }
+  return all.sort()
+}
+
+type Fit = Pick<
+  Layer,
+  | 'alpha'
+  | 'D'
+  | 'sigma'
+  | 'xmin'
+  | 'xmax'
+  | 'num_pl_spikes'
+  | 'status'
+  | 'warning'
+  | 'alpha_weighted'
+  | 'log_alpha_norm'
+>
+
+const NO_FIT: Fit = {
+  alpha: null,
+  D: null,
+  sigma: null,
+  xmin: null,
+  xmax: null,
+  num_pl_spikes: null,
+  status: 'failed',
+  warning: '',
+  alpha_weighted: null,
+  log_alpha_norm: null,
+}
+
+function fit(lambda: Float64Array): Fit {
+  const law = fitPowerLaw(lambda.filter(value => value > FIT_THRESHOLD))
+  if (!law) return NO_FIT
+  const { alpha, D, sigma, xmin, xmax } = law
+  return {
+    alpha: finite(alpha),
+    D: finite(D),
+    sigma: finite(sigma),
+    xmin,
+    xmax,
+    num_pl_spikes: count(lambda, value => value >= xmin),
+    status: alpha <= DEGENERATE_ALPHA ? 'success' : 'degenerate',
+    warning: alpha < OVER_TRAINED ? 'over-trained' : alpha > UNDER_TRAINED ? 'under-trained' : '',
+    alpha_weighted: finite(alpha * Math.log10(lambda[lambda.length - 1])),
+    log_alpha_norm: finite(logAlphaNorm(lambda, alpha)),
+  }
+}
+
+/** log10 Σ λ^alpha, summed in log space so that it neither over- nor underflows. */
+function logAlphaNorm(lambda: Float64Array, alpha: number): number {
+  const top = Math.log(lambda[lambda.length - 1])
+  let sum = 0
+  for (const value of lambda) if (value > 0) sum += Math.exp(alpha * (Math.log(value) - top))
+  return (alpha * top + Math.log(sum)) / Math.LN10
+}
+
+/** Matrix entropy −Σ p ln p / ln rank with p = λ/Σλ, WeightWatcher's 1e-10 in both places; 0 for rank 1 and 0. */
+function entropy(lambda: Float64Array, norm: number, rank: number): number {
+  if (rank < 2) return 0
+  let sum = 0
+  for (const value of lambda) {
+    const p = value / norm + 1e-10
+    sum -= p * Math.log(p)
+  }
+  return sum / Math.log(rank + 1e-10)
+}
+
+function count(values: Float64Array, holds: (value: number) => boolean): number {
+  let n = 0
+  for (const value of values) if (holds(value)) n++
+  return n
+}
+
+function finite(value: number): number | null {
+  return Number.isFinite(value) ? value : null
+}

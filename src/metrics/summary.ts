@@ -1,0 +1,36 @@
+import { type Layer, type Skipped, SUMMARY_METRICS, type Summary } from '../report/schema.ts'
+
+/**
+ * A model's summary, from its rows alone: plain means over the layers whose fit succeeded. A model with an `error` row has no
+ * means: they would be those of another model. `coverage` is the share of parameters that stand in rows without an error.
+ */
+export function summarise(layers: readonly Layer[], skipped: readonly Skipped[]): Summary {
+  const successful = layers.filter(layer => layer.status === 'success')
+  const errors = layers.filter(layer => layer.status === 'error')
+  const usable = errors.length > 0 ? [] : successful
+  const analysed = elements(layers) - elements(errors)
+  const parameters = elements(layers) + elements(skipped.filter(isParameter))
+  return {
+    layers: layers.length,
+    failed: layers.length - successful.length,
+    errors: errors.length,
+    coverage: parameters > 0 ? analysed / parameters : null,
+    ...means(usable),
+  }
+}
+
+/** Not buffers and counters; but packed integer weights are parameters that were not analysed. */
+function isParameter({ code, dtype, shape }: Skipped): boolean {
+  if (code === 'dtype') return shape.length >= 2 && dtype !== 'BOOL' && dtype !== 'I64'
+  return code !== 'buffer' && code !== 'optimizer'
+}
+
+function means(layers: readonly Layer[]): Pick<Summary, (typeof SUMMARY_METRICS)[number]> {
+  const mean = (metric: (typeof SUMMARY_METRICS)[number]) =>
+    layers.length > 0 ? layers.reduce((sum, layer) => sum + layer[metric]!, 0) / layers.length : null
+  return Object.fromEntries(SUMMARY_METRICS.map(metric => [metric, mean(metric)])) as ReturnType<typeof means>
+}
+
+function elements(tensors: readonly { readonly shape: readonly number[] }[]): number {
+  return tensors.reduce((sum, { shape }) => sum + shape.reduce((product, n) => product * n, 1), 0)
+}

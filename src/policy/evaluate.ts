@@ -1,0 +1,159 @@
+import type { Pair } from '../comparison/pair.ts'
+import { type LayerMetric, layerValue } from '../report/metrics.ts'
+import type { Layer, Model, RuleResult } from '../report/schema.ts'
+import type { Operator, Rule, Value } from './rule.ts'
+
+/** Below it a base is too near to 0 for a percentage of it to mean anything. */
+const LEAST_BASE = 1e-6
+
+/** Whether there is something to subtract, and if not, why: a sentence for people and its kind for the verdict. */
+export type Comparability =
+  | { readonly cause: '' }
+  | { readonly cause: 'no-baseline' | 'incomparable'; readonly reason: string }
+
+type Measured = Pick<RuleResult, 'layers' | 'of'> & { value: number; layer?: string }
+type Unknown = Pick<RuleResult, 'cause' | 'reason'>
+
+/** One rule on one model. What can't be measured is `inconclusive`, with the reason. */
+export function evaluateRule(rule: Rule, pair: Pair, comparability: Comparability): RuleResult {
+  const measured = measure(rule, pair, comparability)
+  const base = {
+    rule: rule.text,
+    level: rule.level,
+    builtin: false,
+    model: pair.head.name,
+    unit: rule.percent ? ('%' as const) : ('' as const),
+    threshold: rule.threshold,
+    of: pair.head.layers.length,
+  }
+  if ('cause' in measured) return { ...base, outcome: 'inconclusive', value: null, layers: 0, ...measured }
+  if (holds(measured.value, rule.operator, rule.threshold))
+    return { ...base, ...measured, outcome: 'violated', reason: '', cause: '' }
+  if (dependsOnEveryLayer(rule) && pair.head.summary.errors > 0) {
+    const reason = `${pair.head.summary.errors} of ${pair.head.layers.length} layers could not be read`
+    return { ...base, ...measured, outcome: 'inconclusive', reason, cause: 'no-value' }
+  }
+  return { ...base, ...measured, outcome: 'ok', reason: '', cause: '' }
+}
+
+function measure({ subject, operator, percent }: Rule, pair: Pair, comparability: Comparability): Measured | Unknown {
+  if (subject.kind === 'value') return measureValue(subject.value, pair.head)
+  if (subject.kind === 'any' && !subject.delta) {
+    const values = pair.head.layers.map(layer => ({ layer, value: layerValue(layer, subject.metric) }))
+    return extreme(values, operator, subject.metric, pair.head)
+  }
+  if (comparability.cause) return { cause: comparability.cause, reason: comparability.reason }
+  if (!pair.base) return { cause: 'no-baseline', reason: 'the baseline has no model of this name' }
+  if (subject.kind === 'any') {
+    const values = pair.matched.map(({ head, base }) => {
+      const value = change(layerValue(head, subject.metric), layerValue(base, subject.metric), percent)
+      return { layer: head, value: typeof value === 'number' ? value : null }
+    })
+    return extreme(values, operator, `change of ${subject.metric}`, pair.head)
+  }
+  const head = measureValue(subject.value, pair.head)
+  if ('cause' in head) return head
+  const base = measureValue(subject.value, pair.base)
+  if ('cause' in base) return { ...base, reason: `in the baseline, ${base.reason}` }
+  const value = change(head.value, base.value, percent)
+  return typeof value === 'number' ? { ...head, value } : { cause: 'no-value', reason: value }
+}
+
+/** head − base, in percent of |base| if asked; a sentence where that has no meaning. */
+function change(head: number | null, base: number | null, percent: boolean): number | string {
+  if (head === null || base === null) return 'a side has no value'
+  if (!percent) return head - base
+  if (Math.abs(base) < LEAST_BASE) return `the base is ${base}: a percentage of it means nothing`
+  return (100 * (head - base)) / Math.abs(base)
+}
+
+function measureValue(value: Value, model: Model): Measured | Unknown {
+  const of = model.layers.length
+  if (value.kind === 'model') {
+    const measured = model.summary[value.metric]
+    return measured === null
+      ? { cause: 'no-value', reason: `${value.metric} has no value` }
+      : { value: measured, layers: of, of }
+  }
+  if (value.kind === 'layer') return measureLayer(value.metric, value.layer, model)
+  const values = model.layers.filter(layer => layer.status === 'success').map(layer => layerValue(layer, value.metric))
+  const numbers = values.filter(number => number !== null).sort((a, b) => a - b)
+  const counted = { layers: numbers.length, of }
+  if (value.kind === 'count')
+    return { value: numbers.filter(n => holds(n, value.operator, value.threshold)).length, ...counted }
+  if (numbers.length === 0) return { cause: 'no-value', reason: `no layer has ${value.metric}: no fit succeeded` }
+  switch (value.kind) {
+    case 'mean':
+      if (model.summary.errors > 0) {
+        return {
+          cause: 'no-value',
+          reason: `${model.summary.errors} of ${of} layers could not be read, so there is no mean`,
+        }
+      }
+      return { value: mean(model, value.metric, numbers), ...counted }
+    case 'median':
+      return { value: median(numbers), ...counted }
+    case 'min':
+      return { value: numbers[0], ...counted }
+    case 'max':
+      return { value: numbers[numbers.length - 1], ...counted }
+  }
+}
+
+/** The summary's own mean where it has one, so that the rule judges the very number that is shown. */
+function mean(model: Model, metric: LayerMetric, numbers: readonly number[]): number {
+  const shown = (model.summary as Partial<Record<LayerMetric, number | null>>)[metric]
+  return shown ?? numbers.reduce((sum, value) => sum + value, 0) / numbers.length
+}
+
+function median(ascending: readonly number[]): number {
+  const middle = ascending.length >> 1
+  return ascending.length % 2 === 1 ? ascending[middle] : (ascending[middle - 1] + ascending[middle]) / 2
+}
+
+function measureLayer(metric: LayerMetric, name: string, model: Model): Measured | Unknown {
+  const layer = model.layers.find(layer => layer.name === name) ?? model.layers.find(layer => layer.tensor === name)
+  if (!layer) {
+    const skipped = model.skipped.find(({ tensor }) => tensor === name || tensor === `${name}.weight`)
+    return {
+      cause: 'no-layer',
+      reason: skipped ? `layer ${name} was skipped: ${skipped.reason}` : `there is no layer ${name}`,
+    }
+  }
+  const value = layerValue(layer, metric)
+  if (value === null)
+    return { cause: 'no-value', reason: `layer ${name} has no ${metric}: its status is ${layer.status}` }
+  return { value, layers: 1, of: model.layers.length, layer: layer.name }
+}
+
+function extreme(
+  values: readonly { layer: Layer; value: number | null }[],
+  operator: Operator,
+  what: string,
+  model: Model,
+): Measured | Unknown {
+  const known = values.filter((entry): entry is { layer: Layer; value: number } => entry.value !== null)
+  if (known.length === 0) return { cause: 'no-value', reason: `no layer has a ${what}` }
+  const sign = operator.startsWith('>') ? 1 : -1
+  const worst = known.reduce((worst, entry) => (sign * entry.value > sign * worst.value ? entry : worst))
+  return { value: worst.value, layers: known.length, of: model.layers.length, layer: worst.layer.name }
+}
+
+export function holds(value: number, operator: Operator, threshold: number): boolean {
+  switch (operator) {
+    case '>':
+      return value > threshold
+    case '>=':
+      return value >= threshold
+    case '<':
+      return value < threshold
+    case '<=':
+      return value <= threshold
+  }
+}
+
+/** Rules that an unread layer could still break. */
+function dependsOnEveryLayer({ subject }: Rule): boolean {
+  if (subject.kind === 'any') return true
+  return ['median', 'min', 'max', 'count'].includes(subject.value.kind)
+}

@@ -1,0 +1,102 @@
+import type { Pair } from '../comparison/pair.ts'
+import type { Model, RuleResult, Verdict } from '../report/schema.ts'
+import { type Comparability, evaluateRule } from './evaluate.ts'
+import type { Rule } from './rule.ts'
+
+export interface Policy {
+  readonly rules: readonly Rule[]
+  /** Whether an inconclusive rule fails the job. Undefined: yes, unless nothing but the missing baseline of a first run is behind it. */
+  readonly failOnInconclusive?: boolean | undefined
+  /** False shows the full verdict and never fails the job. */
+  readonly enforce: boolean
+}
+
+/**
+ * Every rule on every model, and what follows for the job; the worst decides. Two rules always hold: an unreadable layer is
+ * never passed off as fine, and a layer without a usable fit is a warning, unless the user's rules speak of `failed` themselves.
+ */
+export function judge(policy: Policy, pairs: readonly Pair[], comparability: Comparability): Verdict {
+  const speaksOfFailed = policy.rules.some(({ subject }) => {
+    return subject.kind !== 'any' && subject.value.kind === 'model' && subject.value.metric === 'failed'
+  })
+  const rules = pairs.flatMap(pair => [
+    ...policy.rules.map(rule => evaluateRule(rule, pair, comparability)),
+    ...unreadable(pair.head),
+    ...(speaksOfFailed ? [] : unjudged(pair.head)),
+  ])
+  const first_run = comparability.cause === 'no-baseline'
+  const status = worst(rules)
+  return {
+    status,
+    first_run,
+    enforced: policy.enforce,
+    fails_job:
+      policy.enforce &&
+      (status === 'failed' || (status === 'inconclusive' && failsOnInconclusive(policy, rules, first_run))),
+    rules,
+  }
+}
+
+function worst(rules: readonly RuleResult[]): Verdict['status'] {
+  const has = (level: RuleResult['level'], outcome: RuleResult['outcome']) =>
+    rules.some(rule => rule.level === level && rule.outcome === outcome)
+  if (has('fail', 'violated')) return 'failed'
+  if (has('fail', 'inconclusive')) return 'inconclusive'
+  return has('warn', 'violated') || has('warn', 'inconclusive') ? 'warned' : 'passed'
+}
+
+function failsOnInconclusive(policy: Policy, rules: readonly RuleResult[], firstRun: boolean): boolean {
+  if (policy.failOnInconclusive !== undefined) return policy.failOnInconclusive
+  return !rules
+    .filter(rule => rule.level === 'fail' && rule.outcome === 'inconclusive')
+    .every(rule => firstRun && rule.cause === 'no-baseline')
+}
+
+/** NaN and Inf are the checkpoint's fault and fail the gate; a worker that died leaves it undecided. */
+function unreadable(model: Model): RuleResult[] {
+  const errors = model.layers.filter(layer => layer.status === 'error')
+  if (errors.length === 0) return []
+  const broken = errors.find(layer => layer.error?.code === 'non-finite')
+  const shown = broken ?? errors[0]
+  return [
+    {
+      ...builtin(model, 'errors > 0', 'fail', errors.length),
+      outcome: broken ? 'violated' : 'inconclusive',
+      layer: shown.name,
+      reason: shown.error?.message ?? '',
+      cause: broken ? '' : 'no-value',
+    },
+  ]
+}
+
+function unjudged(model: Model): RuleResult[] {
+  const { failed, errors } = model.summary
+  if (failed === errors) return []
+  const shown = model.layers.find(layer => layer.status === 'failed' || layer.status === 'degenerate')!
+  return [
+    {
+      ...builtin(model, 'failed > 0', 'warn', failed),
+      outcome: 'violated',
+      layer: shown.name,
+      reason:
+        shown.lambda_max === 0
+          ? 'all its weights are 0'
+          : `its fit ${shown.status === 'failed' ? 'failed' : 'is degenerate'}`,
+      cause: '',
+    },
+  ]
+}
+
+function builtin(model: Model, rule: string, level: RuleResult['level'], value: number) {
+  return {
+    rule,
+    level,
+    builtin: true,
+    model: model.name,
+    value,
+    unit: '' as const,
+    threshold: 0,
+    layers: model.layers.length,
+    of: model.layers.length,
+  }
+}

@@ -1,0 +1,211 @@
+import { UserError } from '../errors.ts'
+import {
+  isLayerMetric,
+  isModelMetric,
+  LAYER_METRICS,
+  type LayerMetric,
+  MODEL_METRICS,
+  type ModelMetric,
+} from '../report/metrics.ts'
+import { nearest } from '../words.ts'
+
+export type Operator = '>' | '>=' | '<' | '<='
+export type Level = 'fail' | 'warn'
+
+/** A number of one model. */
+export type Value =
+  | { readonly kind: 'model'; readonly metric: ModelMetric }
+  | { readonly kind: 'layer'; readonly metric: LayerMetric; readonly layer: string }
+  | { readonly kind: 'mean' | 'median' | 'min' | 'max'; readonly metric: LayerMetric }
+  | { readonly kind: 'count'; readonly metric: LayerMetric; readonly operator: Operator; readonly threshold: number }
+
+/** What a rule measures: a number, its change against the baseline, or the most extreme layer. */
+export type Subject =
+  | { readonly kind: 'value'; readonly value: Value }
+  | { readonly kind: 'delta'; readonly value: Value }
+  | { readonly kind: 'any'; readonly metric: LayerMetric; readonly delta: boolean }
+
+/** A condition under which the gate fails or warns. */
+export interface Rule {
+  readonly text: string
+  readonly level: Level
+  readonly subject: Subject
+  readonly operator: Operator
+  readonly threshold: number
+  /** The threshold is a percentage of the base's absolute value. */
+  readonly percent: boolean
+}
+
+const FUNCTIONS = ['delta', 'any', 'count', 'mean', 'median', 'min', 'max']
+
+/**
+ * Reads one rule:
+ * ```
+ * rule    = subject operator number ["%"]
+ * subject = value | "delta(" value ")" | "any(" metric ")" | "any(delta(" metric "))"
+ * value   = metric | metric "[" layer "]" | ("mean"|"median"|"min"|"max") "(" metric ")"
+ *         | "count(" metric operator number ")" | "layers" | "failed" | "errors" | "coverage"
+ * ```
+ * A metric alone is its mean over the layers whose fit succeeded. A layer's name stands as it is, or in double quotes where it
+ * contains a bracket.
+ * @throws UserError that points at the column and suggests the nearest name
+ */
+export function parseRule(text: string, level: Level): Rule {
+  const scanner = new Scanner(text.trim(), level)
+  const subject = parseSubject(scanner)
+  const operator = scanner.operator()
+  const threshold = scanner.number()
+  const percent = scanner.take('%')
+  if (percent && !(subject.kind === 'delta' || (subject.kind === 'any' && subject.delta))) {
+    throw scanner.error('a percentage needs a change', 'Write delta(…), or a plain number.', scanner.at - 1)
+  }
+  scanner.end()
+  return { text: scanner.text, level, subject, operator, threshold, percent }
+}
+
+function parseSubject(scanner: Scanner): Subject {
+  const start = scanner.at
+  const name = scanner.name()
+  if (name === 'delta' && scanner.take('(')) {
+    const value = parseValue(scanner)
+    scanner.expect(')')
+    return { kind: 'delta', value }
+  }
+  if (name === 'any' && scanner.take('(')) {
+    const inner = scanner.at
+    const delta = scanner.name() === 'delta' && scanner.take('(')
+    if (!delta) scanner.at = inner
+    const metric = parseLayerMetric(scanner)
+    if (delta) scanner.expect(')')
+    scanner.expect(')')
+    return { kind: 'any', metric, delta }
+  }
+  scanner.at = start
+  return { kind: 'value', value: parseValue(scanner) }
+}
+
+function parseValue(scanner: Scanner): Value {
+  const start = scanner.at
+  const name = scanner.name()
+  if (scanner.take('(')) {
+    switch (name) {
+      case 'count': {
+        const metric = parseLayerMetric(scanner)
+        const operator = scanner.operator()
+        const threshold = scanner.number()
+        scanner.expect(')')
+        return { kind: 'count', metric, operator, threshold }
+      }
+      case 'mean':
+      case 'median':
+      case 'min':
+      case 'max': {
+        const metric = parseLayerMetric(scanner)
+        scanner.expect(')')
+        return { kind: name, metric }
+      }
+      case 'any':
+      case 'delta':
+        throw scanner.error(
+          `${name}(…) can't stand inside another function`,
+          'any(delta(METRIC)) is the one exception.',
+          start,
+        )
+      default:
+        throw scanner.error(`unknown function ${JSON.stringify(name)}`, suggest(name, FUNCTIONS), start)
+    }
+  }
+  if (isModelMetric(name)) return { kind: 'model', metric: name }
+  scanner.at = start
+  const metric = parseLayerMetric(scanner)
+  if (!scanner.take('[')) return { kind: 'mean', metric }
+  const layer = scanner.layer()
+  return { kind: 'layer', metric, layer }
+}
+
+function parseLayerMetric(scanner: Scanner): LayerMetric {
+  const start = scanner.at
+  const name = scanner.name()
+  if (isLayerMetric(name)) return name
+  if (isModelMetric(name)) throw scanner.error(`${name} is a number of the model, not of a layer`, '', start)
+  throw scanner.error(
+    name ? `unknown metric ${JSON.stringify(name)}` : 'a metric is missing',
+    suggest(name, [...LAYER_METRICS, ...MODEL_METRICS, ...FUNCTIONS]),
+    start,
+  )
+}
+
+function suggest(name: string, known: readonly string[]): string {
+  const word = nearest(name, known)
+  return word ? `Did you mean ${word}?` : `Known are ${known.join(', ')}.`
+}
+
+class Scanner {
+  readonly text: string
+  readonly level: Level
+  at = 0
+
+  constructor(text: string, level: Level) {
+    this.text = text
+    this.level = level
+  }
+
+  name(): string {
+    return this.#match(/[A-Za-z_][\w-]*/y) ?? ''
+  }
+
+  operator(): Operator {
+    const start = this.at
+    const found = this.#match(/>=|<=|>|<|[=!~≤≥]+/y) ?? ''
+    if (found === '>' || found === '>=' || found === '<' || found === '<=') return found
+    throw this.error(found ? `unknown operator ${found}` : 'an operator is missing', 'Use one of > >= < <=.', start)
+  }
+
+  number(): number {
+    const start = this.at
+    const found = this.#match(/[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?/y)
+    if (found === undefined || !Number.isFinite(Number(found))) throw this.error('a number is missing', '', start)
+    return Number(found)
+  }
+
+  /** A layer's name and the closing bracket. */
+  layer(): string {
+    const start = this.at
+    const quoted = this.#match(/"[^"]*"/y)
+    const name = quoted ? quoted.slice(1, -1) : this.#match(/[^\]"]+/y)?.trim()
+    if (!name) throw this.error('a layer is missing', 'Write alpha[layer1.0.conv1].', start)
+    this.expect(']')
+    return name
+  }
+
+  take(symbol: string): boolean {
+    return this.#match(new RegExp(`\\${symbol}`, 'y')) !== undefined
+  }
+
+  expect(symbol: string): void {
+    if (!this.take(symbol)) throw this.error(`expected ${symbol}`, '', this.at)
+  }
+
+  end(): void {
+    this.#match(/\s*/y)
+    if (this.at < this.text.length) throw this.error('the rule should end here', 'Write one rule a line.', this.at)
+  }
+
+  error(found: string, remedy: string, at: number): UserError {
+    const column = at + (/^\s*/.exec(this.text.slice(at))?.[0].length ?? 0)
+    const option = `${this.level}-if: `
+    const pointer = `${option}${this.text}\n${' '.repeat(option.length + column)}^ ${found}`
+    return new UserError(`${this.level}-if, column ${column + 1}: ${found}\n${pointer}`, remedy)
+  }
+
+  #match(pattern: RegExp): string | undefined {
+    const space = /\s*/y
+    space.lastIndex = this.at
+    space.exec(this.text)
+    pattern.lastIndex = space.lastIndex
+    const found = pattern.exec(this.text)
+    if (!found) return undefined
+    this.at = pattern.lastIndex
+    return found[0]
+  }
+}

@@ -1,0 +1,19 @@
+import cliProgress from 'cli-progress'
+import { short } from './render/escape.ts'
+
+/** Reports how far an analysis is: units of work done, of how many, and the layer at hand. */
+export type OnProgress = (done: number, total: number, layer: string) => void
+
+/** A bar with the remaining time where the stream is a terminal, and nothing where it is not. */
+export function progressBar(stream: NodeJS.WriteStream): OnProgress | undefined {
+  if (!stream.isTTY) return undefined
+  const bar = new cliProgress.SingleBar(
+    { stream, clearOnComplete: true, hideCursor: true, format: '{bar} {percentage} %  {eta_formatted} left  {layer}' },
+    cliProgress.Presets.shades_classic,
+  )
+  return (done, total, layer) => {
+    if (!bar.isActive) bar.start(total, 0, { layer: '' })
+    bar.update(done, { layer: short(layer) })
+    if (done >= total) bar.stop()
+  }
+}

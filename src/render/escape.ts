@@ -1,0 +1,47 @@
+/** Longer names are shortened in the middle: their ends tell more than their middles. */
+const LONGEST = 96
+
+/**
+ * A foreign string on one line, for terminals and logs: control, format and bidirectional characters as \u escapes, so that no
+ * name can move the cursor, fake a line, or reorder what follows; nor start a workflow command.
+ */
+export function printable(name: string): string {
+  return name
+    .toWellFormed()
+    .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cn}]/gu, unicodeEscape)
+    .replace(/^\s*::/, match => match.replaceAll(':', '\\u003a'))
+    .replaceAll('##[', '##\\u005b')
+}
+
+/** `printable` and no longer than 96 characters. */
+export function short(name: string): string {
+  const shown = printable(name)
+  const characters = Array.from(shown)
+  if (characters.length <= LONGEST) return shown
+  const half = (LONGEST - 1) >> 1
+  return `${characters.slice(0, half).join('')}…${characters.slice(-half).join('')}`
+}
+
+/**
+ * A foreign string as a Markdown code span, the one construct in which GitHub links, mentions and renders nothing. Its fence is
+ * longer than any run of backticks in the string; a pipe is escaped as table cells need it.
+ */
+export function code(name: string): string {
+  const shown =
+    short(name)
+      .replace(/\\(?=\||$)/g, '\\u005c')
+      .replaceAll('|', '\\|') || ' '
+  const runs = shown.match(/`+/g) ?? []
+  const fence = '`'.repeat(runs.reduce((most, run) => Math.max(most, run.length), 0) + 1)
+  const padding = /^[`\s]|[`\s]$/.test(shown) ? ' ' : ''
+  return fence + padding + shown + padding + fence
+}
+
+/** A sentence of ours that may quote a foreign name: as it is where nothing in it has a meaning in Markdown, else quoted whole. */
+export function plain(text: string, quote: (text: string) => string): string {
+  return /^[A-Za-z0-9 ,.:×;=()'−/-]*$/.test(text) && !/:\/\/|www\.|[@#]/i.test(text) ? text : quote(text)
+}
+
+function unicodeEscape(character: string): string {
+  return `\\u${character.codePointAt(0)!.toString(16).padStart(4, '0')}`
+}

@@ -1,0 +1,285 @@
+import { markdownTable } from 'markdown-table'
+import { type Comparison, type Layer, type Model, type Report, SUMMARY_METRICS } from '../report/schema.ts'
+import { code, plain, short } from './escape.ts'
+import { headline, ICON, measured, ruleIcon } from './headline.ts'
+import { format, formatChange, formatReal, formatShare, plural } from './numbers.ts'
+
+export interface MarkdownOptions {
+  /** Bytes of UTF-8 that the text may have. */
+  readonly limit: number
+  /** Where the whole report is, as a sentence in Markdown; empty where nobody knows. */
+  readonly whereabouts?: string
+}
+
+/** Rows of each block; 0 leaves it out. */
+interface Detail {
+  readonly all: number
+  readonly columns: 'every' | 'few'
+  readonly changed: number
+  readonly models: number
+  readonly rules: number
+}
+
+const LEVELS: readonly Detail[] = [
+  { all: Number.POSITIVE_INFINITY, columns: 'every', changed: 40, models: 500, rules: 1000 },
+  { all: Number.POSITIVE_INFINITY, columns: 'few', changed: 40, models: 500, rules: 1000 },
+  { all: 200, columns: 'few', changed: 40, models: 200, rules: 400 },
+  { all: 0, columns: 'few', changed: 40, models: 200, rules: 200 },
+  { all: 0, columns: 'few', changed: 15, models: 60, rules: 60 },
+  { all: 0, columns: 'few', changed: 5, models: 15, rules: 15 },
+  { all: 0, columns: 'few', changed: 0, models: 5, rules: 5 },
+]
+const LAST: Detail = { all: 0, columns: 'few', changed: 0, models: 0, rules: 0 }
+
+const FEW = ['alpha', 'D', 'num_evals', 'status'] as const
+const EVERY = [
+  'layer_type',
+  'N',
+  'M',
+  'num_evals',
+  'alpha',
+  'D',
+  'sigma',
+  'num_pl_spikes',
+  'alpha_weighted',
+  'log_norm',
+  'log_spectral_norm',
+  'stable_rank',
+  'status',
+] as const
+
+/** The report as GitHub-flavoured Markdown, in the richest level of detail that fits. Whole rows are dropped, and counted. */
+export function renderMarkdown(report: Report, options: MarkdownOptions): string {
+  for (const detail of LEVELS) {
+    const text = renderAt(report, options, detail)
+    if (Buffer.byteLength(text) <= options.limit) return text
+  }
+  return renderAt(report, options, LAST)
+}
+
+function renderAt(report: Report, options: MarkdownOptions, detail: Detail): string {
+  const blocks = [
+    title(report),
+    ...notes(report),
+    ...summary(report, detail),
+    ...rules(report, detail),
+    ...report.models.flatMap(model => notable(report, model, detail)),
+    ...report.models.flatMap(model => allLayers(report, model, detail)),
+    footer(report, options),
+  ]
+  return `${blocks.filter(block => block !== '').join('\n\n')}\n`
+}
+
+/** First line: the verdict and one sentence. */
+function title(report: Report): string {
+  const status = report.verdict?.status
+  const said = headline(report, code)
+  return `### ${status ? `${ICON[status]} ${capital(status)}: ` : ''}${status ? said : capital(said)}`
+}
+
+function notes({ verdict, comparison, models }: Report): string[] {
+  const notes: string[] = []
+  if (verdict?.first_run) notes.push('> First run: there is no baseline to compare with yet.')
+  if (comparison?.status === 'incomparable')
+    notes.push(`> Not compared with the baseline: ${plain(comparison.reason, code)}.`)
+  if (verdict && !verdict.enforced) notes.push('> Not enforced: this verdict does not fail the job (`enforce: false`).')
+  if (verdict?.status === 'inconclusive' && verdict.enforced) {
+    notes.push(
+      `> Inconclusive: neither pass nor fail. The job ${verdict.fails_job ? 'fails' : 'goes on'} (\`fail-on-inconclusive\`).`,
+    )
+  }
+  for (const name of comparison?.removed.slice(0, 10) ?? [])
+    notes.push(`> The baseline also has the model ${code(name)}.`)
+  for (const { name, summary } of models.slice(0, 10)) {
+    if (summary.errors > 0) {
+      notes.push(`> ${code(name)} has no means: ${plural(summary.errors, 'layer')} could not be read.`)
+    }
+  }
+  return notes
+}
+
+function summary(report: Report, detail: Detail): string[] {
+  if (report.models.length === 1)
+    return [oneModel(report.models[0], report.comparison?.models[0]), extent(report.models[0])]
+  const shown = report.models.slice(0, detail.models)
+  if (shown.length === 0) return []
+  const header = ['model', 'alpha', 'alpha_weighted', 'log_norm', 'log_spectral_norm', 'layers', 'coverage']
+  const rows = shown.map((model, i) => {
+    const compared = report.comparison?.models[i].summary
+    const cell = (metric: (typeof SUMMARY_METRICS)[number]) =>
+      `${formatReal(model.summary[metric])}${compared ? ` (${formatChange(compared[metric].change)})` : ''}`
+    const { layers, failed, coverage } = model.summary
+    return [
+      code(model.name),
+      cell('alpha'),
+      cell('alpha_weighted'),
+      cell('log_norm'),
+      cell('log_spectral_norm'),
+      failed > 0 ? `${layers - failed} of ${layers}` : `${layers}`,
+      formatShare(coverage),
+    ]
+  })
+  return [table([header, ...rows], 'lrrrrrr'), omitted(report.models.length - shown.length, 'model')]
+}
+
+function oneModel(model: Model, compared: Comparison['models'][number] | undefined): string {
+  const changes = compared?.summary
+  const rows = SUMMARY_METRICS.map(metric => {
+    const value = formatReal(model.summary[metric])
+    if (!changes) return [`\`${metric}\``, value]
+    return [`\`${metric}\``, value, formatReal(changes[metric].base), formatChange(changes[metric].change)]
+  })
+  return table(
+    [changes ? ['mean over layers', 'head', 'base', 'change'] : ['mean over layers', 'head'], ...rows],
+    'lrrr',
+  )
+}
+
+function extent({ name, summary: { layers, failed, coverage } }: Model): string {
+  const fitted =
+    failed > 0 ? `${layers - failed} of ${plural(layers, 'layer')} fitted` : `${plural(layers, 'layer')}, all fitted`
+  return `${code(name)}: ${fitted}; ${formatShare(coverage)} of the parameters analysed.`
+}
+
+function rules({ verdict, models }: Report, detail: Detail): string[] {
+  if (!verdict || verdict.rules.length === 0) return []
+  const order = { violated: 0, inconclusive: 1, ok: 2 }
+  const sorted = [...verdict.rules].sort((a, b) => order[a.outcome] - order[b.outcome])
+  const shown = sorted.slice(0, detail.rules)
+  if (shown.length === 0) return []
+  const several = models.length > 1
+  const rows = shown.map(rule => [
+    ruleIcon(rule),
+    `${rule.level} if ${code(rule.rule)}`,
+    ...(several ? [code(rule.model)] : []),
+    measured(rule),
+    rule.outcome === 'inconclusive' && rule.value === null ? '–' : `${rule.layers} of ${rule.of}`,
+    [rule.layer ? code(rule.layer) : '', plain(rule.reason, code)].filter(Boolean).join(': '),
+  ])
+  const header = ['', 'rule', ...(several ? ['model'] : []), 'measured', 'layers', '']
+  return [table([header, ...rows], several ? 'cllrrl' : 'clrrl'), omitted(sorted.length - shown.length, 'rule')]
+}
+
+/** Layers that changed, appeared, went, or have no usable fit. */
+function notable(report: Report, model: Model, detail: Detail): string[] {
+  if (detail.changed === 0) return []
+  const compared = report.comparison?.models[report.models.indexOf(model)]
+  const suffix = report.models.length > 1 ? ` of ${code(model.name)}` : ''
+  const blocks: string[] = []
+  const changed = compared?.layers ?? []
+  if (changed.length > 0) {
+    const rows = changed
+      .slice(0, detail.changed)
+      .map(({ name, status, alpha, log_spectral_norm }) => [
+        code(name),
+        formatReal(alpha.head),
+        formatReal(alpha.base),
+        `${formatChange(alpha.change)}${bar(alpha.change, changed[0].alpha.change)}`,
+        formatChange(log_spectral_norm.change),
+        status.head === status.base ? status.head : `${status.base} → ${status.head}`,
+      ])
+    blocks.push(
+      `**${changed.length} of ${plural(compared!.matched, 'layer')}${suffix} changed**`,
+      table([['layer', 'alpha', 'base', 'change', 'Δ log_spectral_norm', 'status'], ...rows], 'lrrlrl'),
+      omitted(changed.length - rows.length, 'changed layer'),
+    )
+  }
+  for (const [word, layers] of [
+    ['New', compared?.added],
+    ['Gone', compared?.removed],
+  ] as const) {
+    if (!layers || layers.length === 0) continue
+    const names = layers.slice(0, detail.changed).map(({ name, shape }) => `${code(name)} [${shape.join(', ')}]`)
+    blocks.push(
+      `**${word}${suffix}:** ${names.join(', ')}${layers.length > names.length ? `, and ${layers.length - names.length} more` : ''}`,
+    )
+  }
+  const bad = model.layers.filter(layer => layer.status !== 'success')
+  if (bad.length > 0) {
+    const rows = bad.slice(0, detail.changed).map(layer => [code(layer.name), layer.status, plain(why(layer), code)])
+    blocks.push(
+      `**${plural(bad.length, 'layer')}${suffix} without a usable fit**`,
+      table([['layer', 'status', 'why'], ...rows], 'lll'),
+      omitted(bad.length - rows.length, 'such layer'),
+    )
+  }
+  return blocks
+}
+
+/** Why a layer has no usable fit. */
+export function why({ status, error, lambda_max, num_evals }: Layer): string {
+  if (status === 'error') return error?.message ?? ''
+  if (status === 'degenerate') return 'its tail has no spread that a power law could describe'
+  if (lambda_max === 0) return 'all its weights are 0'
+  return `fewer than two of its ${num_evals} eigenvalues exceed 0.00001`
+}
+
+function allLayers(report: Report, model: Model, detail: Detail): string[] {
+  if (detail.all === 0) return []
+  const columns = detail.columns === 'every' ? EVERY : FEW
+  const shown = model.layers.slice(0, detail.all)
+  const rows = shown.map(layer => [code(layer.name), ...columns.map(column => cell(layer, column))])
+  const title = report.models.length > 1 ? `All layers of <code>${html(model.name)}</code>` : 'All layers'
+  const skipped = model.skipped.length > 0 ? ` (${plural(model.skipped.length, 'tensor')} skipped)` : ''
+  return [
+    `<details><summary>${title}${skipped}</summary>`,
+    table(
+      [['layer', ...columns], ...rows],
+      `l${columns.map(column => (column === 'status' || column === 'layer_type' ? 'l' : 'r')).join('')}`,
+    ),
+    omitted(model.layers.length - shown.length, 'layer'),
+    detail.columns === 'every' ? skippedTensors(model) : '',
+    '</details>',
+  ]
+}
+
+function cell(layer: Layer, column: (typeof EVERY)[number]): string {
+  if (column === 'status') return layer.warning ? `${layer.status}, ${layer.warning}` : layer.status
+  const value = layer[column]
+  if (typeof value === 'string') return value
+  return ['N', 'M', 'num_evals', 'num_pl_spikes'].includes(column) ? format(value) : formatReal(value)
+}
+
+function skippedTensors({ skipped }: Model): string {
+  if (skipped.length === 0) return ''
+  const counts = new Map<string, number>()
+  for (const { reason } of skipped) counts.set(reason, (counts.get(reason) ?? 0) + 1)
+  const shown = [...counts].sort((a, b) => b[1] - a[1]).slice(0, 12)
+  const rest = counts.size > shown.length ? `, and ${counts.size - shown.length} more reasons` : ''
+  return `Skipped: ${shown.map(([reason, n]) => `${n} × ${plain(reason, code)}`).join(', ')}${rest}.`
+}
+
+function footer({ tool, comparison, provenance }: Report, { whereabouts }: MarkdownOptions): string {
+  const parts = [
+    comparison ? `baseline ${comparison.baseline.kind} ${code(comparison.baseline.path)}` : '',
+    provenance
+      ? `commit ${code(provenance.commit.slice(0, 12))}, [run ${provenance.run_id}](${provenance.run_url})`
+      : '',
+    whereabouts ?? '',
+    `${tool.name} ${tool.version}`,
+  ]
+  return `<sub>${parts.filter(Boolean).join(' · ')}</sub>`
+}
+
+function omitted(n: number, what: string): string {
+  return n > 0 ? `… and ${plural(n, `more ${what}`)}: the report has them all.` : ''
+}
+
+/** Eight blocks for the largest change, in proportion for the others. */
+function bar(change: number | null, largest: number | null): string {
+  if (!change || !largest) return ''
+  const eighths = Math.round((8 * Math.abs(change)) / Math.abs(largest))
+  return eighths > 0 ? ` ${(change > 0 ? '█' : '░').repeat(eighths)}` : ''
+}
+
+function table(rows: string[][], align: string): string {
+  return markdownTable(rows, { align: align.split(''), alignDelimiters: false, padding: true })
+}
+
+function html(text: string): string {
+  return short(text).replace(/[^A-Za-z0-9 .-]/gu, character => `&#${character.codePointAt(0)};`)
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1)
+}

@@ -1,0 +1,98 @@
+import { markdownTable } from 'markdown-table'
+import { layerKey } from '../report/metrics.ts'
+import { type Model, type Report, SUMMARY_METRICS } from '../report/schema.ts'
+import { short } from './escape.ts'
+import { headline, ICON, measured, ruleIcon } from './headline.ts'
+import { format, formatChange, formatReal, formatShare, plural } from './numbers.ts'
+
+/** The report for a terminal or a log: the layers, the summary, the rules, and the verdict last, where the eye is. */
+export function renderText(report: Report): string {
+  return `${[
+    ...report.models.flatMap(model => [layers(report, model), summary(report, model)]),
+    rules(report),
+    verdict(report),
+  ]
+    .filter(block => block !== '')
+    .join('\n\n')}\n`
+}
+
+function layers(report: Report, model: Model): string {
+  const compared = report.comparison?.models[report.models.indexOf(model)]
+  const change = new Map(compared?.layers.map(layer => [layerKey(layer), layer.alpha.change]))
+  const header = [
+    'layer',
+    'shape',
+    'evals',
+    'alpha',
+    ...(compared ? ['change'] : []),
+    'D',
+    'alpha_weighted',
+    'log_norm',
+    'log_spectral_norm',
+    'status',
+  ]
+  const rows = model.layers.map(layer => [
+    short(layer.name),
+    layer.shape.join('×'),
+    format(layer.num_evals),
+    formatReal(layer.alpha),
+    ...(compared ? [formatChange(change.get(layerKey(layer)) ?? 0)] : []),
+    formatReal(layer.D),
+    formatReal(layer.alpha_weighted),
+    formatReal(layer.log_norm),
+    formatReal(layer.log_spectral_norm),
+    layer.error
+      ? `error: ${short(layer.error.message)}`
+      : layer.warning
+        ? `${layer.status}, ${layer.warning}`
+        : layer.status,
+  ])
+  const title = `${short(model.name)}  (${model.source.format}, ${short(model.source.path)})`
+  return `${title}\n${table([header, ...rows], `llrr${compared ? 'r' : ''}rrrrl`)}`
+}
+
+function summary(report: Report, model: Model): string {
+  const changes = report.comparison?.models[report.models.indexOf(model)].summary
+  const rows = SUMMARY_METRICS.map(metric => [
+    metric,
+    formatReal(model.summary[metric]),
+    ...(changes ? [formatReal(changes[metric].base), formatChange(changes[metric].change)] : []),
+  ])
+  const { layers, failed, coverage } = model.summary
+  const skipped = model.skipped.length > 0 ? `, ${plural(model.skipped.length, 'tensor')} skipped` : ''
+  const extent = `${layers - failed} of ${plural(layers, 'layer')} fitted; ${formatShare(coverage)} of the parameters analysed${skipped}`
+  return `${table([changes ? ['mean', 'head', 'base', 'change'] : ['mean', 'value'], ...rows], changes ? 'lrrr' : 'lr')}\n${extent}`
+}
+
+function rules({ verdict, models }: Report): string {
+  if (!verdict || verdict.rules.length === 0) return ''
+  const several = models.length > 1
+  const rows = verdict.rules.map(rule => [
+    ruleIcon(rule),
+    `${rule.level} if ${rule.rule}`,
+    ...(several ? [short(rule.model)] : []),
+    measured(rule),
+    `${rule.layers} of ${rule.of}`,
+    [rule.layer ? short(rule.layer) : '', short(rule.reason)].filter(Boolean).join(': '),
+  ])
+  return table(
+    [['', 'rule', ...(several ? ['model'] : []), 'measured', 'layers', ''], ...rows],
+    several ? 'lllrrl' : 'llrrl',
+  )
+}
+
+function verdict(report: Report): string {
+  const { verdict } = report
+  if (!verdict) return ''
+  const notes = [
+    verdict.first_run && verdict.status === 'inconclusive'
+      ? 'No baseline was given: there is nothing to compare with yet.'
+      : '',
+    verdict.enforced ? '' : 'Not enforced: this verdict does not fail the job.',
+  ]
+  return [`${ICON[verdict.status]} ${verdict.status}: ${headline(report, short)}`, ...notes.filter(Boolean)].join('\n')
+}
+
+function table(rows: string[][], align: string): string {
+  return markdownTable(rows, { align: align.split(''), delimiterStart: false, delimiterEnd: false })
+}

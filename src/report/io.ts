@@ -1,0 +1,57 @@
+import { readFile, stat } from 'node:fs/promises'
+import { z } from 'zod'
+import { UserError } from '../errors.ts'
+import { limits } from '../limits.ts'
+import { lenientReport, type Report, SCHEMA_VERSION, strictReport } from './schema.ts'
+
+/**
+ * A report as JSON: two spaces, lists of numbers on one line, so that a committed one can be reviewed in a diff. The same report
+ * gives the same bytes.
+ * @throws where the report is not valid: our own mistake
+ */
+export function serialiseReport(report: Report): string {
+  const json = JSON.stringify(strictReport.parse(report), null, 2)
+  return `${json.replace(/\[\n\s+(-?\d[^[\]{}"]*?)\n\s+\]/g, (_, numbers: string) => `[${numbers.replace(/,\s+/g, ', ')}]`)}\n`
+}
+
+/**
+ * Reads a report that this version or an earlier one wrote; unknown fields are dropped.
+ * @param where names the text in errors
+ */
+export function parseReport(text: string, where: string): Report {
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch (cause) {
+    throw new UserError(`${where}: is not valid JSON`, 'A baseline is a report that --json wrote, or a checkpoint.', {
+      cause,
+    })
+  }
+  const version = (json as { schemaVersion?: unknown } | null)?.schemaVersion
+  if (typeof version === 'number' && version > SCHEMA_VERSION) {
+    throw new UserError(
+      `${where}: was written by a newer version (schema ${version})`,
+      'Use the same version on both branches.',
+    )
+  }
+  const parsed = lenientReport.safeParse(json)
+  if (!parsed.success) {
+    throw new UserError(
+      `${where}: is not a report of Spectral Gate:\n${issues(parsed.error)}`,
+      'A baseline is a report that --json wrote, or a checkpoint.',
+    )
+  }
+  return parsed.data as Report
+}
+
+/** @throws UserError where the file is too large or is not a report */
+export async function readReport(path: string): Promise<Report> {
+  const { size } = await stat(path)
+  if (size > limits.report) throw new UserError(`${path}: has ${size} bytes, more than ${limits.report}`)
+  return parseReport(await readFile(path, 'utf8'), path)
+}
+
+function issues(error: z.ZodError): string {
+  const lines = z.prettifyError(error).split('\n')
+  return lines.length > 8 ? [...lines.slice(0, 8), '…'].join('\n') : lines.join('\n')
+}

@@ -1,0 +1,219 @@
+import { z } from 'zod'
+
+export const SCHEMA_VERSION = 1
+
+/** `strict` refuses unknown fields (what we write), `lenient` drops them (what a newer version wrote). */
+type Strictness = 'strict' | 'lenient'
+
+const status = z.enum(['success', 'failed', 'degenerate', 'error'])
+const number = z.number()
+const finite = number.nullable().describe('null where the number is not finite')
+const count = z.int().min(0)
+const shape = z.array(count).max(32)
+const name = z.string().max(4096)
+
+/** Model means, over the layers whose status is `success`. Named as in WeightWatcher's `get_summary()`. */
+export const SUMMARY_METRICS = [
+  'alpha',
+  'alpha_weighted',
+  'log_norm',
+  'log_alpha_norm',
+  'log_spectral_norm',
+  'stable_rank',
+] as const
+export type SummaryMetric = (typeof SUMMARY_METRICS)[number]
+
+/** The report and its parts. The same definition validates what we read, what we write, and makes the published JSON Schema. */
+function schemas(strictness: Strictness) {
+  const object = ((shape: z.core.$ZodLooseShape) =>
+    strictness === 'strict' ? z.strictObject(shape) : z.object(shape)) as typeof z.object
+
+  const histogram = object({
+    log10_edges: z.array(number).max(101).describe('Edges of the bins: log10 of the eigenvalue'),
+    counts: z.array(count).max(100).describe('Eigenvalues in each bin; those of 0 are in none'),
+  })
+
+  const layer = object({
+    name: name.describe("The tensor's key without wrapper prefixes and without .weight"),
+    tensor: name.describe('The exact key in the file'),
+    part: name.optional().describe('A slice, gate or head, where a tensor has several'),
+    layer_type: z.enum(['dense', 'conv2d']),
+    shape,
+    dtype: z.string().max(16),
+    N: count,
+    M: count,
+    Q: number,
+    rf: count,
+    num_evals: count,
+    alpha: finite,
+    D: finite,
+    sigma: finite,
+    xmin: finite,
+    xmax: finite,
+    num_pl_spikes: count.nullable(),
+    status,
+    error: object({ code: z.string().max(64), message: z.string().max(4096) }).optional(),
+    warning: z.enum(['', 'over-trained', 'under-trained']),
+    alpha_weighted: finite,
+    log_alpha_norm: finite,
+    log_norm: finite,
+    norm: finite,
+    log_spectral_norm: finite,
+    spectral_norm: finite,
+    lambda_max: finite,
+    stable_rank: finite,
+    matrix_rank: count.nullable(),
+    entropy: finite,
+    rank_loss: count.nullable(),
+    weak_rank_loss: count.nullable(),
+    sv_max: finite,
+    sv_min: finite,
+    esd: histogram,
+  })
+
+  const skipped = object({
+    tensor: name,
+    shape,
+    dtype: z.string().max(16),
+    code: z.enum(['dtype', 'rank', 'size', 'buffer', 'optimizer', 'excluded']),
+    reason: z.string().max(1024),
+  })
+
+  const summary = object({
+    layers: count.describe('All rows'),
+    failed: count.describe('Rows whose status is not success'),
+    errors: count.describe('Rows whose status is error'),
+    coverage: finite.describe("The share of the model's parameters that was analysed"),
+    ...(Object.fromEntries(SUMMARY_METRICS.map(m => [m, finite])) as Record<SummaryMetric, typeof finite>),
+  })
+
+  const model = object({
+    name,
+    source: object({
+      path: z.string().max(4096),
+      format: z.string().max(64),
+      bytes: count,
+      state_dict: z.string().max(4096).optional().describe('Where in the file the weights were found'),
+      ignored: z.array(z.string().max(4096)).max(1000).optional().describe('What lies beside the weights'),
+    }),
+    layers: z.array(layer),
+    skipped: z.array(skipped),
+    summary,
+  })
+
+  const options = object({
+    min_evals: count,
+    max_evals: count,
+    max_N: count,
+    include: z.array(z.string().max(1024)).max(1000),
+    exclude: z.array(z.string().max(1024)).max(1000),
+    conv2d: z.enum(['pooled']),
+  })
+
+  const change = object({ head: finite, base: finite, change: finite })
+
+  const comparison = object({
+    status: z.enum(['compared', 'incomparable']),
+    reason: z.string().max(4096).describe('Why they are incomparable; empty otherwise'),
+    baseline: object({ path: z.string().max(4096), kind: z.enum(['report', 'checkpoint']) }),
+    models: z.array(
+      object({
+        name,
+        base: name.nullable().describe('Name of the model it is compared with; null where there is none'),
+        summary: object(
+          Object.fromEntries(SUMMARY_METRICS.map(m => [m, change])) as Record<SummaryMetric, typeof change>,
+        ).nullable(),
+        matched: count.describe('Layers found on both sides'),
+        layers: z
+          .array(
+            object({
+              name,
+              shape,
+              part: name.optional(),
+              status: object({ head: status, base: status }),
+              alpha: change,
+              alpha_weighted: change,
+              log_norm: change,
+              log_spectral_norm: change,
+            }),
+          )
+          .describe('Those that differ, the largest change of alpha first'),
+        added: z.array(object({ name, shape, part: name.optional() })),
+        removed: z.array(object({ name, shape, part: name.optional() })),
+      }),
+    ),
+    removed: z.array(name).describe('Models that only the baseline has'),
+  })
+
+  const rule = object({
+    rule: z.string().max(1024),
+    level: z.enum(['fail', 'warn']),
+    builtin: z.boolean(),
+    model: name,
+    outcome: z.enum(['ok', 'violated', 'inconclusive']),
+    value: finite.describe('What was measured'),
+    unit: z.enum(['', '%']),
+    threshold: number,
+    layers: count.describe('Layers behind the value'),
+    of: count.describe('Layers of the model'),
+    layer: name.optional().describe('The layer that decided, where one did'),
+    reason: z.string().max(4096).describe('Why it is inconclusive; empty otherwise'),
+    cause: z.enum(['', 'no-baseline', 'incomparable', 'no-layer', 'no-value']),
+  })
+
+  const verdict = object({
+    status: z.enum(['passed', 'warned', 'inconclusive', 'failed']),
+    first_run: z.boolean().describe('There is nothing to compare with yet'),
+    enforced: z.boolean(),
+    fails_job: z.boolean(),
+    rules: z.array(rule),
+  })
+
+  const provenance = object({
+    repository: z.string().max(512),
+    commit: z.string().max(64),
+    ref: z.string().max(1024),
+    event: z.string().max(64),
+    workflow: z.string().max(1024),
+    run_id: count,
+    run_attempt: count,
+    run_url: z.string().max(2048),
+    time: z.string().max(64),
+  })
+
+  const report = object({
+    schemaVersion: z.literal(SCHEMA_VERSION),
+    tool: object({ name: z.literal('spectral-gate'), version: z.string().max(64) }),
+    options,
+    models: z.array(model),
+    comparison: comparison.optional(),
+    verdict: verdict.optional(),
+    provenance: provenance.optional(),
+  })
+
+  return { report }
+}
+
+/** What we write: an unknown field is our own mistake. */
+export const strictReport = schemas('strict').report
+/** What we read: fields of a newer minor version are dropped. */
+export const lenientReport = schemas('lenient').report
+
+export type Report = z.infer<typeof strictReport>
+export type Model = Report['models'][number]
+export type Layer = Model['layers'][number]
+export type Skipped = Model['skipped'][number]
+export type Summary = Model['summary']
+export type AnalysisOptions = Report['options']
+export type Histogram = Layer['esd']
+export type Comparison = NonNullable<Report['comparison']>
+export type Change = NonNullable<Comparison['models'][number]['summary']>['alpha']
+export type Verdict = NonNullable<Report['verdict']>
+export type RuleResult = Verdict['rules'][number]
+export type Provenance = NonNullable<Report['provenance']>
+export type Status = Layer['status']
+
+/** The JSON Schema (draft 2020-12) of a report as we write it. */
+export function jsonSchema(): object {
+  return z.toJSONSchema(strictReport)
+}

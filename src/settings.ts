@@ -1,0 +1,128 @@
+import { UserError } from './errors.ts'
+import type { Policy } from './policy/judge.ts'
+import { parseRule } from './policy/rule.ts'
+import type { AnalysisOptions } from './report/schema.ts'
+
+/** What both doors, and later a config file, may set: in one place, so that they can't drift apart. */
+export const OPTIONS = {
+  baseline: { type: 'text', value: 'PATH', help: 'An earlier report (JSON) or another checkpoint to compare with.' },
+  'fail-if': {
+    type: 'lines',
+    value: 'RULE',
+    help: 'Fail where this is true, e.g. `alpha > 6` or `delta(alpha) > 5%`. One rule a line.',
+  },
+  'warn-if': { type: 'lines', value: 'RULE', help: 'Warn where this is true. One rule a line.' },
+  include: { type: 'lines', value: 'PATTERN', help: 'Only layers whose name matches one of these globs.' },
+  exclude: { type: 'lines', value: 'PATTERN', help: 'No layer whose name matches one of these globs.' },
+  'min-evals': {
+    type: 'count',
+    value: 'N',
+    default: '10',
+    help: 'Skip layers with fewer eigenvalues; 0 for no limit.',
+  },
+  'max-evals': {
+    type: 'count',
+    value: 'N',
+    default: '15000',
+    help: 'Skip layers with more eigenvalues; 0 for no limit.',
+  },
+  'max-n': {
+    type: 'count',
+    value: 'N',
+    default: '50000',
+    help: 'Skip layers whose longer side exceeds this; 0 for no limit.',
+  },
+  'state-dict': {
+    type: 'text',
+    value: 'KEY',
+    help: 'Which state dict of a training checkpoint to read, e.g. `ema.model`.',
+  },
+  enforce: { type: 'flag', default: 'true', help: 'Whether the verdict can fail the job; false shows it only.' },
+  'fail-on-inconclusive': {
+    type: 'flag',
+    help: 'Whether a rule that can’t be evaluated fails the job. By default yes, except on a first run, where there is nothing to compare with yet.',
+  },
+} as const satisfies Record<string, Option>
+
+export interface Option {
+  /** `lines`: several, one a line. `flag`: true or false. */
+  readonly type: 'text' | 'lines' | 'count' | 'flag'
+  readonly value?: string
+  readonly default?: string
+  readonly help: string
+}
+
+export type OptionName = keyof typeof OPTIONS
+/** Values as a door read them. What a door was not told is absent or empty. */
+export type RawSettings = Partial<Record<OptionName, string | readonly string[] | undefined>>
+
+export interface Settings {
+  readonly baseline: string | undefined
+  readonly stateDict: string | undefined
+  readonly options: AnalysisOptions
+  readonly policy: Policy
+}
+
+/**
+ * Settings from layers of raw values, the later over the earlier, over the defaults.
+ * @throws UserError naming the option
+ */
+export function resolveSettings(...layers: readonly RawSettings[]): Settings {
+  const lines = (name: OptionName): string[] => {
+    const found = layers.findLast(layer => layer[name] !== undefined && layer[name].length > 0)?.[name]
+    const text = typeof found === 'string' || found === undefined ? (found ?? defaultOf(name)) : found.join('\n')
+    return text
+      .split(/\r?\n/)
+      .map(line => line.trim())
+      .filter(line => line !== '' && !line.startsWith('#'))
+  }
+  const text = (name: OptionName): string | undefined => {
+    const found = lines(name)
+    if (found.length > 1) throw new UserError(`${name} takes one value, but got ${found.length}.`)
+    return found[0]
+  }
+  const [min_evals, max_evals, max_N] = (['min-evals', 'max-evals', 'max-n'] as const).map(name =>
+    count(name, text(name)!),
+  )
+  if (max_evals && min_evals > max_evals) {
+    throw new UserError(`min-evals ${min_evals} is more than max-evals ${max_evals}: no layer could qualify.`)
+  }
+  return {
+    baseline: text('baseline'),
+    stateDict: text('state-dict'),
+    options: {
+      min_evals,
+      max_evals,
+      max_N,
+      include: lines('include').sort(),
+      exclude: lines('exclude').sort(),
+      conv2d: 'pooled',
+    },
+    policy: {
+      rules: [
+        ...lines('fail-if').map(rule => parseRule(rule, 'fail')),
+        ...lines('warn-if').map(rule => parseRule(rule, 'warn')),
+      ],
+      enforce: flag('enforce', text('enforce'))!,
+      failOnInconclusive: flag('fail-on-inconclusive', text('fail-on-inconclusive')),
+    },
+  }
+}
+
+function defaultOf(name: OptionName): string {
+  return (OPTIONS[name] as Option).default ?? ''
+}
+
+function count(name: string, text: string): number {
+  if (!/^\d{1,9}$/.test(text))
+    throw new UserError(`${name} is ${JSON.stringify(text)}, but takes a whole number of 0 or more.`)
+  return Number(text)
+}
+
+/** `true` or `false`, as YAML writes them; undefined where nothing is set. */
+export function flag(name: string, text: string | undefined): boolean | undefined {
+  if (text === undefined || text === '') return undefined
+  if (/^true$/i.test(text)) return true
+  if (/^false$/i.test(text)) return false
+  throw new UserError(`${name} is ${JSON.stringify(text)}, but takes true or false.`)
+}

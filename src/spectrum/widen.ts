@@ -1,0 +1,47 @@
+import type { FloatDType } from '../checkpoint/types.ts'
+
+/**
+ * Little-endian elements to doubles, exactly. F16 is IEEE binary16, BF16 the upper half of binary32, F8_E4M3 the OCP `fn`
+ * variant (no infinities, NaN at S.1111.111), F8_E5M2 the OCP variant with infinities.
+ *
+ * @param bytes whole elements
+ * @returns one double an element
+ */
+export function widen(dtype: FloatDType, bytes: Uint8Array): Float64Array {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  switch (dtype) {
+    case 'F64':
+      return Float64Array.from({ length: bytes.length / 8 }, (_, i) => view.getFloat64(8 * i, true))
+    case 'F32':
+      return Float64Array.from({ length: bytes.length / 4 }, (_, i) => view.getFloat32(4 * i, true))
+    case 'F16':
+      return Float64Array.from({ length: bytes.length / 2 }, (_, i) => small(view.getUint16(2 * i, true), 5, 10))
+    case 'BF16':
+      return Float64Array.from({ length: bytes.length / 2 }, (_, i) => small(view.getUint16(2 * i, true), 8, 7))
+    case 'F8_E4M3':
+      return Float64Array.from(bytes, byte => ((byte & 0x7f) === 0x7f ? Number.NaN : small(byte, 4, 3, false)))
+    case 'F8_E5M2':
+      return Float64Array.from(bytes, byte => small(byte, 5, 2))
+  }
+}
+
+/** An IEEE-like float of `exponent` and `mantissa` bits; without `infinities` the top exponent holds ordinary numbers. */
+function small(bits: number, exponent: number, mantissa: number, infinities = true): number {
+  const top = (1 << exponent) - 1
+  const bias = top >> 1
+  const e = (bits >> mantissa) & top
+  const m = bits & ((1 << mantissa) - 1)
+  const sign = bits >> (exponent + mantissa) ? -1 : 1
+  if (infinities && e === top) return m ? Number.NaN : sign * Number.POSITIVE_INFINITY
+  return e === 0
+    ? sign * m * powerOfTwo(1 - bias - mantissa)
+    : sign * (m + (1 << mantissa)) * powerOfTwo(e - bias - mantissa)
+}
+
+/** 2^n for −1022 ≤ n ≤ 1023, exactly. */
+function powerOfTwo(n: number): number {
+  scratch.setBigUint64(0, BigInt(n + 1023) << 52n)
+  return scratch.getFloat64(0)
+}
+
+const scratch = new DataView(new ArrayBuffer(8))

@@ -1,0 +1,74 @@
+import { open } from 'node:fs/promises'
+import { unreadable } from '../bytes/file.ts'
+import { type Baseline, compare } from '../comparison/compare.ts'
+import { pairModels } from '../comparison/pair.ts'
+import { UserError } from '../errors.ts'
+import type { Comparability } from '../policy/evaluate.ts'
+import { judge, type Policy } from '../policy/judge.ts'
+import { readReport } from '../report/io.ts'
+import { type Model, type Provenance, type Report, SCHEMA_VERSION } from '../report/schema.ts'
+import { VERSION } from '../version.ts'
+import { type AnalyseContext, analyse, portable, type Source } from './analyse.ts'
+
+export interface GateRequest {
+  readonly sources: readonly Source[]
+  /** An earlier report or another checkpoint; undefined on a first run. */
+  readonly baseline?: string | undefined
+  readonly policy: Policy
+  readonly provenance?: Provenance | undefined
+}
+
+/** Checkpoints in, report with comparison and verdict out. */
+export async function gate(request: GateRequest, context: AnalyseContext): Promise<Report> {
+  const baseline =
+    request.baseline === undefined ? undefined : await readBaseline(request.baseline, request.sources, context)
+  const models: Model[] = []
+  for (const source of request.sources) models.push(await analyse(source, context))
+  const { options } = context
+  const compared = baseline && compare(models, options, baseline)
+  const pairs = compared?.pairs ?? pairModels(models, []).pairs
+  return {
+    schemaVersion: SCHEMA_VERSION,
+    tool: { name: 'spectral-gate', version: VERSION },
+    options,
+    models,
+    ...(compared && { comparison: compared.comparison }),
+    verdict: judge(request.policy, pairs, comparability(compared?.comparison)),
+    ...(request.provenance && { provenance: request.provenance }),
+  }
+}
+
+function comparability(comparison: Report['comparison']): Comparability {
+  if (!comparison) return { cause: 'no-baseline', reason: 'there is no baseline to compare with yet' }
+  return comparison.status === 'incomparable' ? { cause: 'incomparable', reason: comparison.reason } : { cause: '' }
+}
+
+/** A JSON object is an earlier report; anything else has to be a checkpoint. */
+async function readBaseline(path: string, sources: readonly Source[], context: AnalyseContext): Promise<Baseline> {
+  try {
+    if (await isJson(path)) {
+      const { options, models } = await readReport(path)
+      return { path: portable(path), kind: 'report', options, models }
+    }
+    const stateDict = sources.length === 1 ? sources[0].stateDict : undefined
+    const model = await analyse({ path, stateDict }, context)
+    return { path: portable(path), kind: 'checkpoint', options: context.options, models: [model] }
+  } catch (error) {
+    if (error instanceof UserError)
+      throw new UserError(`The baseline can't be used. ${error.message}`, error.remedy, { cause: error })
+    throw error
+  }
+}
+
+async function isJson(path: string): Promise<boolean> {
+  const file = await open(path).catch(cause => {
+    throw unreadable(path, cause)
+  })
+  try {
+    if ((await file.stat()).isDirectory()) return false
+    const { bytesRead, buffer } = await file.read(Buffer.alloc(64), 0, 64, 0)
+    return /^\s*\{/.test(buffer.toString('utf8', 0, bytesRead))
+  } finally {
+    await file.close()
+  }
+}

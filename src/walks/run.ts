@@ -1,0 +1,39 @@
+import { stat } from 'node:fs/promises'
+import type { OnProgress } from '../progress.ts'
+import type { Provenance, Report } from '../report/schema.ts'
+import type { Settings } from '../settings.ts'
+import { MlMatrixEngine } from '../spectrum/ml-matrix.ts'
+import type { Source } from './analyse.ts'
+import { gate } from './gate.ts'
+
+export interface RunRequest {
+  /** PATH or NAME=PATH. */
+  readonly checkpoints: readonly string[]
+  readonly settings: Settings
+  readonly provenance?: Provenance | undefined
+  readonly onProgress?: OnProgress | undefined
+}
+
+/** The walk that both doors take: settings in, report out. */
+export async function run({ checkpoints, settings, provenance, onProgress }: RunRequest): Promise<Report> {
+  const engine = new MlMatrixEngine()
+  try {
+    const { baseline, options, policy, stateDict } = settings
+    const sources = await Promise.all(checkpoints.map(text => parseSource(text, stateDict)))
+    return await gate({ sources, baseline, policy, provenance }, { engine, options, onProgress })
+  } finally {
+    await engine.close()
+  }
+}
+
+/** `NAME=PATH`, unless a file is called so as a whole: Lightning writes `epoch=3-step=100.ckpt`. */
+async function parseSource(text: string, stateDict: string | undefined): Promise<Source> {
+  const named = /^([^=/\\]+)=(.+)$/s.exec(text)
+  const whole =
+    named &&
+    (await stat(text).then(
+      () => true,
+      () => false,
+    ))
+  return named && !whole ? { name: named[1], path: named[2], stateDict } : { path: text, stateDict }
+}
