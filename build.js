@@ -21,6 +21,8 @@ await build({
   legalComments: 'none',
   define: { SPECTRAL_GATE_VERSION: JSON.stringify(version) },
   // Bundled CommonJS packages call require() of Node's own modules.
-  banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
+  banner: {
+    js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+  },
   logLevel: 'warning',
 })

@@ -40,6 +40,14 @@ export async function findInFolder(path: string): Promise<{ files: string[]; exp
       'Shards need their model.safetensors.index.json; separate models are named file by file.',
     )
   }
+  const pointer = names.find(name => name.endsWith('.dvc'))
+  if (pointer) {
+    throw new CheckpointError(
+      path,
+      `has no weights in it, only the DVC pointer ${pointer}`,
+      'Run `dvc pull` before this step.',
+    )
+  }
   throw new CheckpointError(
     path,
     'has no checkpoint in it',

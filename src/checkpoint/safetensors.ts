@@ -41,7 +41,7 @@ export const safetensors: Reader = {
       throw new CheckpointError(file.path, `names ${entries.length} tensors, more than ${limits.tensors}`)
     }
     const ranges = entries.map(([name, info]) => describe(file.path, name, info, file.size - start))
-    checkTiling(file.path, ranges)
+    checkTiling(file.path, ranges, file.size - start)
     const tensors = ranges.map(({ name, dtype, shape, begin }): Tensor => {
       return {
         name,
@@ -110,15 +110,23 @@ function describe(path: string, name: string, info: unknown, dataBytes: number):
   return { name, dtype: dtype as DType, shape, begin, end }
 }
 
-function checkTiling(path: string, ranges: readonly Range[]): void {
+function checkTiling(path: string, ranges: readonly Range[], dataBytes: number): void {
   let previous: Range | undefined
+  let covered = 0
   for (const range of [...ranges].sort((a, b) => a.begin - b.begin || a.end - b.end)) {
-    if (previous && range.begin < previous.end) {
+    if (previous && range.begin < covered) {
       const both = `${JSON.stringify(previous.name.slice(0, 200))} and ${JSON.stringify(range.name.slice(0, 200))}`
       throw new CheckpointError(path, `the tensors ${both} overlap`, RESAVE)
     }
+    if (range.begin > covered) throw unclaimed(path, covered, range.begin)
     previous = range
+    covered = range.end
   }
+  if (covered < dataBytes) throw unclaimed(path, covered, dataBytes)
+}
+
+function unclaimed(path: string, begin: number, end: number): CheckpointError {
+  return new CheckpointError(path, `bytes ${begin} to ${end} of its data belong to no tensor`, RESAVE)
 }
 
 function isCount(value: unknown): value is number {

@@ -28,7 +28,7 @@ export async function readTensor(tensor: Tensor): Promise<Float64Array> {
   const bad = values.findIndex(value => !Number.isFinite(value))
   if (bad >= 0) {
     const index = contiguous(shape).map((stride, d) => Math.floor(bad / stride) % shape[d])
-    throw new LayerError('non-finite', `${values[bad]} at index [${index}]`)
+    throw new LayerError('non-finite', `${values[bad]} at index [${index.join(', ')}]`)
   }
   return values
 }

@@ -1,0 +1,332 @@
+import type { Artifact, Comment, GitHubDouble, Pull, Run, Scope } from './double.ts'
+import { fill } from './schema.ts'
+
+export interface Answer {
+  status: number
+  body?: unknown
+  headers?: Record<string, string>
+}
+
+export interface Call {
+  github: GitHubDouble
+  path: Record<string, string>
+  query: URLSearchParams
+  body: { body: string }
+  url: URL
+}
+
+interface Route {
+  /** The permission without which GitHub answers 403. */
+  needs?: [Scope, 'read' | 'write']
+  handle(call: Call): Answer
+}
+
+/** GitHub's way of saying no. */
+export function failure(
+  status: number,
+  message: string,
+  headers: Record<string, string> = {},
+  errors?: object[],
+): Answer {
+  const body = {
+    message,
+    ...(errors && { errors }),
+    documentation_url: 'https://docs.github.com/rest',
+    status: `${status}`,
+  }
+  return { status, headers, body }
+}
+
+const NOT_FOUND = failure(404, 'Not Found')
+
+/** The operations of the REST API that the double plays, by their names in GitHub's description. */
+export const routes: Record<string, Route> = {
+  'issues/list-comments': {
+    handle: call =>
+      exists(call)
+        ? page(call, call.github.comments(Number(call.path.issue_number)), comment => comments(call, comment))
+        : NOT_FOUND,
+  },
+  'issues/create-comment': {
+    needs: ['pull-requests', 'write'],
+    handle(call) {
+      if (!exists(call)) return NOT_FOUND
+      const { github, path, body } = call
+      return (
+        tooLong(body.body) ?? {
+          status: 201,
+          body: comments(call, github.addComment(Number(path.issue_number), body.body, github.login)),
+        }
+      )
+    },
+  },
+  'issues/get-comment': {
+    handle: call => {
+      const comment = call.github.comment(Number(call.path.comment_id))
+      return comment ? { status: 200, body: comments(call, comment) } : NOT_FOUND
+    },
+  },
+  'issues/update-comment': {
+    needs: ['pull-requests', 'write'],
+    handle(call) {
+      const comment = call.github.comment(Number(call.path.comment_id))
+      if (!comment) return NOT_FOUND
+      const refused = tooLong(call.body.body)
+      if (refused) return refused
+      Object.assign(comment, { body: call.body.body, updated: new Date().toISOString() })
+      return { status: 200, body: comments(call, comment) }
+    },
+  },
+  'issues/delete-comment': {
+    needs: ['pull-requests', 'write'],
+    handle({ github, path }) {
+      if (!github.comment(Number(path.comment_id))) return NOT_FOUND
+      github.removeComment(Number(path.comment_id))
+      return { status: 204 }
+    },
+  },
+  'issues/list-labels-on-issue': {
+    handle: call =>
+      exists(call)
+        ? page(call, call.github.pulls.get(Number(call.path.issue_number))!.labels, name => fill('label', { name }))
+        : NOT_FOUND,
+  },
+  'issues/list-events': {
+    handle: call =>
+      page(
+        call,
+        call.github.events.filter(({ issue }) => issue === Number(call.path.issue_number)),
+        ({ event }) => fill('labeled-issue-event', event),
+      ),
+  },
+  'pulls/get': {
+    handle({ github, path }) {
+      const pull = github.pulls.get(Number(path.pull_number))
+      return pull ? { status: 200, body: fill('pull-request', pullObject(github, pull)) } : NOT_FOUND
+    },
+  },
+  'pulls/list': {
+    handle(call) {
+      const { github, query } = call
+      const found = [...github.pulls.values()].filter(
+        ({ head }) => !query.has('head') || query.get('head') === `${head.repository?.split('/')[0]}:${head.ref}`,
+      )
+      return page(call, found, pull => fill('pull-request-simple', pullObject(github, pull)))
+    },
+  },
+  'repos/list-commits': {
+    needs: ['contents', 'read'],
+    handle(call) {
+      const from = call.query.get('sha') ?? 'main'
+      return page(call, ancestors(call.github, call.github.branches.get(from) ?? from), sha => commit(call.github, sha))
+    },
+  },
+  'repos/compare-commits-with-basehead': {
+    needs: ['contents', 'read'],
+    handle({ github, path }) {
+      const [base, head] = path.basehead!.split('...').map(ref => github.branches.get(ref) ?? ref) as [string, string]
+      const [below, above] = [ancestors(github, base), ancestors(github, head)]
+      const mergeBase = above.find(sha => below.includes(sha))
+      if (mergeBase === undefined) return NOT_FOUND
+      const ahead = above.filter(sha => !below.includes(sha))
+      const behind = below.filter(sha => !above.includes(sha))
+      const body = fill('commit-comparison', {
+        status:
+          ahead.length > 0 ? (behind.length > 0 ? 'diverged' : 'ahead') : behind.length > 0 ? 'behind' : 'identical',
+        ahead_by: ahead.length,
+        behind_by: behind.length,
+        total_commits: ahead.length,
+        base_commit: commit(github, base),
+        merge_base_commit: commit(github, mergeBase),
+        commits: ahead.map(sha => commit(github, sha)).reverse(),
+      })
+      return { status: 200, body }
+    },
+  },
+  'repos/get-collaborator-permission-level': {
+    needs: ['contents', 'read'],
+    handle({ github, path }) {
+      const permission = github.collaborators.get(path.username!) ?? 'read'
+      const user = { login: path.username, permissions: undefined }
+      return {
+        status: 200,
+        body: fill('repository-collaborator-permission', { permission, role_name: permission, user }),
+      }
+    },
+  },
+  'actions/list-artifacts-for-repo': {
+    needs: ['actions', 'read'],
+    handle: call => artifactPage(call, call.github.artifacts),
+  },
+  'actions/list-workflow-run-artifacts': {
+    needs: ['actions', 'read'],
+    handle: call =>
+      artifactPage(
+        call,
+        call.github.artifacts.filter(({ runId }) => runId === Number(call.path.run_id)),
+      ),
+  },
+  'actions/get-artifact': {
+    needs: ['actions', 'read'],
+    handle({ github, path }) {
+      const artifact = github.artifacts.find(({ id }) => id === Number(path.artifact_id))
+      return artifact ? { status: 200, body: artifactObject(github, artifact) } : NOT_FOUND
+    },
+  },
+  'actions/delete-artifact': {
+    needs: ['actions', 'write'],
+    handle({ github, path }) {
+      const index = github.artifacts.findIndex(({ id }) => id === Number(path.artifact_id))
+      if (index < 0) return NOT_FOUND
+      github.artifacts.splice(index, 1)
+      return { status: 204 }
+    },
+  },
+  'actions/download-artifact': {
+    needs: ['actions', 'read'],
+    handle({ github, path }) {
+      const artifact = github.artifacts.find(({ id }) => id === Number(path.artifact_id))
+      if (!artifact) return NOT_FOUND
+      if (artifact.expired) return failure(410, 'Artifact has expired')
+      return { status: 302, headers: { location: github.signedDownload(artifact) } }
+    },
+  },
+  'actions/get-workflow-run': {
+    needs: ['actions', 'read'],
+    handle({ github, path }) {
+      const run = github.runs.get(Number(path.run_id))
+      return run ? { status: 200, body: runObject(github, run) } : NOT_FOUND
+    },
+  },
+  'users/get-authenticated': {
+    handle: ({ github }) =>
+      github.login.endsWith('[bot]')
+        ? failure(403, 'Resource not accessible by integration')
+        : { status: 200, body: fill('public-user', { login: github.login }) },
+  },
+}
+
+function exists({ github, path }: Call): boolean {
+  return github.pulls.has(Number(path.issue_number))
+}
+
+function tooLong(body: string): Answer | undefined {
+  if (body.trim() !== '' && body.length <= 65_536) return undefined
+  const message = body.length > 65_536 ? 'body is too long (maximum is 65536 characters)' : "body can't be blank"
+  return failure(422, 'Validation Failed', {}, [
+    { resource: 'IssueComment', code: 'unprocessable', field: 'data', message },
+  ])
+}
+
+/** One page of a list, with the Link header that leads to the next. */
+function page<T>(
+  call: Call,
+  all: readonly T[],
+  object: (item: T) => unknown,
+  wrap = (items: unknown[]): unknown => items,
+): Answer {
+  const size = Math.min(Number(call.query.get('per_page') ?? 30), 100)
+  const number = Number(call.query.get('page') ?? 1)
+  const last = Math.max(1, Math.ceil(all.length / size))
+  const link = (to: number, rel: string) => {
+    const url = new URL(call.url)
+    url.searchParams.set('page', `${to}`)
+    return `<${url}>; rel="${rel}"`
+  }
+  return {
+    status: 200,
+    headers: number < last ? { link: `${link(number + 1, 'next')}, ${link(last, 'last')}` } : {},
+    body: wrap(all.slice((number - 1) * size, number * size).map(object)),
+  }
+}
+
+function comments({ github }: Call, comment: Comment): unknown {
+  const { id, issue, body, login } = comment
+  return fill('issue-comment', {
+    id,
+    body,
+    user: { login, type: login.endsWith('[bot]') ? 'Bot' : 'User' },
+    url: `${github.apiUrl}/repos/${github.repository}/issues/comments/${id}`,
+    html_url: `${github.serverUrl}/${github.repository}/pull/${issue}#issuecomment-${id}`,
+    created_at: comment.created,
+    updated_at: comment.updated,
+  })
+}
+
+/** A pull request, as the REST API and the events say it. */
+export function pullObject(github: GitHubDouble, { number, head, base, labels }: Pull): object {
+  const repo = (name: string) => ({
+    full_name: name,
+    name: name.split('/')[1],
+    id: repositoryId(github, name),
+    fork: name !== github.repository,
+  })
+  return {
+    number,
+    state: 'open',
+    html_url: `${github.serverUrl}/${github.repository}/pull/${number}`,
+    head: { sha: head.sha, ref: head.ref, repo: head.repository && repo(head.repository) },
+    base: { sha: base.sha, ref: base.ref, repo: repo(github.repository) },
+    labels: labels.map(name => ({ name })),
+  }
+}
+
+/** The id of our repository or of a fork of it. */
+export function repositoryId(github: GitHubDouble, name: string): number {
+  return name === github.repository ? github.repositoryId : 90_000 + name.length
+}
+
+/** The commit and those it comes from, itself first, each once. */
+function ancestors(github: GitHubDouble, start: string): string[] {
+  const seen = new Set<string>([start])
+  for (const sha of seen) for (const parent of github.commits.get(sha) ?? []) seen.add(parent)
+  return [...seen]
+}
+
+function commit(github: GitHubDouble, sha: string): object {
+  return fill('commit', { sha, parents: (github.commits.get(sha) ?? []).map(parent => ({ sha: parent })) })
+}
+
+function artifactPage(call: Call, all: Artifact[]): Answer {
+  const name = call.query.get('name')
+  const found = all.filter(artifact => name === null || artifact.name === name).sort((a, b) => b.id - a.id)
+  return page(
+    call,
+    found,
+    artifact => artifactObject(call.github, artifact),
+    artifacts => ({ total_count: found.length, artifacts }),
+  )
+}
+
+function artifactObject(github: GitHubDouble, artifact: Artifact): object {
+  const run = github.runs.get(artifact.runId)
+  return fill('artifact', {
+    id: artifact.id,
+    name: artifact.name,
+    size_in_bytes: artifact.zip.length,
+    expired: artifact.expired,
+    digest: artifact.digest,
+    created_at: artifact.created,
+    workflow_run: run && {
+      id: run.id,
+      repository_id: github.repositoryId,
+      head_repository_id: run.headRepositoryId,
+      head_branch: run.branch,
+      head_sha: run.sha,
+    },
+  })
+}
+
+function runObject(github: GitHubDouble, run: Run): object {
+  return fill('workflow-run', {
+    id: run.id,
+    run_attempt: run.attempt,
+    event: run.event,
+    path: run.path,
+    head_branch: run.branch,
+    head_sha: run.sha,
+    html_url: `${github.serverUrl}/${github.repository}/actions/runs/${run.id}`,
+    repository: { id: github.repositoryId, full_name: github.repository },
+    head_repository: { id: run.headRepositoryId },
+  })
+}

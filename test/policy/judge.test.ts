@@ -1,0 +1,206 @@
+import { expect, test } from 'vitest'
+import { pairModels } from '../../src/comparison/pair.ts'
+import type { Comparability } from '../../src/policy/evaluate.ts'
+import { judge, type Policy } from '../../src/policy/judge.ts'
+import { type Level, parseRule } from '../../src/policy/rule.ts'
+import type { Layer, Model } from '../../src/report/schema.ts'
+import { layer, model } from '../support/models.ts'
+
+const firstRun: Comparability = { cause: 'no-baseline', reason: 'there is no baseline to compare with yet' }
+const comparable: Comparability = { cause: '' }
+
+function verdict(
+  rules: string[],
+  head: Layer[] | Model[],
+  base?: Layer[] | Model[],
+  more: Partial<Policy> & { level?: Level; comparability?: Comparability } = {},
+) {
+  const { level = 'fail', comparability = base ? comparable : firstRun, ...policy } = more
+  const { pairs } = pairModels(models(head), models(base ?? []))
+  return judge({ rules: rules.map(rule => parseRule(rule, level)), enforce: true, ...policy }, pairs, comparability)
+}
+
+function models(given: Layer[] | Model[]): Model[] {
+  return given.length > 0 && !('layers' in given[0]) ? [model('net', given as Layer[])] : (given as Model[])
+}
+
+const head = [layer('a', 3), layer('b', 4), layer('c', 8)]
+const base = [layer('a', 2), layer('b', 4), layer('c', 3)]
+
+test.each([
+  ['alpha > 5', 'ok', 5],
+  ['alpha >= 5', 'violated', 5],
+  ['median(alpha) > 3.9', 'violated', 4],
+  ['max(alpha) > 7', 'violated', 8],
+  ['min(alpha) < 3', 'ok', 3],
+  ['mean(alpha) <= 5', 'violated', 5],
+  ['any(alpha) > 7', 'violated', 8],
+  ['any(alpha) < 1.5', 'ok', 3],
+  ['count(alpha > 3.5) > 1', 'violated', 2],
+  ['alpha[b] >= 4', 'violated', 4],
+  ['alpha[b.weight] > 4', 'ok', 4],
+  ['layers < 3', 'ok', 3],
+  ['failed > 0', 'ok', 0],
+  ['coverage < 1', 'ok', 1],
+  ['delta(alpha) > 1.9', 'violated', 2],
+  ['delta(alpha) > 66%', 'violated', 200 / 3],
+  ['delta(alpha) > 67%', 'ok', 200 / 3],
+  ['delta(median(alpha)) > 0', 'violated', 1],
+  ['delta(count(alpha > 7)) > 0', 'violated', 1],
+  ['delta(alpha[a]) > 0.5', 'violated', 1],
+  ['any(delta(alpha)) > 4', 'violated', 5],
+  ['any(delta(alpha)) < 0', 'ok', 0],
+  ['any(delta(alpha)) > 160%', 'violated', 500 / 3],
+] as const)('%s is %s', (rule, outcome, value) => {
+  const [result] = verdict([rule], head, base).rules
+  expect(result).toMatchObject({ rule, outcome, of: 3, model: 'net', layers: /\[/.test(rule) ? 1 : 3 })
+  expect(result.value).toBeCloseTo(value, 9)
+})
+
+test('a violated fail-if fails, a violated warn-if warns, otherwise it passes', () => {
+  expect(verdict(['alpha > 4'], head)).toMatchObject({ status: 'failed', fails_job: true })
+  expect(verdict(['alpha > 4'], head, undefined, { level: 'warn' })).toMatchObject({
+    status: 'warned',
+    fails_job: false,
+  })
+  expect(verdict(['alpha > 6'], head)).toMatchObject({ status: 'passed', fails_job: false })
+  expect(verdict([], head)).toMatchObject({ status: 'passed', fails_job: false, rules: [] })
+})
+
+test('every rule is evaluated although an earlier one failed', () => {
+  expect(verdict(['alpha > 1', 'median(alpha) > 1', 'failed > 9'], head).rules.map(({ outcome }) => outcome)).toEqual([
+    'violated',
+    'violated',
+    'ok',
+  ])
+})
+
+test('unenforced, the verdict stands and the job goes on', () => {
+  expect(verdict(['alpha > 4'], head, undefined, { enforce: false })).toMatchObject({
+    status: 'failed',
+    enforced: false,
+    fails_job: false,
+  })
+})
+
+test('a rule is about each model, and the worst decides', () => {
+  const result = verdict(['alpha > 5'], [model('good', [layer('a', 3)]), model('bad', [layer('a', 7)])])
+  expect(result.status).toBe('failed')
+  expect(result.rules.map(({ model, outcome }) => [model, outcome])).toEqual([
+    ['good', 'ok'],
+    ['bad', 'violated'],
+  ])
+})
+
+test.each([
+  ['no baseline', ['delta(alpha) > 1'], head, undefined, 'no-baseline', /no baseline/],
+  ['no such layer', ['alpha[nope] > 1'], head, base, 'no-layer', /there is no layer nope/],
+  [
+    'no such layer in the baseline',
+    ['delta(alpha[c]) > 1'],
+    head,
+    base.slice(0, 2),
+    'no-layer',
+    /in the baseline, there is no layer c/,
+  ],
+  [
+    'a named layer without a fit',
+    ['alpha[z] > 1'],
+    [...head, layer('z', null)],
+    undefined,
+    'no-value',
+    /layer z has no alpha: its status is failed/,
+  ],
+  [
+    'a degenerate layer',
+    ['alpha[z] > 1'],
+    [...head, layer('z', 5000, { status: 'degenerate' })],
+    undefined,
+    'no-value',
+    /degenerate/,
+  ],
+  [
+    'a base of 0 in percent',
+    ['delta(rank_loss) > 1%'],
+    head,
+    base,
+    'no-value',
+    /the base is 0: a percentage of it means nothing/,
+  ],
+  ['no fit at all', ['alpha > 1'], [layer('z', null)], undefined, 'no-value', /no fit succeeded/],
+] as const)('%s is inconclusive', (_, rules, head, base, cause, reason) => {
+  const result = verdict([...rules], [...head], base && [...base])
+  expect(result.rules[0]).toMatchObject({
+    outcome: 'inconclusive',
+    value: null,
+    cause,
+    reason: expect.stringMatching(reason),
+  })
+  expect(result.status).toBe('inconclusive')
+})
+
+test('inconclusive fails the job, except for the missing baseline of a first run', () => {
+  expect(verdict(['delta(alpha) > 1'], head)).toMatchObject({
+    status: 'inconclusive',
+    first_run: true,
+    fails_job: false,
+  })
+  expect(verdict(['alpha[nope] > 1'], head)).toMatchObject({ status: 'inconclusive', first_run: true, fails_job: true })
+  expect(verdict(['alpha[nope] > 1'], head, base)).toMatchObject({ first_run: false, fails_job: true })
+  expect(verdict(['delta(alpha) > 1'], head, undefined, { failOnInconclusive: true })).toMatchObject({
+    fails_job: true,
+  })
+  expect(verdict(['alpha[nope] > 1'], head, base, { failOnInconclusive: false })).toMatchObject({
+    status: 'inconclusive',
+    fails_job: false,
+  })
+})
+
+test('a baseline made with other options makes relative rules inconclusive, and says which', () => {
+  const comparability = { cause: 'incomparable', reason: 'min_evals is 50' } as const
+  const result = verdict(['delta(alpha) > 1', 'any(delta(alpha)) > 1', 'alpha > 9'], head, base, { comparability })
+  expect(result).toMatchObject({ status: 'inconclusive', fails_job: true })
+  expect(result.rules.map(({ outcome, cause }) => [outcome, cause])).toEqual([
+    ['inconclusive', 'incomparable'],
+    ['inconclusive', 'incomparable'],
+    ['ok', ''],
+  ])
+})
+
+test('a model that the baseline lacks is inconclusive, and no first run', () => {
+  const heads = [model('old', head), model('new', head)]
+  const result = verdict(['delta(alpha) > 1'], heads, [model('old', base), model('gone', base)])
+  expect(result).toMatchObject({ status: 'failed', first_run: false })
+  expect(result.rules[1]).toMatchObject({ model: 'new', outcome: 'inconclusive', cause: 'no-baseline' })
+})
+
+test('NaN in a weight fails the gate without any rule', () => {
+  const broken = layer('b', null, { status: 'error', error: { code: 'non-finite', message: 'NaN at index [0, 0]' } })
+  const result = verdict(
+    ['any(alpha) > 7', 'any(alpha) > 2', 'alpha > 9', 'count(alpha > 9) > 0'],
+    [layer('a', 3), broken],
+  )
+  expect(result.status).toBe('failed')
+  expect(result.rules.map(({ rule, outcome }) => [rule, outcome])).toEqual([
+    ['any(alpha) > 7', 'inconclusive'],
+    ['any(alpha) > 2', 'violated'],
+    ['alpha > 9', 'inconclusive'],
+    ['count(alpha > 9) > 0', 'inconclusive'],
+    ['errors > 0', 'violated'],
+  ])
+  expect(verdict([], [layer('a', 3), broken])).toMatchObject({ status: 'failed', fails_job: true })
+})
+
+test('a worker that died leaves the gate undecided', () => {
+  const lost = layer('b', null, { status: 'error', error: { code: 'worker', message: 'out of memory' } })
+  expect(verdict([], [layer('a', 3), lost])).toMatchObject({ status: 'inconclusive', fails_job: true })
+})
+
+test('a layer without a fit warns, unless a rule speaks of failed', () => {
+  const some = [layer('a', 3), layer('z', null, { lambda_max: 0 })]
+  expect(verdict([], some)).toMatchObject({
+    status: 'warned',
+    rules: [{ builtin: true, layer: 'z', reason: 'all its weights are 0' }],
+  })
+  expect(verdict(['failed > 1'], some)).toMatchObject({ status: 'passed' })
+})

@@ -1,0 +1,116 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { UserError } from '../../src/errors.ts'
+import { parseRule } from '../../src/policy/rule.ts'
+
+const mean = (metric: string) => ({ kind: 'mean', metric })
+
+test.each([
+  ['alpha > 6', { subject: { kind: 'value', value: mean('alpha') }, operator: '>', threshold: 6, percent: false }],
+  ['alpha_weighted>3.5', { subject: { kind: 'value', value: mean('alpha_weighted') }, threshold: 3.5 }],
+  ['  delta( alpha ) >= -0.2 ', { subject: { kind: 'delta', value: mean('alpha') }, operator: '>=', threshold: -0.2 }],
+  ['delta(alpha) > 5%', { subject: { kind: 'delta', value: mean('alpha') }, threshold: 5, percent: true }],
+  ['any(alpha) < 1.5', { subject: { kind: 'any', metric: 'alpha', delta: false }, operator: '<' }],
+  ['any(delta(log_norm)) > 10 %', { subject: { kind: 'any', metric: 'log_norm', delta: true }, percent: true }],
+  [
+    'count(alpha > 6) > 3',
+    {
+      subject: { kind: 'value', value: { kind: 'count', metric: 'alpha', operator: '>', threshold: 6 } },
+      threshold: 3,
+    },
+  ],
+  ['median(alpha) > 5', { subject: { kind: 'value', value: { kind: 'median', metric: 'alpha' } } }],
+  [
+    'delta(median(D)) <= 1e-3',
+    { subject: { kind: 'delta', value: { kind: 'median', metric: 'D' } }, operator: '<=', threshold: 0.001 },
+  ],
+  ['failed > 0', { subject: { kind: 'value', value: { kind: 'model', metric: 'failed' } } }],
+  ['coverage < .9', { subject: { kind: 'value', value: { kind: 'model', metric: 'coverage' } }, threshold: 0.9 }],
+  [
+    'alpha[layer1.0.conv1] > 4',
+    { subject: { kind: 'value', value: { kind: 'layer', metric: 'alpha', layer: 'layer1.0.conv1' } } },
+  ],
+  [
+    'delta(alpha["a]b c"]) > 4',
+    { subject: { kind: 'delta', value: { kind: 'layer', metric: 'alpha', layer: 'a]b c' } } },
+  ],
+])('reads %s', (text, expected) => {
+  expect(parseRule(text, 'fail')).toMatchObject({ text: text.trim(), level: 'fail', ...expected })
+})
+
+test.each([
+  ['alhpa > 6', 1, 'unknown metric "alhpa"', 'Did you mean alpha?'],
+  ['alpha-weighted2 > 6', 1, 'unknown metric', 'Did you mean alpha_weighted?'],
+  ['accuracy > 6', 1, 'unknown metric "accuracy"', 'Known are alpha,'],
+  ['meadian(alpha) > 6', 1, 'unknown function "meadian"', 'Did you mean median?'],
+  ['delta(alhpa) > 6', 7, 'unknown metric "alhpa"', 'Did you mean alpha?'],
+  ['any(failed) > 6', 5, 'failed is a number of the model, not of a layer', ''],
+  ['delta(any(alpha)) > 1', 7, 'any(…) can’t stand inside another function'.replace('’', "'"), 'any(delta('],
+  ['delta(delta(alpha)) > 1', 7, "delta(…) can't stand inside", ''],
+  ['alpha 6', 7, 'an operator is missing', '> >= < <='],
+  ['alpha == 6', 7, 'unknown operator ==', '> >= < <='],
+  ['alpha > six', 9, 'a number is missing', ''],
+  ['alpha > 1e999', 9, 'a number is missing', ''],
+  ['alpha >', 8, 'a number is missing', ''],
+  ['alpha > 6 and D > 1', 11, 'the rule should end here', 'one rule a line'],
+  ['alpha > 6%', 10, 'a percentage needs a change', 'delta('],
+  ['delta(alpha > 6', 13, 'expected )', ''],
+  ['alpha[] > 6', 7, 'a layer is missing', ''],
+  ['alpha[fc > 6', 13, 'expected ]', ''],
+  ['> 6', 1, 'a metric is missing', ''],
+])('points at what is wrong in %s', (text, column, found, remedy) => {
+  const error = refusal(text)
+  expect(error.message).toContain(`warn-if, column ${column}: ${found}`)
+  expect(error.remedy).toContain(remedy)
+  const [, rule, pointer] = error.message.split('\n')
+  expect(rule).toBe(`warn-if: ${text}`)
+  expect(pointer.indexOf('^')).toBe('warn-if: '.length + column - 1)
+})
+
+test('no text crashes the parser', () => {
+  const pieces = fc.constantFrom(
+    'alpha',
+    'delta',
+    'any',
+    'count',
+    'failed',
+    '(',
+    ')',
+    '[',
+    ']',
+    '"',
+    '>',
+    '<=',
+    '5',
+    '%',
+    ' ',
+    '-',
+    '.',
+    'x',
+  )
+  fc.assert(
+    fc.property(
+      fc.oneof(
+        fc.string(),
+        fc.array(pieces, { maxLength: 12 }).map(list => list.join('')),
+      ),
+      text => {
+        try {
+          parseRule(text, 'fail')
+        } catch (error) {
+          expect(error).toBeInstanceOf(UserError)
+        }
+      },
+    ),
+    { numRuns: 5000, seed: 3 },
+  )
+})
+
+function refusal(text: string): UserError {
+  try {
+    parseRule(text, 'warn')
+  } catch (error) {
+    return error as UserError
+  }
+  throw new Error(`${text} was accepted`)
+}

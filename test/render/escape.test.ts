@@ -1,0 +1,112 @@
+import fc from 'fast-check'
+import type { Nodes } from 'mdast'
+import { fromMarkdown } from 'mdast-util-from-markdown'
+import { gfmFromMarkdown } from 'mdast-util-gfm'
+import { gfm } from 'micromark-extension-gfm'
+import { expect, test } from 'vitest'
+import { code, printable, short } from '../../src/render/escape.ts'
+
+const parse = (markdown: string) =>
+  fromMarkdown(markdown, { extensions: [gfm()], mdastExtensions: [gfmFromMarkdown()] })
+
+const hostile = fc.oneof(
+  fc.string({ unit: 'binary', maxLength: 120 }),
+  fc
+    .array(
+      fc.constantFrom(
+        '`',
+        '``',
+        '|',
+        '\\',
+        '\n',
+        '\r',
+        '<',
+        '>',
+        '</details>',
+        '<!--',
+        '-->',
+        '@octocat',
+        '#12',
+        'https://evil.example',
+        'www.evil.example',
+        '[x](y)',
+        '![x](y)',
+        '*',
+        '_',
+        '~~',
+        '::error::',
+        '##[error]',
+        '\u202e',
+        '\u0000',
+        '\u001b[31m',
+        '\u2028',
+        '&amp;',
+        '&#64;',
+        '$',
+        ' ',
+        '\ud800',
+        'a.weight',
+      ),
+      { maxLength: 12 },
+    )
+    .map(parts => parts.join('')),
+)
+
+test('a name stays inside its cell, as inline code and nothing else', () => {
+  fc.assert(
+    fc.property(hostile, name => {
+      const tree = parse(`| a | b |\n| :- | :- |\n| ${code(name)} | end |\n`)
+      expect(tree.children).toHaveLength(1)
+      const table = tree.children[0]
+      if (table.type !== 'table') throw new Error(`a ${table.type}`)
+      expect(table.children).toHaveLength(2)
+      const [cell, end] = table.children[1].children
+      expect(cell.children.map(node => node.type)).toEqual(['inlineCode'])
+      expect(texts(end)).toEqual(['end'])
+    }),
+    { numRuns: 5000, seed: 11 },
+  )
+})
+
+test('a name stays inside its sentence', () => {
+  fc.assert(
+    fc.property(hostile, name => {
+      const tree = parse(`### ❌ Failed: ${code(name)} is true\n\nnext`)
+      expect(tree.children.map(node => node.type)).toEqual(['heading', 'paragraph'])
+      expect((tree.children[0] as { children: Nodes[] }).children.map(node => node.type)).toEqual([
+        'text',
+        'inlineCode',
+        'text',
+      ])
+    }),
+    { numRuns: 5000, seed: 12 },
+  )
+})
+
+test('an ordinary name is written as it is', () => {
+  expect(code('layer1.0.conv1')).toBe('`layer1.0.conv1`')
+  expect(code('model/dense|x')).toBe('`model/dense\\|x`')
+  expect(code('a`b')).toBe('``a`b``')
+})
+
+test('no name can move the cursor, break the line, or start a workflow command', () => {
+  fc.assert(
+    fc.property(hostile, name => {
+      const shown = printable(name)
+      expect(shown).not.toMatch(/[\p{Cc}\p{Cf}\u2028\u2029]/u)
+      expect(shown).not.toMatch(/^\s*::|##\[/)
+    }),
+    { numRuns: 5000, seed: 13 },
+  )
+})
+
+test('a long name keeps both of its ends', () => {
+  const name = `begin${'x'.repeat(500)}end`
+  expect(short(name)).toMatch(/^beginx+…x+end$/)
+  expect(short(name).length).toBeLessThan(100)
+})
+
+function texts(node: Nodes): string[] {
+  if ('value' in node) return [node.value]
+  return 'children' in node ? node.children.flatMap(texts) : []
+}

@@ -1,0 +1,40 @@
+import { expect, test } from 'vitest'
+import { resolveSettings } from '../src/settings.ts'
+
+test('the defaults are WeightWatcher’s filters, an enforced gate and no rule', () => {
+  expect(resolveSettings({})).toEqual({
+    baseline: undefined,
+    stateDict: undefined,
+    options: { min_evals: 10, max_evals: 15000, max_N: 50000, include: [], exclude: [], conv2d: 'pooled' },
+    policy: { rules: [], enforce: true, failOnInconclusive: undefined },
+  })
+})
+
+test('a later layer overrides an earlier one, an empty value does not', () => {
+  const { options, policy } = resolveSettings(
+    { 'min-evals': '20', 'fail-if': 'alpha > 6' },
+    { 'min-evals': '30', 'fail-if': '' },
+  )
+  expect(options.min_evals).toBe(30)
+  expect(policy.rules.map(({ text }) => text)).toEqual(['alpha > 6'])
+})
+
+test('lists are one a line or one an element; blank lines and comments are left out', () => {
+  const { policy, options } = resolveSettings({
+    'fail-if': '\n alpha > 6 \r\n\n# a reason\nfailed > 0\n',
+    include: ['b*', 'a*'],
+  })
+  expect(policy.rules.map(({ text }) => text)).toEqual(['alpha > 6', 'failed > 0'])
+  expect(options.include).toEqual(['a*', 'b*'])
+})
+
+test.each([
+  [{ 'min-evals': 'ten' }, /min-evals is "ten", but takes a whole number/],
+  [{ 'max-n': '-1' }, /max-n is "-1"/],
+  [{ enforce: 'maybe' }, /enforce is "maybe", but takes true or false/],
+  [{ baseline: ['a.json', 'b.json'] }, /baseline takes one value, but got 2/],
+  [{ 'min-evals': '100', 'max-evals': '50' }, /no layer could qualify/],
+  [{ 'warn-if': 'alhpa > 6' }, /warn-if, column 1/],
+])('refuses %j', (raw, message) => {
+  expect(() => resolveSettings(raw)).toThrow(message)
+})
