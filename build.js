@@ -1,13 +1,13 @@
-// Builds dist/ from src/, the same bytes for the same sources: `npm run build`.
-import { existsSync, rmSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+// Builds dist/ and docs/report.schema.json from src/, the same bytes for the same sources: `npm run build`.
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { build } from 'esbuild'
 
-const { version } = JSON.parse(await readFile('package.json', 'utf8'))
+const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
 
 rmSync('dist', { recursive: true, force: true })
-await build({
-  entryPoints: ['src/cli.ts', ...(existsSync('src/main.ts') ? ['src/main.ts'] : [])],
+const { metafile } = await build({
+  entryPoints: ['src/cli.ts', 'src/main.ts'],
   outdir: 'dist',
   bundle: true,
   splitting: true,
@@ -24,5 +24,34 @@ await build({
   banner: {
     js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
   },
+  metafile: true,
   logLevel: 'warning',
 })
+writeFileSync('dist/licenses.txt', licenses(Object.keys(metafile.inputs)))
+writeFileSync('docs/report.schema.json', `${JSON.stringify(await reportSchema(), null, 2)}\n`)
+
+/** The licence of every package whose code is in the bundle, as their authors ask. */
+function licenses(inputs) {
+  const folders = new Set(inputs.map(path => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0]).filter(Boolean))
+  return [...folders]
+    .sort()
+    .map(folder => {
+      const { name, version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+      const file = readdirSync(folder).find(file => /^(licen[cs]e|copying)/i.test(file))
+      const text = file ? readFileSync(join(folder, file), 'utf8').trim() : 'No licence text in the package.'
+      return `${name} ${version} (${license})\n\n${text}\n`
+    })
+    .join(`\n${'-'.repeat(80)}\n\n`)
+}
+
+async function reportSchema() {
+  const { outputFiles } = await build({
+    entryPoints: ['src/report/schema.ts'],
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    write: false,
+  })
+  const { jsonSchema } = await import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].text).toString('base64')}`)
+  return jsonSchema()
+}

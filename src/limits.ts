@@ -20,6 +20,23 @@ export const limits = {
   /** A compressed member that has to be inflated whole, and how many times its compressed size it may reach. */
   inflated: 256 * MiB,
   inflateRatio: 200,
+  /** GitHub's bound on a comment, in characters, less room for the marker that identifies it. */
+  comment: 65_536 - 256,
   /** How much of a tensor is read at once. */
   chunk: 8 * MiB,
+  /** Members smaller than this may have any ratio: zeros compress a thousandfold. */
+  inflateRatioFrom: MiB,
+  /** What an unpickler may have at once: containers and objects, memo entries, values on its stack. */
+  pickleObjects: 1_000_000,
+  pickleMemo: 2_000_000,
+  pickleStack: 1_000_000,
+  /** Of one pickled integer; of one pickled string, a longer one stays undecoded. */
+  pickleLong: 1_024,
+  pickleString: MiB,
+  /** Characters of all tensors' names together. */
+  names: 64 * MiB,
+  /** Elements of a view that has more of them than its storage holds (torch's expand). */
+  expanded: 16 * MiB,
+  /** Entries of the list of what a checkpoint holds beside its weights. */
+  ignored: 1_000,
 } as const

@@ -1,18 +1,16 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { UserError } from '../errors.ts'
+import { limits } from '../limits.ts'
 import { renderCsv } from '../render/csv.ts'
 import { renderMarkdown } from '../render/markdown.ts'
 import { renderText } from '../render/text.ts'
 import { serialiseReport } from '../report/io.ts'
 import type { Report } from '../report/schema.ts'
 
-/** GitHub's bound on a comment, in characters, less room for the marker that identifies it. */
-export const COMMENT_LIMIT = 65_536 - 1_024
-
 const RENDERERS = {
   json: serialiseReport,
-  markdown: (report: Report) => renderMarkdown(report, { limit: COMMENT_LIMIT }),
+  markdown: (report: Report) => renderMarkdown(report, { limit: limits.comment }),
   csv: renderCsv,
 }
 

@@ -107,7 +107,7 @@ export class GitHubDouble {
   readonly requests: Request[] = []
   readonly problems: string[] = []
   readonly #comments: Comment[] = []
-  readonly #faults: Required<Pick<Fault, 'times'>>[] & Fault[] = []
+  readonly #faults: (Fault & { times: number })[] = []
   readonly #results = new Results(this)
   readonly #server: Server
   readonly #folder: string
@@ -201,8 +201,8 @@ export class GitHubDouble {
   /** A job of a workflow run: the environment in which a runner would start the Action, and what it leaves behind. */
   job(options: JobOptions): Job {
     const job = startJob(this, join(this.#folder, `job-${this.nextId()}`), options)
-    this.runs.set(job.run.id, job.run)
-    this.#results.allow(job.runtimeToken, job.run)
+    this.runs.set(job.workflowRun.id, job.workflowRun)
+    this.#results.allow(job.runtimeToken, job.workflowRun)
     return job
   }
 
@@ -290,6 +290,11 @@ export class GitHubDouble {
       return untrue ? this.problem(record, `the double's answer is wrong: ${untrue}`, answer) : answer
     }
     return this.problem(record, 'an unknown route', failure(404, 'Not Found'))
+  }
+
+  /** Where an artifact can be fetched without a token. */
+  signedDownload(artifact: Artifact): string {
+    return this.#results.signed(artifact)
   }
 
   /** Records that a request was one that GitHub would not understand. */

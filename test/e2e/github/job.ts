@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type GitHubDouble, type Run, sha } from './double.ts'
@@ -20,16 +21,25 @@ export interface JobOptions {
 }
 
 export interface Job {
-  run: Run
+  workflowRun: Run
   runtimeToken: string
   /** Where the child process runs; empty at first. */
   workspace: string
   /** The whole environment of the child process but for the inputs. */
   env: Record<string, string>
+  /** Runs a script as the step of an action, with these inputs, until it ends. */
+  run(script: string, inputs?: Record<string, string>): Promise<Ended>
   /** What it wrote to `GITHUB_OUTPUT`, by name. */
   outputs(): Record<string, string>
   /** What it wrote to `GITHUB_STEP_SUMMARY`. */
   summary(): string
+}
+
+export interface Ended {
+  /** Null if it was killed. */
+  status: number | null
+  stdout: string
+  stderr: string
 }
 
 const WORKFLOW = '.github/workflows/gate.yml'
@@ -113,13 +123,31 @@ export function startJob(github: GitHubDouble, folder: string, options: JobOptio
     ACTIONS_RUNTIME_URL: `${github.url}/`,
   }
   return {
-    run,
+    workflowRun: run,
     runtimeToken,
     workspace,
     env,
+    run: (script, inputs = {}) => runScript(script, workspace, { ...env, ...asVariables(inputs) }),
     outputs: () => parseOutputs(readFileSync(env.GITHUB_OUTPUT!, 'utf8')),
     summary: () => readFileSync(env.GITHUB_STEP_SUMMARY!, 'utf8'),
   }
+}
+
+function asVariables(inputs: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(inputs).map(([name, value]) => [`INPUT_${name.replaceAll(' ', '_').toUpperCase()}`, value]),
+  )
+}
+
+function runScript(script: string, cwd: string, env: Record<string, string>): Promise<Ended> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [script], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], timeout: 120_000 })
+    const ended: Ended = { status: null, stdout: '', stderr: '' }
+    child.stdout.setEncoding('utf8').on('data', text => (ended.stdout += text))
+    child.stderr.setEncoding('utf8').on('data', text => (ended.stderr += text))
+    child.on('error', reject)
+    child.on('close', status => resolve({ ...ended, status }))
+  })
 }
 
 /** `name<<delimiter`, lines, `delimiter`; or `name=value`. */

@@ -46,7 +46,7 @@ export class Results {
     return this.#url({ content: artifact.zip })
   }
 
-  twirp(request: IncomingMessage, url: URL, body: any): Answer {
+  twirp(request: IncomingMessage, url: URL, json: unknown): Answer {
     const refuse = (status: number, code: string, msg: string): Answer => ({ status, body: { code, msg } })
     const bad = (what: string, status = 400) =>
       this.#github.problem({ method: 'POST', path: url.pathname }, what, refuse(status, 'malformed', what))
@@ -55,7 +55,8 @@ export class Results {
     if (!url.pathname.startsWith(SERVICE) || !fields || request.method !== 'POST') return bad('an unknown route', 404)
     const run = this.#tokens.get(request.headers.authorization?.replace(/^Bearer /, '') ?? '')
     if (!run) return bad('a wrong runtime token', 401)
-    if (typeof body !== 'object' || body === null) return bad('no body')
+    if (typeof json !== 'object' || json === null) return bad('no body')
+    const body = json as Record<string, string>
     const missing = [...IDS, ...fields.required].find(field => !Object.hasOwn(body, field))
     if (missing) return bad(`${missing} is missing`)
     const known = [...IDS, ...fields.required, ...fields.optional]
@@ -83,7 +84,7 @@ export class Results {
         const digest = createHash('sha256').update(content).digest('hex')
         if (body.hash !== undefined && body.hash !== `sha256:${digest}`) return bad(`the hash ${body.hash} is wrong`)
         this.#pending.delete(key)
-        const { id } = this.#github.addArtifact(body.name, run.id, content, run.attempt)
+        const { id } = this.#github.addArtifact(body.name!, run.id, content, run.attempt)
         return { status: 200, body: { ok: true, artifact_id: `${id}` } }
       }
       case 'ListArtifacts': {

@@ -47,7 +47,9 @@ export function requestProblem(id: string, parameters: URLSearchParams, body: un
   if (!operation.body) return body === undefined ? '' : 'body: none expected'
   const known = (operation.body as { properties?: object }).properties ?? {}
   const unknown = Object.keys(Object(body)).find(key => !Object.hasOwn(known, key))
-  return unknown ? `body: unknown field ${unknown}` : check(ajv, `${id} body`, operation.body, body)
+  if (unknown) return `body: unknown field ${unknown}`
+  const problem = check(ajv, `${id} body`, operation.body, body)
+  return problem && `body: ${problem}`
 }
 
 /** What GitHub's own description says is wrong with a response of the double; empty when nothing is. */
@@ -59,11 +61,11 @@ export function responseProblem(id: string, status: number, body: unknown): stri
 }
 
 /** `part` completed to a valid instance of a definition, such as `issue-comment`: what it lacks and must have is made up. */
-export function fill(definition: string, part: object): any {
-  return complete({ $ref: `#/definitions/${definition}` }, part)
+export function fill(definition: string, part: object): object {
+  return complete({ $ref: `#/definitions/${definition}` }, part) as object
 }
 
-function complete(schema: Schema, part: any): any {
+function complete(schema: Schema, part: unknown): unknown {
   if (schema === true || part === null) return part ?? null
   if (typeof schema.$ref === 'string') return complete(definitions[schema.$ref.split('/').at(-1)!]!, part)
   const choice = (schema.allOf ?? schema.anyOf ?? schema.oneOf) as Schema[] | undefined
@@ -74,8 +76,9 @@ function complete(schema: Schema, part: any): any {
   if (Array.isArray(part)) return part.map(item => complete((schema.items as Schema) ?? true, item))
   if (types.includes('object') && (part === undefined || typeof part === 'object')) {
     const properties = (schema.properties ?? {}) as Record<string, Schema>
-    const names = new Set([...((schema.required as string[]) ?? []), ...Object.keys(part ?? {})])
-    return Object.fromEntries([...names].map(name => [name, complete(properties[name] ?? true, part?.[name])]))
+    const given = (part ?? {}) as Record<string, unknown>
+    const names = new Set([...((schema.required as string[]) ?? []), ...Object.keys(given)])
+    return Object.fromEntries([...names].map(name => [name, complete(properties[name] ?? true, given[name])]))
   }
   if (part !== undefined) return part
   if (schema.enum) return (schema.enum as unknown[])[0]

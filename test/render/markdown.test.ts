@@ -1,0 +1,156 @@
+import { fromMarkdown } from 'mdast-util-from-markdown'
+import { gfmFromMarkdown } from 'mdast-util-gfm'
+import { gfm } from 'micromark-extension-gfm'
+import { expect, test } from 'vitest'
+import { compare } from '../../src/comparison/compare.ts'
+import { judge } from '../../src/policy/judge.ts'
+import { parseRule } from '../../src/policy/rule.ts'
+import { renderMarkdown } from '../../src/render/markdown.ts'
+import type { Layer, Model, Report } from '../../src/report/schema.ts'
+import { strictReport } from '../../src/report/schema.ts'
+import { defaults } from '../support/analyse.ts'
+import { layer, model } from '../support/models.ts'
+
+const LIMIT = 64_512
+
+function report(heads: Model[], bases: Model[] | undefined, rules: string[] = ['delta(alpha) > 0.2']): Report {
+  const { pairs, comparison } = compare(heads, defaults, {
+    path: 'main.json',
+    kind: 'report',
+    options: defaults,
+    models: bases ?? [],
+  })
+  const comparability = bases
+    ? ({ cause: '' } as const)
+    : ({ cause: 'no-baseline', reason: 'there is no baseline to compare with yet' } as const)
+  return strictReport.parse({
+    schemaVersion: 1,
+    tool: { name: 'spectral-gate', version: '0.0.0' },
+    options: defaults,
+    models: heads,
+    ...(bases && { comparison }),
+    verdict: judge({ rules: rules.map(rule => parseRule(rule, 'fail')), enforce: true }, pairs, comparability),
+  })
+}
+
+const render = (report: Report, limit = LIMIT) => renderMarkdown(report, { limit })
+const first = (markdown: string) => markdown.split('\n')[0]
+const many = (n: number, alpha: (i: number) => number | null, more: Partial<Layer> = {}) => {
+  return Array.from({ length: n }, (_, i) => layer(`block.${i}.attention.self.query`, alpha(i), more))
+}
+
+test('the first line is the verdict and what decided it', () => {
+  const head = [model('net', [layer('a', 3), layer('b', 4)])]
+  const base = [model('net', [layer('a', 2), layer('b', 4)])]
+  expect(first(render(report(head, base)))).toBe('### ❌ Failed: `delta(alpha) > 0.2` is true: +0.500')
+  expect(first(render(report(head, base, ['alpha > 9'])))).toBe(
+    '### ✅ Passed: alpha 3.000 → 3.500 (+0.500), most in `a` (+1.000)',
+  )
+  expect(first(render(report(head, head, ['alpha > 9'])))).toBe('### ✅ Passed: nothing changed against the baseline')
+  expect(first(render(report(head, undefined)))).toBe(
+    '### ❔ Inconclusive: `delta(alpha) > 0.2` is inconclusive: there is no baseline to compare with yet',
+  )
+  expect(first(render(report(head, undefined, ['alpha > 9'])))).toBe('### ✅ Passed: alpha 3.500 over 2 layers')
+})
+
+test('shows summary, rules, changed layers and all layers', () => {
+  const markdown = render(
+    report([model('net', [layer('a', 3), layer('b', 4)])], [model('net', [layer('a', 2), layer('b', 4)])]),
+  )
+  expect(markdown).toContain('| `alpha` | 3.500 | 3.000 | +0.500 |')
+  expect(markdown).toContain('| ❌ | fail if `delta(alpha) > 0.2` | +0.500 | 2 of 2 | |')
+  expect(markdown).toContain('**1 of 2 layers changed**')
+  expect(markdown).toContain('| `a` | 3.000 | 2.000 | +1.000 ████████ | 0 | success |')
+  expect(markdown).toContain('<details><summary>All layers</summary>')
+  expect(markdown).toContain('| `b` | dense | 64 | 64 | 64 | 4.000 |')
+})
+
+test.each([30, 300, 3000, 30_000])('%d layers fit into a comment, and what is left out is counted', n => {
+  const markdown = render(
+    report(
+      [
+        model(
+          'net',
+          many(n, i => 3 + (i % 7)),
+        ),
+      ],
+      [
+        model(
+          'net',
+          many(n, i => 2 + (i % 5)),
+        ),
+      ],
+    ),
+  )
+  expect(Buffer.byteLength(markdown)).toBeLessThanOrEqual(LIMIT)
+  expect(first(markdown)).toContain('Failed')
+  if (n > 40) expect(markdown).toMatch(/… and \d+ more changed layers: the report has them all\./)
+})
+
+test.each([1, 40, 400, 4000])('%d models with long names fit, whole rows only', n => {
+  const models = Array.from({ length: n }, (_, i) => model(`${i}-${'n'.repeat(200)}`, [layer('x'.repeat(300), 3)]))
+  const markdown = render(report(models, models, ['alpha > 1', 'alpha > 2', 'any(alpha) > 1']))
+  expect(Buffer.byteLength(markdown)).toBeLessThanOrEqual(LIMIT)
+  for (const line of markdown.split('\n').filter(line => line.startsWith('|'))) expect(line).toMatch(/\|$/)
+  expect(first(markdown)).toContain('Failed')
+})
+
+test('a tiny limit still gives the verdict', () => {
+  const markdown = render(
+    report(
+      [
+        model(
+          'net',
+          many(50, () => 3),
+        ),
+      ],
+      undefined,
+      ['alpha > 2'],
+    ),
+    700,
+  )
+  expect(Buffer.byteLength(markdown)).toBeLessThanOrEqual(700)
+  expect(markdown).toContain('### ❌ Failed: `alpha > 2` is true: 3')
+})
+
+test('hostile names and reasons open no block, link or mention', () => {
+  const evil = '</details>|`\n\n# @octocat #1 <img src=x onerror=y> [a](b) https://evil.example'
+  const bad = layer(evil, null, { status: 'error', error: { code: 'worker', message: evil } })
+  const head = model(evil, [layer(`${evil}2`, 3), layer(evil, null), bad])
+  const base = model(evil, [layer(`${evil}2`, 2), layer(evil, 2, { shape: [9, 9] })])
+  const options = { ...defaults, include: [evil] }
+  const incomparable = compare([head], defaults, { path: evil, kind: 'report', options, models: [base] })
+  const compared = report([head], [base])
+  for (const one of [
+    compared,
+    { ...compared, comparison: incomparable.comparison },
+    report([head, model('b', [layer('a', 1)])], undefined),
+  ]) {
+    const markdown = render(one)
+    const tree = fromMarkdown(markdown, { extensions: [gfm()], mdastExtensions: [gfmFromMarkdown()] })
+    const kinds = new Set<string>()
+    const html: string[] = []
+    walk(tree, node => {
+      kinds.add(node.type)
+      if (node.type === 'html') html.push(node.value!)
+      if (node.type === 'text') expect(node.value).not.toMatch(/@octocat|#1|evil|onerror/)
+    })
+    expect(kinds).not.toContain('link')
+    expect(kinds).not.toContain('image')
+    for (const block of html)
+      expect(block.replace(/&#\d+;/g, '')).toMatch(
+        /^(<details><summary>All layers( of <code>[A-Za-z0-9 .…-]*<\/code>)?( \(\d+ tensors? skipped\))?<\/summary>|<\/details>|<sub>|<\/sub>)$/,
+      )
+  }
+})
+
+interface Node {
+  type: string
+  value?: string
+  children?: Node[]
+}
+
+function walk(node: Node, visit: (node: Node) => void): void {
+  visit(node)
+  for (const child of node.children ?? []) walk(child, visit)
+}

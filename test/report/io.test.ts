@@ -1,0 +1,69 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { explain, UserError } from '../../src/errors.ts'
+import { parseReport, readReport, serialiseReport } from '../../src/report/io.ts'
+import type { Report } from '../../src/report/schema.ts'
+import { defaults } from '../support/analyse.ts'
+import { temporaryFolder } from '../support/folder.ts'
+import { layer, model } from '../support/models.ts'
+
+const report: Report = {
+  schemaVersion: 1,
+  tool: { name: 'spectral-gate', version: '0.0.0' },
+  options: defaults,
+  models: [model('net', [layer('a[1, 2]', 2.123456789012345), layer('b', null)])],
+}
+
+test('a report comes back the same, and the same bytes again', () => {
+  const text = serialiseReport(report)
+  expect(parseReport(text, 'x')).toEqual(report)
+  expect(serialiseReport(parseReport(text, 'x'))).toBe(text)
+  expect(text).toContain('"shape": [64, 64]')
+})
+
+test('what a newer version added is dropped', () => {
+  const newer = JSON.parse(serialiseReport(report))
+  newer.novelty = 1
+  newer.models[0].layers[0].hill = { alpha: 2 }
+  expect(parseReport(JSON.stringify(newer), 'x')).toEqual(report)
+})
+
+test('what we write is held to the schema', () => {
+  expect(() => serialiseReport({ ...report, novelty: 1 } as Report)).toThrow()
+  expect(() => serialiseReport({ ...report, models: [model('net', [layer('a', Number.NaN)])] })).toThrow()
+})
+
+test.each<[string, (json: ReturnType<typeof JSON.parse>) => unknown, RegExp]>([
+  ['a newer schema', json => ({ ...json, schemaVersion: 2 }), /written by a newer version \(schema 2\)/],
+  ['another JSON file', () => ({ name: 'package' }), /not a report of Spectral Gate/],
+  ['null', () => null, /not a report/],
+  [
+    'a string for a number',
+    json => {
+      json.models[0].layers[0].alpha = '2'
+      return json
+    },
+    /alpha/,
+  ],
+  [
+    'a missing option',
+    json => {
+      delete json.options.min_evals
+      return json
+    },
+    /min_evals/,
+  ],
+])('refuses %s', (_, change, message) => {
+  const text = JSON.stringify(change(JSON.parse(serialiseReport(report))))
+  expect(() => parseReport(text, 'main.json')).toThrow(message)
+  expect(() => parseReport(text, 'main.json')).toThrow(/^main\.json: /)
+})
+
+test('refuses what is no JSON, naming the file', async () => {
+  const path = join(temporaryFolder(), 'base.json')
+  writeFileSync(path, '{ "schemaVersion": 1, ')
+  const error = await readReport(path).catch(error => error)
+  expect(error).toBeInstanceOf(UserError)
+  expect(explain(error)).toContain(`${path}: is not valid JSON`)
+})
