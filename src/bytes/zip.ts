@@ -38,14 +38,12 @@ export class Zip {
   /** In the order of the central directory. */
   readonly members: ReadonlyMap<string, ZipMember>
   readonly #source: ZipSource
-  readonly #reader: WindowedReader
   readonly #zip: ZipFile
 
-  private constructor(source: ZipSource, reader: WindowedReader, zip: ZipFile, members: Map<string, ZipMember>) {
+  private constructor(source: ZipSource, zip: ZipFile, members: Map<string, ZipMember>) {
     this.path = source.path
     this.members = members
     this.#source = source
-    this.#reader = reader
     this.#zip = zip
   }
 
@@ -57,10 +55,11 @@ export class Zip {
     const reader = new WindowedReader(source, 64 * 1024)
     try {
       const zip = await fromRandomAccessReaderPromise(reader, source.size, { autoClose: false })
-      return new Zip(source, reader, zip, await list(source, zip))
+      return new Zip(source, zip, await list(source, zip))
     } catch (error) {
       throw asCheckpointError(source.path, error)
     } finally {
+      // From here on, single local headers are read.
       reader.window = 256
     }
   }
@@ -118,8 +117,6 @@ export class Zip {
       if (local.compressionMethod !== member.method) throw new Error(`two compression methods for ${quote(name)}`)
     } catch (error) {
       throw asCheckpointError(this.path, error)
-    } finally {
-      this.#reader.forget()
     }
     if (start + compressedSize > bound) {
       throw new CheckpointError(this.path, `its member ${quote(name)} overlaps what follows it`, REPACK)
@@ -162,10 +159,6 @@ class WindowedReader extends RandomAccessReader {
       this.#block = block
       deliver()
     }, callback)
-  }
-
-  forget(): void {
-    this.#block = Buffer.alloc(0)
   }
 }
 

@@ -35,15 +35,29 @@ export function isFloat(dtype: DType): dtype is FloatDType {
 }
 
 /**
- * Where a tensor's bytes lie, as plain data that can be handed to a worker. `file`: little-endian elements in a file that can
- * be read at any offset. Sources that can't seek (deflate, gzip, HDF5 chunks) will be kinds of their own.
+ * Where a tensor's bytes lie, as plain data that can be handed to a worker: in a file that can be read at any offset, or packed
+ * so that they have to be unpacked in order (deflate, gzip, HDF5 chunks, quantised blocks).
  */
-export interface ByteSource {
+export type ByteSource = FileSource | PackedSource
+
+/** Little-endian elements at an offset of a file. */
+export interface FileSource {
   readonly kind: 'file'
   readonly path: string
   /** Of the element with all indices 0, in bytes. */
   readonly offset: number
   /** Distance in elements between neighbours along each dimension. Never negative. */
+  readonly strides: readonly number[]
+}
+
+/** Little-endian elements that a codec yields in order: `unpack` in codecs.ts. */
+export interface PackedSource {
+  readonly kind: 'packed'
+  readonly path: string
+  /** Name of the codec, and what it needs to know: plain data. */
+  readonly codec: string
+  readonly parameters: unknown
+  /** As of a file source, in the unpacked elements. */
   readonly strides: readonly number[]
 }
 
@@ -56,7 +70,7 @@ export interface Tensor {
   readonly source: ByteSource
 }
 
-export type Format = 'safetensors' | 'torch-zip'
+export type Format = 'safetensors' | 'torch-zip' | 'torch-legacy' | 'sb3-zip' | 'onnx' | 'hdf5' | 'keras' | 'npz' | 'npy' | 'gguf'
 
 /** What a checkpoint holds: the order of `tensors` is that of the file. */
 export interface Checkpoint {

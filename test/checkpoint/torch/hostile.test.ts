@@ -1,0 +1,231 @@
+import { readFileSync } from 'node:fs'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { Zip } from '../../../src/bytes/zip.ts'
+import { DTYPE_BITS } from '../../../src/checkpoint/types.ts'
+import { CheckpointError } from '../../../src/errors.ts'
+import { limits } from '../../../src/limits.ts'
+import { archive, dict, type Entry, int, makeZip, opcodes, readBytes, tensor, text, withFile } from './build.ts'
+
+const FLOATS = Buffer.alloc(16)
+const SQUARE = { shape: [2, 2], strides: [2, 1] }
+
+async function refusal(entries: readonly Entry[] | Buffer): Promise<string> {
+  const error = await readBytes(Buffer.isBuffer(entries) ? entries : makeZip(entries)).then(
+    () => undefined,
+    error => error,
+  )
+  expect(error).toBeInstanceOf(CheckpointError)
+  return error.message
+}
+
+describe('views', () => {
+  it('a good one, written by hand as the others are', async () => {
+    const { tensors } = await readBytes(makeZip(archive(dict({ w: tensor(SQUARE) }), FLOATS)))
+    expect(tensors).toMatchObject([{ name: 'w', dtype: 'F32', shape: [2, 2], source: { strides: [2, 1] } }])
+  })
+
+  const big = 2 ** 40
+  it.each<[string, Parameters<typeof tensor>[0], string]>([
+    ['a storage smaller than the view', { shape: [2, 3], strides: [3, 1] }, 'needs 6 elements, but its storage has 4'],
+    ['a storage that claims more than it has', { ...SQUARE, numel: 100, offset: 4 }, 'needs 8 elements'],
+    ['an element type wider than the storage', { ...SQUARE, storage: 'DoubleStorage' }, 'but its storage has 2'],
+    ['a stride past the end', { shape: [2, 2], strides: [3, 1] }, 'needs 5 elements'],
+    ['an offset past the end', { shape: [1], strides: [1], offset: big }, 'but its storage has 4'],
+    ['an offset past the end of an empty view', { shape: [0], strides: [1], offset: 5 }, 'but its storage has 4'],
+    ['a shape that overflows', { shape: [big, big], strides: [0, 0] }, 'overflows'],
+    ['a shape of a few bytes times a terabyte', { shape: [big], strides: [0] }, 'repeats the 4 elements'],
+    ['a negative dimension', { shape: [-1, 2], strides: [2, 1] }, 'is no view of a storage: shape [-1,2]'],
+    ['a negative stride', { shape: [2, 2], strides: [-2, 1] }, 'is no view of a storage'],
+    ['a negative offset', { ...SQUARE, offset: -1 }, 'is no view of a storage'],
+    ['more strides than dimensions', { shape: [2], strides: [1, 1] }, 'is no view of a storage'],
+    [
+      'too many dimensions',
+      { shape: new Array(40).fill(1), strides: new Array(40).fill(1) },
+      'is no view of a storage',
+    ],
+    ['a storage that is not there', { ...SQUARE, key: '7' }, 'its storage data/7 is not in the file'],
+    ['a storage by the name of another member', { ...SQUARE, key: '../version' }, 'is not in the file'],
+    ['an unknown storage', { ...SQUARE, storage: 'OddStorage' }, 'elements of the unknown type torch.OddStorage'],
+    ['a quantised storage', { ...SQUARE, storage: 'QInt8Storage' }, 'is quantised (QInt8Storage)'],
+  ])('%s', async (_, view, found) => {
+    const message = await refusal(archive(dict({ 'layer.w': tensor(view) }), FLOATS))
+    expect(message).toContain('model.pt: tensor "layer.w": ')
+    expect(message).toContain(found)
+  })
+
+  it('an integer that a double cannot hold', async () => {
+    const huge = tensor({ shape: [], strides: [] })
+      .toString('latin1')
+      .replace('(t(t', '(L99999999999999999999L\nt(I1\nt')
+    expect(await refusal(archive(dict({ w: Buffer.from(huge, 'latin1') }), FLOATS))).toContain(
+      'is no view of a storage',
+    )
+  })
+
+  it('a name longer than the limit', async () => {
+    const name = 'n'.repeat(limits.name + 1)
+    expect(await refusal(archive(dict({ [name]: tensor(SQUARE) }), FLOATS))).toContain('its name has 4097 characters')
+  })
+})
+
+describe('structures', () => {
+  const w = tensor(SQUARE)
+
+  it('a dictionary within itself', async () => {
+    const self = opcodes('}q', 1, '(', text('w'), w, text('self'), 'h', 1, 'u')
+    expect(await refusal(archive(self, FLOATS))).toContain('"self": holds itself')
+  })
+
+  it('a laugh: dictionaries that each hold the next twice', async () => {
+    const levels = Array.from({ length: 40 }, (_, i) =>
+      opcodes('}(', text('a'), 'h', i, text('b'), 'h', i, 'uq', i + 1, '0'),
+    )
+    const laugh = opcodes(dict({ w }), 'q', 0, '0', ...levels, 'h', 40)
+    expect(await refusal(archive(laugh, FLOATS))).toContain('stands in two places')
+  })
+
+  it('lists nested a hundred thousand deep, with a tensor at the bottom and without', async () => {
+    const deep = (bottom: Buffer) => archive(dict({ w, deep: opcodes(bottom, Buffer.alloc(100_000, 0x85)) }), FLOATS)
+    expect(await refusal(deep(w))).toContain('is nested more than')
+    expect((await readBytes(makeZip(deep(opcodes('N'))))).ignored).toEqual(['deep'])
+  })
+
+  it('a state dict nested in `model` a thousand times', async () => {
+    const nested = opcodes(...new Array(900).fill(opcodes('}', text('model'))), dict({ w }), 's'.repeat(900))
+    const { tensors, stateDict } = await readBytes(makeZip(archive(nested, FLOATS)))
+    expect([tensors.length, stateDict.length]).toEqual([1, 900 * 6 - 1])
+  })
+
+  it('a module chain of wrappers without an end', async () => {
+    const wrap = opcodes('q', 9, '0ctorch._utils\n_rebuild_parameter\n(h', 9, 0x89, 'NtR')
+    const wrapped = opcodes(w, ...new Array(20).fill(wrap))
+    expect(await refusal(archive(dict({ w: wrapped }), FLOATS))).toContain('is wrapped more than 8 times')
+  })
+
+  it('an unknown call where a tensor should be', async () => {
+    const value = opcodes('cmylib\nQuantised\n(', w, 'tR')
+    expect(await refusal(archive(dict({ 'fc.weight': value }), FLOATS))).toContain(
+      '"fc.weight": is an object with tensors of the class mylib.Quantised',
+    )
+    const odd = opcodes('cmylib\nthing\n)R')
+    const beside = archive(dict({ 'fc.bias': w, 'fc.weight': odd }), FLOATS)
+    expect(await refusal(beside)).toContain('"fc.weight": is made by mylib.thing')
+    expect(
+      (await readBytes(makeZip(archive(dict({ w, config: odd, 'fc._extra_state': odd }), FLOATS)))).ignored,
+    ).toEqual(['config', 'fc._extra_state'])
+  })
+
+  it('a tensor of an unknown subclass', async () => {
+    const view = w.toString('latin1').replace(/R$/, '')
+    const typed = opcodes('ctorch._tensor\n_rebuild_from_type_v2\n(', view.replace('\n(', '\ncmylib\nPacked\n('), '}tR')
+    expect(await refusal(archive(dict({ w: typed }), FLOATS))).toContain('tensor "w": is made by mylib.Packed')
+  })
+
+  it('more beside the weights than anybody reads', async () => {
+    const many = Object.fromEntries(Array.from({ length: 3000 }, (_, i) => [`k${i}`, int(i)]))
+    const { ignored } = await readBytes(makeZip(archive(dict({ w, ...many }), FLOATS)))
+    expect(ignored).toHaveLength(limits.ignored + 1)
+    expect(ignored.at(-1)).toBe('and 2000 more')
+  })
+})
+
+describe('archives', () => {
+  const good = archive(dict({ w: tensor(SQUARE) }), FLOATS)
+  const data = good.findIndex(entry => entry.name === 'm/data/0')
+
+  it.each<[string, Entry[], string]>([
+    ['no data.pkl', [{ name: 'a.npy', data: FLOATS }], 'is a zip without data.pkl: it holds "a.npy"'],
+    ['no members', [], 'is an empty zip'],
+    ['two archives', [...good, { name: 'n/data.pkl', data: FLOATS }], 'holds 2 PyTorch archives'],
+    ['two pickles of one name', [...good, good[0]], 'has two members named "m/data.pkl"'],
+    ['big-endian', [...good, { name: 'm/byteorder', data: Buffer.from('big') }], 'its byte order is "big"'],
+    ['TorchScript', [...good, { name: 'm/constants.pkl', data: FLOATS }], 'is a TorchScript archive'],
+    ['a compressed storage', good.with(data, { ...good[data], method: 8 }), '"m/data/0" is compressed'],
+    ['a bomb of a pickle', [{ name: 'm/data.pkl', data: Buffer.alloc(32 << 20), method: 8 }], 'more than 200 times'],
+    ['a truncated pickle', [{ name: 'm/data.pkl', data: opcodes(0x80, 2, '}(X') }], 'its pickle ends after'],
+  ])('%s', async (_, entries, found) => {
+    expect(await refusal(entries)).toContain(found)
+  })
+
+  it('a compressed pickle beside stored weights, as repacking tools write', async () => {
+    const { tensors } = await readBytes(makeZip(good.with(0, { ...good[0], method: 8 })))
+    expect(tensors).toHaveLength(1)
+  })
+
+  it('a file cut anywhere', async () => {
+    const bytes = makeZip(good)
+    for (let length = 4; length < bytes.length; length += 7) await refusal(bytes.subarray(0, length))
+  })
+})
+
+describe('mutated files', () => {
+  const place = fc.nat(999_999).map(n => n / 1_000_000)
+  const edits = fc.array(fc.record({ at: place, byte: fc.nat(255) }), { minLength: 1, maxLength: 3 })
+  const cut = fc.oneof({ weight: 9, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: place })
+  const mutation = fc.record({ file: fc.nat(2), edits, cut })
+  type Mutation = typeof mutation extends fc.Arbitrary<infer T> ? T : never
+
+  function mutate(bytes: Uint8Array, { edits, cut }: Mutation, from = 0): Buffer {
+    const mutated = Buffer.from(bytes)
+    for (const { at, byte } of edits) mutated[from + Math.floor(at * (mutated.length - from))] = byte
+    return cut === null ? mutated : mutated.subarray(0, Math.floor(cut * mutated.length))
+  }
+
+  /** Runs 2,000 mutations and counts those that were readable still. */
+  async function survivors(seed: number, make: (mutation: Mutation) => Buffer): Promise<number> {
+    let readable = 0
+    await fc.assert(
+      fc.asyncProperty(mutation, async mutation => {
+        const bytes = make(mutation)
+        const began = performance.now()
+        try {
+          const { tensors } = await readBytes(bytes)
+          readable++
+          for (const { source, shape, dtype } of tensors) {
+            const width = DTYPE_BITS[dtype] / 8
+            const elements = shape.reduce((sum, n, d) => sum + (n - 1) * source.strides[d], 1)
+            if (!shape.includes(0)) expect(source.offset + elements * width).toBeLessThanOrEqual(bytes.length)
+          }
+        } catch (error) {
+          expect(error).toBeInstanceOf(CheckpointError)
+        }
+        expect(performance.now() - began).toBeLessThan(2000)
+      }),
+      { seed, numRuns: 2000 },
+    )
+    return readable
+  }
+
+  const files = ['plain.pt', 'training4.pt', 'views.pt'].map(name =>
+    readFileSync(new URL(`../../fixtures/torch/${name}`, import.meta.url)),
+  )
+
+  it('2,000 mutations of the zip end in tensors within the file, or in a CheckpointError', async () => {
+    const directories = files.map(bytes => bytes.indexOf('PK\x01\x02', 0, 'latin1'))
+    const readable = await survivors(1, mutation => mutate(files[mutation.file], mutation, directories[mutation.file]))
+    expect(readable).toBeGreaterThan(100)
+    expect(readable).toBeLessThan(1900)
+  }, 60_000)
+
+  it('2,000 mutations of the pickle, its checksum made right, do as well', async () => {
+    const archives = await Promise.all(
+      files.map(bytes =>
+        withFile(bytes, async file => {
+          const zip = await Zip.open(file)
+          const members = [...zip.members.values()]
+          return Promise.all(members.map(async member => ({ name: member.name, data: await zip.read(member) })))
+        }),
+      ),
+    )
+    const readable = await survivors(2, mutation =>
+      makeZip(
+        archives[mutation.file].map(({ name, data }) => {
+          return { name, data: name.endsWith('/data.pkl') ? mutate(data, mutation) : data }
+        }),
+      ),
+    )
+    expect(readable).toBeGreaterThan(100)
+    expect(readable).toBeLessThan(1900)
+  }, 60_000)
+})
