@@ -39,4 +39,17 @@ export const limits = {
   expanded: 16 * MiB,
   /** Entries of the list of what a checkpoint holds beside its weights. */
   ignored: 1_000,
+  /** The archive of a baseline; the report in it may have `report` bytes. */
+  baselineArchive: 64 * MiB,
+  /** How many commits back a baseline is looked for, and how many requests that may take. */
+  baselineDistance: 100,
+  commitPages: 5,
+  /** Pages of 100 artifacts that are looked through for baselines, and runs that are looked up one by one. */
+  artifactPages: 10,
+  artifactRuns: 40,
+  /** Archives of earlier baselines read for a trend, in bytes and in milliseconds. */
+  historyArchives: 32 * MiB,
+  historyTime: 15_000,
+  /** A config file. */
+  config: 256 * KiB,
 } as const

@@ -37,6 +37,16 @@ export const OPTIONS = {
     value: 'KEY',
     help: 'Which state dict of a training checkpoint to read, e.g. `ema.model`.',
   },
+  workers: {
+    type: 'count',
+    value: 'N',
+    help: 'Threads that compute spectra at once. By default as many as cores and memory allow.',
+  },
+  reuse: {
+    type: 'flag',
+    default: 'true',
+    help: 'Whether unchanged layers take their numbers from the baseline report, and equal layers from each other.',
+  },
   enforce: { type: 'flag', default: 'true', help: 'Whether the verdict can fail the job; false shows it only.' },
   'fail-on-inconclusive': {
     type: 'flag',
@@ -61,6 +71,9 @@ export interface Settings {
   readonly stateDict: string | undefined
   readonly options: AnalysisOptions
   readonly policy: Policy
+  /** Undefined: as many as cores. */
+  readonly workers: number | undefined
+  readonly reuse: boolean
 }
 
 /**
@@ -90,6 +103,8 @@ export function resolveSettings(...layers: readonly RawSettings[]): Settings {
   return {
     baseline: text('baseline'),
     stateDict: text('state-dict'),
+    workers: workers(text('workers')),
+    reuse: flag('reuse', text('reuse'))!,
     options: {
       min_evals,
       max_evals,
@@ -111,6 +126,13 @@ export function resolveSettings(...layers: readonly RawSettings[]): Settings {
 
 function defaultOf(name: OptionName): string {
   return (OPTIONS[name] as Option).default ?? ''
+}
+
+function workers(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const n = count('workers', text)
+  if (n < 1 || n > 256) throw new UserError(`workers is ${n}, but takes 1 to 256.`)
+  return n
 }
 
 function count(name: string, text: string): number {

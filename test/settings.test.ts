@@ -5,6 +5,8 @@ test('the defaults are WeightWatcher’s filters, an enforced gate and no rule',
   expect(resolveSettings({})).toEqual({
     baseline: undefined,
     stateDict: undefined,
+    workers: undefined,
+    reuse: true,
     options: { min_evals: 10, max_evals: 15000, max_N: 50000, include: [], exclude: [], conv2d: 'pooled' },
     policy: { rules: [], enforce: true, failOnInconclusive: undefined },
   })
@@ -31,6 +33,7 @@ test('lists are one a line or one an element; blank lines and comments are left 
 test.each([
   [{ 'min-evals': 'ten' }, /min-evals is "ten", but takes a whole number/],
   [{ 'max-n': '-1' }, /max-n is "-1"/],
+  [{ workers: '0' }, /workers is 0, but takes 1 to 256/],
   [{ enforce: 'maybe' }, /enforce is "maybe", but takes true or false/],
   [{ baseline: ['a.json', 'b.json'] }, /baseline takes one value, but got 2/],
   [{ 'min-evals': '100', 'max-evals': '50' }, /no layer could qualify/],

@@ -70,7 +70,17 @@ export interface Tensor {
   readonly source: ByteSource
 }
 
-export type Format = 'safetensors' | 'torch-zip' | 'torch-legacy' | 'sb3-zip' | 'onnx' | 'hdf5' | 'keras' | 'npz' | 'npy' | 'gguf'
+export type Format =
+  | 'safetensors'
+  | 'torch-zip'
+  | 'torch-legacy'
+  | 'sb3-zip'
+  | 'onnx'
+  | 'hdf5'
+  | 'keras'
+  | 'npz'
+  | 'npy'
+  | 'gguf'
 
 /** What a checkpoint holds: the order of `tensors` is that of the file. */
 export interface Checkpoint {

@@ -30,7 +30,7 @@ export function layerMetrics(layer: PlannedLayer, spectrum: Spectrum, noiseFloor
   return {
     ...head(layer),
     num_evals: lambda.length,
-    ...fit(lambda),
+    ...tail(lambda),
     norm: finite(norm),
     log_norm: finite(Math.log10(norm)),
     lambda_max: finite(lambda_max),
@@ -68,6 +68,11 @@ export function errorRow(layer: PlannedLayer, { code, message }: LayerError): La
     sv_min: null,
     esd: { log10_edges: [], counts: [] },
   }
+}
+
+/** The row of a layer whose fingerprint another row has: its numbers, under this layer's names. */
+export function sameRow(layer: PlannedLayer, row: Layer, from: 'baseline' | 'run'): Layer {
+  return row.status === 'error' ? { ...row, ...head(layer) } : { ...row, ...head(layer), reused: from }
 }
 
 function head({ name, tensor, layer_type, shape, dtype, N, M, Q, rf, num_evals }: PlannedLayer) {
@@ -118,7 +123,7 @@ const NO_FIT: Fit = {
   log_alpha_norm: null,
 }
 
-function fit(lambda: Float64Array): Fit {
+function tail(lambda: Float64Array): Fit {
   const law = fitPowerLaw(lambda.filter(value => value > FIT_THRESHOLD))
   if (!law) return NO_FIT
   const { alpha, D, sigma, xmin, xmax } = law

@@ -69,6 +69,11 @@ function schemas(strictness: Strictness) {
     sv_max: finite,
     sv_min: finite,
     esd: histogram,
+    fingerprint: z.string().max(128).optional().describe('SHA-256 over all that the numbers follow from'),
+    reused: z
+      .enum(['baseline', 'run'])
+      .optional()
+      .describe('Not computed again: from the baseline, or from an equal layer of this run'),
   })
 
   const skipped = object({

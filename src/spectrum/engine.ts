@@ -1,4 +1,7 @@
-import type { Tensor } from '../checkpoint/types.ts'
+import { DTYPE_BITS, size, type Tensor } from '../checkpoint/types.ts'
+
+/** Changes whenever the same bytes give other numbers: part of every fingerprint. */
+export const NUMERICS_VERSION = 1
 
 /**
  * What to build from a checkpoint's bytes before the eigenvalues are taken, as plain data: the engine alone reads the bytes.
@@ -15,16 +18,40 @@ export interface Spectrum {
   readonly matrices: readonly Float64Array[]
 }
 
+/** All methods may be called at once for many recipes: the engine orders the work. */
 export interface Engine {
   /**
-   * Every eigenvalue of a recipe's matrices.
-   * @throws LayerError `non-finite` where a weight is NaN or infinite; CheckpointError where the file ends early.
+   * A SHA-256, in hex, over all that the spectrum follows from: the version of our numerics, the recipe, dtype, shape and bytes.
+   * @throws LayerError, CheckpointError as `spectrum` does
    */
-  spectrum(recipe: Recipe): Promise<Spectrum>
+  fingerprint(recipe: Recipe): Promise<string>
   /**
-   * The relative size, against the largest singular value of an N×M matrix (N ≥ M), below which a singular value of this
-   * engine can't be told from 0.
+   * Every eigenvalue of a recipe's matrices.
+   * @param onWork told the share of this recipe's work that has been done, from 0 to 1
+   * @throws LayerError `non-finite` where a weight is NaN or infinite, `memory` where the matrix is too large for this machine,
+   * `worker` where its worker died; CheckpointError where the file ends early
    */
-  noiseFloor(N: number, M: number): number
+  spectrum(recipe: Recipe, onWork?: (share: number) => void): Promise<Spectrum>
   close(): Promise<void>
+}
+
+/**
+ * The relative size, against the largest singular value of an N×M matrix, N ≥ M, below which a singular value can't be told from 0.
+ * The eigenvalues of a Gram matrix carry an absolute error of a few M·ε·λmax (Golub and Van Loan, Matrix Computations, 4th ed.,
+ * 8.1.2 and 8.3), so σ/σmax is noise below √(M·ε): 2e-7 for M = 200, 1e-6 for M = 4096.
+ */
+export function noiseFloor(M: number): number {
+  return Math.sqrt(M * Number.EPSILON)
+}
+
+/** Multiply-adds that a recipe's eigenvalues take, about: the Gram matrices and their reduction. */
+export function cost({ tensor: { shape } }: Recipe): number {
+  const [rows, columns, height = 1, width = 1] = shape
+  const n = Math.min(rows, columns)
+  return height * width * n * n * (Math.max(rows, columns) + 1.6 * n)
+}
+
+/** The same measure for its fingerprint: a byte is hashed in the time of about five. */
+export function hashCost({ tensor: { shape, dtype } }: Recipe): number {
+  return (5 * size(shape) * DTYPE_BITS[dtype]) / 8
 }

@@ -2,10 +2,11 @@ import { basename, isAbsolute, relative, resolve, sep } from 'node:path'
 import { type Checkpoint, openCheckpoint } from '../checkpoint/index.ts'
 import { CheckpointError, LayerError } from '../errors.ts'
 import { type Plan, type PlannedLayer, planLayers } from '../layers/select.ts'
-import { errorRow, layerMetrics } from '../metrics/layer.ts'
+import { errorRow, layerMetrics, sameRow } from '../metrics/layer.ts'
 import { summarise } from '../metrics/summary.ts'
+import type { OnProgress } from '../progress.ts'
 import type { AnalysisOptions, Layer, Model } from '../report/schema.ts'
-import type { Engine } from '../spectrum/engine.ts'
+import { cost, type Engine, noiseFloor } from '../spectrum/engine.ts'
 
 /** A checkpoint to analyse. `name` is the model's name in the report: from the file's name where it is not given. */
 export interface Source {
@@ -17,24 +18,20 @@ export interface Source {
 export interface AnalyseContext {
   readonly engine: Engine
   readonly options: AnalysisOptions
-  /** Called before each layer and once at the end. */
-  readonly onProgress?: ((done: number, total: number, layer: string) => void) | undefined
+  /** Rows by fingerprint that need not be computed again; null where everything has to be. */
+  readonly known: ReadonlyMap<string, Layer> | null
+  readonly onProgress?: OnProgress | undefined
 }
 
 /**
  * From a checkpoint to a model of the report: every layer's metrics and the summary.
  * @throws CheckpointError where the checkpoint can't be read, or none of its tensors qualifies as a layer
  */
-export async function analyse(source: Source, { engine, options, onProgress }: AnalyseContext): Promise<Model> {
+export async function analyse(source: Source, context: AnalyseContext): Promise<Model> {
   const checkpoint = await openCheckpoint(source.path, { stateDict: source.stateDict })
-  const plan = planLayers(checkpoint.tensors, options)
+  const plan = planLayers(checkpoint.tensors, context.options)
   if (plan.layers.length === 0) throw nothingToAnalyse(checkpoint, plan)
-  const layers: Layer[] = []
-  for (const layer of plan.layers) {
-    onProgress?.(layers.length, plan.layers.length, layer.name)
-    layers.push(await row(layer, engine))
-  }
-  onProgress?.(layers.length, plan.layers.length, '')
+  const layers = await analyseLayers(plan.layers, context)
   return {
     name: source.name ?? modelName(source.path),
     source: {
@@ -50,12 +47,66 @@ export async function analyse(source: Source, { engine, options, onProgress }: A
   }
 }
 
-async function row(layer: PlannedLayer, engine: Engine): Promise<Layer> {
-  try {
-    return layerMetrics(layer, await engine.spectrum(layer.recipe), engine.noiseFloor(layer.N, layer.M))
-  } catch (error) {
-    if (error instanceof LayerError) return errorRow(layer, error)
-    throw error
+/** All rows at once, in the order of the plan: the engine sees to it that the longest come first. */
+async function analyseLayers(
+  layers: readonly PlannedLayer[],
+  { engine, known, onProgress }: AnalyseContext,
+): Promise<Layer[]> {
+  const fingerprints = await Promise.all(layers.map(({ recipe }) => engine.fingerprint(recipe).catch(layerErrors)))
+  const firsts = new Map<string, number>()
+  for (const [i, fingerprint] of fingerprints.entries()) {
+    if (typeof fingerprint === 'string' && !firsts.has(fingerprint)) firsts.set(fingerprint, i)
+  }
+  const progress = new Progress(onProgress)
+  const computed = new Map<number, Promise<Layer>>()
+  const compute = (i: number, fingerprint: string): Promise<Layer> => {
+    const layer = layers[i]
+    const onWork = progress.add(cost(layer.recipe), layer.name)
+    const spectrum = engine.spectrum(layer.recipe, onWork)
+    return spectrum.then(
+      spectrum => ({ ...layerMetrics(layer, spectrum, noiseFloor(layer.M)), fingerprint }),
+      error => errorRow(layer, layerErrors(error)),
+    )
+  }
+  const row = async (i: number): Promise<Layer> => {
+    const layer = layers[i]
+    const fingerprint = fingerprints[i]
+    if (typeof fingerprint !== 'string') return errorRow(layer, fingerprint)
+    if (!known) return compute(i, fingerprint)
+    const earlier = known.get(fingerprint)
+    if (earlier) return sameRow(layer, earlier, 'baseline')
+    const first = firsts.get(fingerprint)!
+    if (!computed.has(first)) computed.set(first, compute(first, fingerprint))
+    const row = await computed.get(first)!
+    return first === i ? row : sameRow(layer, row, 'run')
+  }
+  return Promise.all(layers.map((_, i) => row(i)))
+}
+
+/** What goes wrong with one layer becomes its row; anything else ends the analysis. */
+function layerErrors(error: unknown): LayerError {
+  if (error instanceof LayerError) return error
+  throw error
+}
+
+/** Adds up the work of all recipes that have been asked for. */
+class Progress {
+  readonly #report: OnProgress | undefined
+  #total = 0
+  #done = 0
+
+  constructor(report: OnProgress | undefined) {
+    this.#report = report
+  }
+
+  add(cost: number, name: string): (share: number) => void {
+    this.#total += cost
+    let before = 0
+    return share => {
+      this.#done += (share - before) * cost
+      before = share
+      this.#report?.(this.#done, this.#total, name)
+    }
   }
 }
 

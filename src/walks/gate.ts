@@ -6,7 +6,7 @@ import { UserError } from '../errors.ts'
 import type { Comparability } from '../policy/evaluate.ts'
 import { judge, type Policy } from '../policy/judge.ts'
 import { readReport } from '../report/io.ts'
-import { type Model, type Provenance, type Report, SCHEMA_VERSION } from '../report/schema.ts'
+import { type Layer, type Model, type Provenance, type Report, SCHEMA_VERSION } from '../report/schema.ts'
 import { VERSION } from '../version.ts'
 import { type AnalyseContext, analyse, portable, type Source } from './analyse.ts'
 
@@ -22,8 +22,9 @@ export interface GateRequest {
 export async function gate(request: GateRequest, context: AnalyseContext): Promise<Report> {
   const baseline =
     request.baseline === undefined ? undefined : await readBaseline(request.baseline, request.sources, context)
+  const known = context.known && new Map([...context.known, ...fingerprinted(baseline?.models ?? [])])
   const models: Model[] = []
-  for (const source of request.sources) models.push(await analyse(source, context))
+  for (const source of request.sources) models.push(await analyse(source, { ...context, known }))
   const { options } = context
   const compared = baseline && compare(models, options, baseline)
   const pairs = compared?.pairs ?? pairModels(models, []).pairs
@@ -36,6 +37,12 @@ export async function gate(request: GateRequest, context: AnalyseContext): Promi
     verdict: judge(request.policy, pairs, comparability(compared?.comparison)),
     ...(request.provenance && { provenance: request.provenance }),
   }
+}
+
+/** Rows that a layer of the same fingerprint can take its numbers from. */
+function fingerprinted(models: readonly Model[]): [string, Layer][] {
+  const rows = models.flatMap(model => model.layers).filter(layer => layer.status !== 'error')
+  return rows.flatMap(({ reused, ...row }) => (row.fingerprint ? [[row.fingerprint, row]] : []))
 }
 
 function comparability(comparison: Report['comparison']): Comparability {

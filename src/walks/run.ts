@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises'
 import type { OnProgress } from '../progress.ts'
 import type { Provenance, Report } from '../report/schema.ts'
 import type { Settings } from '../settings.ts'
-import { MlMatrixEngine } from '../spectrum/ml-matrix.ts'
+import { WorkerPool } from '../spectrum/pool.ts'
 import type { Source } from './analyse.ts'
 import { gate } from './gate.ts'
 
@@ -14,13 +14,19 @@ export interface RunRequest {
   readonly onProgress?: OnProgress | undefined
 }
 
+/** Beside the bundle's entries, from the chunk that this file becomes part of. */
+const WORKER = new URL('../worker.js', import.meta.url)
+
 /** The walk that both doors take: settings in, report out. */
 export async function run({ checkpoints, settings, provenance, onProgress }: RunRequest): Promise<Report> {
-  const engine = new MlMatrixEngine()
+  const { baseline, options, policy, stateDict, workers, reuse } = settings
+  const engine = new WorkerPool(WORKER, workers)
   try {
-    const { baseline, options, policy, stateDict } = settings
     const sources = await Promise.all(checkpoints.map(text => parseSource(text, stateDict)))
-    return await gate({ sources, baseline, policy, provenance }, { engine, options, onProgress })
+    return await gate(
+      { sources, baseline, policy, provenance },
+      { engine, options, known: reuse ? new Map() : null, onProgress },
+    )
   } finally {
     await engine.close()
   }

@@ -1,10 +1,13 @@
 import type { AnalysisOptions, Model } from '../../src/report/schema.ts'
 import { resolveSettings } from '../../src/settings.ts'
-import { MlMatrixEngine } from '../../src/spectrum/ml-matrix.ts'
+import { WorkerPool } from '../../src/spectrum/pool.ts'
 import { analyse } from '../../src/walks/analyse.ts'
 import { type Written, writeSafetensors } from './safetensors.ts'
 
 export const defaults: AnalysisOptions = resolveSettings({}).options
+
+/** With the built worker, for what is large enough for one. */
+const engine = new WorkerPool(new URL('../../dist/worker.js', import.meta.url))
 
 /** The model that tensors make, through a real file and the whole walk. */
 export function analyseTensors(
@@ -12,5 +15,5 @@ export function analyseTensors(
   options: Partial<AnalysisOptions> = {},
 ): Promise<Model> {
   const path = writeSafetensors(tensors)
-  return analyse({ path }, { engine: new MlMatrixEngine(), options: { ...defaults, ...options } })
+  return analyse({ path }, { engine, options: { ...defaults, ...options }, known: new Map() })
 }

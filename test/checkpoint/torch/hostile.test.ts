@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Zip } from '../../../src/bytes/zip.ts'
-import { DTYPE_BITS } from '../../../src/checkpoint/types.ts'
+import { DTYPE_BITS, type FileSource } from '../../../src/checkpoint/types.ts'
 import { CheckpointError } from '../../../src/errors.ts'
 import { limits } from '../../../src/limits.ts'
 import { archive, dict, type Entry, int, makeZip, opcodes, readBytes, tensor, text, withFile } from './build.ts'
@@ -185,7 +185,8 @@ describe('mutated files', () => {
           for (const { source, shape, dtype } of tensors) {
             const width = DTYPE_BITS[dtype] / 8
             const elements = shape.reduce((sum, n, d) => sum + (n - 1) * source.strides[d], 1)
-            if (!shape.includes(0)) expect(source.offset + elements * width).toBeLessThanOrEqual(bytes.length)
+            if (!shape.includes(0))
+              expect((source as FileSource).offset + elements * width).toBeLessThanOrEqual(bytes.length)
           }
         } catch (error) {
           expect(error).toBeInstanceOf(CheckpointError)

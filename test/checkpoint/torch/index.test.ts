@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { RandomAccessFile } from '../../../src/bytes/file.ts'
 import type { Contents } from '../../../src/checkpoint/reader.ts'
 import { torchZip } from '../../../src/checkpoint/torch/index.ts'
-import { size, type Tensor } from '../../../src/checkpoint/types.ts'
+import { type FileSource, size, type Tensor } from '../../../src/checkpoint/types.ts'
 import { CheckpointError } from '../../../src/errors.ts'
 
 const FIXTURES = new URL('../../fixtures/torch/', import.meta.url)
@@ -46,7 +46,7 @@ function elements({ dtype, shape, source }: Tensor): number[] {
       index += (rest % shape[d]) * source.strides[d]
       rest = Math.floor(rest / shape[d])
     }
-    return value(at, dtype, source.offset + index * width)
+    return value(at, dtype, (source as FileSource).offset + index * width)
   })
 }
 

@@ -1,0 +1,71 @@
+// Builds dist/ and docs/report.schema.json from src/, the same bytes for the same sources: `npm run build`.
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { build } from 'esbuild'
+import { compileKernel } from './kernel.js'
+
+const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
+
+const kernel = await compileKernel()
+
+rmSync('dist', { recursive: true, force: true })
+const { metafile } = await build({
+  entryPoints: { cli: 'src/cli.ts', main: 'src/main.ts', worker: 'src/spectrum/worker.ts' },
+  outdir: 'dist',
+  bundle: true,
+  splitting: true,
+  chunkNames: 'chunks/[name]-[hash]',
+  format: 'esm',
+  platform: 'node',
+  target: 'node20',
+  minifySyntax: true,
+  minifyWhitespace: true,
+  charset: 'utf8',
+  legalComments: 'none',
+  define: { SPECTRAL_GATE_VERSION: JSON.stringify(version) },
+  // Bundled CommonJS packages call require() of Node's own modules.
+  banner: {
+    js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+  },
+  plugins: [
+    {
+      name: 'kernel',
+      setup({ onResolve, onLoad }) {
+        onResolve({ filter: /kernel\.wasm$/ }, () => ({ path: 'kernel.wasm', namespace: 'kernel' }))
+        onLoad({ filter: /.*/, namespace: 'kernel' }, () => ({ contents: kernel, loader: 'binary' }))
+      },
+    },
+  ],
+  metafile: true,
+  logLevel: 'warning',
+})
+writeFileSync('dist/licenses.txt', licenses(Object.keys(metafile.inputs)))
+writeFileSync('docs/report.schema.json', `${JSON.stringify(await reportSchema(), null, 2)}\n`)
+
+/** The licence of every package whose code is in the bundle, as their authors ask. */
+function licenses(inputs) {
+  const folders = new Set(inputs.map(path => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0]).filter(Boolean))
+  return [...folders]
+    .sort()
+    .map(folder => {
+      const { name, version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+      const file = readdirSync(folder).find(file => /^(licen[cs]e|copying)/i.test(file))
+      const text = file ? readFileSync(join(folder, file), 'utf8').trim() : 'No licence text in the package.'
+      return `${name} ${version} (${license})\n\n${text}\n`
+    })
+    .join(`\n${'-'.repeat(80)}\n\n`)
+}
+
+async function reportSchema() {
+  const { outputFiles } = await build({
+    entryPoints: ['src/report/schema.ts'],
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    write: false,
+  })
+  const { jsonSchema } = await import(
+    `data:text/javascript;base64,${Buffer.from(outputFiles[0].text).toString('base64')}`
+  )
+  return jsonSchema()
+}

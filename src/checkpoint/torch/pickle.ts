@@ -1,0 +1,536 @@
+import { isUtf8 } from 'node:buffer'
+import { CheckpointError } from '../../errors.ts'
+import { limits } from '../../limits.ts'
+import { call, isForbidden, refusal } from './globals.ts'
+import { Global, Inert, Persistent, type Value } from './values.ts'
+
+const RESAVE = 'The file is truncated or damaged: fetch or save it again.'
+
+/** Opcodes by their byte. Source: CPython's Lib/pickle.py, protocols 0 to 5. */
+const OP = {
+  MARK: 0x28,
+  EMPTY_TUPLE: 0x29,
+  STOP: 0x2e,
+  POP: 0x30,
+  POP_MARK: 0x31,
+  DUP: 0x32,
+  BINBYTES: 0x42,
+  SHORT_BINBYTES: 0x43,
+  FLOAT: 0x46,
+  BINFLOAT: 0x47,
+  INT: 0x49,
+  BININT: 0x4a,
+  BININT1: 0x4b,
+  LONG: 0x4c,
+  BININT2: 0x4d,
+  NONE: 0x4e,
+  BINPERSID: 0x51,
+  REDUCE: 0x52,
+  STRING: 0x53,
+  BINSTRING: 0x54,
+  SHORT_BINSTRING: 0x55,
+  UNICODE: 0x56,
+  BINUNICODE: 0x58,
+  EMPTY_LIST: 0x5d,
+  APPEND: 0x61,
+  BUILD: 0x62,
+  GLOBAL: 0x63,
+  DICT: 0x64,
+  APPENDS: 0x65,
+  GET: 0x67,
+  BINGET: 0x68,
+  INST: 0x69,
+  LONG_BINGET: 0x6a,
+  LIST: 0x6c,
+  OBJ: 0x6f,
+  PUT: 0x70,
+  BINPUT: 0x71,
+  LONG_BINPUT: 0x72,
+  SETITEM: 0x73,
+  TUPLE: 0x74,
+  SETITEMS: 0x75,
+  EMPTY_DICT: 0x7d,
+  PROTO: 0x80,
+  NEWOBJ: 0x81,
+  TUPLE1: 0x85,
+  TUPLE2: 0x86,
+  TUPLE3: 0x87,
+  NEWTRUE: 0x88,
+  NEWFALSE: 0x89,
+  LONG1: 0x8a,
+  LONG4: 0x8b,
+  SHORT_BINUNICODE: 0x8c,
+  BINUNICODE8: 0x8d,
+  BINBYTES8: 0x8e,
+  EMPTY_SET: 0x8f,
+  ADDITEMS: 0x90,
+  FROZENSET: 0x91,
+  NEWOBJ_EX: 0x92,
+  STACK_GLOBAL: 0x93,
+  MEMOIZE: 0x94,
+  FRAME: 0x95,
+  BYTEARRAY8: 0x96,
+} as const
+
+/** Opcodes that Python knows and a checkpoint has no use for. */
+const UNUSED: Record<number, string> = {
+  80: 'PERSID',
+  130: 'EXT1',
+  131: 'EXT2',
+  132: 'EXT4',
+  151: 'NEXT_BUFFER',
+  152: 'READONLY_BUFFER',
+}
+
+export interface Unpickled {
+  readonly value: Value
+  /** Bytes read, up to and with STOP. */
+  readonly end: number
+  /** The first name that no checkpoint needs and an attack would call, if the pickle has one. */
+  readonly forbidden: Global | undefined
+}
+
+/**
+ * Interprets a pickle as plain data: no name in it is imported, no call in it is made. Every count is bounded (limits.ts), and
+ * nothing here recurses, so that nesting can't overflow the stack.
+ *
+ * @param where names the file in errors
+ * @throws CheckpointError for whatever is not a well-formed pickle within the limits, with the position in bytes; a malformed
+ *   pickle that names something forbidden is refused for that.
+ */
+export function unpickle(bytes: Buffer, where: string): Unpickled {
+  const machine = new Machine(bytes, where)
+  try {
+    return { value: machine.run(), end: machine.position, forbidden: machine.forbidden }
+  } catch (error) {
+    throw machine.forbidden ? refusal(where, machine.forbidden) : error
+  }
+}
+
+class Machine {
+  position = 0
+  forbidden: Global | undefined
+  readonly #bytes: Buffer
+  readonly #where: string
+  readonly #stack: Value[] = []
+  readonly #marks: number[] = []
+  readonly #memo = new Map<number, Value>()
+  #opcodes = 0
+  #objects = 0
+  #start = 0
+
+  constructor(bytes: Buffer, where: string) {
+    this.#bytes = bytes
+    this.#where = where
+  }
+
+  run(): Value {
+    for (;;) {
+      this.#start = this.position
+      const opcode = this.#byte()
+      this.#bound(++this.#opcodes, limits.pickleOpcodes, 'opcodes')
+      if (opcode === OP.STOP) return this.#pop()
+      this.#step(opcode)
+      this.#bound(this.#stack.length, limits.pickleStack, 'values on its stack')
+    }
+  }
+
+  #step(opcode: number): void {
+    switch (opcode) {
+      case OP.PROTO:
+        this.#protocol(this.#byte())
+        return
+      case OP.FRAME:
+        this.#skip(8)
+        return
+      case OP.MARK:
+        this.#marks.push(this.#stack.length)
+        this.#bound(this.#marks.length, limits.pickleDepth, 'nested marks')
+        return
+      case OP.POP:
+        if (this.#marks.at(-1) === this.#stack.length) this.#marks.pop()
+        else this.#pop()
+        return
+      case OP.POP_MARK:
+        this.#popMark()
+        return
+      case OP.DUP:
+        this.#push(this.#top())
+        return
+
+      case OP.NONE:
+        this.#push(null)
+        return
+      case OP.NEWTRUE:
+        this.#push(true)
+        return
+      case OP.NEWFALSE:
+        this.#push(false)
+        return
+      case OP.INT:
+        this.#push(this.#integerLine(true))
+        return
+      case OP.LONG:
+        this.#push(this.#integerLine(false))
+        return
+      case OP.BININT:
+        this.#push(this.#bytes.readInt32LE(this.#skip(4)))
+        return
+      case OP.BININT1:
+        this.#push(this.#byte())
+        return
+      case OP.BININT2:
+        this.#push(this.#bytes.readUInt16LE(this.#skip(2)))
+        return
+      case OP.LONG1:
+        this.#push(this.#long(this.#byte()))
+        return
+      case OP.LONG4:
+        this.#push(this.#long(this.#length4()))
+        return
+      case OP.FLOAT:
+        this.#push(this.#floatLine())
+        return
+      case OP.BINFLOAT:
+        this.#push(this.#bytes.readDoubleBE(this.#skip(8)))
+        return
+
+      case OP.UNICODE:
+      case OP.STRING:
+        this.#push(this.#stringLine(opcode === OP.STRING))
+        return
+      case OP.SHORT_BINUNICODE:
+      case OP.SHORT_BINSTRING:
+        this.#push(this.#text(this.#byte()))
+        return
+      case OP.BINUNICODE:
+      case OP.BINSTRING:
+        this.#push(this.#text(this.#length4()))
+        return
+      case OP.BINUNICODE8:
+        this.#push(this.#text(this.#length8()))
+        return
+      case OP.SHORT_BINBYTES:
+        this.#push(this.#blob(this.#byte()))
+        return
+      case OP.BINBYTES:
+        this.#push(this.#blob(this.#length4()))
+        return
+      case OP.BINBYTES8:
+      case OP.BYTEARRAY8:
+        this.#push(this.#blob(this.#length8()))
+        return
+
+      case OP.EMPTY_TUPLE:
+      case OP.EMPTY_LIST:
+        this.#push(this.#made([]))
+        return
+      case OP.EMPTY_DICT:
+        this.#push(this.#made(new Map()))
+        return
+      case OP.EMPTY_SET:
+        this.#push(this.#made(new Set()))
+        return
+      case OP.TUPLE1:
+      case OP.TUPLE2:
+      case OP.TUPLE3:
+        this.#push(this.#made(this.#take(opcode - OP.TUPLE1 + 1)))
+        return
+      case OP.TUPLE:
+      case OP.LIST:
+        this.#push(this.#made(this.#popMark()))
+        return
+      case OP.DICT: {
+        const pairs = this.#popMark()
+        this.#push(this.#made(new Map()))
+        this.#setItems(pairs)
+        return
+      }
+      case OP.FROZENSET:
+        this.#push(this.#made(new Set(this.#popMark())))
+        return
+      case OP.APPEND:
+        this.#append([this.#pop()])
+        return
+      case OP.APPENDS:
+      case OP.ADDITEMS:
+        this.#append(this.#popMark())
+        return
+      case OP.SETITEM:
+        this.#setItems(this.#take(2))
+        return
+      case OP.SETITEMS:
+        this.#setItems(this.#popMark())
+        return
+
+      case OP.PUT:
+        this.#remember(this.#index())
+        return
+      case OP.BINPUT:
+        this.#remember(this.#byte())
+        return
+      case OP.LONG_BINPUT:
+        this.#remember(this.#length4())
+        return
+      case OP.MEMOIZE:
+        this.#remember(this.#memo.size)
+        return
+      case OP.GET:
+        this.#recall(this.#index())
+        return
+      case OP.BINGET:
+        this.#recall(this.#byte())
+        return
+      case OP.LONG_BINGET:
+        this.#recall(this.#length4())
+        return
+
+      case OP.GLOBAL:
+        this.#push(this.#global(this.#line(), this.#line()))
+        return
+      case OP.STACK_GLOBAL: {
+        const [module, name] = this.#take(2)
+        this.#push(this.#global(module, name))
+        return
+      }
+      case OP.BINPERSID:
+        this.#push(this.#made(new Persistent(this.#pop())))
+        return
+      case OP.REDUCE:
+      case OP.NEWOBJ: {
+        const [callee, args] = this.#take(2)
+        this.#push(this.#call(callee, args))
+        return
+      }
+      case OP.NEWOBJ_EX: {
+        const [callee, args, keywords] = this.#take(3)
+        this.#push(this.#call(callee, Array.isArray(args) ? [...args, keywords] : args))
+        return
+      }
+      case OP.INST: {
+        const callee = this.#global(this.#line(), this.#line())
+        this.#push(this.#call(callee, this.#popMark()))
+        return
+      }
+      case OP.OBJ: {
+        const [callee = null, ...args] = this.#popMark()
+        this.#push(this.#call(callee, args))
+        return
+      }
+      case OP.BUILD:
+        this.#build(this.#pop())
+        return
+
+      default: {
+        const name = UNUSED[opcode]
+        const hex = `0x${opcode.toString(16).padStart(2, '0')}`
+        throw this.#error(
+          name ? `uses the opcode ${name} (${hex}), which no state dict needs` : `has the unknown opcode ${hex}`,
+        )
+      }
+    }
+  }
+
+  #protocol(version: number): void {
+    if (version > 5) throw this.#error(`is of protocol ${version}; 0 to 5 are known`)
+  }
+
+  // The stack
+
+  #push(value: Value): void {
+    this.#stack.push(value)
+  }
+
+  #top(): Value {
+    if (this.#stack.length <= (this.#marks.at(-1) ?? 0)) throw this.#error('takes a value from an empty stack')
+    return this.#stack[this.#stack.length - 1]
+  }
+
+  #pop(): Value {
+    const value = this.#top()
+    this.#stack.length--
+    return value
+  }
+
+  #take(count: number): Value[] {
+    if (this.#stack.length - count < (this.#marks.at(-1) ?? 0)) throw this.#error('takes a value from an empty stack')
+    return this.#stack.splice(this.#stack.length - count, count)
+  }
+
+  #popMark(): Value[] {
+    const mark = this.#marks.pop()
+    if (mark === undefined) throw this.#error('looks for a mark that is not there')
+    return this.#stack.splice(mark)
+  }
+
+  #remember(index: number): void {
+    this.#memo.set(index, this.#top())
+    this.#bound(this.#memo.size, limits.pickleMemo, 'memo entries')
+  }
+
+  #recall(index: number): void {
+    const value = this.#memo.get(index)
+    if (value === undefined) throw this.#error(`recalls memo entry ${index}, which is not there`)
+    this.#push(value)
+  }
+
+  // Objects
+
+  #made<T extends Value>(value: T): T {
+    this.#bound(++this.#objects, limits.pickleObjects, 'objects')
+    return value
+  }
+
+  #append(values: readonly Value[]): void {
+    const target = this.#top()
+    if (target instanceof Set) for (const value of values) target.add(value)
+    else if (Array.isArray(target)) for (const value of values) target.push(value)
+    else if (target instanceof Inert) for (const value of values) target.items.push(value)
+    else throw this.#error('appends to what is not a list')
+  }
+
+  #setItems(pairs: readonly Value[]): void {
+    const target = this.#top()
+    if (pairs.length % 2 !== 0) throw this.#error('has a key without a value')
+    if (target instanceof Map) {
+      for (let i = 0; i < pairs.length; i += 2) target.set(pairs[i], pairs[i + 1])
+    } else if (target instanceof Inert) for (const value of pairs) target.items.push(value)
+    else throw this.#error('sets items of what is not a dictionary')
+  }
+
+  #global(module: Value, name: Value): Global {
+    if (typeof module !== 'string' || typeof name !== 'string') throw this.#error('names a global that is not text')
+    const global = this.#made(new Global(module, name, this.#start))
+    if (isForbidden(global)) this.forbidden ??= global
+    return global
+  }
+
+  #call(callee: Value, args: Value): Value {
+    if (!(callee instanceof Global || callee instanceof Inert)) throw this.#error('calls what is not a name')
+    if (!Array.isArray(args)) throw this.#error(`calls ${this.#name(callee)} without a tuple of arguments`)
+    const value = call(callee, args)
+    if (value === undefined) throw this.#error(`calls ${this.#name(callee)} with arguments that it doesn't take`)
+    if (value instanceof Global && isForbidden(value)) this.forbidden ??= value
+    // A container is a copy, and what is copied may be recalled from the memo any number of times.
+    if (!(value instanceof Inert)) for (const arg of args) this.#objects += weight(arg)
+    return this.#made(value)
+  }
+
+  #build(state: Value): void {
+    const target = this.#top()
+    if (target instanceof Inert) target.state = state
+    else if (!(Array.isArray(target) || target instanceof Map || target instanceof Set)) {
+      throw this.#error('sets the state of what is not an object')
+    }
+  }
+
+  #name(callee: Global | Inert): string {
+    return (callee instanceof Global ? String(callee) : callee.type).slice(0, 200)
+  }
+
+  // Bytes
+
+  #byte(): number {
+    return this.#bytes[this.#skip(1)]
+  }
+
+  #length4(): number {
+    return this.#bytes.readUInt32LE(this.#skip(4))
+  }
+
+  #length8(): number {
+    const length = this.#bytes.readBigUInt64LE(this.#skip(8))
+    return length > BigInt(this.#bytes.length) ? Number.MAX_SAFE_INTEGER : Number(length)
+  }
+
+  /** Where the next `count` bytes begin; they are passed. */
+  #skip(count: number): number {
+    const start = this.position
+    if (count > this.#bytes.length - start) throw this.#error(`ends after ${this.#bytes.length} bytes`)
+    this.position += count
+    return start
+  }
+
+  #blob(length: number): Buffer {
+    const start = this.#skip(length)
+    return this.#made(this.#bytes.subarray(start, start + length))
+  }
+
+  /** Text, or the bytes themselves where it is too long for a name or not UTF-8. */
+  #text(length: number): string | Buffer {
+    const start = this.#skip(length)
+    if (length > limits.pickleString) return this.#made(this.#bytes.subarray(start, start + length))
+    const text = this.#bytes.toString('utf8', start, start + length)
+    if (!text.includes('\ufffd')) return text
+    const raw = this.#bytes.subarray(start, start + length)
+    return isUtf8(raw) ? text : this.#made(raw)
+  }
+
+  #line(): string {
+    const end = this.#bytes.indexOf(0x0a, this.position)
+    if (end < 0) throw this.#error('has a line without an end')
+    const length = end - this.position
+    this.#bound(length, limits.pickleString, 'characters in a line')
+    const start = this.#skip(length + 1)
+    return this.#bytes.toString('utf8', start, end)
+  }
+
+  #stringLine(quoted: boolean): string {
+    const line = this.#line()
+    return quoted ? line.replace(/^(['"])(.*)\1$/s, '$2') : line
+  }
+
+  #index(): number {
+    const index = this.#integerLine(false)
+    if (typeof index !== 'number' || index < 0) throw this.#error('has a memo index that is not a number')
+    return index
+  }
+
+  #integerLine(orBoolean: boolean): number | bigint | boolean {
+    const line = this.#line()
+    if (orBoolean && (line === '00' || line === '01')) return line === '01'
+    const digits = /^([+-]?\d{1,4096})L?$/.exec(line)?.[1]
+    if (digits === undefined) throw this.#error(`has the integer ${JSON.stringify(line.slice(0, 40))}`)
+    return narrow(BigInt(digits.replace(/^\+/, '')))
+  }
+
+  #floatLine(): number {
+    const line = this.#line()
+    const named: Record<string, number> = { nan: Number.NaN, inf: Infinity, '-inf': -Infinity, '-nan': Number.NaN }
+    const value = Object.hasOwn(named, line) ? named[line] : /^[-+.\deE]+$/.test(line) ? Number(line) : Number.NaN
+    if (Number.isNaN(value) && !line.endsWith('nan')) {
+      throw this.#error(`has the number ${JSON.stringify(line.slice(0, 40))}`)
+    }
+    return value
+  }
+
+  /** A two's complement little-endian integer. */
+  #long(length: number): number | bigint {
+    this.#bound(length, limits.pickleLong, 'bytes in an integer')
+    const start = this.#skip(length)
+    if (length === 0) return 0
+    const hex = Buffer.from(this.#bytes.subarray(start, start + length))
+      .reverse()
+      .toString('hex')
+    return narrow(BigInt.asIntN(length * 8, BigInt(`0x${hex}`)))
+  }
+
+  #bound(count: number, most: number, what: string): void {
+    if (count > most) throw this.#error(`has more than ${most} ${what}`)
+  }
+
+  #error(found: string): CheckpointError {
+    return new CheckpointError(this.#where, `its pickle ${found} (byte ${this.#start})`, RESAVE)
+  }
+}
+
+function narrow(value: bigint): number | bigint {
+  return value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER ? Number(value) : value
+}
+
+/** What copying an argument costs, in objects. */
+function weight(value: Value): number {
+  if (Array.isArray(value)) return value.length
+  if (value instanceof Map || value instanceof Set) return value.size
+  return typeof value === 'string' ? value.length >> 6 : 0
+}

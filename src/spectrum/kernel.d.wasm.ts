@@ -1,0 +1,3 @@
+/** The compiled kernel, put in by the build. */
+declare const bytes: Uint8Array<ArrayBuffer>
+export default bytes

@@ -1,0 +1,180 @@
+import { availableParallelism, freemem } from 'node:os'
+import { Worker } from 'node:worker_threads'
+import { LayerError, type LayerErrorCode, UserError } from '../errors.ts'
+import { limits } from '../limits.ts'
+import { Computer } from './computer.ts'
+import { cost, type Engine, hashCost, type Recipe, type Spectrum } from './engine.ts'
+import { Kernel } from './kernel.ts'
+import wasm from './kernel.wasm'
+import { windowBytes } from './stream.ts'
+
+/** What a worker is asked. */
+export interface Task {
+  readonly id: number
+  readonly kind: 'fingerprint' | 'spectrum'
+  readonly recipe: Recipe
+}
+
+/** What it answers. */
+export type Answer =
+  | { readonly id: number; readonly kind: 'work'; readonly share: number }
+  | { readonly id: number; readonly kind: 'done'; readonly result: string | Spectrum }
+  | { readonly id: number; readonly kind: 'failed'; readonly failure: Failure }
+
+type Failure =
+  | { readonly type: 'layer'; readonly code: LayerErrorCode; readonly message: string }
+  | { readonly type: 'checkpoint'; readonly message: string; readonly remedy: string }
+  | { readonly type: 'internal'; readonly message: string }
+
+interface Job extends Task {
+  readonly cost: number
+  readonly bytes: number
+  readonly onWork: (share: number) => void
+  readonly resolve: (result: string & Spectrum) => void
+  readonly reject: (error: Error) => void
+}
+
+/** Multiply-adds below which threads are not worth their start: about 20 ms. */
+const WORTH_A_THREAD = 2e8
+/** Share of the memory that is free at the start which all workers together may take. */
+const MEMORY_SHARE = 0.8
+
+/**
+ * The kernel on worker threads: one recipe a worker, the longest first, as many at once as there are cores and memory for. The
+ * numbers do not depend on how many there are. A worker that dies takes its own recipe with it and no other. What is done in a blink
+ * is done on the thread at hand.
+ */
+export class WorkerPool implements Engine {
+  readonly #script: URL
+  readonly #size: number
+  readonly #memory: number
+  readonly #queue: Job[] = []
+  readonly #idle: Worker[] = []
+  readonly #busy = new Map<Worker, Job>()
+  #ids = 0
+  #scheduled = false
+  #local: Promise<Computer> | undefined
+
+  /**
+   * @param script the worker's entry
+   * @param workers threads at most; as many as cores where it is not given
+   */
+  constructor(script: URL, workers = availableParallelism()) {
+    this.#script = script
+    this.#size = workers
+    this.#memory = MEMORY_SHARE * (process.availableMemory?.() ?? freemem())
+  }
+
+  fingerprint(recipe: Recipe): Promise<string> {
+    return this.#enqueue('fingerprint', recipe, () => {})
+  }
+
+  spectrum(recipe: Recipe, onWork: (share: number) => void = () => {}): Promise<Spectrum> {
+    return this.#enqueue('spectrum', recipe, onWork)
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#idle, ...this.#busy.keys()].map(worker => worker.terminate()))
+  }
+
+  #enqueue(kind: Task['kind'], recipe: Recipe, onWork: (share: number) => void): Promise<string & Spectrum> {
+    return new Promise((resolve, reject) => {
+      const id = ++this.#ids
+      const { tensor } = recipe
+      const [rows, columns] = tensor.shape
+      const spectrum = kind === 'spectrum'
+      const bytes = spectrum
+        ? Kernel.memoryFor(Math.min(rows, columns), windowBytes(tensor, Kernel.depth))
+        : limits.chunk
+      this.#queue.push({
+        id,
+        kind,
+        recipe,
+        cost: spectrum ? cost(recipe) : hashCost(recipe),
+        bytes,
+        onWork,
+        resolve,
+        reject,
+      })
+      if (this.#scheduled) return
+      this.#scheduled = true
+      // After all that are asked for in this turn are in the queue, so that the longest can go first.
+      queueMicrotask(() => {
+        this.#scheduled = false
+        this.#queue.sort((a, b) => b.cost - a.cost || a.id - b.id)
+        const total = this.#queue.reduce((sum, job) => sum + job.cost, 0)
+        if (total < WORTH_A_THREAD && this.#busy.size === 0) void this.#runHere(this.#queue.splice(0))
+        else this.#dispatch()
+      })
+    })
+  }
+
+  async #runHere(jobs: readonly Job[]): Promise<void> {
+    this.#local ??= Kernel.create(wasm).then(kernel => new Computer(kernel))
+    for (const { kind, recipe, onWork, resolve, reject } of jobs) {
+      const computer = await this.#local
+      const result = kind === 'fingerprint' ? computer.fingerprint(recipe) : computer.spectrum(recipe, onWork)
+      await (result as Promise<string & Spectrum>).then(resolve, reject)
+    }
+  }
+
+  #dispatch(): void {
+    while (this.#queue.length > 0 && this.#busy.size < this.#size) {
+      const taken = [...this.#busy.values()].reduce((sum, job) => sum + job.bytes, 0)
+      const next = this.#queue.findIndex(job => this.#busy.size === 0 || taken + job.bytes <= this.#memory)
+      if (next < 0) return
+      const [job] = this.#queue.splice(next, 1)
+      const worker = this.#idle.pop() ?? this.#start()
+      this.#busy.set(worker, job)
+      const { id, kind, recipe } = job
+      worker.postMessage({ id, kind, recipe } satisfies Task)
+    }
+  }
+
+  #start(): Worker {
+    const worker = new Worker(this.#script)
+    worker.on('message', (answer: Answer) => this.#receive(worker, answer))
+    worker.on('error', error => this.#lose(worker, error.message))
+    worker.on('exit', code => this.#lose(worker, `exit code ${code}`))
+    return worker
+  }
+
+  #receive(worker: Worker, answer: Answer): void {
+    const job = this.#busy.get(worker)
+    if (job?.id !== answer.id) return
+    if (answer.kind === 'work') {
+      job.onWork(answer.share)
+      return
+    }
+    this.#busy.delete(worker)
+    this.#idle.push(worker)
+    if (answer.kind === 'done') job.resolve(answer.result as string & Spectrum)
+    else job.reject(revive(answer.failure))
+    this.#dispatch()
+  }
+
+  #lose(worker: Worker, why: string): void {
+    const job = this.#busy.get(worker)
+    this.#busy.delete(worker)
+    if (this.#idle.includes(worker)) this.#idle.splice(this.#idle.indexOf(worker), 1)
+    if (!job) return
+    job.reject(
+      new LayerError(
+        'worker',
+        `its worker died (${why}): out of memory? Lower max-evals to skip the layer, or workers to run fewer at once`,
+      ),
+    )
+    this.#dispatch()
+  }
+}
+
+function revive(failure: Failure): Error {
+  switch (failure.type) {
+    case 'layer':
+      return new LayerError(failure.code, failure.message)
+    case 'checkpoint':
+      return new UserError(failure.message, failure.remedy)
+    case 'internal':
+      return new Error(failure.message)
+  }
+}

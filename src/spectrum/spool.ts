@@ -1,0 +1,52 @@
+import { randomUUID } from 'node:crypto'
+import { type FileHandle, open, unlink } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { unpack } from '../checkpoint/codecs.ts'
+import { DTYPE_BITS, type FileSource, type Tensor } from '../checkpoint/types.ts'
+import { CheckpointError } from '../errors.ts'
+
+/** An open file with a tensor's bytes, which can be read at any offset. */
+export interface Readable {
+  readonly file: FileHandle
+  readonly source: FileSource
+}
+
+/**
+ * Opens what a tensor's bytes lie in. A packed tensor is unpacked, in bounded memory, into a temporary file that has no name any
+ * more when this returns: the system removes it when it is closed, whatever happens.
+ * @throws CheckpointError where the file can't be read or unpacks to more or less than the tensor
+ */
+export async function openTensor({ name, dtype, source, shape }: Tensor): Promise<Readable> {
+  if (source.kind === 'file') return { file: await open(source.path, 'r'), source }
+  const { path, strides } = source
+  const wanted = (stored(shape, strides) * DTYPE_BITS[dtype]) / 8
+  const temporary = join(process.env.RUNNER_TEMP || tmpdir(), `spectral-gate-${randomUUID()}`)
+  const file = await open(temporary, 'wx+', 0o600)
+  try {
+    await unlink(temporary)
+    let written = 0
+    for await (const piece of unpack(source)) {
+      written += piece.length
+      if (written > wanted) break
+      await file.appendFile(piece)
+    }
+    if (written !== wanted) {
+      const where = `${path}: tensor ${JSON.stringify(name.slice(0, 200))}`
+      throw new CheckpointError(
+        where,
+        `unpacks to ${written > wanted ? 'more than' : `${written} of`} ${wanted} bytes`,
+        'The file is damaged.',
+      )
+    }
+    return { file, source: { kind: 'file', path: source.path, offset: 0, strides } }
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+}
+
+/** Elements from the first to the last that a tensor covers. */
+export function stored(shape: readonly number[], strides: readonly number[]): number {
+  return shape.reduce((last, n, d) => last + (n - 1) * strides[d], 1)
+}

@@ -1,0 +1,31 @@
+import { parentPort } from 'node:worker_threads'
+import { CheckpointError, LayerError } from '../errors.ts'
+import { Computer } from './computer.ts'
+import { Kernel } from './kernel.ts'
+import wasm from './kernel.wasm'
+import type { Answer, Task } from './pool.ts'
+
+const port = parentPort!
+const computer = new Computer(await Kernel.create(wasm))
+
+port.on('message', async (task: Task) => {
+  const { id, kind, recipe } = task
+  const answer = (answer: Answer, transfer: ArrayBuffer[] = []) => port.postMessage(answer, transfer)
+  try {
+    if (kind === 'fingerprint') return answer({ id, kind: 'done', result: await computer.fingerprint(recipe) })
+    const result = await computer.spectrum(recipe, share => answer({ id, kind: 'work', share }))
+    answer(
+      { id, kind: 'done', result },
+      result.matrices.map(values => values.buffer as ArrayBuffer),
+    )
+  } catch (error) {
+    answer({ id, kind: 'failed', failure: describe(error) })
+  }
+})
+
+/** An error's type would not survive the message: what is needed to make it anew. */
+function describe(error: unknown): Extract<Answer, { kind: 'failed' }>['failure'] {
+  if (error instanceof LayerError) return { type: 'layer', code: error.code, message: error.message }
+  if (error instanceof CheckpointError) return { type: 'checkpoint', message: error.message, remedy: error.remedy }
+  return { type: 'internal', message: error instanceof Error ? (error.stack ?? error.message) : String(error) }
+}

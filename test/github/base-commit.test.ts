@@ -1,0 +1,250 @@
+import { execFileSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { connect, startDeadline } from '../../src/github/api.ts'
+import { type BaseCommit, type Head, parseCommit, readHead, resolveBase } from '../../src/github/base-commit.ts'
+import { readContext } from '../../src/github/context.ts'
+import { GitHubDouble, sha } from '../e2e/github/double.ts'
+import type { JobOptions } from '../e2e/github/job.ts'
+import { temporaryFolder } from '../support/folder.ts'
+
+function git(folder: string, ...words: string[]): string {
+  const who = ['-c', 'user.name=Ada', '-c', 'user.email=ada@gate.localhost', '-c', 'init.defaultBranch=main']
+  return execFileSync('git', [...who, '-C', folder, ...words], { encoding: 'utf8', stdio: 'pipe' }).trim()
+}
+
+/** A repository whose HEAD is a merge of `topic` into `main`. */
+function repository(): { folder: string; base: string; head: string; merge: string } {
+  const folder = temporaryFolder()
+  git(folder, 'init', '-q')
+  git(folder, 'commit', '-q', '--allow-empty', '-m', 'root')
+  git(folder, 'checkout', '-q', '-b', 'topic')
+  git(folder, 'commit', '-q', '--allow-empty', '-m', 'topic\n\nparent 0123456789012345678901234567890123456789')
+  git(folder, 'checkout', '-q', 'main')
+  git(folder, 'commit', '-q', '--allow-empty', '-m', 'main moves on')
+  git(folder, 'merge', '-q', '--no-ff', '-m', 'merge', 'topic')
+  const [merge, base, head] = ['HEAD', 'HEAD^1', 'HEAD^2'].map(name => git(folder, 'rev-parse', name))
+  return { folder, base: base!, head: head!, merge: merge! }
+}
+
+describe('what was checked out', () => {
+  test('a merge commit and its parents, in a clone of depth 1 too', async () => {
+    const { folder, base, head, merge } = repository()
+    const expected = { sha: merge, parents: [base, head] }
+    expect(await readHead(folder)).toEqual(expected)
+    const clone = join(temporaryFolder(), 'clone')
+    git(folder, 'clone', '-q', '--depth', '1', `file://${folder}`, clone)
+    expect(() => git(clone, 'rev-parse', '--verify', 'HEAD^1')).toThrow()
+    expect(await readHead(clone)).toEqual(expected)
+  })
+
+  test('a commit whose message speaks of parents', async () => {
+    const { folder, head } = repository()
+    git(folder, 'checkout', '-q', head)
+    const found = await readHead(folder)
+    expect(found).toEqual({ sha: head, parents: [git(folder, 'rev-parse', 'HEAD^1')] })
+  })
+
+  test('nothing, where there is no folder, repository, commit or git', async () => {
+    expect(await readHead(join(temporaryFolder(), 'absent'))).toBeUndefined()
+    expect(await readHead(temporaryFolder())).toBeUndefined()
+    const folder = temporaryFolder()
+    git(folder, 'init', '-q')
+    expect(await readHead(folder)).toBeUndefined()
+    const path = process.env.PATH
+    try {
+      process.env.PATH = temporaryFolder()
+      expect(await readHead(repositoryWithout(folder))).toBeUndefined()
+    } finally {
+      process.env.PATH = path
+    }
+  })
+
+  test('a folder that looks like an option', async () => {
+    expect(await readHead('--exec-path=/tmp')).toBeUndefined()
+  })
+
+  test('what git would say of something else', () => {
+    expect(parseCommit('')).toBeUndefined()
+    expect(parseCommit('HEAD missing\n')).toBeUndefined()
+    expect(parseCommit(`${'a'.repeat(40)} blob 3\nabc\n`)).toBeUndefined()
+    const wide = 'b'.repeat(64)
+    expect(parseCommit(`${wide} commit 9\ntree x\nparent ${wide}\ngpgsig -----\n parent 00\n\nparent ff\n`)).toEqual({
+      sha: wide,
+      parents: [wide],
+    })
+  })
+})
+
+function repositoryWithout(folder: string): string {
+  writeFileSync(join(folder, 'x'), '')
+  return folder
+}
+
+let github: GitHubDouble
+const [root, main, head, merge] = [sha('root'), sha('main'), sha('head of 7'), sha('merge of 7')]
+beforeEach(async () => {
+  github = await GitHubDouble.start()
+  github.commits.set(main, [root]).set(head, [root]).set(merge, [main, head])
+  github.branches.set('main', main)
+})
+afterEach(async () => {
+  expect(github.problems).toEqual([])
+  await github.stop()
+})
+
+async function resolve(
+  job: JobOptions,
+  checkedOut?: Head,
+  branch?: string,
+  milliseconds = 30_000,
+): Promise<BaseCommit> {
+  const { env } = github.job(job)
+  const context = await readContext(env, path => readFile(path, 'utf8'))
+  const deadline = startDeadline(milliseconds)
+  try {
+    const api = await connect({ token: github.token, apiUrl: github.apiUrl, deadline })
+    return await resolveBase({ api, context, head: checkedOut, branch })
+  } finally {
+    deadline.done()
+  }
+}
+
+describe('a pull request', () => {
+  const job: JobOptions = { event: 'pull_request', pull: 7, sha: merge }
+
+  test('with its merge commit checked out: that one’s first parent, without a request', async () => {
+    const found = await resolve(job, { sha: merge, parents: [main, head] })
+    expect(found).toEqual({ branch: 'main', commit: main, from: 'merge-commit', problem: '' })
+    expect(github.requests).toEqual([])
+  })
+
+  test.each<[string, Head | undefined]>([
+    ['its head checked out', { sha: head, parents: [root] }],
+    ['its head checked out, a merge itself', { sha: head, parents: [main, sha('x')] }],
+    ['an older merge commit checked out', { sha: merge, parents: [main, sha('older head')] }],
+    ['another merge commit checked out', { sha: sha('other'), parents: [main, head] }],
+    ['nothing checked out', undefined],
+  ])('with %s: the merge base', async (_, checkedOut) => {
+    const found = await resolve(job, checkedOut)
+    expect(found).toEqual({ branch: 'main', commit: root, from: 'merge-base', problem: '' })
+  })
+
+  test('that was merged meanwhile: where it left the base of that time', async () => {
+    github.commits.set(sha('merged'), [main, head])
+    github.branches.set('main', sha('merged'))
+    expect(await resolve(job, { sha: head, parents: [root] })).toMatchObject({ branch: 'main', commit: root })
+  })
+
+  test('into a branch with a slash', async () => {
+    github.branches.set('release/1.x', main)
+    github.addPull({
+      number: 8,
+      head: { sha: head, ref: 'topic', repository: null },
+      base: { sha: main, ref: 'release/1.x' },
+    })
+    expect(await resolve({ event: 'pull_request_target', pull: 8 })).toMatchObject({
+      branch: 'release/1.x',
+      commit: root,
+    })
+  })
+
+  test('compared with another branch', async () => {
+    github.branches.set('weights', sha('w')).set('island', sha('i'))
+    github.commits.set(sha('w'), [main])
+    expect(await resolve(job, { sha: merge, parents: [main, head] }, 'weights')).toEqual({
+      branch: 'weights',
+      commit: root,
+      from: 'merge-base',
+      problem: '',
+    })
+    const tip = { branch: 'island', commit: sha('i'), from: 'tip', problem: '' }
+    expect(await resolve(job, undefined, 'island')).toEqual(tip)
+  })
+
+  test.each<[string, number, Record<string, string>, RegExp]>([
+    ['403', 403, {}, /^The merge base is not known: the token lacks the permission `contents: read`/],
+    ['404', 404, {}, /^The merge base is not known: GitHub finds it not/],
+    ['a long wait', 429, { 'retry-after': '999' }, /asks to wait 999 s/],
+  ])('%s: the branch alone, and why', async (_, status, headers, problem) => {
+    github.fault({ path: '/compare/', status, headers, times: 9 })
+    const found = await resolve(job)
+    expect(found).toEqual({
+      branch: 'main',
+      commit: null,
+      from: 'merge-base',
+      problem: expect.stringMatching(problem),
+    })
+  })
+
+  test('an API that never answers', async () => {
+    github.fault({ path: '/compare/', hang: true, times: 9 })
+    expect(await resolve(job, undefined, undefined, 500)).toMatchObject({ branch: 'main', commit: null })
+  })
+})
+
+describe('other events', () => {
+  test('push: what the branch was before', async () => {
+    expect(await resolve({ event: 'push', sha: main })).toEqual({
+      branch: 'main',
+      commit: root,
+      from: 'before',
+      problem: '',
+    })
+  })
+
+  test('push of a new branch: where it left the default branch', async () => {
+    const payload = { before: '0'.repeat(40), repository: { default_branch: 'main' } }
+    expect(await resolve({ event: 'push', sha: head, ref: 'refs/heads/topic', payload })).toMatchObject({
+      branch: 'main',
+      commit: root,
+      from: 'merge-base',
+    })
+  })
+
+  test('the first push ever: nothing', async () => {
+    const payload = { before: '0'.repeat(40), repository: { default_branch: 'main' } }
+    expect(await resolve({ event: 'push', sha: root, payload })).toEqual({
+      branch: 'main',
+      commit: null,
+      from: 'nothing',
+      problem: '',
+    })
+  })
+
+  test('merge group: what it is put upon', async () => {
+    const merge_group = {
+      head_sha: head,
+      head_ref: 'refs/heads/gh-readonly-queue/main/pr-7-x',
+      base_sha: main,
+      base_ref: 'refs/heads/main',
+    }
+    const ref = merge_group.head_ref
+    expect(await resolve({ event: 'merge_group', sha: head, ref, payload: { merge_group } })).toEqual({
+      branch: 'main',
+      commit: main,
+      from: 'merge-group',
+      problem: '',
+    })
+  })
+
+  test.each(['schedule', 'workflow_dispatch'])('%s: what its branch has so far', async event => {
+    expect(await resolve({ event, sha: main })).toEqual({
+      branch: 'main',
+      commit: main,
+      from: 'this-commit',
+      problem: '',
+    })
+  })
+
+  test('a tag: on the default branch, or nowhere', async () => {
+    const tag = { event: 'push', sha: main, ref: 'refs/tags/v1' }
+    expect(await resolve(tag)).toMatchObject({ branch: 'main', commit: main })
+    expect(await resolve({ ...tag, payload: {} })).toMatchObject({
+      branch: '',
+      problem: expect.stringContaining('`baseline-branch`'),
+    })
+  })
+})

@@ -1,0 +1,34 @@
+import { fileURLToPath } from 'node:url'
+import { defineConfig } from 'vitest/config'
+import type { Reporter, TestModule } from 'vitest/node'
+import { compileKernel } from '../src/build/kernel.js'
+
+/** One line that any CI can count. */
+const closingLine: Reporter = {
+  onTestRunEnd(modules: readonly TestModule[]) {
+    const states = modules.flatMap(module => [...module.children.allTests()].map(test => test.result().state))
+    const count = (state: string) => states.filter(s => s === state).length
+    const broken = modules.filter(module => module.errors().length > 0).length
+    console.log(`${count('passed')} passed, ${count('failed') + broken} failed, ${count('skipped')} skipped`)
+  },
+}
+
+/** What the build embeds: the kernel, compiled once a run. */
+const kernel = {
+  name: 'kernel',
+  resolveId: (id: string) => (id.endsWith('kernel.wasm') ? '\0kernel.wasm' : undefined),
+  load: async (id: string) => {
+    if (id !== '\0kernel.wasm') return undefined
+    return `export default Uint8Array.from(atob('${Buffer.from(await compileKernel()).toString('base64')}'), c => c.charCodeAt(0))`
+  },
+}
+
+export default defineConfig({
+  root: fileURLToPath(new URL('..', import.meta.url)),
+  plugins: [kernel],
+  test: {
+    include: ['test/**/*.test.ts'],
+    reporters: ['default', closingLine],
+    testTimeout: 60_000,
+  },
+})
