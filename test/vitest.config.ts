@@ -16,9 +16,9 @@ const closingLine: Reporter = {
 /** What the build embeds: the kernel, compiled once a run. */
 const kernel = {
   name: 'kernel',
-  resolveId: (id: string) => (id.endsWith('kernel.wasm') ? '\0kernel.wasm' : undefined),
+  resolveId: (id: string) => (id.endsWith('kernel.wasm') ? '\0kernel' : undefined),
   load: async (id: string) => {
-    if (id !== '\0kernel.wasm') return undefined
+    if (id !== '\0kernel') return undefined
     return `export default Uint8Array.from(atob('${Buffer.from(await compileKernel()).toString('base64')}'), c => c.charCodeAt(0))`
   },
 }

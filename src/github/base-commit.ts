@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { dirname } from 'node:path'
 import { type Api, DeadlineError, WaitError } from './api.ts'
 import type { Context } from './context.ts'
 import { explainFailure } from './failures.ts'
@@ -40,12 +41,18 @@ export function readHead(folder: string): Promise<Head | undefined> {
     const child = execFile(
       'git',
       [...options, 'cat-file', '--batch'],
-      { encoding: 'utf8', timeout: 10_000, maxBuffer: 1024 * 1024, env: { ...process.env, GIT_NO_LAZY_FETCH: '1' } },
+      { encoding: 'utf8', timeout: 10_000, maxBuffer: 1024 * 1024, env: gitEnvironment(folder) },
       (error, output) => resolve(error ? undefined : parseCommit(output)),
     )
     child.stdin?.on('error', () => {})
     child.stdin?.end('HEAD\n')
   })
+}
+
+/** No repository but the folder's own: neither one that a variable names nor one that lies around it. */
+function gitEnvironment(folder: string): NodeJS.ProcessEnv {
+  const others = Object.entries(process.env).filter(([name]) => !name.startsWith('GIT_'))
+  return { ...Object.fromEntries(others), GIT_CEILING_DIRECTORIES: dirname(folder), GIT_NO_LAZY_FETCH: '1' }
 }
 
 /** What `git cat-file --batch` says of one commit. */

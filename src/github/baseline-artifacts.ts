@@ -76,6 +76,7 @@ export class Artifacts {
   readonly #refused = new Map<number, string>()
   #page = 0
   #complete = false
+  #unasked = false
 
   constructor(request: ArtifactsRequest) {
     this.#request = request
@@ -90,7 +91,7 @@ export class Artifacts {
 
   /** There are more artifacts, or more runs of theirs, than were looked at. */
   get bounded(): boolean {
-    return this.#page >= limits.artifactPages ? !this.#complete : this.#runs.size >= limits.artifactRuns
+    return this.#unasked || (this.#page >= limits.artifactPages && !this.#complete)
   }
 
   /** Lists one page more; false where there is none, or where enough were looked through. */
@@ -123,10 +124,13 @@ export class Artifacts {
       .sort((a, b) => b.id - a.id)
   }
 
-  /** Whether the run that made it may be trusted: asks GitHub once for each run. */
-  async trusted({ run, sha, id }: Candidate): Promise<boolean> {
+  /** Whether the run that made it may be trusted: asks GitHub once for each run, and for no more than `most` of them. */
+  async trusted({ run, sha, id }: Candidate, most: number = limits.artifactRuns): Promise<boolean> {
     if (!this.#runs.has(run)) {
-      if (this.#runs.size >= limits.artifactRuns) return false
+      if (this.#runs.size >= most) {
+        this.#unasked = true
+        return false
+      }
       this.#runs.set(run, this.#refusal(run, sha))
     }
     const reason = await this.#runs.get(run)!

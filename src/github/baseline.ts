@@ -20,7 +20,7 @@ import { clean, explainFailure } from './failures.ts'
  * the branch, which may differ by more than the change in question; `given`, of the run that the user named. Without one:
  * `first-run`, nothing was published yet; `expired`, there was one, too long ago; `forbidden`, the token may not read it;
  * `disabled`, there are no artifacts here, or no branch to look on; `invalid`, it is damaged, hostile or of a newer version; `unreachable`, GitHub did
- * not answer. Only a first run is one: whatever else lacks a report must not pass for it.
+ * not answer, or has more than we look at. Only a first run is one: whatever else lacks a report must not pass for it.
  */
 export type BaselineState =
   | 'exact'
@@ -103,7 +103,9 @@ export async function findBaseline(request: BaselineRequest): Promise<Baseline> 
         gone ??= { candidate, why: candidate.expired ? 'has expired' : 'is older than `baseline-max-age` allows' }
         continue
       }
-      if (!(await artifacts.trusted(candidate))) continue
+      // However many were refused before, the newest ones are looked at.
+      const most = state === 'degraded' ? limits.artifactRuns + 10 : limits.artifactRuns
+      if (!(await artifacts.trusted(candidate, most))) continue
       const read = await readArtifact(api, context, candidate).catch(error => {
         if (error instanceof GoneError) return undefined
         throw new Failed(candidate, error)
@@ -138,7 +140,7 @@ export async function findBaseline(request: BaselineRequest): Promise<Baseline> 
     const reason = `The baseline of ${commitOf(gone.candidate)} ${gone.why}, and there is no other. ${renew(base)}`
     return { ...unfound, ...describe(gone.candidate, context, now), state: 'expired', reason }
   }
-  return { ...unfound, state: 'first-run', reason: firstRun(base, name, artifacts, lineage) }
+  return { ...unfound, ...nothing(base, name, artifacts, lineage) }
 }
 
 /** The baseline that a run of the user's choice published. */
@@ -355,26 +357,45 @@ function sentence(
     base.problem ||
     lineage.problem ||
     (base.commit === null
-      ? `What ${branch} was before is not known.`
+      ? `What ${short(branch)} was before is not known.`
       : `Neither ${base.commit.slice(0, 7)} nor a commit before it has a baseline that can be used.`)
   return (
-    `Compared with the newest baseline of the branch ${branch} instead of the right one: ${which}. ` +
+    `Compared with the newest baseline of the branch ${short(branch)} instead of the right one: ${which}. ` +
     `It may differ by more than this change. ${why}${nearer}${notes(artifacts)}`
   )
 }
 
-function firstRun(base: BaseCommit, name: string, artifacts: Artifacts, lineage: Lineage): string {
+/** Where not all was looked at, it is not known to be a first run: others may have filled the list. */
+function nothing(
+  base: BaseCommit,
+  name: string,
+  artifacts: Artifacts,
+  lineage: Lineage,
+): Pick<Baseline, 'state' | 'reason'> {
   const problems = [base.problem, lineage.problem].filter(Boolean).map(problem => ` ${problem}`)
-  return `There is no baseline on the branch ${base.branch} yet (artifact ${name}). ${renew(base)}${problems.join('')}${notes(artifacts)}`
+  const rest = `${problems.join('')}${notes(artifacts)}`
+  if (artifacts.bounded) {
+    return { state: 'unreachable', reason: `No baseline was found for the branch ${short(base.branch)}.${rest}` }
+  }
+  const reason = `There is no baseline on the branch ${short(base.branch)} yet (artifact ${name}). ${renew(base)}${rest}`
+  return { state: 'first-run', reason }
 }
 
 function renew({ branch }: BaseCommit): string {
-  return `A run of this workflow on ${branch} (push, schedule or workflow_dispatch) publishes one.`
+  return `A run of this workflow on ${short(branch)} (push, schedule or workflow_dispatch) publishes one.`
 }
 
+/** The commonest reasons: there may be as many as runs. */
 function notes(artifacts: Artifacts): string {
-  const refused = [...artifacts.refused].map(([reason, count]) => ` Not trusted: ${count}, ${reason}.`)
-  return [...refused, artifacts.bounded ? ' There are more artifacts of this name than were looked at.' : ''].join('')
+  const refused = [...artifacts.refused].sort(([, a], [, b]) => b - a).slice(0, 3)
+  return [
+    ...refused.map(([reason, count]) => ` Not trusted: ${count}, ${reason}.`),
+    artifacts.bounded ? ' More artifacts have this name than are looked at.' : '',
+  ].join('')
+}
+
+function short(branch: string): string {
+  return branch.length > 100 ? `${branch.slice(0, 99)}…` : branch
 }
 
 function commitOf({ sha, run }: Pick<Candidate, 'sha' | 'run'>): string {

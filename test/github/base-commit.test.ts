@@ -1,5 +1,4 @@
 import { execFileSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -53,10 +52,11 @@ describe('what was checked out', () => {
     const folder = temporaryFolder()
     git(folder, 'init', '-q')
     expect(await readHead(folder)).toBeUndefined()
+    const { folder: whole } = repository()
     const path = process.env.PATH
     try {
       process.env.PATH = temporaryFolder()
-      expect(await readHead(repositoryWithout(folder))).toBeUndefined()
+      expect(await readHead(whole)).toBeUndefined()
     } finally {
       process.env.PATH = path
     }
@@ -77,11 +77,6 @@ describe('what was checked out', () => {
     })
   })
 })
-
-function repositoryWithout(folder: string): string {
-  writeFileSync(join(folder, 'x'), '')
-  return folder
-}
 
 let github: GitHubDouble
 const [root, main, head, merge] = [sha('root'), sha('main'), sha('head of 7'), sha('merge of 7')]

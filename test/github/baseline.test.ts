@@ -1,6 +1,8 @@
-import { readFile } from 'node:fs/promises'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { connect, startDeadline } from '../../src/github/api.ts'
+import { uploadArtifact } from '../../src/github/artifact.ts'
 import type { BaseCommit } from '../../src/github/base-commit.ts'
 import { type Baseline, type BaselineRequest, baselineOfRun, findBaseline } from '../../src/github/baseline.ts'
 import { readContext } from '../../src/github/context.ts'
@@ -191,6 +193,23 @@ describe('a baseline is found', () => {
   })
 })
 
+test('what the official toolkit uploads in a push can be read in a pull request', async () => {
+  const text = serialiseReport(report(3))
+  const { env, workspace, workflowRun } = github.job({ event: 'push', sha: history[0]! })
+  for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value)
+  vi.spyOn(process.stdout, 'write').mockReturnValue(true)
+  const file = join(workspace, 'report.json')
+  await writeFile(file, text)
+  const deadline = startDeadline()
+  const context = await readContext(env, path => readFile(path, 'utf8'))
+  const uploaded = await uploadArtifact({ name: NAME, files: [file], root: workspace, context, deadline, env })
+  deadline.done()
+  vi.restoreAllMocks()
+  vi.unstubAllEnvs()
+  expect(uploaded.warning).toBe('')
+  expect(await find()).toMatchObject({ state: 'exact', run: { id: workflowRun.id }, report: report(3) })
+})
+
 describe('there is none', () => {
   test('first-run', async () => {
     publish(history[0]!, { name: 'spectral-gate-baseline-other-0123456789abcdef' })
@@ -235,6 +254,19 @@ describe('there is none', () => {
       body: { ...runBody(poisoned), head_repository: { id: 5 } },
     })
     expect(await find()).toMatchObject({ state: 'first-run', reason: expect.stringContaining('made by a fork') })
+  })
+
+  test('a forge whose list tells neither branch nor repository: the run decides', async () => {
+    const ours = publish(history[0]!)
+    const fork = publish(history[0]!, { run: { headRepositoryId: 90_008 } })
+    const artifacts = [ours, fork].map(({ id, runId }) => ({
+      ...{ id, name: NAME, size_in_bytes: 9, expired: false, created_at: null },
+      workflow_run: { id: runId, head_sha: history[0] },
+    }))
+    github.fault({ path: '/actions/artifacts', status: 200, body: { total_count: 2, artifacts } })
+    const found = await find()
+    expect(found).toMatchObject({ state: 'exact', artifact: { id: ours.id } })
+    expect(found.ageSeconds).toBeUndefined()
   })
 
   test('expired, by the list', async () => {
@@ -296,6 +328,36 @@ describe('there is none', () => {
     publish(history[1]!)
     github.permissions = { actions: 'read' }
     expect(await find()).toMatchObject({ state: 'degraded', reason: expect.stringContaining('`contents: read`') })
+  })
+
+  test('GitHub does not know the base any more', async () => {
+    publish(sha('elsewhere'))
+    github.fault({ path: '/commits', status: 404, body: { message: 'No commit found for SHA' } })
+    expect(await find()).toMatchObject({ state: 'degraded', reason: expect.stringContaining('finds it not (404)') })
+  })
+
+  test('a list that strangers have filled is no first run', async () => {
+    publish(history[0]!)
+    const fork = publish(sha('x'), { run: { headRepositoryId: 90_008 } })
+    for (let i = 1; i < 1000; i++) github.addArtifact(NAME, fork.runId, fork.zip)
+    expect(await find()).toMatchObject({
+      state: 'unreachable',
+      reason: expect.stringMatching(
+        /Not trusted: 1000, made by a fork\. More artifacts have this name than are looked at\.$/,
+      ),
+    })
+  })
+
+  test('a workflow that was renamed: the newest of the branch is found behind those of its old name', async () => {
+    const run = { path: '.github/workflows/old.yml' }
+    for (const commit of history.slice(0, 60).reverse()) publish(commit, { run })
+    expect(await find()).toMatchObject({
+      state: 'unreachable',
+      reason: expect.stringContaining('another workflow, .github/workflows/old.yml'),
+    })
+    publish(sha('tip'))
+    expect(await find()).toMatchObject({ state: 'degraded', commit: sha('tip') })
+    expect(paths('/actions/runs/').length).toBeLessThan(100)
   })
 
   test('disabled: 404', async () => {
