@@ -1,0 +1,40 @@
+import type { RandomAccessFile } from '../../bytes/file.ts'
+import type { ZipMember } from '../../bytes/zip.ts'
+import { CheckpointError } from '../../errors.ts'
+import { checkRatio, type FileRange } from './range.ts'
+
+const LOCAL_SIGNATURE = 0x04034b50
+const LOCAL_HEADER = 30
+const DEFLATED = 8
+
+/** The name of the first member, told from the first bytes of a zip. */
+export function firstMember(head: Buffer): string | undefined {
+  if (head.length < LOCAL_HEADER || head.readUInt32LE() !== LOCAL_SIGNATURE) return undefined
+  return head.toString('utf8', LOCAL_HEADER, LOCAL_HEADER + head.readUInt16LE(26))
+}
+
+/**
+ * Where a member's data lies in the file, stored or deflated.
+ * @throws CheckpointError where it is compressed otherwise, reaches beyond its place, or claims to be a bomb
+ */
+export async function memberRange(file: RandomAccessFile, member: ZipMember): Promise<FileRange> {
+  const where = `${file.path}: ${JSON.stringify(member.name.slice(0, 200))}`
+  const damaged = 'The file is truncated or damaged: fetch or save it again.'
+  const local = await file.read(member.header, LOCAL_HEADER)
+  const offset = member.header + LOCAL_HEADER + local.readUInt16LE(26) + local.readUInt16LE(28)
+  if (local.readUInt32LE() !== LOCAL_SIGNATURE || offset + member.compressedSize > member.bound) {
+    throw new CheckpointError(where, 'does not lie where the directory of the zip says', damaged)
+  }
+  if (member.stored) return { offset, length: member.size }
+  if (member.method !== DEFLATED) {
+    throw new CheckpointError(
+      where,
+      `is compressed by method ${member.method}; only deflate is known`,
+      'Pack the zip again without compression (zip -0).',
+    )
+  }
+  const inflated = { size: member.size, crc32: member.crc32 }
+  const range = { offset, length: member.compressedSize, inflated }
+  checkRatio(where, range)
+  return range
+}

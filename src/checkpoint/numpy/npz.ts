@@ -1,0 +1,68 @@
+import type { RandomAccessFile } from '../../bytes/file.ts'
+import { Zip, type ZipMember } from '../../bytes/zip.ts'
+import { CheckpointError } from '../../errors.ts'
+import { limits } from '../../limits.ts'
+import type { Reader } from '../reader.ts'
+import type { Tensor } from '../types.ts'
+import { headerLength, parseHeader } from './header.ts'
+import { firstMember, memberRange } from './member.ts'
+import { describe } from './npy.ts'
+import { type FileRange, readRange } from './range.ts'
+
+/** NumPy's `.npz`: a zip of `.npy` members, stored (`savez`) or deflated (`savez_compressed`). */
+export const npz: Reader = {
+  format: 'npz',
+
+  recognises({ head }) {
+    return firstMember(head)?.endsWith('.npy') ?? false
+  },
+
+  async read(file) {
+    const zip = await Zip.open(file)
+    const tensors: Tensor[] = []
+    const ignored: string[] = []
+    const leaveOut = (entry: string) => ignored.length < limits.ignored && ignored.push(entry)
+    let inflated = 0
+    for (const member of zip.members.values()) {
+      if (!member.name.endsWith('.npy')) {
+        if (!member.name.endsWith('/')) leaveOut(`${member.name} (not an array)`)
+        continue
+      }
+      const name = member.name.slice(0, -'.npy'.length)
+      const where = `${file.path}: tensor ${JSON.stringify(name.slice(0, 200))}`
+      if (name.length > limits.name)
+        throw new CheckpointError(where, `its name has more than ${limits.name} characters`)
+      if (tensors.length === limits.tensors)
+        throw new CheckpointError(where, `is one of more than ${limits.tensors} tensors`)
+      const range = await memberRange(file, member)
+      inflated += range.inflated?.size ?? 0
+      checkTotal(where, file, inflated)
+      const header = parseHeader(where, await readHeader(file, where, range, member))
+      if ('reason' in header) leaveOut(`${name} (${header.reason})`)
+      else tensors.push(describe(file.path, name, range, header))
+    }
+    return { tensors, stateDict: '', ignored }
+  },
+}
+
+async function readHeader(file: RandomAccessFile, where: string, range: FileRange, member: ZipMember): Promise<Buffer> {
+  if (member.stored) {
+    const length = headerLength(where, await file.read(range.offset, Math.min(12, range.length)))
+    if (length > range.length) throw new CheckpointError(where, `its header claims ${length} bytes of ${range.length}`)
+    return file.read(range.offset, length)
+  }
+  let head = Buffer.alloc(0)
+  let length = 12
+  for await (const piece of readRange(file, range)) {
+    head = Buffer.concat([head, piece])
+    if (head.length >= 12) length = headerLength(where, head)
+    if (head.length >= length) return head.subarray(0, length)
+  }
+  headerLength(where, head)
+  throw new CheckpointError(where, `its header claims ${length} bytes of ${head.length}`)
+}
+
+function checkTotal(where: string, file: RandomAccessFile, total: number): void {
+  if (total <= Math.max(limits.inflated, file.size * limits.inflateRatio)) return
+  throw new CheckpointError(where, `with it the file claims to inflate from ${file.size} to ${total} bytes`)
+}

@@ -1,0 +1,113 @@
+import { Readable } from 'node:stream'
+import { crc32, createInflateRaw } from 'node:zlib'
+import { RandomAccessFile } from '../../bytes/file.ts'
+import { CheckpointError } from '../../errors.ts'
+import { limits } from '../../limits.ts'
+import type { PackedSource } from '../types.ts'
+
+const RESAVE = 'The file is truncated or damaged: fetch or save it again.'
+const PIECE = 256 * 1024
+
+/** Where bytes lie in a file, deflated or as they are. */
+export interface FileRange {
+  readonly offset: number
+  readonly length: number
+  /** Where they are deflated: how many bytes they inflate to, and the CRC-32 of all of these. */
+  readonly inflated?: { readonly size: number; readonly crc32: number }
+}
+
+/** What the codec `range` needs to know: `bytes` of a range from `skip` on, each group of `swap` bytes reversed. */
+export interface RangeParameters {
+  readonly range: FileRange
+  readonly skip: number
+  readonly bytes: number
+  readonly swap: number
+}
+
+/** The codec `range`: a part of a deflated member, or big-endian elements. */
+export async function* unpackRange({ path, parameters }: PackedSource): AsyncGenerator<Uint8Array> {
+  const { range, skip, bytes, swap } = parameters as RangeParameters
+  const file = await RandomAccessFile.open(path)
+  try {
+    let at = 0
+    let carry: Uint8Array = new Uint8Array(0)
+    for await (const piece of readRange(file, range)) {
+      const part = piece.subarray(Math.max(0, skip - at), Math.max(0, skip + bytes - at))
+      at += piece.length
+      if (swap === 1) {
+        if (part.length > 0) yield part
+      } else {
+        const joined = Buffer.concat([carry, part])
+        const whole = joined.length - (joined.length % swap)
+        carry = joined.subarray(whole)
+        if (whole > 0) yield reverse(joined.subarray(0, whole), swap)
+      }
+      // What is deflated is read to its end, where its checksum is known.
+      if (at >= skip + bytes && !range.inflated) return
+    }
+    if (at < skip + bytes)
+      throw new CheckpointError(path, `unpacks to ${at} bytes, but ${skip + bytes} are needed`, RESAVE)
+  } finally {
+    await file.close()
+  }
+}
+
+/**
+ * The bytes of a range in order, inflated where they are deflated, in pieces of bounded size.
+ * @throws CheckpointError where they are damaged, or inflate to more or less than was promised
+ */
+export async function* readRange(file: RandomAccessFile, range: FileRange): AsyncGenerator<Uint8Array> {
+  if (!range.inflated) {
+    yield* stored(file, range)
+    return
+  }
+  const { size, crc32: expected } = range.inflated
+  const feed = Readable.from(stored(file, range))
+  const inflater = createInflateRaw({ chunkSize: PIECE })
+  feed.on('error', error => inflater.destroy(error))
+  feed.pipe(inflater)
+  let done = 0
+  let crc = 0
+  try {
+    for await (const piece of inflater as AsyncIterable<Buffer>) {
+      done += piece.length
+      if (done > size) throw new CheckpointError(file.path, `inflates to more than the ${size} bytes it claims`, RESAVE)
+      crc = crc32(piece, crc)
+      yield piece
+    }
+  } catch (cause) {
+    if (cause instanceof CheckpointError) throw cause
+    throw new CheckpointError(file.path, `its deflated data is damaged (${(cause as Error).message})`, RESAVE, {
+      cause,
+    })
+  } finally {
+    feed.destroy()
+    inflater.destroy()
+  }
+  if (done < size) throw new CheckpointError(file.path, `inflates to ${done} bytes instead of ${size}`, RESAVE)
+  if (crc !== expected)
+    throw new CheckpointError(file.path, 'the checksum (CRC-32) of a deflated member is wrong', RESAVE)
+}
+
+async function* stored(file: RandomAccessFile, { offset, length }: FileRange): AsyncGenerator<Buffer> {
+  for (let at = 0; at < length; at += PIECE) yield await file.read(offset + at, Math.min(PIECE, length - at))
+}
+
+function reverse(bytes: Buffer, swap: number): Buffer {
+  if (swap === 2) return bytes.swap16()
+  return swap === 4 ? bytes.swap32() : bytes.swap64()
+}
+
+/**
+ * Refuses a range that claims to inflate beyond any honest ratio.
+ * @throws CheckpointError
+ */
+export function checkRatio(where: string, { length, inflated }: FileRange): void {
+  if (inflated && inflated.size > limits.inflateRatioFrom && inflated.size > length * limits.inflateRatio) {
+    throw new CheckpointError(
+      where,
+      `claims to inflate from ${length} to ${inflated.size} bytes, more than ${limits.inflateRatio} times`,
+      'Save it again without compression: honest weights do not compress like this.',
+    )
+  }
+}
