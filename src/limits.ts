@@ -52,4 +52,20 @@ export const limits = {
   historyTime: 15_000,
   /** A config file. */
   config: 256 * KiB,
+  /** The header of a NumPy array, and how deep its tuples nest. */
+  npyHeader: 64 * KiB,
+  npyDepth: 8,
+  /** Structures of an HDF5 file: one of them, and all that are read to describe it (also at most 8 times the file, plus 1 MiB). */
+  hdf5Block: 32 * MiB,
+  hdf5Structures: 256 * MiB,
+  /** Messages of one object header, B-tree levels, nested groups. */
+  hdf5Messages: 65_536,
+  hdf5Depth: 32,
+  /** Chunks of one dataset; the bytes of one chunk, and what is assembled of a dataset at once. */
+  hdf5Chunks: 1_000_000,
+  hdf5Chunk: 32 * MiB,
+  hdf5Filters: 8,
+  /** The JSON in which Keras keeps a model's layers, and how deep they nest. */
+  kerasConfig: 16 * MiB,
+  kerasDepth: 16,
 } as const

@@ -101,9 +101,9 @@ test('a large layer goes to a worker, with its progress', async () => {
 })
 
 test('fingerprints tell apart dtype, shape, layout and bytes, and nothing else', async () => {
-  const { values } = generate(1, [40, 40], false)
-  const bytes = new Uint8Array((values as Float32Array).buffer)
-  const changed = Float32Array.from(values as Float32Array)
+  const values = generate(1, [40, 40], false).values as Float32Array<ArrayBuffer>
+  const bytes = new Uint8Array(values.buffer)
+  const changed = Float32Array.from(values)
   changed[77] += 1e-7
   const tensors = await tensorsOf({
     a: { shape: [40, 40], values },

@@ -1,0 +1,43 @@
+import { connect, startDeadline } from './api.ts'
+import { readHead, resolveBase } from './base-commit.ts'
+import { type Baseline, baselineOfRun, findBaseline } from './baseline.ts'
+import { type BaselineSource, workflowPath } from './baseline-options.ts'
+import type { Context } from './context.ts'
+
+export interface SearchRequest {
+  context: Context
+  source: Extract<BaselineSource, { kind: 'auto' | 'run' }>
+  token: string
+  /** `GITHUB_WORKSPACE`. */
+  workspace: string
+  artifactName: string
+  /** `baseline-branch` and `baseline-workflow`; empty: the event's own. */
+  branch: string
+  workflow: string
+  /** Seconds. */
+  maxAge: number | undefined
+  /** Points of history that are wanted. */
+  history?: number
+  /** What all of it may take. */
+  milliseconds?: number
+}
+
+/** The whole search: from what was checked out to the report of the right commit. Failures do not throw. */
+export async function searchBaseline(request: SearchRequest): Promise<Baseline> {
+  const { context, source, token, workspace, artifactName, branch, maxAge, history, milliseconds = 60_000 } = request
+  if (!token) {
+    const reason = 'The baseline cannot be read: the input github-token is empty.'
+    return { state: 'forbidden', reason, branch, wanted: null, history: [] }
+  }
+  const deadline = startDeadline(milliseconds)
+  try {
+    const api = await connect({ token, apiUrl: context.apiUrl, deadline })
+    const common = { api, context, artifactName, workflowPath: workflowPath(request.workflow), maxAge }
+    if (source.kind === 'run') return await baselineOfRun({ ...common, run: source.id })
+    const head = context.pullRequest && workspace ? await readHead(workspace) : undefined
+    const base = await resolveBase({ api, context, head, branch })
+    return await findBaseline({ ...common, base, history })
+  } finally {
+    deadline.done()
+  }
+}
