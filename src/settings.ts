@@ -5,7 +5,11 @@ import type { AnalysisOptions } from './report/schema.ts'
 
 /** What both doors, and later a config file, may set: in one place, so that they can't drift apart. */
 export const OPTIONS = {
-  baseline: { type: 'text', value: 'PATH', help: 'An earlier report (JSON) or another checkpoint to compare with.' },
+  baseline: {
+    type: 'text',
+    value: 'PATH',
+    help: 'An earlier report (JSON) or another checkpoint to compare with. In the Action also `auto` (the default), `none` and `run:ID`.',
+  },
   'fail-if': {
     type: 'lines',
     value: 'RULE',

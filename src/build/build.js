@@ -1,12 +1,10 @@
-// Builds dist/ and docs/report.schema.json from src/, the same bytes for the same sources: `npm run build`.
+// Builds dist/, docs/report.schema.json and docs/config.schema.json from src/, the same bytes for the same sources: `npm run build`.
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { build } from 'esbuild'
-import { compileKernel } from './kernel.js'
+import { kernelPlugin } from './kernel.js'
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
-
-const kernel = await compileKernel()
 
 rmSync('dist', { recursive: true, force: true })
 const { metafile } = await build({
@@ -27,20 +25,19 @@ const { metafile } = await build({
   banner: {
     js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
   },
-  plugins: [
-    {
-      name: 'kernel',
-      setup({ onResolve, onLoad }) {
-        onResolve({ filter: /kernel\.wasm$/ }, () => ({ path: 'kernel.wasm', namespace: 'kernel' }))
-        onLoad({ filter: /.*/, namespace: 'kernel' }, () => ({ contents: kernel, loader: 'binary' }))
-      },
-    },
-  ],
+  plugins: [await kernelPlugin()],
   metafile: true,
   logLevel: 'warning',
 })
 writeFileSync('dist/licenses.txt', licenses(Object.keys(metafile.inputs)))
-writeFileSync('docs/report.schema.json', `${JSON.stringify(await reportSchema(), null, 2)}\n`)
+writeFileSync(
+  'docs/report.schema.json',
+  `${JSON.stringify((await load('src/report/schema.ts')).jsonSchema(), null, 2)}\n`,
+)
+writeFileSync(
+  'docs/config.schema.json',
+  `${JSON.stringify((await load('src/config/schema.ts')).configSchema(), null, 2)}\n`,
+)
 
 /** The licence of every package whose code is in the bundle, as their authors ask. */
 function licenses(inputs) {
@@ -56,16 +53,14 @@ function licenses(inputs) {
     .join(`\n${'-'.repeat(80)}\n\n`)
 }
 
-async function reportSchema() {
+/** What a module of ours exports. */
+async function load(path) {
   const { outputFiles } = await build({
-    entryPoints: ['src/report/schema.ts'],
+    entryPoints: [path],
     bundle: true,
     format: 'esm',
     platform: 'node',
     write: false,
   })
-  const { jsonSchema } = await import(
-    `data:text/javascript;base64,${Buffer.from(outputFiles[0].text).toString('base64')}`
-  )
-  return jsonSchema()
+  return import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].text).toString('base64')}`)
 }

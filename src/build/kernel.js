@@ -22,3 +22,15 @@ export async function compileKernel() {
   if (error) throw new Error(`the kernel does not compile:\n${stderr}`)
   return binary
 }
+
+/** For esbuild: `import wasm from './kernel.wasm'` is the compiled kernel, as bytes. */
+export async function kernelPlugin() {
+  const contents = await compileKernel()
+  return {
+    name: 'kernel',
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter: /kernel\.wasm$/ }, () => ({ path: 'kernel.wasm', namespace: 'kernel' }))
+      onLoad({ filter: /.*/, namespace: 'kernel' }, () => ({ contents, loader: 'binary' }))
+    },
+  }
+}

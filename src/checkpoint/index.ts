@@ -24,7 +24,7 @@ export async function openCheckpoint(path: string, options: ReadOptions = {}): P
   })
   if (!found.isDirectory()) {
     const { format, bytes, contents } = await readFile(path, options)
-    return { path, format, bytes, ...contents }
+    return { path, format, bytes, unread: [], ...contents }
   }
   const { files, expected } = await findInFolder(path)
   const parts = []
@@ -36,6 +36,7 @@ export async function openCheckpoint(path: string, options: ReadOptions = {}): P
     format: parts[0].format,
     bytes: parts.reduce((sum, part) => sum + part.bytes, 0),
     tensors,
+    unread: parts.flatMap(part => part.contents.unread ?? []),
     stateDict: parts[0].contents.stateDict,
     ignored: [...new Set(parts.flatMap(part => part.contents.ignored))],
   }

@@ -14,7 +14,7 @@ export interface ReadOptions {
   readonly stateDict?: string | undefined
 }
 
-export type Contents = Pick<Checkpoint, 'tensors' | 'stateDict' | 'ignored'>
+export type Contents = Pick<Checkpoint, 'tensors' | 'stateDict' | 'ignored'> & Partial<Pick<Checkpoint, 'unread'>>
 
 /**
  * The socket of a container format. `recognises` looks at content alone, never at a name. `read` describes the tensors from

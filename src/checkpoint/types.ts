@@ -68,6 +68,16 @@ export interface Tensor {
   readonly dtype: DType
   readonly shape: readonly number[]
   readonly source: ByteSource
+  /** What the layer is called where the key says nothing: the ONNX node that uses it, for one. */
+  readonly label?: string
+}
+
+/** A tensor that is there and can't be read as weights, with the reason: it becomes a row of `skipped`. */
+export interface UnreadTensor {
+  readonly name: string
+  readonly dtype: string
+  readonly shape: readonly number[]
+  readonly reason: string
 }
 
 export type Format =
@@ -90,6 +100,7 @@ export interface Checkpoint {
   /** Size of all files that were opened. */
   readonly bytes: number
   readonly tensors: readonly Tensor[]
+  readonly unread: readonly UnreadTensor[]
   /** Path of keys to the state dict that was taken, where the file nests one (`model_state_dict`). */
   readonly stateDict: string
   /** What lies beside the weights and was not looked at: optimizer state, epoch, other state dicts. */

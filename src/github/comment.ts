@@ -9,7 +9,7 @@ const COMMENT_LIMIT = 65_536
 export const COMMENT_ROOM = COMMENT_LIMIT - 150
 
 export interface CommentResult {
-  action: 'created' | 'updated' | 'unchanged' | 'skipped-older' | 'failed'
+  action: 'created' | 'updated' | 'unchanged' | 'skipped-older' | 'skipped' | 'failed'
   /** Of the comment; empty where there is none. */
   url: string
   /** Why it failed; empty otherwise. */
@@ -27,6 +27,8 @@ export interface CommentRequest {
   body: string
   /** The run that the comment tells of, if not this one. */
   run?: Run
+  /** False: only a comment that is there already is updated. */
+  create?: boolean
   /** Login of the token's owner, where the caller knows it. */
   author?: string
 }
@@ -73,6 +75,7 @@ async function publish({
   body,
   run = context.run,
   author,
+  create: mayCreate = true,
 }: CommentRequest): Promise<CommentResult> {
   const text = `${body.trimEnd()}\n\n${marker(key, run)}`
   if (text.length > COMMENT_LIMIT)
@@ -107,6 +110,7 @@ async function publish({
 
   const comment = await find()
   if (comment) return update(comment)
+  if (!mayCreate) return { action: 'skipped', url: '', warning: '' }
   try {
     return await create()
   } catch (error) {

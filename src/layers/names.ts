@@ -1,3 +1,5 @@
+import type { Tensor } from '../checkpoint/types.ts'
+
 /** Path components that wrappers put anywhere into a key: torch.compile, FSDP, activation checkpointing. */
 const WRAPPERS = new Set(['_orig_mod', '_fsdp_wrapped_module', '_checkpoint_wrapped_module'])
 /** Components that wrap the whole model where they lead: DataParallel, Lightning, training scripts. */
@@ -8,10 +10,13 @@ const ROOTS = new Set(['module', 'model', 'state_dict', 'model_state_dict', 'net
  * `.weight` or `/kernel:0`. `module.` is left out of a key wherever it leads, alone or not. Where two keys would get the same
  * name, both keep their exact key.
  *
- * @param keys of all tensors, in the order of the file
+ * A tensor with a label of its own goes by that, in the same way.
+ *
+ * @param tensors all of a checkpoint's, in the order of the file
  * @returns a map from key to name
  */
-export function layerNames(keys: readonly string[]): Map<string, string> {
+export function layerNames(tensors: readonly Pick<Tensor, 'name' | 'label'>[]): Map<string, string> {
+  const keys = tensors.map(({ name, label }) => label ?? name)
   const paths = keys.map(key => unwrap(key.split('.')))
   while (
     paths.length > 0 &&
@@ -23,7 +28,7 @@ export function layerNames(keys: readonly string[]): Map<string, string> {
   const names = paths.map(path => path.join('.').replace(/(?:\.weight|\/kernel(?::0)?)$/, ''))
   const uses = new Map<string, number>()
   for (const name of names) uses.set(name, (uses.get(name) ?? 0) + 1)
-  return new Map(keys.map((key, i) => [key, uses.get(names[i]) === 1 ? names[i] : key]))
+  return new Map(tensors.map(({ name }, i) => [name, uses.get(names[i]) === 1 ? names[i] : name]))
 }
 
 function unwrap(path: readonly string[]): string[] {

@@ -1,5 +1,5 @@
 import picomatch from 'picomatch'
-import { isFloat, size, type Tensor } from '../checkpoint/types.ts'
+import { type Checkpoint, isFloat, size, type Tensor } from '../checkpoint/types.ts'
 import type { AnalysisOptions, Layer, Skipped } from '../report/schema.ts'
 import type { Recipe } from '../spectrum/engine.ts'
 import { layerNames } from './names.ts'
@@ -42,11 +42,16 @@ const OPTIMIZER_ROOTS = new Set(['optimizer', 'optimizer_state_dict', 'optimizer
  * is a convolution (out, in, kh, kw) whose kernel slices are pooled into one ESD. N ≥ M are the sides of one matrix.
  * Source: WeightWatcher 0.7.5 layer selection and size filters (`min_evals`, `max_evals` on M·rf, `max_N` on N; 0 for no limit).
  */
-export function planLayers(tensors: readonly Tensor[], options: AnalysisOptions): Plan {
-  const names = layerNames(tensors.map(tensor => tensor.name))
+export function planLayers(
+  { tensors, unread }: Pick<Checkpoint, 'tensors' | 'unread'>,
+  options: AnalysisOptions,
+): Plan {
+  const names = layerNames(tensors)
   const selected = patterns(options)
   const layers: PlannedLayer[] = []
-  const skipped: Skipped[] = []
+  const skipped: Skipped[] = unread.map(({ name, shape, dtype, reason }) => {
+    return { tensor: name, shape: [...shape], dtype, code: 'unread', reason }
+  })
   for (const tensor of tensors) {
     const name = names.get(tensor.name)!
     const layer = unfit(tensor) ?? selected(name, tensor.name) ?? plan(name, tensor, options)

@@ -9,7 +9,7 @@ const LEAST_BASE = 1e-6
 /** Whether there is something to subtract, and if not, why: a sentence for people and its kind for the verdict. */
 export type Comparability =
   | { readonly cause: '' }
-  | { readonly cause: 'no-baseline' | 'incomparable'; readonly reason: string }
+  | { readonly cause: 'no-baseline' | 'unavailable' | 'incomparable'; readonly reason: string }
 
 type Measured = Pick<RuleResult, 'layers' | 'of'> & { value: number; layer?: string }
 type Unknown = Pick<RuleResult, 'cause' | 'reason'>

@@ -42,6 +42,17 @@ export function plain(text: string, quote: (text: string) => string): string {
   return /^[A-Za-z0-9 ,.:×;=()'−/-]*$/.test(text) && !/:\/\/|www\.|[@#]/i.test(text) ? text : quote(text)
 }
 
+/** Sentences that may quote foreign names: `plain` for each word, and what stands between backticks as one. */
+export function prose(text: string, quote: (text: string) => string): string {
+  return text
+    .split(/(`[^`]+`|\s+)/)
+    .map(part => {
+      if (part.trim() === '') return part
+      return /^`[^`]+`$/.test(part) ? quote(part.slice(1, -1)) : plain(part, quote)
+    })
+    .join('')
+}
+
 function unicodeEscape(character: string): string {
   return `\\u${character.codePointAt(0)!.toString(16).padStart(4, '0')}`
 }

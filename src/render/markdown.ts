@@ -1,6 +1,6 @@
 import { markdownTable } from 'markdown-table'
 import { type Comparison, type Layer, type Model, type Report, SUMMARY_METRICS } from '../report/schema.ts'
-import { code, plain, short } from './escape.ts'
+import { code, plain, prose, short } from './escape.ts'
 import { headline, ICON, measured, ruleIcon } from './headline.ts'
 import { format, formatChange, formatReal, formatShare, plural } from './numbers.ts'
 
@@ -77,9 +77,12 @@ function title(report: Report): string {
   return `### ${status ? `${ICON[status]} ${capital(status)}: ` : ''}${status ? said : capital(said)}`
 }
 
-function notes({ verdict, comparison, models }: Report): string[] {
+function notes({ verdict, baseline, comparison, models }: Report): string[] {
   const notes: string[] = []
   if (verdict?.first_run) notes.push('> First run: there is no baseline to compare with yet.')
+  if (baseline && baseline.state !== 'exact') {
+    for (const line of baseline.reason.split('\n')) notes.push(`> ${prose(line, code)}`)
+  }
   if (comparison?.status === 'incomparable')
     notes.push(`> Not compared with the baseline: ${plain(comparison.reason, code)}.`)
   if (verdict && !verdict.enforced) notes.push('> Not enforced: this verdict does not fail the job (`enforce: false`).')

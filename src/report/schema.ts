@@ -80,7 +80,7 @@ function schemas(strictness: Strictness) {
     tensor: name,
     shape,
     dtype: z.string().max(16),
-    code: z.enum(['dtype', 'rank', 'size', 'buffer', 'optimizer', 'excluded']),
+    code: z.enum(['dtype', 'rank', 'size', 'buffer', 'optimizer', 'excluded', 'unread']),
     reason: z.string().max(1024),
   })
 
@@ -163,7 +163,7 @@ function schemas(strictness: Strictness) {
     of: count.describe('Layers of the model'),
     layer: name.optional().describe('The layer that decided, where one did'),
     reason: z.string().max(4096).describe('Why it is inconclusive; empty otherwise'),
-    cause: z.enum(['', 'no-baseline', 'incomparable', 'no-layer', 'no-value']),
+    cause: z.enum(['', 'no-baseline', 'unavailable', 'incomparable', 'no-layer', 'no-value']),
   })
 
   const verdict = object({
@@ -186,11 +186,55 @@ function schemas(strictness: Strictness) {
     time: z.string().max(64),
   })
 
+  const baseline = object({
+    state: z.enum([
+      'exact',
+      'ancestor',
+      'degraded',
+      'given',
+      'first-run',
+      'expired',
+      'forbidden',
+      'disabled',
+      'invalid',
+      'unreachable',
+    ]),
+    reason: z.string().max(4096).describe('For people: what it is, or why there is none and what to do'),
+    branch: z.string().max(1024),
+    wanted: z.string().max(64).nullable().describe('The commit that was asked for'),
+    commit: z.string().max(64).optional().describe('The commit that it is of'),
+    run_id: count.optional(),
+    run_url: z.string().max(2048).optional(),
+    time: z.string().max(64).optional().describe('When it was published'),
+    distance: count.optional().describe('Commits between it and the wanted one'),
+    history: z
+      .array(
+        object({
+          commit: z.string().max(64),
+          time: z.string().max(64),
+          run_id: count,
+          models: z
+            .array(
+              object({
+                name,
+                summary: object(
+                  Object.fromEntries(SUMMARY_METRICS.map(m => [m, finite])) as Record<SummaryMetric, typeof finite>,
+                ),
+              }),
+            )
+            .max(1000),
+        }),
+      )
+      .max(100)
+      .describe('Of the branch, the oldest first, the baseline last'),
+  })
+
   const report = object({
     schemaVersion: z.literal(SCHEMA_VERSION),
     tool: object({ name: z.literal('spectral-gate'), version: z.string().max(64) }),
     options,
     models: z.array(model),
+    baseline: baseline.optional().describe('Where the Action looked for the baseline, and what became of it'),
     comparison: comparison.optional(),
     verdict: verdict.optional(),
     provenance: provenance.optional(),
@@ -215,6 +259,7 @@ export type Comparison = NonNullable<Report['comparison']>
 export type Change = NonNullable<Comparison['models'][number]['summary']>['alpha']
 export type Verdict = NonNullable<Report['verdict']>
 export type RuleResult = Verdict['rules'][number]
+export type BaselineRecord = NonNullable<Report['baseline']>
 export type Provenance = NonNullable<Report['provenance']>
 export type Status = Layer['status']
 

@@ -27,7 +27,7 @@ interface Exports {
 const DEPTH = 256
 /** Orders up to which a matrix is tridiagonalised without a band in between, and up to which the narrow band pays. */
 const DIRECT = 64
-const NARROW = 320
+const NARROW = 1024
 /** Sweeps of the chase in one call: V8 replaces a function by its optimised form at a call only. */
 const SWEEPS = 64
 const PAGE = 65_536

@@ -29,7 +29,7 @@ export interface AnalyseContext {
  */
 export async function analyse(source: Source, context: AnalyseContext): Promise<Model> {
   const checkpoint = await openCheckpoint(source.path, { stateDict: source.stateDict })
-  const plan = planLayers(checkpoint.tensors, context.options)
+  const plan = planLayers(checkpoint, context.options)
   if (plan.layers.length === 0) throw nothingToAnalyse(checkpoint, plan)
   const layers = await analyseLayers(plan.layers, context)
   return {
@@ -110,15 +110,15 @@ class Progress {
   }
 }
 
-function nothingToAnalyse({ path, tensors }: Checkpoint, { skipped }: Plan): CheckpointError {
-  if (tensors.length === 0) return new CheckpointError(path, 'holds no tensors', 'Is it the weights file of the model?')
+function nothingToAnalyse({ path }: Checkpoint, { skipped }: Plan): CheckpointError {
+  if (skipped.length === 0) return new CheckpointError(path, 'holds no tensors', 'Is it the weights file of the model?')
   const reasons = new Map<string, number>()
   for (const { reason } of skipped) reasons.set(reason, (reasons.get(reason) ?? 0) + 1)
   const counted = [...reasons].sort((a, b) => b[1] - a[1]).map(([reason, n]) => `${n} × ${reason}`)
   const listed = counted.length > 6 ? [...counted.slice(0, 6), `${counted.length - 6} more reasons`] : counted
   return new CheckpointError(
     path,
-    `none of its ${tensors.length} tensors qualifies as a layer (${listed.join(', ')})`,
+    `none of its ${skipped.length} tensors qualifies as a layer (${listed.join(', ')})`,
     'A layer is a floating-point tensor with 2 or 4 dimensions and at least min-evals eigenvalues. See min-evals, max-evals, max-n, include and exclude.',
   )
 }

@@ -6,16 +6,31 @@ import { UserError } from '../errors.ts'
 import type { Comparability } from '../policy/evaluate.ts'
 import { judge, type Policy } from '../policy/judge.ts'
 import { readReport } from '../report/io.ts'
-import { type Layer, type Model, type Provenance, type Report, SCHEMA_VERSION } from '../report/schema.ts'
+import {
+  type BaselineRecord,
+  type Layer,
+  type Model,
+  type Provenance,
+  type Report,
+  SCHEMA_VERSION,
+} from '../report/schema.ts'
 import { VERSION } from '../version.ts'
 import { type AnalyseContext, analyse, portable, type Source } from './analyse.ts'
 
 export interface GateRequest {
   readonly sources: readonly Source[]
-  /** An earlier report or another checkpoint; undefined on a first run. */
-  readonly baseline?: string | undefined
+  /** An earlier report, the path of one or of another checkpoint; undefined where there is none. */
+  readonly baseline?: string | FoundReport | undefined
+  /** What a search for the baseline came to. */
+  readonly search?: BaselineRecord | undefined
   readonly policy: Policy
   readonly provenance?: Provenance | undefined
+}
+
+/** A baseline that is at hand. `where` names it for people. */
+export interface FoundReport {
+  readonly report: Report
+  readonly where: string
 }
 
 /** Checkpoints in, report with comparison and verdict out. */
@@ -33,8 +48,9 @@ export async function gate(request: GateRequest, context: AnalyseContext): Promi
     tool: { name: 'spectral-gate', version: VERSION },
     options,
     models,
+    ...(request.search && { baseline: request.search }),
     ...(compared && { comparison: compared.comparison }),
-    verdict: judge(request.policy, pairs, comparability(compared?.comparison)),
+    verdict: judge(request.policy, pairs, comparability(compared?.comparison, request.search)),
     ...(request.provenance && { provenance: request.provenance }),
   }
 }
@@ -45,13 +61,24 @@ function fingerprinted(models: readonly Model[]): [string, Layer][] {
   return rows.flatMap(({ reused, ...row }) => (row.fingerprint ? [[row.fingerprint, row]] : []))
 }
 
-function comparability(comparison: Report['comparison']): Comparability {
+function comparability(comparison: Report['comparison'], search: BaselineRecord | undefined): Comparability {
+  if (!comparison && search && search.state !== 'first-run') {
+    return { cause: 'unavailable', reason: `the baseline is ${search.state}` }
+  }
   if (!comparison) return { cause: 'no-baseline', reason: 'there is no baseline to compare with yet' }
   return comparison.status === 'incomparable' ? { cause: 'incomparable', reason: comparison.reason } : { cause: '' }
 }
 
 /** A JSON object is an earlier report; anything else has to be a checkpoint. */
-async function readBaseline(path: string, sources: readonly Source[], context: AnalyseContext): Promise<Baseline> {
+async function readBaseline(
+  path: string | FoundReport,
+  sources: readonly Source[],
+  context: AnalyseContext,
+): Promise<Baseline> {
+  if (typeof path !== 'string') {
+    const { options, models } = path.report
+    return { path: path.where, kind: 'report', options, models }
+  }
   try {
     if (await isJson(path)) {
       const { options, models } = await readReport(path)

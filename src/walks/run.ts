@@ -1,15 +1,18 @@
 import { stat } from 'node:fs/promises'
 import type { OnProgress } from '../progress.ts'
-import type { Provenance, Report } from '../report/schema.ts'
+import type { BaselineRecord, Provenance, Report } from '../report/schema.ts'
 import type { Settings } from '../settings.ts'
 import { WorkerPool } from '../spectrum/pool.ts'
 import type { Source } from './analyse.ts'
-import { gate } from './gate.ts'
+import { type FoundReport, gate } from './gate.ts'
 
 export interface RunRequest {
   /** PATH or NAME=PATH. */
   readonly checkpoints: readonly string[]
   readonly settings: Settings
+  /** Takes the place of the settings' own. */
+  readonly baseline?: FoundReport | undefined
+  readonly search?: BaselineRecord | undefined
   readonly provenance?: Provenance | undefined
   readonly onProgress?: OnProgress | undefined
 }
@@ -18,13 +21,20 @@ export interface RunRequest {
 const WORKER = new URL('../worker.js', import.meta.url)
 
 /** The walk that both doors take: settings in, report out. */
-export async function run({ checkpoints, settings, provenance, onProgress }: RunRequest): Promise<Report> {
-  const { baseline, options, policy, stateDict, workers, reuse } = settings
+export async function run({
+  checkpoints,
+  settings,
+  baseline,
+  search,
+  provenance,
+  onProgress,
+}: RunRequest): Promise<Report> {
+  const { options, policy, stateDict, workers, reuse } = settings
   const engine = new WorkerPool(WORKER, workers)
   try {
     const sources = await Promise.all(checkpoints.map(text => parseSource(text, stateDict)))
     return await gate(
-      { sources, baseline, policy, provenance },
+      { sources, baseline: search ? baseline : settings.baseline, search, policy, provenance },
       { engine, options, known: reuse ? new Map() : null, onProgress },
     )
   } finally {

@@ -101,6 +101,7 @@ test('everything but the comment’s address is written before any network call'
   copyFileSync(writeSafetensors(nets.worse), join(job.workspace, 'net.safetensors'))
   const finished = job.run(ACTION, {
     checkpoint: 'net.safetensors',
+    baseline: 'none',
     'fail-if': 'alpha > 2',
     'github-token': github.token,
   })
@@ -139,14 +140,17 @@ test('a pull request from a fork is judged without a comment', async () => {
   expect(job.summary()).toContain('### ❌ Failed')
 })
 
-test('a push has a summary and an artifact, and no comment', async () => {
+test('a push has a summary, a report and a baseline, and no comment', async () => {
   const { status, outputs } = await gate('good', {}, { event: 'push' })
   expect({ status, verdict: outputs.verdict, url: outputs['comment-url'] }).toEqual({
     status: 0,
     verdict: 'passed',
     url: undefined,
   })
-  expect(github.artifacts).toHaveLength(1)
+  expect(github.artifacts.map(({ name }) => name)).toEqual([
+    expect.stringMatching(/^spectral-gate-baseline-gate-[0-9a-f]{16}$/),
+    'spectral-gate',
+  ])
   expect(comments()).toEqual([])
 })
 
@@ -192,7 +196,7 @@ test.each<[string, Record<string, string>, RegExp]>([
 })
 
 test.each([
-  [{ comment: 'sometimes' }, /comment is "sometimes", but takes always or never/],
+  [{ comment: 'sometimes' }, /comment is "sometimes", but takes always, on-change, on-failure, never/],
   [{ enforce: 'yes' }, /enforce is "yes", but takes true or false/],
 ])('refuses %j', async (inputs, message) => {
   const { status, stdout } = await gate('good', inputs)

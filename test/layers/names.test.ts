@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { layerNames } from '../../src/layers/names.ts'
 
-const names = (...keys: string[]) => [...layerNames(keys).values()]
+const names = (...keys: string[]) => [...layerNames(keys.map(name => ({ name }))).values()]
 
 test('leaves out .weight and the kernel of Keras', () => {
   expect(names('conv1.weight', 'dense/kernel:0', 'dense_1/kernel', 'lstm.weight_ih_l0')).toEqual([
@@ -42,4 +42,11 @@ test('where two keys would get one name, both keep their exact key', () => {
 test('nothing is left of no key', () => {
   expect(names('weight', 'module', 'model.weight')).toEqual(['weight', 'module', 'model'])
   expect(names()).toEqual([])
+})
+
+test('a label stands for a key that says nothing', () => {
+  expect([...layerNames([{ name: 'onnx::MatMul_12', label: 'encoder.fc' }, { name: 'b.weight' }])]).toEqual([
+    ['onnx::MatMul_12', 'encoder.fc'],
+    ['b.weight', 'b'],
+  ])
 })

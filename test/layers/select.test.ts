@@ -6,7 +6,7 @@ import { defaults } from '../support/analyse.ts'
 function tensor(name: string, shape: number[], dtype: DType = 'F32'): Tensor {
   return { name, dtype, shape, source: { kind: 'file', path: 'x', offset: 0, strides: contiguous(shape) } }
 }
-const plan = (tensors: Tensor[], options = {}) => planLayers(tensors, { ...defaults, ...options })
+const plan = (tensors: Tensor[], options = {}) => planLayers({ tensors, unread: [] }, { ...defaults, ...options })
 const reasons = (tensors: Tensor[], options = {}) =>
   plan(tensors, options).skipped.map(({ code, reason }) => `${code}: ${reason}`)
 

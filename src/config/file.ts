@@ -1,0 +1,92 @@
+import { readFile } from 'node:fs/promises'
+import { parseDocument } from 'yaml'
+import { UserError } from '../errors.ts'
+import { limits } from '../limits.ts'
+import type { Option, OptionName, RawSettings } from '../settings.ts'
+import { nearest } from '../words.ts'
+import { ALL_OPTIONS, PUBLISHING, type PublishingName, type RawPublishing } from './options.ts'
+import { configFile } from './schema.ts'
+
+/** Where the config file lies if nobody says otherwise. */
+export const CONFIG_PATH = '.github/spectral-gate.yml'
+
+export interface Config {
+  settings: RawSettings
+  publishing: RawPublishing
+}
+
+const EXPECTED: Record<Option['type'], string> = {
+  text: 'takes one line of text',
+  lines: 'takes a list of texts, or a text with one a line. Quote what begins with * or !, or holds ": " or " #"',
+  count: 'takes a whole number of 0 or more',
+  flag: 'takes true or false',
+}
+
+/**
+ * The config file as a layer of settings below the inputs. Without a path it is the usual one, which may be absent.
+ * @throws UserError naming file, line or key
+ */
+export async function readConfig(path?: string | undefined): Promise<Config> {
+  let text: string
+  try {
+    text = await readFile(path || CONFIG_PATH, 'utf8')
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    if (!path && (code === 'ENOENT' || code === 'ENOTDIR')) return { settings: {}, publishing: {} }
+    throw new UserError(
+      `${path || CONFIG_PATH}: the config file can't be read (${code})`,
+      'The path is relative to the working directory. Is the repository checked out?',
+      { cause },
+    )
+  }
+  return parseConfig(text, path || CONFIG_PATH)
+}
+
+/** @param where names the file in errors */
+export function parseConfig(text: string, where: string): Config {
+  const config: Config = { settings: {}, publishing: {} }
+  for (const [key, value] of Object.entries(parseYaml(text, where))) {
+    if (value === null) continue
+    const option = Object.hasOwn(ALL_OPTIONS, key) ? ALL_OPTIONS[key] : undefined
+    if (!option) throw unknownKey(key, where)
+    if (!configFile.shape[key]!.safeParse(value).success) {
+      const expected = option.values ? `takes ${option.values.join(', ')}` : EXPECTED[option.type]
+      throw new UserError(`${where}: ${key} ${expected}.`)
+    }
+    const plain = Array.isArray(value) ? value : String(value)
+    if (Object.hasOwn(PUBLISHING, key)) config.publishing[key as PublishingName] = plain as string
+    else config.settings[key as OptionName] = plain
+  }
+  return config
+}
+
+function parseYaml(text: string, where: string): object {
+  if (text.length > limits.config) {
+    throw new UserError(`${where}: has ${text.length} characters, more than ${limits.config}`)
+  }
+  let value: unknown
+  try {
+    const document = parseDocument(text, { schema: 'core', version: '1.2', logLevel: 'error', stringKeys: true })
+    if (document.errors.length > 0) throw document.errors[0]
+    value = document.toJS({ maxAliasCount: 0 })
+  } catch (cause) {
+    const said = cause instanceof Error ? cause.message.split('\n')[0]!.replace(/:$/, '') : String(cause)
+    const alias = /alias/i.test(said) ? 'A text that begins with * has to be quoted; aliases are not allowed.' : ''
+    throw new UserError(`${where}: is not valid YAML: ${said}`, alias, { cause })
+  }
+  if (value === null || value === undefined) return {}
+  if (typeof value !== 'object' || Array.isArray(value)) {
+    throw new UserError(`${where}: has to be a mapping of options, such as "fail-if: alpha > 6"`)
+  }
+  return value
+}
+
+function unknownKey(key: string, where: string): UserError {
+  const names = Object.keys(ALL_OPTIONS)
+  const near = nearest(key, names)
+  const shown = JSON.stringify(key.slice(0, 100))
+  return new UserError(
+    `${where}: there is no option ${shown}${near ? `: did you mean ${near}?` : ''}`,
+    near ? '' : `Known are ${names.join(', ')}.`,
+  )
+}

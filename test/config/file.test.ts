@@ -1,0 +1,183 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import fc from 'fast-check'
+import { afterEach, describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
+import { CONFIG_PATH, parseConfig, readConfig } from '../../src/config/file.ts'
+import { ALL_OPTIONS, PUBLISHING, resolvePublishing } from '../../src/config/options.ts'
+import { configSchema } from '../../src/config/schema.ts'
+import { explain, UserError } from '../../src/errors.ts'
+import { limits } from '../../src/limits.ts'
+import { OPTIONS, resolveSettings } from '../../src/settings.ts'
+import { temporaryFolder } from '../support/folder.ts'
+
+const EXAMPLE = `# what the gate holds
+baseline: auto
+fail-if:
+  - alpha > 6
+  - delta(alpha) > 5%
+warn-if: |
+  # only a hint
+  any(alpha) < 1.5
+exclude: ['*.bias']
+min-evals: 20
+enforce: false
+baseline-required: true
+baseline-max-age: 30d
+comment: on-change
+`
+
+function refusal(text: string): string {
+  try {
+    parseConfig(text, 'gate.yml')
+  } catch (error) {
+    expect(error).toBeInstanceOf(UserError)
+    return explain(error)
+  }
+  throw new Error('was accepted')
+}
+
+test('a config file is a layer of settings, and of what concerns publishing', () => {
+  const { settings, publishing } = parseConfig(EXAMPLE, 'gate.yml')
+  const resolved = resolveSettings(settings, { 'min-evals': '30' })
+  expect(resolved).toMatchObject({ baseline: 'auto', options: { min_evals: 30, exclude: ['*.bias'] } })
+  expect(resolved.policy.enforce).toBe(false)
+  expect(resolved.policy.rules.map(({ text, level }) => [text, level])).toEqual([
+    ['alpha > 6', 'fail'],
+    ['delta(alpha) > 5%', 'fail'],
+    ['any(alpha) < 1.5', 'warn'],
+  ])
+  expect(publishing).toEqual({ 'baseline-required': 'true', 'baseline-max-age': '30d', comment: 'on-change' })
+})
+
+test('inputs go over the file, the file over the defaults', () => {
+  expect(resolvePublishing({ comment: 'never' }, { comment: '', 'comment-key': 'x' })).toEqual({
+    'baseline-required': 'false',
+    'baseline-max-age': '',
+    'baseline-branch': '',
+    'baseline-workflow': '',
+    'baseline-artifact': '',
+    'baseline-key': '',
+    comment: 'never',
+    'comment-key': 'x',
+    'artifact-name': 'spectral-gate',
+  })
+})
+
+test.each(['', '# nothing\n', 'fail-if:\n', '{}', '---\n'])('an empty one: %j', text => {
+  expect(parseConfig(text, 'gate.yml')).toEqual({ settings: {}, publishing: {} })
+})
+
+test('a number where a text is taken', () => {
+  expect(parseConfig('baseline-max-age: 30\nbaseline-branch: 1.5', 'gate.yml').publishing).toEqual({
+    'baseline-max-age': '30',
+    'baseline-branch': '1.5',
+  })
+})
+
+test('no option is called the same twice', () => {
+  expect(Object.keys(OPTIONS).filter(name => name in PUBLISHING)).toEqual([])
+})
+
+describe('refuses', () => {
+  test.each<[string, string]>([
+    ['fail_if: alpha > 6', 'gate.yml: there is no option "fail_if": did you mean fail-if?'],
+    ['fial-if: alpha > 6', 'did you mean fail-if?'],
+    ['baseline-maxage: 3d', 'did you mean baseline-max-age?'],
+    ['github-token: secret', 'there is no option "github-token"\nKnown are baseline, fail-if, '],
+    ['__proto__: {}', 'there is no option "__proto__"'],
+    ['constructor: {}', 'there is no option "constructor"'],
+    ['enforce: "yes"', 'gate.yml: enforce takes true or false.'],
+    ['min-evals: -1', 'min-evals takes a whole number of 0 or more.'],
+    ['min-evals: 1.5', 'min-evals takes a whole number'],
+    ['comment: sometimes', 'comment takes always, on-change, on-failure, never.'],
+    ['fail-if: [1, 2]', 'fail-if takes a list of texts'],
+    ['fail-if:\n  - alpha: 6', 'fail-if takes a list of texts'],
+    ['state-dict: [a]', 'state-dict takes one line of text.'],
+    ['state-dict: |\n  a\n  b', 'state-dict takes one line of text.'],
+    ['- alpha > 6', 'gate.yml: has to be a mapping of options'],
+    ['text', 'has to be a mapping'],
+    ['fail-if: a\nfail-if: b', 'is not valid YAML: Map keys must be unique at line 2, column 1'],
+    ['fail-if: [', 'is not valid YAML: '],
+    ['a: 1\n---\nb: 2', 'is not valid YAML: '],
+    ['exclude:\n  - *.bias', 'A text that begins with * has to be quoted'],
+    ['include: &a [x]\nexclude: *a', 'A text that begins with * has to be quoted'],
+    ['? [a]\n: 1', 'is not valid YAML: '],
+  ])('%j', (text, message) => {
+    expect(refusal(text)).toContain(message)
+  })
+
+  test('a bomb of aliases', () => {
+    const levels = Array.from({ length: 12 }, (_, i) => `l${i}: &l${i} [${Array(10).fill(i ? `*l${i - 1}` : 'x')}]`)
+    expect(refusal(levels.join('\n'))).toContain('is not valid YAML')
+  })
+
+  test('one that is too large', () => {
+    expect(refusal(`# ${'x'.repeat(limits.config)}`)).toContain('characters, more than')
+  })
+
+  test('deep nesting, without a crash', () => {
+    expect(refusal(`fail-if: ${'['.repeat(20_000)}`)).toContain('gate.yml: ')
+  })
+
+  test('anything odd with an error that names the file', () => {
+    fc.assert(
+      fc.property(fc.string(), text => {
+        try {
+          parseConfig(text, 'gate.yml')
+        } catch (error) {
+          expect(error).toBeInstanceOf(UserError)
+          expect((error as Error).message).toMatch(/^gate\.yml: /)
+        }
+      }),
+    )
+  })
+})
+
+describe('the file', () => {
+  const start = process.cwd()
+  afterEach(() => process.chdir(start))
+
+  function inFolder(files: Record<string, string>): void {
+    const folder = temporaryFolder()
+    for (const [name, text] of Object.entries(files)) {
+      mkdirSync(join(folder, name, '..'), { recursive: true })
+      writeFileSync(join(folder, name), text)
+    }
+    process.chdir(folder)
+  }
+
+  test('is read from its usual place', async () => {
+    inFolder({ [CONFIG_PATH]: 'enforce: false' })
+    expect((await readConfig()).settings).toEqual({ enforce: 'false' })
+  })
+
+  test('may be absent there', async () => {
+    inFolder({})
+    expect(await readConfig()).toEqual({ settings: {}, publishing: {} })
+  })
+
+  test('may not be absent elsewhere', async () => {
+    inFolder({ 'x.yml': 'enforce: true' })
+    expect((await readConfig('x.yml')).settings).toEqual({ enforce: 'true' })
+    await expect(readConfig('y.yml')).rejects.toThrow("y.yml: the config file can't be read (ENOENT)")
+    await expect(readConfig('.')).rejects.toThrow("can't be read (EISDIR)")
+  })
+})
+
+describe('the JSON Schema', () => {
+  const validate = new Ajv2020().compile(configSchema())
+
+  test('accepts the example and describes each option', () => {
+    expect(validate(parse(EXAMPLE))).toBe(true)
+    const { properties } = configSchema() as { properties: Record<string, { description: string }> }
+    expect(Object.keys(properties)).toEqual(Object.keys(ALL_OPTIONS))
+    for (const [name, { description }] of Object.entries(properties)) expect(description).toBe(ALL_OPTIONS[name]!.help)
+  })
+
+  test.each(['fial-if: x', 'enforce: 1', 'comment: sometimes', 'min-evals: -1', 'fail-if: [1]'])('refuses %j', text => {
+    expect(validate(parse(text))).toBe(false)
+    expect(() => parseConfig(text, 'x')).toThrow(UserError)
+  })
+})
