@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 import { explain, UserError } from './errors.ts'
-import { OPTIONS, type Option, type OptionName, type RawSettings, resolveSettings } from './settings.ts'
+import { OPTIONS, type Option, type OptionName, type RawSettings, resolveSettings, type Settings } from './settings.ts'
 import { VERSION } from './version.ts'
 import { nearest } from './words.ts'
 
@@ -33,6 +33,7 @@ async function main(args: string[]): Promise<number> {
   const toStdout = (Object.keys(OUTPUTS) as Output[]).filter(output => values[output] === '-')
   if (toStdout.length > 1) throw new UserError(`--${toStdout.join(' and --')} can't both go to standard output.`)
 
+  if (values.describe) return describeAll(positionals, settings, values.json === '-')
   const { run } = await import('./walks/run.ts')
   const { progressBar } = await import('./progress.ts')
   const report = await run({ checkpoints: positionals, settings, onProgress: progressBar(process.stderr) })
@@ -45,6 +46,17 @@ async function main(args: string[]): Promise<number> {
   return report.verdict?.fails_job ? EXIT.failed : EXIT.passed
 }
 
+async function describeAll(checkpoints: string[], settings: Settings, json: boolean): Promise<number> {
+  const { describe } = await import('./walks/describe.ts')
+  const { parseSource } = await import('./walks/run.ts')
+  const { renderDescription } = await import('./render/text.ts')
+  const descriptions = []
+  for (const text of checkpoints) {
+    descriptions.push(await describe(await parseSource(text, settings.stateDict), settings.options))
+  }
+  return print(json ? `${JSON.stringify(descriptions, null, 2)}\n` : descriptions.map(renderDescription).join('\n'))
+}
+
 type Values = Record<string, string | boolean | string[] | undefined>
 
 function parse(args: string[]): { values: Values; positionals: string[] } {
@@ -53,6 +65,7 @@ function parse(args: string[]): { values: Values; positionals: string[] } {
   const known = {
     help: { type: 'boolean', short: 'h' },
     version: { type: 'boolean', short: 'v' },
+    describe: { type: 'boolean' },
     ...Object.fromEntries(Object.keys(OUTPUTS).map(name => [name, { type: 'string' } as const])),
     ...Object.fromEntries(
       flags.flatMap(name => [name, `no-${name}`].map(flag => [flag, { type: 'boolean' } as const])),
@@ -100,7 +113,7 @@ Usage: spectral-gate CHECKPOINT… [options]
 CHECKPOINT is a safetensors file, a Hugging Face folder, or what torch.save wrote (.pt .pth .bin .ckpt);
 NAME=PATH gives a model a name of its own.
 
-${paragraphs([...options, ...outputs, ['--version', 'Print the version.'], ['--help', 'Print this.']])}
+${paragraphs([...options, ...outputs, ['--describe', 'List layers, shapes and what would be skipped, from headers alone; --json - for tools.'], ['--version', 'Print the version.'], ['--help', 'Print this.']])}
 
 A rule compares a number with a threshold: alpha > 6 · median(alpha) > 5 · any(alpha) < 1.5 · count(alpha > 6) > 3
   alpha[layer1.0.conv1] > 4 · delta(alpha) > 0.2 · delta(alpha) > 5% · any(delta(alpha)) > 1 · failed > 0 · coverage < 0.9

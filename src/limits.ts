@@ -71,13 +71,13 @@ export const limits = {
   /** A protobuf message, unpacked: what protobuf itself allows. */
   protobuf: 2048 * MiB,
   /** Protobuf fields that describing an ONNX file may visit, its nodes, a node's attributes, graphs within graphs. */
-  onnxFields: 20_000_000,
-  onnxNodes: 1_000_000,
+  onnxFields: 10_000_000,
+  onnxNodes: 500_000,
   onnxAttributes: 1_000,
   onnxDepth: 32,
   /** Key/value pairs of a GGUF file, what their arrays may hold together, arrays within arrays. */
   ggufPairs: 65_536,
-  ggufValues: 20_000_000,
+  ggufValues: 5_000_000,
   ggufDepth: 4,
   ggufAlignment: MiB,
 } as const

@@ -1,12 +1,12 @@
 import picomatch from 'picomatch'
 import { type Checkpoint, isFloat, size, type Tensor } from '../checkpoint/types.ts'
-import type { AnalysisOptions, Layer, Skipped } from '../report/schema.ts'
+import type { DescribedLayer } from '../report/description.ts'
+import type { AnalysisOptions, Skipped } from '../report/schema.ts'
 import type { Recipe } from '../spectrum/engine.ts'
 import { layerNames } from './names.ts'
 
 /** What is known of a layer before its spectrum is: the head of its row in the report, and how to get its matrices. */
-export interface PlannedLayer
-  extends Pick<Layer, 'name' | 'tensor' | 'layer_type' | 'shape' | 'dtype' | 'N' | 'M' | 'Q' | 'rf' | 'num_evals'> {
+export interface PlannedLayer extends DescribedLayer {
   readonly recipe: Recipe
   /** Factor on the eigenvalues: 1/2 for a pooled convolution (WeightWatcher's `conv2d_norm`), 1 otherwise. */
   readonly scale: number

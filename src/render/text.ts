@@ -1,9 +1,10 @@
-import { markdownTable } from 'markdown-table'
+import type { Description } from '../report/description.ts'
 import { layerKey } from '../report/metrics.ts'
 import { type Model, type Report, SUMMARY_METRICS } from '../report/schema.ts'
 import { short } from './escape.ts'
 import { headline, ICON, measured, ruleIcon } from './headline.ts'
 import { format, formatChange, formatReal, formatShare, plural } from './numbers.ts'
+import { terminalTable } from './table.ts'
 
 /** The report for a terminal or a log: the layers, the summary, the rules, and the verdict last, where the eye is. */
 export function renderText(report: Report): string {
@@ -48,7 +49,7 @@ function layers(report: Report, model: Model): string {
         : layer.status,
   ])
   const title = `${short(model.name)}  (${model.source.format}, ${short(model.source.path)})`
-  return `${title}\n${table([header, ...rows], `llrr${compared ? 'r' : ''}rrrrl`)}`
+  return `${title}\n${terminalTable([header, ...rows], `llrr${compared ? 'r' : ''}rrrrl`)}`
 }
 
 function summary(report: Report, model: Model): string {
@@ -61,7 +62,7 @@ function summary(report: Report, model: Model): string {
   const { layers, failed, coverage } = model.summary
   const skipped = model.skipped.length > 0 ? `, ${plural(model.skipped.length, 'tensor')} skipped` : ''
   const extent = `${layers - failed} of ${plural(layers, 'layer')} fitted; ${formatShare(coverage)} of the parameters analysed${skipped}`
-  return `${table([changes ? ['mean', 'head', 'base', 'change'] : ['mean', 'value'], ...rows], changes ? 'lrrr' : 'lr')}\n${extent}`
+  return `${terminalTable([changes ? ['mean', 'head', 'base', 'change'] : ['mean', 'value'], ...rows], changes ? 'lrrr' : 'lr')}\n${extent}`
 }
 
 function rules({ verdict, models }: Report): string {
@@ -75,7 +76,7 @@ function rules({ verdict, models }: Report): string {
     `${rule.layers} of ${rule.of}`,
     [rule.layer ? short(rule.layer) : '', short(rule.reason)].filter(Boolean).join(': '),
   ])
-  return table(
+  return terminalTable(
     [['', 'rule', ...(several ? ['model'] : []), 'measured', 'layers', ''], ...rows],
     several ? 'lllrrl' : 'llrrl',
   )
@@ -93,6 +94,26 @@ function verdict(report: Report): string {
   return [`${ICON[verdict.status]} ${verdict.status}: ${headline(report, short)}`, ...notes.filter(Boolean)].join('\n')
 }
 
-function table(rows: string[][], align: string): string {
-  return markdownTable(rows, { align: align.split(''), delimiterStart: false, delimiterEnd: false })
+/** What an analysis would look at, for a terminal. */
+export function renderDescription(description: Description): string {
+  const { name, path, state_dict, ignored, layers, skipped } = description
+  const rows = layers.map(({ name, layer_type, shape, dtype, N, M, rf, num_evals }) => {
+    return [short(name), layer_type, shape.join('×'), dtype, ...[N, M, rf, num_evals].map(value => String(value))]
+  })
+  const reasons = skipped.map(({ tensor, shape, dtype, reason }) => [
+    short(tensor),
+    shape.join('×'),
+    dtype,
+    short(reason),
+  ])
+  const taken = state_dict ? `, its ${short(state_dict)}` : ''
+  return `${[
+    `${short(name)}  (${description.format}, ${short(path)}${taken})`,
+    terminalTable([['layer', 'type', 'shape', 'dtype', 'N', 'M', 'rf', 'evals'], ...rows], 'llllrrrr'),
+    reasons.length > 0 ? terminalTable([['skipped', 'shape', 'dtype', 'why'], ...reasons], 'llll') : '',
+    ignored.length > 0 ? `Not looked at: ${ignored.map(short).join(', ')}` : '',
+    `${plural(layers.length, 'layer')}, ${plural(skipped.length, 'tensor')} skipped`,
+  ]
+    .filter(block => block !== '')
+    .join('\n\n')}\n`
 }

@@ -43,7 +43,7 @@ export async function run({
 }
 
 /** `NAME=PATH`, unless a file is called so as a whole: Lightning writes `epoch=3-step=100.ckpt`. */
-async function parseSource(text: string, stateDict: string | undefined): Promise<Source> {
+export async function parseSource(text: string, stateDict: string | undefined): Promise<Source> {
   const named = /^([^=/\\]+)=(.+)$/s.exec(text)
   const whole =
     named &&

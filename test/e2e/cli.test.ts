@@ -181,6 +181,23 @@ test('hostile names reach the terminal as escapes', async () => {
   expect(stdout).toContain('\\u001b[2J\\u202e\\u000a::error::x')
 })
 
+test('--describe lists layers and what would be skipped, without reading a weight', async () => {
+  const path = writeSafetensors({ 'a.weight': nan(), 'a.bias': { shape: [60] }, 'tiny.weight': { shape: [2, 2] } })
+  const { status, stdout } = await cli(path, '--describe')
+  expect(status).toBe(0)
+  expect(stdout).toMatch(/^a +\| dense \| 20×20 \| F32 +\| 20 \| 20 \| +1 \| +20$/m)
+  expect(stdout).toMatch(/^tiny\.weight \| 2×2 +\| F32 +\| 2 eigenvalues, fewer than min-evals 10$/m)
+  const json = JSON.parse((await cli(path, '--describe', '--json', '-')).stdout)
+  expect(json).toMatchObject([
+    {
+      name: 'net',
+      format: 'safetensors',
+      layers: [{ tensor: 'a.weight', N: 20, M: 20 }],
+      skipped: [{ reason: '1-D' }, {}],
+    },
+  ])
+})
+
 test('--version and --help', async () => {
   const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
   expect(await cli('--version')).toEqual({ status: 0, stdout: `spectral-gate ${version}\n`, stderr: '' })
