@@ -2,8 +2,8 @@ import type { Comparison, Report, RuleResult } from '../report/schema.ts'
 import { plain } from './escape.ts'
 import { format, formatChange, formatReal, plural } from './numbers.ts'
 
-export const ICON = { passed: '✅', warned: '⚠️', inconclusive: '❔', failed: '❌' } as const
-export const OUTCOME = { ok: '✅', violated: '❌', inconclusive: '❔' } as const
+export const ICON = { passed: '✅', warned: '⚠️', inconclusive: '🟡', failed: '❌' } as const
+export const OUTCOME = { ok: '✅', violated: '❌', inconclusive: '🟡' } as const
 
 /** The icon of one rule: a broken warning is not a failure. */
 export function ruleIcon({ outcome, level }: RuleResult): string {
@@ -16,18 +16,27 @@ export function ruleIcon({ outcome, level }: RuleResult): string {
  */
 export function headline({ models, comparison, verdict }: Report, quote: (name: string) => string): string {
   const several = models.length > 1
-  const decisive = verdict && decisiveRule(verdict.rules)
-  if (decisive) return `${describeRule(decisive, quote, several)}${others(verdict.rules, decisive)}`
-  if (comparison?.status === 'incomparable') return `incomparable with the baseline: ${plain(comparison.reason, quote)}`
   const moved = comparison && movedMost(comparison, quote, several)
+  const decisive = verdict && decisiveRule(verdict.rules)
+  if (decisive?.cause === 'no-baseline' && verdict?.first_run)
+    return `first run, nothing to compare with yet; ${means(models, quote)}`
+  if (decisive) {
+    const said = `${describeRule(decisive, quote, several)}${others(verdict.rules, decisive)}`
+    return moved && !decisive.layer ? `${said}; ${moved}` : said
+  }
+  if (comparison?.status === 'incomparable') return `incomparable with the baseline: ${plain(comparison.reason, quote)}`
   if (moved) return moved
   if (comparison) return 'nothing changed against the baseline'
+  return means(models, quote)
+}
+
+function means(models: Report['models'], quote: (name: string) => string): string {
   return models
     .slice(0, 3)
-    .map(
-      ({ name, summary }) =>
-        `${several ? `${quote(name)}: ` : ''}alpha ${format(summary.alpha)} over ${plural(summary.layers - summary.failed, 'layer')}`,
-    )
+    .map(({ name, summary }) => {
+      const model = models.length > 1 ? `${quote(name)}: ` : ''
+      return `${model}alpha ${format(summary.alpha)} over ${plural(summary.layers - summary.failed, 'layer')}`
+    })
     .join('; ')
 }
 

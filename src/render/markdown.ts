@@ -79,7 +79,8 @@ function title(report: Report): string {
 
 function notes({ verdict, baseline, comparison, models }: Report): string[] {
   const notes: string[] = []
-  if (verdict?.first_run) notes.push('> First run: there is no baseline to compare with yet.')
+  if (verdict?.first_run && verdict.status !== 'inconclusive')
+    notes.push('> First run: there is no baseline to compare with yet.')
   if (baseline && baseline.state !== 'exact') {
     for (const line of baseline.reason.split('\n')) notes.push(`> ${prose(line, code)}`)
   }

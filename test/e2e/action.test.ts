@@ -55,8 +55,8 @@ test('the first run comments, the second updates, a regression turns it red and 
   expect(first).toMatchObject({ status: 0, outputs: { verdict: 'inconclusive' } })
   expect(comments()).toHaveLength(1)
   const [{ id, body }] = comments()
-  expect(body).toMatch(/^### ❔ Inconclusive: .*there is no baseline to compare with yet\n/)
-  expect(body).toContain('First run')
+  expect(body).toMatch(/^### 🟡 Inconclusive: first run, nothing to compare with yet; alpha 1\.988 over 2 layers\n/)
+  expect(body).toContain('The job goes on')
 
   expect(await gate('good', REGRESSION)).toMatchObject({ status: 0, outputs: { verdict: 'passed' } })
   expect(comments()).toMatchObject([{ id, body: expect.stringMatching(/^### ✅ Passed: nothing changed/) }])
@@ -64,9 +64,14 @@ test('the first run comments, the second updates, a regression turns it red and 
   const red = await gate('worse', REGRESSION)
   expect(red).toMatchObject({ status: 1, outputs: { verdict: 'failed', 'comment-url': first.outputs['comment-url'] } })
   expect(comments()).toMatchObject([
-    { id, body: expect.stringMatching(/^### ❌ Failed: `delta\(alpha\) > 0\.2` is true: \+1\.162\n/) },
+    {
+      id,
+      body: expect.stringMatching(
+        /^### ❌ Failed: `delta\(alpha\) > 0\.2` is true: \+1\.162; alpha 1\.988 → 3\.150 \(\+1\.162\), most in `a` /,
+      ),
+    },
   ])
-  expect(red.stdout).toMatch(/^::error::failed: delta\(alpha\) > 0\.2 is true: \+1\.162$/m)
+  expect(red.stdout).toMatch(/^::error::failed: delta\(alpha\) > 0\.2 is true: \+1\.162; alpha 1\.988 → /m)
 
   expect(await gate('better', REGRESSION)).toMatchObject({ status: 0, outputs: { verdict: 'passed' } })
   expect(comments()).toMatchObject([

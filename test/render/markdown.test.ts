@@ -42,13 +42,15 @@ const many = (n: number, alpha: (i: number) => number | null, more: Partial<Laye
 test('the first line is the verdict and what decided it', () => {
   const head = [model('net', [layer('a', 3), layer('b', 4)])]
   const base = [model('net', [layer('a', 2), layer('b', 4)])]
-  expect(first(render(report(head, base)))).toBe('### ❌ Failed: `delta(alpha) > 0.2` is true: +0.500')
+  expect(first(render(report(head, base)))).toBe(
+    '### ❌ Failed: `delta(alpha) > 0.2` is true: +0.500; alpha 3.000 → 3.500 (+0.500), most in `a` (+1.000)',
+  )
   expect(first(render(report(head, base, ['alpha > 9'])))).toBe(
     '### ✅ Passed: alpha 3.000 → 3.500 (+0.500), most in `a` (+1.000)',
   )
   expect(first(render(report(head, head, ['alpha > 9'])))).toBe('### ✅ Passed: nothing changed against the baseline')
   expect(first(render(report(head, undefined)))).toBe(
-    '### ❔ Inconclusive: `delta(alpha) > 0.2` is inconclusive: there is no baseline to compare with yet',
+    '### 🟡 Inconclusive: first run, nothing to compare with yet; alpha 3.500 over 2 layers',
   )
   expect(first(render(report(head, undefined, ['alpha > 9'])))).toBe('### ✅ Passed: alpha 3.500 over 2 layers')
 })

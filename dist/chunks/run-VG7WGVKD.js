@@ -1,2 +1,0 @@
-import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);
-import{parseSource,run}from"./chunk-4VCC4Z5H.js";import"./chunk-3HWJWVOF.js";import"./chunk-J7VQPB2N.js";import"./chunk-UX3V7PQQ.js";import"./chunk-CVPDWOF6.js";import"./chunk-LDP2QWIC.js";import"./chunk-SB6GE5AB.js";import"./chunk-RQGU4DG5.js";import"./chunk-JO5R3PT6.js";import"./chunk-KVCBISSB.js";import"./chunk-ZAYWLSNV.js";export{parseSource,run};
