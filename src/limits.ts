@@ -9,8 +9,8 @@ export const limits = {
   index: 64 * MiB,
   report: 256 * MiB,
   /** The pickle of a PyTorch checkpoint: names and shapes only, the weights lie beside it. */
-  pickle: 128 * MiB,
-  pickleOpcodes: 20_000_000,
+  pickle: 64 * MiB,
+  pickleOpcodes: 5_000_000,
   pickleDepth: 1_000,
   tensors: 1_000_000,
   dimensions: 32,
@@ -28,7 +28,7 @@ export const limits = {
   inflateRatioFrom: MiB,
   /** What an unpickler may have at once: containers and objects, memo entries, values on its stack. */
   pickleObjects: 1_000_000,
-  pickleMemo: 2_000_000,
+  pickleMemo: 1_000_000,
   pickleStack: 1_000_000,
   /** Of one pickled integer; of one pickled string, a longer one stays undecoded. */
   pickleLong: 1_024,
@@ -66,7 +66,7 @@ export const limits = {
   hdf5Chunk: 32 * MiB,
   hdf5Filters: 8,
   /** The JSON in which Keras keeps a model's layers, and how deep they nest. */
-  kerasConfig: 16 * MiB,
+  kerasConfig: 4 * MiB,
   kerasDepth: 16,
   /** A protobuf message, unpacked: what protobuf itself allows. */
   protobuf: 2048 * MiB,
@@ -80,4 +80,6 @@ export const limits = {
   ggufValues: 5_000_000,
   ggufDepth: 4,
   ggufAlignment: MiB,
+  /** Memory that an unpickled pickle may take, by an estimate on the safe side. */
+  pickleMemory: 128 * MiB,
 } as const

@@ -67,7 +67,7 @@ test('the first run comments, the second updates, a regression turns it red and 
     {
       id,
       body: expect.stringMatching(
-        /^### ❌ Failed: `delta\(alpha\) > 0\.2` is true: \+1\.162; alpha 1\.988 → 3\.150 \(\+1\.162\), most in `a` /,
+        /^### ❌ Failed: `delta\(alpha\) > 0\.2` is true: \+1\.162; alpha 1\.988 → 3\.150 \(\+1\.162\)\n/,
       ),
     },
   ])

@@ -72,6 +72,9 @@ const OP = {
   BYTEARRAY8: 0x96,
 } as const
 
+/** Bytes of memory, upper bounds as measured: lists and tables grow by doubling. */
+const COST = { number: 32, slot: 8, item: 24, pair: 64, list: 48, object: 128, table: 256 }
+
 /** Opcodes that Python knows and a checkpoint has no use for. */
 const UNUSED: Record<number, string> = {
   80: 'PERSID',
@@ -90,16 +93,26 @@ export interface Unpickled {
   readonly forbidden: Global | undefined
 }
 
+/** The bytes end before the pickle does: more of the file may hold the rest. */
+export class UnfinishedPickle extends CheckpointError {}
+
+/**
+ * What stands for an object outside the pickle, by the id that the writer gave it.
+ * @throws CheckpointError for an id that makes no sense
+ */
+export type Resolve = (id: Value) => Value
+
 /**
  * Interprets a pickle as plain data: no name in it is imported, no call in it is made. Every count is bounded (limits.ts), and
  * nothing here recurses, so that nesting can't overflow the stack.
  *
  * @param where names the file in errors
+ * @param resolve gives what ids stand for: a Persistent that holds the id without it
  * @throws CheckpointError for whatever is not a well-formed pickle within the limits, with the position in bytes; a malformed
  *   pickle that names something forbidden is refused for that.
  */
-export function unpickle(bytes: Buffer, where: string): Unpickled {
-  const machine = new Machine(bytes, where)
+export function unpickle(bytes: Buffer, where: string, resolve: Resolve = id => new Persistent(id)): Unpickled {
+  const machine = new Machine(bytes, where, resolve)
   try {
     return { value: machine.run(), end: machine.position, forbidden: machine.forbidden }
   } catch (error) {
@@ -112,16 +125,19 @@ class Machine {
   forbidden: Global | undefined
   readonly #bytes: Buffer
   readonly #where: string
+  readonly #resolve: Resolve
   readonly #stack: Value[] = []
   readonly #marks: number[] = []
   readonly #memo = new Map<number, Value>()
   #opcodes = 0
   #objects = 0
+  #memory = 0
   #start = 0
 
-  constructor(bytes: Buffer, where: string) {
+  constructor(bytes: Buffer, where: string, resolve: Resolve) {
     this.#bytes = bytes
     this.#where = where
+    this.#resolve = resolve
   }
 
   run(): Value {
@@ -193,6 +209,7 @@ class Machine {
         return
       case OP.BINFLOAT:
         this.#push(this.#bytes.readDoubleBE(this.#skip(8)))
+        this.#charge(COST.number)
         return
 
       case OP.UNICODE:
@@ -294,7 +311,7 @@ class Machine {
         return
       }
       case OP.BINPERSID:
-        this.#push(this.#made(new Persistent(this.#pop())))
+        this.#push(this.#persistent(this.#pop()))
         return
       case OP.REDUCE:
       case OP.NEWOBJ: {
@@ -364,8 +381,10 @@ class Machine {
   }
 
   #remember(index: number): void {
+    const before = this.#memo.size
     this.#memo.set(index, this.#top())
     this.#bound(this.#memo.size, limits.pickleMemo, 'memo entries')
+    if (this.#memo.size > before) this.#charge(COST.pair)
   }
 
   #recall(index: number): void {
@@ -378,11 +397,19 @@ class Machine {
 
   #made<T extends Value>(value: T): T {
     this.#bound(++this.#objects, limits.pickleObjects, 'objects')
+    this.#charge(cost(value))
     return value
+  }
+
+  /** Counts what a value takes, roughly, and for good: what is dropped again is collected some time. */
+  #charge(bytes: number): void {
+    this.#memory += bytes
+    if (this.#memory > limits.pickleMemory) throw this.#error(`takes more than ${limits.pickleMemory} bytes of memory`)
   }
 
   #append(values: readonly Value[]): void {
     const target = this.#top()
+    this.#charge(values.length * COST.item)
     if (target instanceof Set) for (const value of values) target.add(value)
     else if (Array.isArray(target)) for (const value of values) target.push(value)
     else if (target instanceof Inert) for (const value of values) target.items.push(value)
@@ -392,10 +419,17 @@ class Machine {
   #setItems(pairs: readonly Value[]): void {
     const target = this.#top()
     if (pairs.length % 2 !== 0) throw this.#error('has a key without a value')
+    this.#charge(pairs.length * COST.item)
     if (target instanceof Map) {
       for (let i = 0; i < pairs.length; i += 2) target.set(pairs[i], pairs[i + 1])
     } else if (target instanceof Inert) for (const value of pairs) target.items.push(value)
     else throw this.#error('sets items of what is not a dictionary')
+  }
+
+  #persistent(id: Value): Value {
+    // A class of modules, with its source: `torch.save(model)` before 1.6.
+    if (Array.isArray(id) && id[0] === 'module' && id[1] instanceof Global) return id[1]
+    return this.#made(this.#resolve(id))
   }
 
   #global(module: Value, name: Value): Global {
@@ -446,7 +480,7 @@ class Machine {
   /** Where the next `count` bytes begin; they are passed. */
   #skip(count: number): number {
     const start = this.position
-    if (count > this.#bytes.length - start) throw this.#error(`ends after ${this.#bytes.length} bytes`)
+    if (count > this.#bytes.length - start) throw this.#unfinished(`ends after ${this.#bytes.length} bytes`)
     this.position += count
     return start
   }
@@ -460,7 +494,7 @@ class Machine {
   #text(length: number): string | Buffer {
     const start = this.#skip(length)
     if (length > limits.pickleString) return this.#made(this.#bytes.subarray(start, start + length))
-    const text = this.#bytes.toString('utf8', start, start + length)
+    const text = this.#string(start, start + length)
     if (!text.includes('\ufffd')) return text
     const raw = this.#bytes.subarray(start, start + length)
     return isUtf8(raw) ? text : this.#made(raw)
@@ -468,11 +502,17 @@ class Machine {
 
   #line(): string {
     const end = this.#bytes.indexOf(0x0a, this.position)
-    if (end < 0) throw this.#error('has a line without an end')
+    if (end < 0) throw this.#unfinished('has a line without an end')
     const length = end - this.position
     this.#bound(length, limits.pickleString, 'characters in a line')
     const start = this.#skip(length + 1)
-    return this.#bytes.toString('utf8', start, end)
+    return this.#string(start, end)
+  }
+
+  #string(start: number, end: number): string {
+    const text = this.#bytes.toString('utf8', start, end)
+    this.#charge(COST.number + (text.length === end - start ? text.length : 2 * text.length))
+    return text
   }
 
   #stringLine(quoted: boolean): string {
@@ -509,6 +549,7 @@ class Machine {
     this.#bound(length, limits.pickleLong, 'bytes in an integer')
     const start = this.#skip(length)
     if (length === 0) return 0
+    this.#charge(COST.number + length)
     const hex = Buffer.from(this.#bytes.subarray(start, start + length))
       .reverse()
       .toString('hex')
@@ -522,6 +563,17 @@ class Machine {
   #error(found: string): CheckpointError {
     return new CheckpointError(this.#where, `its pickle ${found} (byte ${this.#start})`, RESAVE)
   }
+
+  #unfinished(found: string): CheckpointError {
+    return new UnfinishedPickle(this.#where, `its pickle ${found} (byte ${this.#start})`, RESAVE)
+  }
+}
+
+/** Bytes of memory that a value takes in V8, its slot in what holds it aside. */
+function cost(value: Value): number {
+  if (Array.isArray(value)) return COST.list + value.length * COST.slot
+  if (value instanceof Map || value instanceof Set) return COST.table + value.size * COST.pair
+  return COST.object
 }
 
 function narrow(value: bigint): number | bigint {
