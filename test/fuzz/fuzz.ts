@@ -1,0 +1,156 @@
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { isFloat, openCheckpoint } from '../../src/checkpoint/index.ts'
+import { LayerError, UserError } from '../../src/errors.ts'
+import { TensorStream } from '../../src/spectrum/stream.ts'
+
+/** What a run over one container's seeds found. */
+export interface Outcome {
+  readonly container: string
+  readonly seeds: number
+  readonly inputs: number
+  /** Inputs that were still read, and those that were refused with a typed error. */
+  readonly accepted: number
+  readonly refused: number
+  /** Milliseconds of the slowest input. */
+  readonly slowest: number
+  /** Inputs that ended otherwise: the error, and where the input was kept. */
+  readonly failures: readonly string[]
+}
+
+/** Numbers in [0, n): the same for the same seed. */
+export function generator(seed: number): (n: number) => number {
+  let s = seed >>> 0
+  return n => {
+    s = (s + 0x6d2b79f5) >>> 0
+    let t = Math.imul(s ^ (s >>> 15), 1 | s)
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
+    return ((t ^ (t >>> 14)) >>> 0) % n
+  }
+}
+
+/** Seeds by the format that they are read as: every file below the folders that opens. */
+export async function collectSeeds(folders: readonly string[]): Promise<Map<string, Buffer[]>> {
+  const seeds = new Map<string, Buffer[]>()
+  for (const path of folders.flatMap(filesBelow)) {
+    if (statSync(path).size > 200_000) continue
+    const format = await openCheckpoint(path).then(
+      ({ format }) => format,
+      () => undefined,
+    )
+    if (format) seeds.set(format, [...(seeds.get(format) ?? []), readFileSync(path)])
+  }
+  return seeds
+}
+
+function filesBelow(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap(entry => {
+    const path = join(folder, entry.name)
+    return entry.isDirectory() ? filesBelow(path) : entry.isFile() ? [path] : []
+  })
+}
+
+const INTERESTING = [0, 1, 2, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff]
+
+/** A few changes to a copy: bits, bytes, integers of every width, blocks copied, cut out or filled, the end cut off. */
+export function mutate(seed: Buffer, next: (n: number) => number): Buffer {
+  let bytes = Buffer.from(seed)
+  for (let changes = 1 + next(6); changes > 0 && bytes.length > 0; changes--) {
+    // Headers are where the structure is: half of the changes go to the first and the last kilobyte.
+    const near = next(4)
+    const span = Math.min(1024, bytes.length)
+    const at = near === 0 ? next(span) : near === 1 ? bytes.length - 1 - next(span) : next(bytes.length)
+    const length = Math.min(bytes.length - at, 1 + next(64))
+    switch (next(9)) {
+      case 0:
+        bytes[at] ^= 1 << next(8)
+        break
+      case 1:
+      case 2:
+        bytes[at] = next(256)
+        break
+      case 3:
+        for (let i = 0, value = INTERESTING[next(INTERESTING.length)]; i < Math.min(length, 8); i++, value >>>= 8)
+          bytes[at + i] = value
+        break
+      case 4:
+        bytes[at] += next(3) - 1
+        break
+      case 5:
+        bytes.copy(bytes, at, next(bytes.length), next(bytes.length) + length)
+        break
+      case 6:
+        bytes.fill(next(2) * 255, at, at + length)
+        break
+      case 7:
+        bytes = Buffer.concat([bytes.subarray(0, at), bytes.subarray(at + length)])
+        break
+      case 8:
+        bytes =
+          next(4) === 0 ? bytes.subarray(0, at) : Buffer.concat([bytes.subarray(0, at + length), bytes.subarray(at)])
+        break
+    }
+  }
+  return bytes
+}
+
+/**
+ * Mutates seeds and reads each: headers, then the bytes of every tensor. Whatever is not a typed error, or takes longer than two
+ * seconds, is a failure.
+ * @param folder for the input at hand, and for those that failed
+ */
+export async function fuzz(
+  container: string,
+  seeds: readonly Buffer[],
+  { inputs, seed, folder }: { inputs: number; seed: number; folder: string },
+): Promise<Outcome> {
+  const next = generator(seed)
+  const path = join(folder, `${container}.input`)
+  const failures: string[] = []
+  let accepted = 0
+  let slowest = 0
+  for (let i = 0; i < inputs; i++) {
+    const input = mutate(seeds[next(seeds.length)], next)
+    writeFileSync(path, input)
+    const start = performance.now()
+    const problem = await readAll(path).then(
+      () => {
+        accepted++
+      },
+      (error: unknown) =>
+        error instanceof UserError || error instanceof LayerError
+          ? undefined
+          : String((error as Error)?.stack ?? error),
+    )
+    const milliseconds = performance.now() - start
+    slowest = Math.max(slowest, milliseconds)
+    const failure = problem ?? (milliseconds > 2000 ? `took ${milliseconds.toFixed(0)} ms` : undefined)
+    if (failure) {
+      const kept = join(folder, `${container}-${seed}-${i}`)
+      writeFileSync(kept, input)
+      failures.push(`${kept}: ${failure}`)
+    }
+  }
+  return {
+    container,
+    seeds: seeds.length,
+    inputs,
+    accepted,
+    refused: inputs - accepted - failures.length,
+    slowest,
+    failures,
+  }
+}
+
+async function readAll(path: string): Promise<void> {
+  const { tensors } = await openCheckpoint(path)
+  for (const tensor of tensors) {
+    if (!isFloat(tensor.dtype) || tensor.shape.includes(0)) continue
+    const stream = await TensorStream.open(tensor)
+    try {
+      for (const _ of stream.bytes());
+    } finally {
+      await stream.close()
+    }
+  }
+}
