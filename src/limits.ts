@@ -64,6 +64,7 @@ export const limits = {
   /** Chunks of one dataset; the bytes of one chunk, and what is assembled of a dataset at once. */
   hdf5Chunks: 1_000_000,
   hdf5Chunk: 32 * MiB,
+  hdf5Slab: 16 * MiB,
   hdf5Filters: 8,
   /** The JSON in which Keras keeps a model's layers, and how deep they nest. */
   kerasConfig: 4 * MiB,

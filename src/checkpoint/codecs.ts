@@ -4,7 +4,13 @@ import type { PackedSource } from './types.ts'
 export type Codec = (source: PackedSource) => AsyncIterable<Uint8Array>
 
 /** Loaded when first used. */
-const CODECS: Record<string, () => Promise<Codec>> = {}
+const CODECS: Record<string, () => Promise<Codec>> = {
+  range: async () => (await import('./numpy/range.ts')).unpackRange,
+  'hdf5-chunks': async () => (await import('./hdf5/codec.ts')).unpackChunks,
+  'onnx-values': async () => (await import('./onnx/values.ts')).onnxValues,
+  'gguf-blocks': async () => (await import('./gguf/dequantise.ts')).ggufBlocks,
+  'torch-quantised': async () => (await import('./torch/quantised.ts')).torchQuantised,
+}
 
 /** The unpacked bytes of a packed tensor, in order. */
 export async function* unpack(source: PackedSource): AsyncGenerator<Uint8Array> {

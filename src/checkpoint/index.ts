@@ -2,16 +2,24 @@ import { stat } from 'node:fs/promises'
 import { RandomAccessFile, unreadable } from '../bytes/file.ts'
 import { CheckpointError } from '../errors.ts'
 import { findInFolder } from './folder.ts'
+import { gguf } from './gguf/index.ts'
+import { keras } from './keras/archive.ts'
+import { hdf5 } from './keras/hdf5.ts'
+import { npy } from './numpy/npy.ts'
+import { npz } from './numpy/npz.ts'
+import { onnx } from './onnx/index.ts'
 import { refusePointer } from './pointer.ts'
 import type { Contents, Reader, ReadOptions } from './reader.ts'
 import { safetensors } from './safetensors.ts'
-import { torchZip } from './torch/index.ts'
+import { sb3 } from './sb3/index.ts'
+import { torchLegacy, torchZip } from './torch/index.ts'
 import type { Checkpoint, Format } from './types.ts'
 
 export * from './types.ts'
 export type { ReadOptions }
 
-const READERS: readonly Reader[] = [safetensors, torchZip]
+/** In this order: the special kinds of zip before PyTorch's, and ONNX, which has no magic number, last. */
+const READERS: readonly Reader[] = [safetensors, npz, keras, sb3, torchZip, torchLegacy, hdf5, npy, gguf, onnx]
 
 /**
  * Describes the tensors of a checkpoint from its headers: a file, or a folder as Hugging Face lays it out. The kind is found
@@ -60,7 +68,7 @@ async function readFile(
 
 function unknownKind(path: string, head: Buffer, size: number): CheckpointError {
   const known =
-    'Known kinds are safetensors (a file, or a Hugging Face folder) and PyTorch zip checkpoints (torch.save: .pt .pth .bin .ckpt).'
+    'Known kinds are safetensors, PyTorch (torch.save, TorchScript), Keras (.h5, .keras), ONNX, GGUF, NumPy (.npz, .npy), Stable-Baselines3 zips, and Hugging Face folders.'
   if (size === 0) return new CheckpointError(path, 'is empty', known)
   const text = head.subarray(0, 64)
   const printable = text.every(byte => byte === 9 || byte === 10 || byte === 13 || (byte >= 32 && byte < 127))

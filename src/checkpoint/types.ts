@@ -70,6 +70,8 @@ export interface Tensor {
   readonly source: ByteSource
   /** What the layer is called where the key says nothing: the ONNX node that uses it, for one. */
   readonly label?: string
+  /** Why its values can't be read as weights, where they can't: it becomes a row of `skipped`. */
+  readonly skip?: string
 }
 
 /** A tensor that is there and can't be read as weights, with the reason: it becomes a row of `skipped`. */

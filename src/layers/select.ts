@@ -66,7 +66,8 @@ export function planLayers(
 
 type Refusal = Pick<Skipped, 'code' | 'reason'>
 
-function unfit({ name, dtype, shape }: Tensor): Refusal | undefined {
+function unfit({ name, dtype, shape, skip }: Tensor): Refusal | undefined {
+  if (skip) return { code: 'unread', reason: skip }
   const path = name.split(/[./]/)
   if (OPTIMIZER_ROOTS.has(path[0]) || path.some(component => OPTIMIZER.has(component))) {
     return { code: 'optimizer', reason: 'optimizer state' }

@@ -125,7 +125,10 @@ function nothingToAnalyse({ path }: Checkpoint, { skipped }: Plan): CheckpointEr
 
 /** `resnet20` for models/resnet20.safetensors; the folder's name where the file's own says nothing. */
 export function modelName(path: string): string {
-  const base = basename(resolve(path)).replace(/\.(safetensors|pth\.tar|pt|pth|bin|ckpt|th)$/i, '')
+  const base = basename(resolve(path)).replace(
+    /\.(safetensors|pth\.tar|pt|pth|bin|ckpt|th|zip|h5|hdf5|keras|onnx|onnx\.gz|npz|npy|gguf)$/i,
+    '',
+  )
   return /^(model|pytorch_model|checkpoint|weights)$/.test(base) ? basename(resolve(path, '..')) : base
 }
 

@@ -17,6 +17,13 @@ const FORBIDDEN = new Set(
   torch.load torch.serialization.load torch.utils.cpp_extension torch.utils.collect_env torch.ops torch._ops torch.classes
   torch._inductor torch.jit numpy.load numpy.testing numpy.f2py numpy.distutils`.split(/\s+/),
 )
+const FORBIDDEN_PARTS = Math.max(...[...FORBIDDEN].map(path => path.split('.').length))
+/** Below what is forbidden, what TorchScript archives name: functions that hand on their first argument. */
+const SCRIPT = new Set(
+  ['intlist', 'doublelist', 'boollist', 'tensorlist', 'tensor_from_id']
+    .map(name => `torch.jit._pickle.build_${name}`)
+    .concat('torch.jit._pickle.restore_type_tag'),
+)
 /** Attributes that lead from any class to everything. */
 const ESCAPES = new Set(['__globals__', '__builtins__', '__subclasses__', '__dict__', '__import__', '__loader__'])
 
@@ -33,11 +40,17 @@ const CONTAINERS: Record<string, (args: readonly Value[]) => Value | undefined> 
   'builtins.bytearray': ([text = '', encoding = '']) => bytes(text, encoding),
   'builtins.bytes': ([text = '', encoding = '']) => bytes(text, encoding),
   '_codecs.encode': ([text = '', encoding = 'utf-8']) => bytes(text, encoding),
+  'torch.jit._pickle.build_intlist': ([items = []]) => list(items),
+  'torch.jit._pickle.build_doublelist': ([items = []]) => list(items),
+  'torch.jit._pickle.build_boollist': ([items = []]) => list(items),
+  'torch.jit._pickle.build_tensorlist': ([items = []]) => list(items),
+  'torch.jit._pickle.restore_type_tag': ([value]) => value,
 }
 
 /** Whether naming this is reason enough to refuse a file. */
 export function isForbidden({ module, name }: Global): boolean {
-  const path = [...modern(module).split('.'), ...name.split('.')]
+  if (SCRIPT.has(`${module}.${name}`)) return false
+  const path = [...modern(module).split('.'), ...name.split('.')].slice(0, FORBIDDEN_PARTS)
   for (let n = 1; n <= path.length; n++) if (FORBIDDEN.has(path.slice(0, n).join('.'))) return true
   // A dotted name reaches through attributes: `mylib` `helpers.os.system`.
   const attributes = name.split('.')

@@ -73,7 +73,7 @@ const OP = {
 } as const
 
 /** Bytes of memory, upper bounds as measured: lists and tables grow by doubling. */
-const COST = { number: 32, slot: 8, item: 24, pair: 64, list: 48, object: 128, table: 256 }
+const COST = { letter: 8, number: 32, slot: 8, item: 24, pair: 64, list: 48, object: 128, table: 256 }
 
 /** Opcodes that Python knows and a checkpoint has no use for. */
 const UNUSED: Record<number, string> = {
@@ -321,7 +321,7 @@ class Machine {
       }
       case OP.NEWOBJ_EX: {
         const [callee, args, keywords] = this.#take(3)
-        this.#push(this.#call(callee, Array.isArray(args) ? [...args, keywords] : args))
+        this.#push(this.#call(callee, Array.isArray(args) ? this.#made([...args, keywords]) : args))
         return
       }
       case OP.INST: {
@@ -435,6 +435,7 @@ class Machine {
   #global(module: Value, name: Value): Global {
     if (typeof module !== 'string' || typeof name !== 'string') throw this.#error('names a global that is not text')
     const global = this.#made(new Global(module, name, this.#start))
+    this.#charge(COST.letter * global.path.length)
     if (isForbidden(global)) this.forbidden ??= global
     return global
   }
@@ -444,7 +445,11 @@ class Machine {
     if (!Array.isArray(args)) throw this.#error(`calls ${this.#name(callee)} without a tuple of arguments`)
     const value = call(callee, args)
     if (value === undefined) throw this.#error(`calls ${this.#name(callee)} with arguments that it doesn't take`)
-    if (value instanceof Global && isForbidden(value)) this.forbidden ??= value
+    if (value instanceof Global) {
+      this.#charge(COST.letter * value.path.length)
+      if (isForbidden(value)) this.forbidden ??= value
+    }
+    if (value instanceof Uint8Array) this.#charge(value.length)
     // A container is a copy, and what is copied may be recalled from the memo any number of times.
     if (!(value instanceof Inert)) for (const arg of args) this.#objects += weight(arg)
     return this.#made(value)

@@ -1,5 +1,7 @@
 import { CheckpointError } from '../../errors.ts'
 import { limits } from '../../limits.ts'
+import type { UnreadTensor } from '../types.ts'
+import { isModule, membersOf } from './modules.ts'
 import { isTensor } from './tensors.ts'
 import { Inert, Persistent, parts, type Value } from './values.ts'
 
@@ -27,10 +29,14 @@ const SAVE = "Save the weights alone: torch.save(model.state_dict(), 'model.pt')
 const LISTED = 20
 
 type Container = Map<Value, Value> | Value[] | Set<Value>
+/** What may hold a state dict: a dictionary, a list, or an object whose attributes are known. */
+type Node = Container | Inert
 
 export interface StateDict {
   /** In the order of the file, by their keys within the state dict. */
   readonly tensors: ReadonlyMap<string, Inert>
+  /** Objects that hold tensors in a way that is not known, and objects where only a tensor makes sense. */
+  readonly unread: readonly UnreadTensor[]
   readonly stateDict: string
   readonly ignored: readonly string[]
 }
@@ -40,11 +46,11 @@ export interface StateDict {
  *
  * Without `wanted`: at the top, the first of NESTS that is a dictionary with tensors; else the only dictionary with tensors; else
  * the whole. Below, a key of NESTS is followed where nothing beside it holds weights. Optimizer state is never taken.
- * Within the state dict, dictionaries and lists of tensors give dotted names.
+ * Within the state dict, dictionaries and lists of tensors give dotted names, as the parameters, buffers and submodules of a
+ * pickled module do.
  *
  * @param wanted a path of keys with dots between them, taken as it stands
- * @throws CheckpointError where there are no weights, where `wanted` names none, and where something holds tensors in a way that
- *   can't be read.
+ * @throws CheckpointError where there are no weights, and where `wanted` names none.
  */
 export function findStateDict(path: string, root: Value, wanted: string | undefined): StateDict {
   const finder = new Finder(path, root)
@@ -58,7 +64,7 @@ export function pathTo(root: Value, target: Value): string | undefined {
   for (const [value, path] of queue) {
     if (value === target) return path
     if (path.length > limits.name) continue
-    for (const [key, child] of isContainer(value) ? entries(value) : unnamed(parts(value))) {
+    for (const [key, child] of isNode(value) ? entries(value) : unnamed(parts(value))) {
       if (typeof child !== 'object' || seen.has(child)) continue
       seen.add(child)
       queue.push([child, join(path, key)])
@@ -73,6 +79,7 @@ class Finder {
   /** Containers and objects that lead to a tensor. */
   readonly #holders: ReadonlySet<Value>
   readonly #ignored: string[] = []
+  readonly #unread: UnreadTensor[] = []
   #more = 0
 
   constructor(path: string, root: Value) {
@@ -84,7 +91,7 @@ class Finder {
   choose(): StateDict {
     let node = this.#root
     this.#refuseObject('', node)
-    if (!isContainer(node) || !this.#holders.has(node)) throw this.#nothing()
+    if (!isNode(node) || !this.#holders.has(node)) throw this.#nothing()
     if (isOptimizer('', node)) {
       throw new CheckpointError(this.#path, 'holds nothing but the state of an optimizer', SAVE)
     }
@@ -103,7 +110,7 @@ class Finder {
     const steps = resolve(this.#root, wanted)
     const chosen = steps?.at(-1)?.child
     const optimizer = steps?.some(({ key, child }) => isOptimizer(key, child))
-    if (steps && isContainer(chosen!) && this.#holders.has(chosen) && !optimizer) {
+    if (steps && isNode(chosen!) && this.#holders.has(chosen) && !optimizer) {
       let path = ''
       for (const { node, key, child } of steps) {
         this.#ignoreBeside(path, node, child)
@@ -121,7 +128,7 @@ class Finder {
   }
 
   /** The dictionary to go into, or undefined where this one is the state dict. */
-  #next(path: string, node: Container, top: boolean): { key: string; child: Container } | undefined {
+  #next(path: string, node: Node, top: boolean): { key: string; child: Node } | undefined {
     if (!(node instanceof Map)) return undefined
     const tensorHolders = [...entries(node)].filter(([key, child]) => this.#holdsTensors(key, child))
     const weights = tensorHolders.filter(([key]) => !BESIDE.test(key))
@@ -129,13 +136,13 @@ class Finder {
       const child = weights.find(([key]) => key === nest)?.[1]
       if (child === undefined || !(top || weights.length === 1)) continue
       this.#refuseObject(join(path, nest), child)
-      if (child instanceof Map) return { key: nest, child }
+      if (isNested(child)) return { key: nest, child }
     }
     const [only, another] = weights.length > 0 ? weights : tensorHolders
     if (!top || !only || another) return undefined
     const [key, child] = only
     this.#refuseObject(key, child)
-    return child instanceof Map ? { key, child } : undefined
+    return isNested(child) ? { key, child } : undefined
   }
 
   #holdsTensors(key: string, child: Value): boolean {
@@ -143,21 +150,26 @@ class Finder {
   }
 
   /** The tensors of a state dict under their dotted names. `chosen`: by us, so that what is known to be none of it is left out. */
-  #flatten(stateDict: string, root: Container, chosen: boolean): StateDict {
+  #flatten(stateDict: string, root: Node, chosen: boolean): StateDict {
     const tensors = new Map<string, Inert>()
     const seen = new Set<Value>([root])
-    const stack = [{ path: '', rest: entries(root) }]
+    const stack = [{ node: root, path: '', rest: this.#open(stateDict, '', root) }]
     let characters = 0
+    let steps = 0
     while (stack.length > 0) {
-      const { path, rest } = stack[stack.length - 1]
+      const { node, path, rest } = stack[stack.length - 1]
       const entry = rest.next()
       if (entry.done) {
+        // A module that is used twice has its parameters under both names.
+        if (node instanceof Inert) seen.delete(node)
         stack.pop()
         continue
       }
+      if (++steps > limits.pickleOpcodes)
+        throw new CheckpointError(this.#where(path), 'repeats its modules without end')
       const [key, child] = entry.value
       const name = join(path, key)
-      const beside = chosen && stack.length === 1 && BESIDE.test(key)
+      const beside = chosen && stack.length === 1 && isContainer(root) && BESIDE.test(key)
       if (isTensor(child)) {
         characters += name.length
         if (tensors.size >= limits.tensors || characters > limits.names) {
@@ -169,9 +181,9 @@ class Finder {
         if (tensors.has(name)) throw new CheckpointError(this.#where(name), 'two tensors have this name', SAVE)
         tensors.set(name, child)
       } else if (!this.#holders.has(child) || beside || isOptimizer(key, child)) {
-        if (child instanceof Inert && isInPlaceOfTensor(name, child)) throw this.#unknown(name, child)
-        this.#ignore(join(stateDict, name))
-      } else if (isContainer(child)) {
+        if (child instanceof Inert && isContainer(node) && isInPlaceOfTensor(name, child)) this.#leave(name, child)
+        else if (isContainer(node)) this.#ignore(join(stateDict, name))
+      } else if (isNode(child)) {
         if (seen.has(child)) throw new CheckpointError(this.#where(name), 'holds itself, or stands in two places', SAVE)
         if (stack.length >= limits.pickleDepth || name.length > limits.name) {
           throw new CheckpointError(
@@ -180,31 +192,39 @@ class Finder {
           )
         }
         seen.add(child)
-        stack.push({ path: name, rest: entries(child) })
+        stack.push({ node: child, path: name, rest: this.#open(stateDict, name, child) })
       } else {
-        this.#refuseObject(join(stateDict, name), child)
+        this.#leave(name, child)
       }
     }
     if (tensors.size === 0) throw this.#nothing()
-    return { tensors, stateDict, ignored: this.#more ? [...this.#ignored, `and ${this.#more} more`] : this.#ignored }
+    const ignored = this.#more ? [...this.#ignored, `and ${this.#more} more`] : this.#ignored
+    return { tensors, unread: this.#unread, stateDict, ignored }
+  }
+
+  /** What a node is made of; what a module keeps to itself is left out. */
+  #open(stateDict: string, path: string, node: Node): Generator<[string, Value], undefined> {
+    if (isContainer(node)) return entries(node)
+    const { named, transient } = membersOf(node)
+    for (const name of transient) this.#ignore(join(stateDict, join(path, name)))
+    return entries(named)
   }
 
   #refuseObject(path: string, value: Value): void {
-    if (!(value instanceof Inert) || isTensor(value) || !this.#holders.has(value)) return
-    const whole = value.state instanceof Map && value.state.has('_modules')
+    if (!(value instanceof Inert) || isTensor(value) || isModule(value) || !this.#holders.has(value)) return
     throw new CheckpointError(
       this.#where(path),
-      `is ${whole ? 'a whole pickled module' : 'an object with tensors'} of the class ${value.type.slice(0, 200)}, which is no state dict`,
+      `is an object with tensors of the class ${value.type.slice(0, 200)}, which is no state dict`,
       SAVE,
     )
   }
 
-  #unknown(name: string, value: Inert): CheckpointError {
-    return new CheckpointError(
-      this.#where(name),
-      `is made by ${value.type.slice(0, 200)}, which is no tensor that Spectral Gate knows`,
-      SAVE,
-    )
+  #leave(name: string, value: Value): void {
+    if (this.#unread.length === limits.tensors)
+      throw new CheckpointError(this.#path, `has more than ${limits.tensors} tensors`)
+    const type = value instanceof Inert ? value.type.slice(0, 200) : 'a storage'
+    const reason = `is made by ${type}, which is no tensor that has a reader: save plain tensors`
+    this.#unread.push({ name: name.slice(0, limits.name), dtype: type, shape: [], reason })
   }
 
   #nothing(): CheckpointError {
@@ -220,11 +240,11 @@ class Finder {
     const seen = new Set<Value>([this.#root])
     const queue: [Value, string][] = [[this.#root, '']]
     for (const [node, path] of queue) {
-      if (!isContainer(node) || found.length > LISTED) continue
+      if (!isNode(node) || found.length > LISTED) continue
       let direct = false
       for (const [key, child] of entries(node)) {
         direct ||= isTensor(child) && !BESIDE.test(key)
-        if (!isContainer(child) || !this.#holdsTensors(key, child) || seen.has(child)) continue
+        if (!isNode(child) || !this.#holdsTensors(key, child) || seen.has(child)) continue
         seen.add(child)
         if (path.length < limits.name) queue.push([child, join(path, key)])
       }
@@ -233,7 +253,7 @@ class Finder {
     return found.length === 0 ? 'no state dict' : `the state dicts ${listed(found)}`
   }
 
-  #ignoreBeside(path: string, node: Container, chosen: Value): void {
+  #ignoreBeside(path: string, node: Node, chosen: Value): void {
     for (const [key, child] of entries(node)) if (child !== chosen) this.#ignore(join(path, key))
   }
 
@@ -248,14 +268,14 @@ class Finder {
 }
 
 interface Step {
-  readonly node: Container
+  readonly node: Node
   readonly key: string
   readonly child: Value
 }
 
 /** Follows a path of keys, which may contain dots themselves: the longest key first. */
 function resolve(node: Value, path: string): Step[] | undefined {
-  if (!isContainer(node)) return undefined
+  if (!isNode(node)) return undefined
   for (let end = path.length; end > 0; end = path.lastIndexOf('.', end - 1)) {
     const key = path.slice(0, end)
     const child = childOf(node, key)
@@ -267,7 +287,7 @@ function resolve(node: Value, path: string): Step[] | undefined {
   return undefined
 }
 
-function childOf(node: Container, key: string): Value | undefined {
+function childOf(node: Node, key: string): Value | undefined {
   for (const [name, child] of entries(node)) if (name === key) return child
   return undefined
 }
@@ -278,6 +298,9 @@ function isInPlaceOfTensor(name: string, value: Inert): boolean {
 }
 
 function isOptimizer(key: string, value: Value): boolean {
+  if (value instanceof Inert) {
+    return !isTensor(value) && !isModule(value) && (OPTIMIZER.test(key) || value.type.startsWith('torch.optim.'))
+  }
   if (!isContainer(value)) return false
   if (OPTIMIZER.test(key)) return true
   if (!(value instanceof Map)) return false
@@ -310,9 +333,19 @@ function isContainer(value: Value): value is Container {
   return value instanceof Map || value instanceof Set || Array.isArray(value)
 }
 
+function isNode(value: Value): value is Node {
+  return isContainer(value) || isModule(value)
+}
+
+/** Whether it may be the state dict that another dictionary holds. */
+function isNested(value: Value): value is Map<Value, Value> | Inert {
+  return value instanceof Map || isModule(value)
+}
+
 /** Keys, or positions where there are none, with their values. */
-function* entries(node: Container): Generator<[string, Value], undefined> {
-  if (node instanceof Map) for (const [key, child] of node) yield [keyText(key), child]
+function* entries(node: Node | ReadonlyMap<Value, Value>): Generator<[string, Value], undefined> {
+  if (node instanceof Inert) yield* entries(membersOf(node).named)
+  else if (node instanceof Map) for (const [key, child] of node) yield [keyText(key), child]
   else {
     let i = 0
     for (const child of node) yield [String(i++), child]

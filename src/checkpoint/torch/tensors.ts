@@ -1,12 +1,13 @@
-import type { RandomAccessFile } from '../../bytes/file.ts'
 import { CheckpointError } from '../../errors.ts'
 import { limits } from '../../limits.ts'
-import { DTYPE_BITS, type DType, size, type Tensor } from '../types.ts'
+import { DTYPE_BITS, type DType, size, type Tensor, type UnreadTensor } from '../types.ts'
+import { describeQuantised, QUANTISED_STORAGES } from './quantised.ts'
+import type { Source } from './source.ts'
 import { Global, Inert, Persistent, type Value } from './values.ts'
 
 const RESAVE = 'The file is truncated or damaged: fetch or save it again.'
 
-/** A storage's bytes in the file. */
+/** A storage's bytes in the source. */
 export interface Extent {
   readonly offset: number
   readonly bytes: number
@@ -30,6 +31,8 @@ const STORAGES: Record<string, DType> = {
   ComplexFloatStorage: 'C64',
   ComplexDoubleStorage: 'C128',
 }
+/** Storage classes by the width of what lies in the file. */
+const STORED: Record<string, DType> = { ...STORAGES, ...QUANTISED_STORAGES, QInt32Storage: 'I32', UntypedStorage: 'U8' }
 /** Types that torch stores untyped, beside a name of their own. Source: torch.storage._new_dtypes. */
 const DTYPES: Record<string, DType> = {
   float64: 'F64',
@@ -70,24 +73,21 @@ const VIEWS = new Set([
   'torch._utils._rebuild_tensor_v2',
   'torch._utils._rebuild_tensor_v3',
 ])
-const SPARSE = ['is a sparse tensor', 'Save its to_dense() instead.'] as const
-const XLA = ['is an XLA tensor', 'Save its cpu() instead.'] as const
-const LAZY = ['is not initialised yet', 'Run the model once before saving it.'] as const
-const META = ['is on the meta device and has no values', 'Load the weights before saving the model.'] as const
+const QUANTISED = 'torch._utils._rebuild_qtensor'
+const SPARSE = 'is a sparse tensor: save its to_dense() instead'
+const XLA = 'is an XLA tensor: save its cpu() instead'
+const LAZY = 'is not initialised yet: run the model once before saving it'
+const META = 'is on the meta device and has no values: load the weights before saving the model'
 /** Tensors whose stored numbers are not their elements, or that have none: a place for readers to come. */
-const UNREADABLE: Record<string, readonly [found: string, remedy: string]> = {
+const UNREADABLE: Record<string, string> = {
   'torch._utils._rebuild_sparse_tensor': SPARSE,
   'torch._utils._rebuild_sparse_csr_tensor': SPARSE,
-  'torch._utils._rebuild_qtensor': ['is quantised', 'Save its dequantize() instead.'],
-  'torch._utils._rebuild_nested_tensor': ['is a nested tensor', 'Save its to_padded_tensor(0) instead.'],
+  'torch._utils._rebuild_nested_tensor': 'is a nested tensor: save its to_padded_tensor(0) instead',
   'torch._utils._rebuild_meta_tensor_no_storage': META,
-  'torch._utils._rebuild_wrapper_subclass': [
-    'is a subclass of Tensor without values of its own',
-    'Save a plain tensor.',
-  ],
+  'torch._utils._rebuild_wrapper_subclass': 'is a subclass of Tensor without values of its own: save a plain tensor',
   'torch._utils._rebuild_device_tensor_from_numpy': XLA,
   'torch._utils._rebuild_xla_tensor': XLA,
-  'torch.storage._load_from_bytes': ['is a pickle within the pickle', 'Save a plain tensor.'],
+  'torch.storage._load_from_bytes': 'is a pickle within the pickle: save a plain tensor',
   'torch.nn.parameter.UninitializedParameter': LAZY,
   'torch.nn.parameter.UninitializedBuffer': LAZY,
 }
@@ -98,100 +98,149 @@ export type TensorCall = Inert & { readonly callee: Global }
 /** Whether a value stands for a tensor, readable or not. */
 export function isTensor(value: Value): value is TensorCall {
   if (!(value instanceof Inert && value.callee instanceof Global)) return false
-  const name = String(value.callee)
-  return VIEWS.has(name) || WRAPPERS.has(name) || TYPED.has(name) || Object.hasOwn(UNREADABLE, name)
+  const name = value.callee.path
+  return (
+    VIEWS.has(name) || name === QUANTISED || WRAPPERS.has(name) || TYPED.has(name) || Object.hasOwn(UNREADABLE, name)
+  )
 }
 
 /**
- * A tensor as a view of its storage. The view is checked against the storage's bytes in the file; nothing is allocated.
+ * A tensor as a view of its storage, or the reason why it is none. The view is checked against the storage's bytes in the file;
+ * nothing is allocated.
  * @throws CheckpointError naming the file and the tensor.
  */
 export async function describeTensor(
-  file: Pick<RandomAccessFile, 'path'>,
+  source: Source,
   name: string,
   value: Inert,
   locate: Locate,
-): Promise<Tensor> {
-  const where = `${file.path}: tensor ${JSON.stringify(name.slice(0, 200))}`
+): Promise<Tensor | UnreadTensor> {
+  const where = `${source.path}: tensor ${JSON.stringify(name.slice(0, 200))}`
   if (name.length > limits.name) {
     throw new CheckpointError(where, `its name has ${name.length} characters, more than ${limits.name}`)
   }
-  const { dtype, key, storageOffset, shape, strides } = view(where, unwrap(where, value))
-  const storage = await locate(key)
-  if (!storage) throw new CheckpointError(where, `its storage data/${key.slice(0, 100)} is not in the file`, RESAVE)
-  const width = DTYPE_BITS[dtype] / 8
-  checkRange(where, dtype, storageOffset, shape, strides, Math.floor(storage.bytes / width))
-  const offset = storage.offset + storageOffset * width
-  return { name, dtype, shape, source: { kind: 'file', path: file.path, offset, strides } }
+  const call = unwrap(where, value)
+  if ('reason' in call) return unread(name, call.made, call.reason)
+  const view = readView(where, call)
+  if ('reason' in view) return unread(name, call, view.reason)
+  const { dtype, offset, bytes, shape, strides } = await placed(where, view, locate)
+  if (call.callee.path !== QUANTISED) return { name, dtype, shape, source: source.place(offset, bytes, strides) }
+  const range = { dtype: dtype as 'I8', at: source.place(offset, bytes, strides), shape, strides }
+  const found = await describeQuantised(range, call.args[4], list => readList(source, where, list, locate))
+  return typeof found === 'string' ? unread(name, call, found) : { name, dtype: 'F32', shape, source: found }
+}
+
+/** The dtype of a storage's elements as they lie in the file, by its class. */
+export function storageType(type: Value): DType | undefined {
+  const name = typeName(type)
+  return Object.hasOwn(STORED, name) ? STORED[name] : undefined
 }
 
 interface View {
-  dtype: DType
-  key: string
-  storageOffset: number
-  shape: number[]
-  strides: number[]
+  readonly dtype: DType
+  readonly key: string
+  /** What of the storage the view is within, in elements. */
+  readonly within: readonly [begin: number, end: number]
+  readonly shape: number[]
+  readonly strides: number[]
 }
 
-/** The call that makes the view, out of the calls around it. */
-function unwrap(where: string, value: Inert): Inert {
+/** The call that makes the view, out of the calls around it, or the reason why there is none. */
+function unwrap(where: string, value: Inert): TensorCall | { made: Value; reason: string } {
   let inner: Value = value
   for (let depth = 0; depth < 8; depth++) {
-    if (!isTensor(inner)) throw unknownTensor(where, inner)
-    const name = String(inner.callee)
-    if (VIEWS.has(name)) return inner
-    if (Object.hasOwn(UNREADABLE, name)) {
-      throw new CheckpointError(where, ...UNREADABLE[name])
-    }
+    if (!isTensor(inner)) return { made: inner, reason: unknown(inner) }
+    const name = inner.callee.path
+    if (VIEWS.has(name) || name === QUANTISED) return inner
+    if (Object.hasOwn(UNREADABLE, name)) return { made: inner, reason: UNREADABLE[name] }
     if (WRAPPERS.has(name)) {
       inner = inner.args[0]
       continue
     }
-    const [callee, type, args] = inner.args
-    if (!TYPES.has(String(type))) throw unknownTensor(where, type)
-    if (!(callee instanceof Global && Array.isArray(args))) throw unknownTensor(where, callee)
-    inner = new Inert(callee, args)
+    const [callee, type, args]: readonly Value[] = inner.args
+    if (!(callee instanceof Global && Array.isArray(args))) return { made: inner, reason: unknown(callee) }
+    const call = new Inert(callee, args)
+    if (!TYPES.has(String(type))) return { made: call, reason: unknown(type) }
+    inner = call
   }
   throw new CheckpointError(where, 'is wrapped more than 8 times', RESAVE)
 }
 
-function view(where: string, { callee, args }: Inert): View {
+function readView(where: string, { callee, args }: TensorCall): View | { reason: string } {
   const [storage, storageOffset, shape, strides] = args
-  const third = String(callee).endsWith('_v3')
+  const third = callee.path.endsWith('_v3')
   const metadata = args[third ? 7 : 6]
   if (metadata instanceof Map && metadata.get('neg') === true) {
-    throw new CheckpointError(where, 'is a lazily negated view', 'Save its resolve_neg().')
+    return { reason: 'is a lazily negated view: save its resolve_neg()' }
   }
   const id = storage instanceof Persistent ? storage.id : undefined
   if (!Array.isArray(id) || id.length < 5 || id[0] !== 'storage' || typeof id[2] !== 'string') {
     throw new CheckpointError(where, 'its storage is not one that torch.save writes', RESAVE)
   }
-  if (id[3] === 'meta') {
-    throw new CheckpointError(where, ...META)
-  }
+  if (id[3] === 'meta') return { reason: META }
   if (!isCounts(shape) || !isCounts(strides) || shape.length !== strides.length || !isCount(storageOffset)) {
     const found = `shape ${text(shape)}, strides ${text(strides)}, offset ${text(storageOffset)}`
     throw new CheckpointError(where, `is no view of a storage: ${found}`, RESAVE)
   }
-  return { dtype: elementType(where, third ? args[6] : id[1], third), key: id[2], storageOffset, shape, strides }
+  const type = third ? args[6] : id[1]
+  const known: Record<string, DType> = callee.path === QUANTISED ? QUANTISED_STORAGES : third ? DTYPES : STORAGES
+  const dtype = Object.hasOwn(known, typeName(type)) ? known[typeName(type)] : undefined
+  if (!dtype) return { reason: `has elements of the type ${text(type)}, which have no reader` }
+  const [begin, end] = section(where, id[5])
+  return { dtype, key: id[2], within: [begin + storageOffset, end], shape, strides }
 }
 
-function elementType(where: string, type: Value, named: boolean): DType {
-  const name = type instanceof Global ? type.name : ''
-  const known = named ? DTYPES : STORAGES
-  if (type instanceof Global && /^torch(\.cuda|\.storage)?$/.test(type.module) && Object.hasOwn(known, name)) {
-    return known[name]
-  }
-  if (/^Q(U?Int|UInt\dx\d)/.test(name)) {
-    throw new CheckpointError(where, `is quantised (${name})`, 'Save its dequantize() instead.')
-  }
-  throw new CheckpointError(
-    where,
-    `has elements of the unknown type ${text(type)}`,
-    'Save it as one of the types of torch.float64 to torch.float8_e5m2, or leave it out.',
-  )
+/** The part of a storage that its id names: storages were views of others before torch 0.4. */
+function section(where: string, metadata: Value | undefined): [begin: number, end: number] {
+  if (metadata === undefined || metadata === null) return [0, Number.POSITIVE_INFINITY]
+  const [, begin, length] = Array.isArray(metadata) ? metadata : []
+  if (isCount(begin) && isCount(length)) return [begin, begin + length]
+  throw new CheckpointError(where, 'its storage is not one that torch.save writes', RESAVE)
 }
 
+async function placed(where: string, view: View, locate: Locate): Promise<View & Extent> {
+  const { dtype, key, shape, strides } = view
+  const storage = await locate(key)
+  if (!storage) throw new CheckpointError(where, `its storage ${key.slice(0, 100)} is not in the file`, RESAVE)
+  const width = DTYPE_BITS[dtype] / 8
+  const [begin, end] = view.within
+  const span = checkRange(where, dtype, begin, shape, strides, Math.min(end, Math.floor(storage.bytes / width)))
+  return { ...view, offset: storage.offset + begin * width, bytes: span * width }
+}
+
+/** The numbers of a list, or of a small tensor with one dimension. */
+async function readList(source: Source, where: string, list: Value, locate: Locate): Promise<number[] | undefined> {
+  if (Array.isArray(list)) return list.every(item => typeof item === 'number') ? list : undefined
+  const call = list instanceof Inert ? unwrap(where, list) : undefined
+  const view = call && 'callee' in call ? readView(where, call) : undefined
+  if (!view || 'reason' in view || view.shape.length !== 1) return undefined
+  const { dtype, offset, bytes, shape, strides } = await placed(where, view, locate)
+  if (bytes > limits.chunk) return undefined
+  const raw = await source.read(offset, bytes)
+  const width = DTYPE_BITS[dtype] / 8
+  const get = { F64: raw.readDoubleLE, F32: raw.readFloatLE, I32: raw.readInt32LE, I64: raw.readBigInt64LE }[
+    dtype as 'F64'
+  ]
+  return get && Array.from({ length: shape[0] }, (_, i) => Number(get.call(raw, i * strides[0] * width)))
+}
+
+/** What is known of a tensor without reading it. */
+function unread(name: string, made: Value, reason: string): UnreadTensor {
+  const args = made instanceof Inert ? made.args : []
+  const inner = args.flatMap(arg => (Array.isArray(arg) && !isCounts(arg) ? arg.slice(0, 8) : [arg])).slice(0, 32)
+  const shape = inner.find(arg => Array.isArray(arg) && isCounts(arg)) as number[] | undefined
+  const types = inner.flatMap(arg => [arg, ...(arg instanceof Inert ? arg.args.slice(0, 1) : [])])
+  const type = types.map(typeName).find(name => name !== '') ?? 'unknown'
+  return { name, dtype: type.replace(/Storage$/, '').slice(0, 100), shape: shape ?? [], reason }
+}
+
+/** The name of torch's type that a value is, or that a storage has. */
+function typeName(value: Value | undefined): string {
+  const type = value instanceof Persistent && Array.isArray(value.id) ? value.id[1] : value
+  return type instanceof Global && /^torch(\.cuda|\.storage)?$/.test(type.module) ? type.name : ''
+}
+
+/** The elements that a view covers, from its first to its last. */
 function checkRange(
   where: string,
   dtype: DType,
@@ -199,7 +248,7 @@ function checkRange(
   shape: readonly number[],
   strides: readonly number[],
   available: number,
-): void {
+): number {
   const elements = size(shape)
   if (!Number.isSafeInteger(elements)) throw new CheckpointError(where, `its shape [${shape}] overflows`, RESAVE)
   const end = elements === 0 ? offset : shape.reduce((last, n, d) => last + (n - 1) * strides[d], offset + 1)
@@ -217,14 +266,11 @@ function checkRange(
       'Save it unexpanded.',
     )
   }
+  return end - offset
 }
 
-function unknownTensor(where: string, found: Value): CheckpointError {
-  return new CheckpointError(
-    where,
-    `is made by ${text(found)}, which Spectral Gate does not know`,
-    "Save plain tensors: torch.save(model.state_dict(), 'model.pt'), or safetensors.torch.save_file.",
-  )
+function unknown(found: Value | undefined): string {
+  return `is made by ${text(found)}, which has no reader: save plain tensors`
 }
 
 function isCounts(value: Value): value is number[] {

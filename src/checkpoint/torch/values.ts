@@ -20,19 +20,24 @@ export type Value =
 export class Global {
   readonly module: string
   readonly name: string
+  /** Both, with a dot between them. */
+  readonly path: string
   /** Of the opcode that named it, in bytes from the start of the pickle. */
   readonly position: number
 
   constructor(module: string, name: string, position: number) {
     this.module = module
     this.name = name
+    this.path = `${module}.${name}`
     this.position = position
   }
 
   toString(): string {
-    return `${this.module}.${this.name}`
+    return this.path
   }
 }
+
+const CALLS = 32
 
 /** A call that was not made, and what would have been done to its result. */
 export class Inert {
@@ -52,7 +57,10 @@ export class Inert {
   get type(): string {
     let callee = this.callee
     if (isReconstructor(callee) && this.args[0] instanceof Global) return String(this.args[0])
-    while (callee instanceof Inert) callee = callee.callee
+    for (let depth = 0; callee instanceof Inert; depth++) {
+      if (depth === CALLS) return 'what a call of a call gave'
+      callee = callee.callee
+    }
     return String(callee)
   }
 }

@@ -1,2 +1,0 @@
-import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);
-import{parseSource,run}from"./chunk-CPRFET7D.js";import"./chunk-3HWJWVOF.js";import"./chunk-6TK3LR2K.js";import"./chunk-CDPS7O4X.js";import"./chunk-CVPDWOF6.js";import"./chunk-F6QYC6BC.js";import"./chunk-SB6GE5AB.js";import"./chunk-TQZOQ626.js";import"./chunk-JO5R3PT6.js";import"./chunk-KVCBISSB.js";import"./chunk-ZAYWLSNV.js";export{parseSource,run};

@@ -1,0 +1,131 @@
+import { CheckpointError } from '../../errors.ts'
+import { limits } from '../../limits.ts'
+import type { ReadAhead } from '../onnx/read-ahead.ts'
+
+export const RESAVE = 'The file is truncated or damaged: fetch or save it again.'
+
+/** Bytes of a metadata value, by type: the number types and bool. */
+const VALUE_BYTES: ReadonlyMap<number, number> = new Map([
+  [0, 1],
+  [1, 1],
+  [2, 2],
+  [3, 2],
+  [4, 4],
+  [5, 4],
+  [6, 4],
+  [7, 1],
+  [10, 8],
+  [11, 8],
+  [12, 8],
+])
+const STRING = 8
+const ARRAY = 9
+
+/** Reads a GGUF header in order: little-endian numbers, strings with their length in front, values that are only skipped. */
+export class Header {
+  readonly #bytes: ReadAhead
+  #values = 0
+
+  constructor(bytes: ReadAhead) {
+    this.#bytes = bytes
+  }
+
+  get position(): number {
+    return this.#bytes.position
+  }
+
+  async u16(what: string): Promise<number> {
+    return (await this.#take(2, what)).readUInt16LE()
+  }
+
+  async u32(what: string): Promise<number> {
+    return (await this.#take(4, what)).readUInt32LE()
+  }
+
+  /** A 64-bit number; one that is beyond 2^53 stays beyond, though not exact. */
+  async u64(what: string): Promise<number> {
+    if (this.#bytes.lacks(8)) await this.#bytes.fill()
+    return this.#number(what)
+  }
+
+  async string(what: string): Promise<string> {
+    const length = await this.u64(what)
+    if (length > limits.name) {
+      throw new CheckpointError(this.#bytes.path, `${what} has ${length} bytes, more than ${limits.name}`, RESAVE)
+    }
+    return (await this.#take(length, what)).toString('utf8')
+  }
+
+  /** Passes over a metadata value of this type. Of an array of numbers nothing is read. */
+  async skip(type: number, what: string, depth = 0): Promise<void> {
+    const bytes = VALUE_BYTES.get(type)
+    if (bytes !== undefined) {
+      this.#pass(bytes, what)
+    } else if (type === STRING) {
+      await this.#skipStrings(1, what)
+    } else if (type === ARRAY) {
+      await this.#skipArray(what, depth + 1)
+    } else {
+      throw new CheckpointError(this.#bytes.path, `${what} has the unknown type ${type}`, RESAVE)
+    }
+  }
+
+  async #skipArray(what: string, depth: number): Promise<void> {
+    if (depth > limits.ggufDepth) {
+      throw new CheckpointError(this.#bytes.path, `${what} nests arrays more than ${limits.ggufDepth} deep`)
+    }
+    const type = await this.u32(what)
+    const length = await this.u64(what)
+    const bytes = VALUE_BYTES.get(type)
+    if (bytes !== undefined) {
+      this.#pass(bytes * length, what)
+      return
+    }
+    if (type === STRING) {
+      await this.#skipStrings(length, what)
+      return
+    }
+    for (let i = 0; i < length; i++) {
+      this.#count(what)
+      await this.skip(type, what, depth)
+    }
+  }
+
+  async #skipStrings(count: number, what: string): Promise<void> {
+    for (let i = 0; i < count; i++) {
+      this.#count(what)
+      if (this.#bytes.lacks(8)) await this.#bytes.fill()
+      this.#pass(this.#number(what), what)
+    }
+  }
+
+  /** A 64-bit number whose bytes are at hand. */
+  #number(what: string): number {
+    this.#check(8, what)
+    const bytes = this.#bytes.take(8)
+    return bytes.readUInt32LE(4) * 4294967296 + bytes.readUInt32LE(0)
+  }
+
+  #count(what: string): void {
+    if (++this.#values > limits.ggufValues) {
+      throw new CheckpointError(this.#bytes.path, `${what} exceeds ${limits.ggufValues} values in all arrays`)
+    }
+  }
+
+  #pass(length: number, what: string): void {
+    this.#check(length, what)
+    this.#bytes.position += length
+  }
+
+  async #take(length: number, what: string): Promise<Buffer> {
+    this.#check(length, what)
+    if (this.#bytes.lacks(length)) await this.#bytes.fill()
+    return this.#bytes.take(length)
+  }
+
+  #check(length: number, what: string): void {
+    const { path, position, size } = this.#bytes
+    if (position + length <= size) return
+    throw new CheckpointError(path, `${what} reaches to byte ${position + length}, but the file has ${size}`, RESAVE)
+  }
+}

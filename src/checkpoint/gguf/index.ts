@@ -1,0 +1,173 @@
+import { CheckpointError } from '../../errors.ts'
+import { limits } from '../../limits.ts'
+import { ReadAhead } from '../onnx/read-ahead.ts'
+import type { Reader } from '../reader.ts'
+import { contiguous, size } from '../types.ts'
+import type { BlocksParameters } from './dequantise.ts'
+import { Header, RESAVE } from './header.ts'
+import { GGML_TYPES, type GgmlType, type GgufTensor } from './types.ts'
+
+const CONVERT = 'Convert the model again with a current llama.cpp.'
+const UINT16 = 2
+const UINT32 = 4
+const DEFAULT_ALIGNMENT = 32
+
+/**
+ * GGUF, versions 2 and 3, little-endian: magic, version, counts, metadata pairs, tensor infos, and the tensors' data from the next
+ * multiple of the alignment on. Source: ggml/docs/gguf.md, ggml/src/gguf.cpp.
+ */
+export const gguf: Reader = {
+  format: 'gguf',
+
+  recognises({ head }) {
+    return head.toString('latin1', 0, 4) === 'GGUF'
+  },
+
+  async read(file) {
+    const header = new Header(new ReadAhead(file))
+    await header.u32('the magic number')
+    await checkVersion(file.path, header)
+    const count = await header.u64('the number of tensors')
+    if (count > limits.tensors) {
+      throw new CheckpointError(file.path, `claims ${count} tensors, more than ${limits.tensors}`, RESAVE)
+    }
+    const alignment = await readMetadata(file.path, header)
+    const infos: Info[] = []
+    const names = new Set<string>()
+    let characters = 0
+    for (let i = 0; i < count; i++) {
+      const info = await readInfo(file.path, header)
+      characters += info.name.length
+      if (characters > limits.names) {
+        throw new CheckpointError(file.path, `names its tensors with more than ${limits.names} characters`, RESAVE)
+      }
+      if (names.has(info.name)) throw new CheckpointError(info.where, 'is there twice', RESAVE)
+      names.add(info.name)
+      infos.push(info)
+    }
+    const start = Math.ceil(header.position / alignment) * alignment
+    const tensors = infos.map(info => describe(file.path, info, start, alignment, file.size))
+    refuseOverlaps(file.path, infos)
+    return { tensors, stateDict: '', ignored: [] }
+  },
+}
+
+interface Info {
+  readonly name: string
+  readonly where: string
+  readonly shape: readonly number[]
+  readonly number: number
+  readonly type: GgmlType | undefined
+  /** From the start of the data. */
+  readonly offset: number
+  /** Unknown types are taken as empty. */
+  readonly bytes: number
+}
+
+async function checkVersion(path: string, header: Header): Promise<void> {
+  const version = await header.u32('the version')
+  if (version === 2 || version === 3) return
+  if (version === 1) throw new CheckpointError(path, 'is GGUF version 1, of 2023; 2 and 3 are read', CONVERT)
+  if (version > 0 && (version & 0xffff) === 0) {
+    throw new CheckpointError(
+      path,
+      'is a big-endian GGUF file',
+      'Convert it: gguf-py/gguf/scripts/gguf_convert_endian.py.',
+    )
+  }
+  throw new CheckpointError(path, `is GGUF version ${version}; 2 and 3 are read`)
+}
+
+/** Passes over the metadata. @returns the alignment of the tensors */
+async function readMetadata(path: string, header: Header): Promise<number> {
+  const pairs = await header.u64('the number of metadata pairs')
+  if (pairs > limits.ggufPairs) {
+    throw new CheckpointError(path, `claims ${pairs} metadata pairs, more than ${limits.ggufPairs}`, RESAVE)
+  }
+  let alignment: number | undefined
+  for (let i = 0; i < pairs; i++) {
+    const key = await header.string(`the key of metadata pair ${i}`)
+    const what = `the metadata ${JSON.stringify(key.slice(0, 200))}`
+    const type = await header.u32(what)
+    if (key === 'general.alignment' && type === UINT32) {
+      if (alignment !== undefined) throw new CheckpointError(path, `${what} is there twice`, RESAVE)
+      alignment = await header.u32(what)
+    } else if (key === 'split.count' && type === UINT16) {
+      refuseSplit(path, await header.u16(what))
+    } else {
+      await header.skip(type, what)
+    }
+  }
+  alignment ??= DEFAULT_ALIGNMENT
+  if (alignment === 0 || alignment > limits.ggufAlignment || (alignment & (alignment - 1)) !== 0) {
+    throw new CheckpointError(path, `its general.alignment is ${alignment}, which is no power of two in bounds`, RESAVE)
+  }
+  return alignment
+}
+
+function refuseSplit(path: string, count: number): void {
+  if (count <= 1) return
+  throw new CheckpointError(
+    path,
+    `is one of ${count} parts of a model`,
+    'Merge them: llama-gguf-split --merge FIRST-PART OUTPUT, and name the output.',
+  )
+}
+
+async function readInfo(path: string, header: Header): Promise<Info> {
+  const name = await header.string('the name of a tensor')
+  const what = `tensor ${JSON.stringify(name.slice(0, 200))}`
+  const where = `${path}: ${what}`
+  const dimensions = await header.u32(what)
+  if (dimensions > limits.dimensions) {
+    throw new CheckpointError(where, `has ${dimensions} dimensions, more than ${limits.dimensions}`, RESAVE)
+  }
+  const shape: number[] = []
+  for (let d = 0; d < dimensions; d++) shape.unshift(await header.u64(what))
+  const number = await header.u32(what)
+  const type = GGML_TYPES.get(number)
+  const offset = await header.u64(what)
+  const elements = size(shape)
+  if (!shape.every(Number.isSafeInteger) || !Number.isSafeInteger(elements * 8)) {
+    throw new CheckpointError(where, `its shape [${shape}] overflows`, RESAVE)
+  }
+  if (type && (shape.at(-1) ?? 1) % type.elements !== 0) {
+    const found = `its rows of ${shape.at(-1) ?? 1} are no whole ${type.name} blocks of ${type.elements}`
+    throw new CheckpointError(where, found, RESAVE)
+  }
+  return { name, where, shape, number, type, offset, bytes: type ? (elements / type.elements) * type.bytes : 0 }
+}
+
+function describe(path: string, info: Info, start: number, alignment: number, fileSize: number): GgufTensor {
+  const { name, where, shape, number, type, bytes } = info
+  if (info.offset % alignment !== 0) {
+    throw new CheckpointError(where, `its offset ${info.offset} is no multiple of the alignment ${alignment}`, RESAVE)
+  }
+  const offset = start + info.offset
+  if (offset + bytes > fileSize) {
+    throw new CheckpointError(where, `reaches to byte ${offset + bytes}, but the file has ${fileSize}`, RESAVE)
+  }
+  const strides = contiguous(shape)
+  if (type?.dtype) return { name, dtype: type.dtype, shape, source: { kind: 'file', path, offset, strides } }
+  if (type?.decode) {
+    const parameters: BlocksParameters = { type: number, offset, blocks: bytes / type.bytes }
+    return { name, dtype: 'F32', shape, source: { kind: 'packed', path, codec: 'gguf-blocks', parameters, strides } }
+  }
+  return {
+    name,
+    dtype: 'U8',
+    shape,
+    source: { kind: 'packed', path, codec: 'unread', parameters: null, strides },
+    skip: `its type, ${type?.name ?? `ggml type ${number}`}, is not one that is dequantised`,
+  }
+}
+
+function refuseOverlaps(path: string, infos: readonly Info[]): void {
+  const sorted = infos.filter(info => info.bytes > 0).sort((a, b) => a.offset - b.offset)
+  for (const [i, info] of sorted.entries()) {
+    const next = sorted[i + 1]
+    if (!next || info.offset + info.bytes <= next.offset) continue
+    const both = [info, next].map(({ name }) => JSON.stringify(name.slice(0, 200)))
+    throw new CheckpointError(path, `the tensors ${both.join(' and ')} overlap`, RESAVE)
+  }
+}

@@ -1,0 +1,74 @@
+import { limits } from '../../limits.ts'
+
+/** One layer of a Keras model as its config describes it. */
+export interface KerasLayer {
+  /** Where its variables lie in a Keras 3 file, `layers/sequential/layers/dense_1`. */
+  readonly place: string
+  readonly name: string
+  readonly className: string
+  /** `th` where a Keras 1 kernel is (out, in, kh, kw). */
+  readonly ordering: string | undefined
+  /** Whether it holds layers itself. */
+  readonly nested: boolean
+}
+
+/**
+ * The layers of a model's JSON, those of nested models too, in order. Empty where the text is none that Keras writes: it
+ * only serves names and orientation.
+ */
+export function readConfig(text: string | undefined): KerasLayer[] {
+  const layers: KerasLayer[] = []
+  if (text && text.length <= limits.kerasConfig) collect(parse(text), '', 0, layers)
+  return layers
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+function collect(model: unknown, place: string, depth: number, found: KerasLayer[]): void {
+  const config = field(model, 'config')
+  // The config of a Keras 1 Sequential is the list itself.
+  const layers = Array.isArray(config) ? config : field(config, 'layers')
+  if (!Array.isArray(layers) || depth > limits.kerasDepth) return
+  const used = new Map<string, number>()
+  for (const layer of layers) {
+    const className = field(layer, 'class_name')
+    if (typeof className !== 'string') continue
+    const kind = snakeCase(className)
+    const uses = used.get(kind) ?? 0
+    used.set(kind, uses + 1)
+    const at = `${place}layers/${uses ? `${kind}_${uses}` : kind}`
+    const options = field(layer, 'config')
+    const name = field(options, 'name') ?? field(layer, 'name')
+    const ordering = field(options, 'dim_ordering')
+    const nested = Array.isArray(options) || Array.isArray(field(options, 'layers'))
+    found.push({
+      place: at,
+      name: typeof name === 'string' ? name : '',
+      className,
+      ordering: typeof ordering === 'string' ? ordering : undefined,
+      nested,
+    })
+    collect(layer, `${at}/`, depth + 1, found)
+  }
+}
+
+/** How Keras 3 turns the name of a class into that of a group. */
+function snakeCase(name: string): string {
+  return name
+    .slice(0, limits.name)
+    .replace(/\W+/g, '')
+    .replace(/(.)([A-Z][a-z]+)/g, '$1_$2')
+    .replace(/([a-z])([A-Z])/g, '$1_$2')
+    .toLowerCase()
+}
+
+function field(value: unknown, name: string): unknown {
+  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined
+  return (value as Record<string, unknown>)[name]
+}

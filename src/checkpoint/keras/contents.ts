@@ -1,0 +1,230 @@
+import type { RandomAccessFile } from '../../bytes/file.ts'
+import { CheckpointError } from '../../errors.ts'
+import { limits } from '../../limits.ts'
+import type { ChunkParameters } from '../hdf5/codec.ts'
+import { RESAVE } from '../hdf5/cursor.ts'
+import type { Dataset } from '../hdf5/dataset.ts'
+import { type Embedded, openEmbedded } from '../hdf5/embedded.ts'
+import type { Link } from '../hdf5/links.ts'
+import type { Store } from '../hdf5/store.ts'
+import { openHdf5 } from '../hdf5/superblock.ts'
+import { type Found, type Visitor, walk } from '../hdf5/walk.ts'
+import type { RangeParameters } from '../numpy/range.ts'
+import type { Contents } from '../reader.ts'
+import { type ByteSource, contiguous, type DType, size, type Tensor } from '../types.ts'
+import { type KerasLayer, readConfig } from './config.ts'
+import { asPyTorch, type Orientation, orientation } from './orientation.ts'
+import { isVariable, variableNames } from './variables.ts'
+
+/** Where whole models keep their weights, and what training leaves beside them. */
+const MODEL = 'model_weights'
+const OPTIMIZER = new Set(['optimizer_weights', 'optimizer'])
+
+interface Item {
+  readonly path: string
+  readonly dtype: DType
+  readonly dataset: Dataset
+}
+
+/**
+ * The tensors of an HDF5 file: those of a Keras model under their layers, or every dataset of numbers of any other.
+ * @param config the model's JSON, where it lies outside of the HDF5 file
+ */
+export async function readHdf5(file: RandomAccessFile, embedded: Embedded, config?: string): Promise<Contents> {
+  const bytes = await openEmbedded(file, embedded)
+  try {
+    const opened = await openHdf5(bytes)
+    const collector = new Collector(file.path, config)
+    await walk(opened, collector)
+    const place: Place = { file, embedded, store: opened.store }
+    return { tensors: collector.tensors(place), stateDict: '', ignored: collector.ignored }
+  } finally {
+    await bytes.close()
+  }
+}
+
+class Collector implements Visitor {
+  readonly ignored: string[] = []
+  readonly #path: string
+  readonly #items: Item[] = []
+  /** Names that Keras 3 gives to layers, by their place. */
+  readonly #given = new Map<string, string>()
+  readonly #order = new Map<string, number>()
+  #layers: readonly KerasLayer[]
+  #keras = false
+  #keras1 = false
+
+  constructor(path: string, config: string | undefined) {
+    this.#path = path
+    this.#layers = readConfig(config)
+    for (const { place } of this.#layers) this.#order.set(place, this.#order.size)
+  }
+
+  async visit({ path, attributes, dataset }: Found): Promise<void> {
+    if (!dataset) {
+      if (path === '' || path === MODEL) {
+        this.#keras ||= ['layer_names', 'keras_version', 'model_config'].some(name => attributes.has(name))
+        const version = await attributes.text('keras_version')
+        this.#keras1 = this.#keras && (version === undefined ? path === '' || this.#keras1 : version.startsWith('1.'))
+        if (path === '' && this.#layers.length === 0) this.#layers = readConfig(await attributes.text('model_config'))
+      }
+      if (path === 'vars' || path.endsWith('/vars')) {
+        const name = await attributes.text('name')
+        if (name && name.length <= limits.name && !name.includes('/'))
+          this.#given.set(path.slice(0, -'/vars'.length), name)
+      }
+      return
+    }
+    const { type } = dataset
+    const brainFloat = type.kind === 'other' && type.name === 'opaque bytes' && type.bytes === 2
+    if (type.kind === 'number') this.#add({ path, dtype: type.dtype, dataset })
+    else if (brainFloat && (await attributes.text('dtype')) === 'bfloat16') this.#add({ path, dtype: 'BF16', dataset })
+    else this.leaveOut(path, type.kind === 'other' ? type.name : 'text')
+  }
+
+  async children({ path, attributes }: Found, links: readonly Link[]): Promise<readonly Link[]> {
+    let kept = links
+    if (path === '') {
+      const model = links.some(({ name }) => name === MODEL)
+      kept = links.filter(({ name }) => (model ? name === MODEL : !OPTIMIZER.has(name)))
+      for (const { name } of links) {
+        if (OPTIMIZER.has(name)) this.leaveOut(name, 'optimizer state')
+        else if (model && name !== MODEL) this.leaveOut(name, `beside ${MODEL}`)
+      }
+    }
+    const prefix = path ? `${path}/` : ''
+    for (const list of ['layer_names', 'weight_names']) {
+      for (const name of await listed(attributes, list)) {
+        if (this.#order.size < limits.tensors) this.#order.set(prefix + name, this.#order.size)
+      }
+    }
+    const rank = ({ name }: Link) => this.#order.get(prefix + name) ?? Number.POSITIVE_INFINITY
+    return [...kept].sort((a, b) => compare(rank(a), rank(b)))
+  }
+
+  leaveOut(path: string, reason: string): void {
+    if (this.ignored.length < limits.ignored) this.ignored.push(`${path} (${reason})`)
+  }
+
+  tensors(place: Place): Tensor[] {
+    const items = this.#sorted()
+    checkTotals(place, items)
+    const classes = new Map(this.#layers.map(layer => [layer.name, layer]))
+    const shapes = new Map(items.map(({ path, dataset }) => [path, dataset.shape]))
+    const variables = items.filter(({ path }) => isVariable(path))
+    const names = variableNames(
+      variables.map(({ path, dataset }) => ({ path, rank: dataset.shape.length })),
+      this.#given,
+      this.#layers,
+    )
+    return items.map(item => {
+      const { path, dtype, dataset } = item
+      let how: Orientation = 'as-is'
+      if (names.has(path) || this.#keras) {
+        how = this.#keras1 && isTheano(path, dataset.shape, shapes) ? 'as-is' : orientation(path, classes, this.#given)
+      }
+      const { shape, strides } = asPyTorch(dataset.shape, contiguous(dataset.shape), how)
+      return { name: names.get(path) ?? path, dtype, shape, source: source(place, item, strides) }
+    })
+  }
+
+  #add(item: Item): void {
+    if (this.#items.length === limits.tensors) {
+      throw new CheckpointError(this.#path, `holds more than ${limits.tensors} tensors`)
+    }
+    this.#items.push(item)
+  }
+
+  /** The tensors of a layer lie in groups within its own, so `weight_names` orders them only now. */
+  #sorted(): Item[] {
+    const order = ({ path }: Item) => this.#order.get(path)
+    const sorted: Item[] = []
+    for (let i = 0; i < this.#items.length; ) {
+      let end = i + 1
+      const listed = order(this.#items[i]) !== undefined
+      while (listed && end < this.#items.length && order(this.#items[end]) !== undefined) end++
+      const run = this.#items.slice(i, end)
+      sorted.push(...(listed ? run.sort((a, b) => order(a)! - order(b)!) : run))
+      i = end
+    }
+    return sorted
+  }
+}
+
+/** Lists too long for one attribute are cut into `layer_names0`, `layer_names1`, … */
+async function listed(attributes: Found['attributes'], name: string): Promise<string[]> {
+  const whole = await attributes.texts(name)
+  if (whole) return whole
+  const parts: string[] = []
+  for (let i = 0; attributes.has(`${name}${i}`); i++) {
+    for (const part of (await attributes.texts(`${name}${i}`)) ?? []) parts.push(part)
+  }
+  return parts
+}
+
+/** With Theano's ordering a Keras 1 kernel is (out, in, kh, kw): its bias has as many elements as its first dimension. */
+function isTheano(path: string, shape: readonly number[], shapes: ReadonlyMap<string, readonly number[]>): boolean {
+  const bias = shapes.get(path.replace(/_W((?:_\d+)?(?::0)?)$/, '_b$1'))
+  return shape.length === 4 && bias?.length === 1 && bias[0] === shape[0] && bias[0] !== shape[3]
+}
+
+interface Place {
+  readonly file: RandomAccessFile
+  readonly embedded: Embedded
+  readonly store: Store
+}
+
+function source({ file: { path }, embedded, store }: Place, item: Item, strides: readonly number[]): ByteSource {
+  const { shape, type, layout, filters } = item.dataset
+  const bytes = size(shape) * type.bytes
+  const bigEndian = type.kind === 'number' && type.bigEndian
+  if (bytes === 0) return { kind: 'file', path, offset: embedded.offset, strides }
+  if (layout.kind === 'chunked') {
+    const { base, widths } = store
+    const { chunk, index } = layout
+    const parameters: ChunkParameters = {
+      tensor: item.path,
+      embedded,
+      base,
+      widths,
+      shape,
+      chunk,
+      index,
+      filters,
+      elementBytes: type.bytes,
+      bigEndian,
+    }
+    return { kind: 'packed', path, codec: 'hdf5-chunks', parameters, strides }
+  }
+  const start = store.base + layout.address!
+  if (!embedded.inflated && !bigEndian) return { kind: 'file', path, offset: embedded.offset + start, strides }
+  const swap = bigEndian ? type.bytes : 1
+  const parameters: RangeParameters = embedded.inflated
+    ? { range: embedded, skip: start, bytes, swap }
+    : { range: { offset: embedded.offset + start, length: bytes }, skip: 0, bytes, swap }
+  return { kind: 'packed', path, codec: 'range', parameters, strides }
+}
+
+/** Refuses tensors that share bytes, and chunks that together unpack to what no honest file does. */
+function checkTotals({ file, store }: Place, items: readonly Item[]): void {
+  let unpacked = 0
+  const ranges: { path: string; begin: number; end: number }[] = []
+  for (const { path, dataset } of items) {
+    const bytes = size(dataset.shape) * dataset.type.bytes
+    if (dataset.layout.kind === 'chunked') unpacked += bytes
+    else if (bytes > 0) ranges.push({ path, begin: dataset.layout.address!, end: dataset.layout.address! + bytes })
+  }
+  if (unpacked > Math.max(limits.hdf5Chunk, store.size * limits.inflateRatio)) {
+    throw new CheckpointError(file.path, `claims to unpack from ${store.size} to ${unpacked} bytes`, RESAVE)
+  }
+  ranges.sort((a, b) => a.begin - b.begin)
+  for (let i = 1; i < ranges.length; i++) {
+    if (ranges[i].begin >= ranges[i - 1].end) continue
+    const both = [ranges[i - 1], ranges[i]].map(({ path }) => JSON.stringify(path.slice(0, 200))).join(' and ')
+    throw new CheckpointError(file.path, `the tensors ${both} overlap`, RESAVE)
+  }
+}
+
+function compare(a: number, b: number): number {
+  return a === b ? 0 : a < b ? -1 : 1
+}

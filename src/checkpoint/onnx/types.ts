@@ -1,0 +1,9 @@
+import type { Tensor } from '../types.ts'
+
+/** A tensor as an ONNX file describes it. */
+export interface OnnxTensor extends Tensor {
+  /** A key that says what the tensor is, from the node that uses it, where its own name does not. */
+  readonly label?: string
+  /** Why its values can't be read. */
+  readonly skip?: string
+}

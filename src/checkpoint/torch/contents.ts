@@ -1,0 +1,42 @@
+import type { Contents, ReadOptions } from '../reader.ts'
+import type { Tensor, UnreadTensor } from '../types.ts'
+import { isPiece, pieceOfTensor, refusePiece } from './distributed.ts'
+import { refusal } from './globals.ts'
+import type { Unpickled } from './pickle.ts'
+import type { Source } from './source.ts'
+import { findStateDict, pathTo } from './state-dict.ts'
+import { describeTensor, type Locate } from './tensors.ts'
+
+/**
+ * The weights in what a checkpoint's pickle holds.
+ * @throws CheckpointError where it names something forbidden, holds no weights, or only one rank's piece of them
+ */
+export async function describeContents(
+  source: Source,
+  { value, forbidden }: Pick<Unpickled, 'value' | 'forbidden'>,
+  locate: Locate,
+  { stateDict: wanted }: ReadOptions,
+): Promise<Contents> {
+  if (forbidden) {
+    const at = pathTo(value, forbidden)
+    throw refusal(at ? `${source.path}: ${JSON.stringify(at.slice(0, 200))}` : source.path, forbidden)
+  }
+  refusePiece(source.path, value)
+  const found = findStateDict(source.path, value, wanted)
+  const tensors: Tensor[] = []
+  const unread: UnreadTensor[] = [...found.unread]
+  for (const { name, dtype } of unread) checkPiece(source.path, name, [dtype])
+  for (const [name, call] of found.tensors) {
+    checkPiece(source.path, name, call.args.slice(0, 2).map(String))
+    const described = await describeTensor(source, name, call, locate)
+    if ('source' in described) tensors.push(described)
+    else unread.push(described)
+  }
+  return { tensors, unread, stateDict: found.stateDict, ignored: found.ignored }
+}
+
+function checkPiece(path: string, name: string, types: readonly string[]): void {
+  if (types.some(type => isPiece(name, type))) {
+    throw pieceOfTensor(`${path}: tensor ${JSON.stringify(name.slice(0, 200))}`)
+  }
+}

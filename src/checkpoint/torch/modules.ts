@@ -1,0 +1,53 @@
+import { Global, Inert, type Value } from './values.ts'
+
+/** What a module is made of: tensors and further modules by their names, in the order of `state_dict()`. */
+export interface Members {
+  readonly named: ReadonlyMap<Value, Value>
+  /** Buffers that `state_dict()` leaves out. */
+  readonly transient: readonly string[]
+}
+
+const NONE = new Map<Value, Value>()
+
+/**
+ * The members of a pickled `torch.nn.Module` or of an object of a TorchScript archive, read from the state that would have been
+ * set. None of any other object.
+ */
+export function membersOf(object: Inert): Members {
+  const state = stateOf(object) ?? NONE
+  if (isScripted(object)) return { named: state, transient: [] }
+  const [parameters, buffers, modules] = ['_parameters', '_buffers', '_modules'].map(key => state.get(key))
+  const left = state.get('_non_persistent_buffers_set')
+  const transient = left instanceof Set ? [...left].filter(name => typeof name === 'string') : []
+  const named = new Map([...table(parameters), ...table(buffers), ...table(modules)])
+  for (const name of transient) named.delete(name)
+  return { named, transient }
+}
+
+/** Whether a value has members, found without listing them. */
+export function isModule(value: Value): boolean {
+  if (!(value instanceof Inert)) return false
+  const state = stateOf(value)
+  if (!state) return false
+  return isScripted(value) || state.get('_parameters') instanceof Map || state.get('_modules') instanceof Map
+}
+
+function stateOf(object: Inert): ReadonlyMap<Value, Value> | undefined {
+  // A torch.fx module is made by a call that takes its attributes and its source.
+  const state = isTraced(object) ? object.args[0] : object.state
+  if (state instanceof Map) return state
+  // Of a class with slots, a pair.
+  return Array.isArray(state) && state[0] instanceof Map ? state[0] : undefined
+}
+
+function isTraced({ callee }: Inert): boolean {
+  return callee instanceof Global && callee.path === 'torch.fx.graph_module.reduce_graph_module'
+}
+
+function isScripted({ callee }: Inert): boolean {
+  return callee instanceof Global && /^__torch__(\.|$)/.test(callee.module)
+}
+
+function table(value: Value | undefined): ReadonlyMap<Value, Value> {
+  return value instanceof Map ? value : NONE
+}

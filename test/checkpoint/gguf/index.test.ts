@@ -1,0 +1,174 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+import { gguf as reader } from '../../../src/checkpoint/gguf/index.ts'
+import type { GgufTensor } from '../../../src/checkpoint/gguf/types.ts'
+import { limits } from '../../../src/limits.ts'
+import { bytesOf, sha256 } from '../onnx/build.ts'
+import { describeWith, recognisedBy, refusal, write } from '../onnx/open.ts'
+import { ARRAY, gguf, info, pair, STRING, string, UINT32, u32, u64 } from './build.ts'
+
+const fixtures = fileURLToPath(new URL('../../fixtures/gguf', import.meta.url))
+const expected: Record<string, Expected[]> = JSON.parse(readFileSync(join(fixtures, 'expected.json'), 'utf8'))
+
+interface Expected {
+  name: string
+  dtype: string
+  shape: number[]
+  first: number[]
+  sha256: string
+}
+
+const F32 = 0
+const Q4_0 = 2
+
+describe.each(Object.entries(expected))('%s, written by gguf-py', (file, rows) => {
+  const path = join(fixtures, file)
+
+  test('is recognised', async () => {
+    expect(await recognisedBy(reader, path)).toBe(true)
+  })
+
+  test('has the tensors and, bit for bit, the values that gguf-py reads', async () => {
+    const tensors: GgufTensor[] = [...(await describeWith(reader, path)).tensors]
+    const found = await Promise.all(
+      tensors
+        .filter(({ skip }) => !skip)
+        .map(async tensor => {
+          const bytes = await bytesOf(tensor)
+          const first = tensor.source.kind === 'packed' ? [0, 4, 8, 12].map(at => bytes.readFloatLE(at)) : undefined
+          return { ...tensor, source: undefined, ...(first && { first }), sha256: sha256(bytes) }
+        }),
+    )
+    expect(found).toMatchObject(rows.map(row => (row.dtype === 'F32' && file === 'quantised.gguf' ? row : plain(row))))
+    expect(found).toHaveLength(rows.length)
+  })
+})
+
+function plain({ name, dtype, shape, sha256 }: Expected) {
+  return { name, dtype, shape, sha256 }
+}
+
+test('types that are not dequantised are described with the reason', async () => {
+  const tensors: GgufTensor[] = [...(await describeWith(reader, join(fixtures, 'quantised.gguf'))).tensors]
+  expect(tensors.filter(({ skip }) => skip).map(({ name, shape, skip }) => [name, shape, skip])).toEqual([
+    ['IQ4_XS.weight', [2, 512], 'its type, IQ4_XS, is not one that is dequantised'],
+    ['TQ2_0.weight', [2, 512], 'its type, TQ2_0, is not one that is dequantised'],
+  ])
+  const path = write(gguf({ tensors: [info('w', [4], 77, 0)], data: 32 }), 'net.gguf')
+  expect((await describeWith(reader, path)).tensors).toMatchObject([
+    { skip: 'its type, ggml type 77, is not one that is dequantised' },
+  ])
+})
+
+test('a tensor of many blocks is unpacked in several pieces', async () => {
+  const path = write(gguf({ tensors: [info('w', [32, 10_000], Q4_0, 0)], data: 180_000 }), 'net.gguf')
+  const [tensor] = (await describeWith(reader, path)).tensors
+  expect(tensor).toMatchObject({ dtype: 'F32', shape: [10_000, 32] })
+  expect(await bytesOf(tensor)).toHaveLength(1_280_000)
+})
+
+test.each<[string, Uint8Array, RegExp]>([
+  ['version 1', gguf({ version: 1 }), /is GGUF version 1, of 2023; 2 and 3 are read/],
+  ['a version of the future', gguf({ version: 4 }), /is GGUF version 4/],
+  ['a big-endian file', gguf({ version: 0x03000000 }), /is a big-endian GGUF file/],
+  [
+    'a header that is cut off',
+    gguf({}).subarray(0, 14),
+    /the number of tensors reaches to byte 16, but the file has 14/,
+  ],
+  ['2^60 tensors', gguf({ counts: [2n ** 60n, 0] }), /claims 1152921504606847000 tensors, more than 1000000/],
+  ['more tensors than the file holds', gguf({ counts: [1_000, 0] }), /the name of a tensor reaches to byte 32, but/],
+  ['2^60 metadata pairs', gguf({ counts: [0, 2n ** 60n] }), /claims 1152921504606847000 metadata pairs/],
+  [
+    'a key of 2^60 bytes',
+    gguf({ pairs: [u64(2n ** 60n)] }),
+    /the key of metadata pair 0 has 1152921504606847000 bytes/,
+  ],
+  ['a name of 2^60 bytes', gguf({ tensors: [u64(2n ** 60n)] }), /the name of a tensor has 1152921504606847000 bytes/],
+  [
+    'a string of 2^60 bytes',
+    gguf({ pairs: [pair('k', STRING, u64(2n ** 60n))] }),
+    /"k" reaches to byte 11529215046068/,
+  ],
+  [
+    'a string of 2^64 - 1 bytes',
+    gguf({ pairs: [pair('k', STRING, u64(-1))] }),
+    /"k" reaches to byte 18446744073709552/,
+  ],
+  [
+    'an array of 2^60 numbers',
+    gguf({ pairs: [pair('k', ARRAY, u32(UINT32), u64(2n ** 60n))] }),
+    /"k" reaches to byte 4611686018427388/,
+  ],
+  [
+    'an array of 2^60 strings',
+    gguf({ pairs: [pair('k', ARRAY, u32(STRING), u64(2n ** 60n), string('a'))] }),
+    /"k" reaches to byte \d+, but/,
+  ],
+  [
+    'arrays nested too deep',
+    gguf({ pairs: [pair('k', ARRAY, ...new Array(limits.ggufDepth + 1).fill([u32(ARRAY), u64(1)]).flat())] }),
+    /"k" nests arrays more than 4 deep/,
+  ],
+  ['a value of an unknown type', gguf({ pairs: [pair('k', 13)] }), /"k" has the unknown type 13/],
+  ['an alignment of 0', gguf({ pairs: [pair('general.alignment', UINT32, u32(0))] }), /general.alignment is 0/],
+  ['an odd alignment', gguf({ pairs: [pair('general.alignment', UINT32, u32(12))] }), /general.alignment is 12/],
+  ['a huge alignment', gguf({ pairs: [pair('general.alignment', UINT32, u32(2 ** 31))] }), /general.alignment is 21/],
+  [
+    'two alignments',
+    gguf({ pairs: new Array(2).fill(pair('general.alignment', UINT32, u32(32))) }),
+    /"general.alignment" is there twice/,
+  ],
+  [
+    'one part of a split model',
+    gguf({ pairs: [pair('split.count', 2, Buffer.from([3, 0]))] }),
+    /is one of 3 parts of a model/,
+  ],
+  [
+    'too many dimensions',
+    gguf({ tensors: [info('w', new Array(33).fill(1), F32, 0)] }),
+    /"w" has 33 dim|"w": has 33 dim/,
+  ],
+  ['an overflowing shape', gguf({ tensors: [info('w', [2 ** 30, 2 ** 30], F32, 0)] }), /"w": its shape .* overflows/],
+  ['a dimension of 2^60', gguf({ tensors: [info('w', [2n ** 60n, 0], F32, 0)] }), /"w": its shape .* overflows/],
+  [
+    'rows of broken blocks',
+    gguf({ tensors: [info('w', [33], Q4_0, 0)] }),
+    /its rows of 33 are no whole Q4_0 blocks of 32/,
+  ],
+  [
+    'an unaligned offset',
+    gguf({ tensors: [info('w', [2], F32, 4)], data: 64 }),
+    /offset 4 is no multiple of the alignme/,
+  ],
+  [
+    'a tensor beyond the end',
+    gguf({ tensors: [info('w', [9], F32, 0)], data: 32 }),
+    /"w": reaches to byte \d+, but the/,
+  ],
+  [
+    'an offset of 2^60',
+    gguf({ tensors: [info('w', [1], F32, 2n ** 60n)], data: 32 }),
+    /"w": reaches to byte 11529215046/,
+  ],
+  [
+    'overlapping tensors',
+    gguf({ tensors: [info('b', [8], F32, 32), info('a', [9], F32, 0)], data: 64 }),
+    /the tensors "a" and "b" overlap/,
+  ],
+  [
+    'two tensors of one name',
+    gguf({ tensors: [info('w', [8], F32, 0), info('w', [8], F32, 32)], data: 64 }),
+    /"w": is there twice/,
+  ],
+])('refuses %s', async (_, bytes, pattern) => {
+  expect(await refusal(reader, write(bytes, 'net.gguf'))).toMatch(pattern)
+})
+
+test('more values in arrays than any tokenizer has are refused', async () => {
+  const strings = Buffer.alloc(8 * (limits.ggufValues + 1))
+  const path = write(gguf({ pairs: [pair('k', ARRAY, u32(STRING), u64(limits.ggufValues + 1), strings)] }), 'net.gguf')
+  expect(await refusal(reader, path)).toMatch(/"k" exceeds 5000000 values in all arrays/)
+})
