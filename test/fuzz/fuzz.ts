@@ -145,7 +145,7 @@ export async function fuzz(
 async function readAll(path: string): Promise<void> {
   const { tensors } = await openCheckpoint(path)
   for (const tensor of tensors) {
-    if (!isFloat(tensor.dtype) || tensor.shape.includes(0)) continue
+    if (tensor.skip || !isFloat(tensor.dtype) || tensor.shape.includes(0)) continue
     const stream = await TensorStream.open(tensor)
     try {
       for (const _ of stream.bytes());

@@ -1,4 +1,5 @@
 import { CheckpointError } from '../../errors.ts'
+import { RESAVE } from './cursor.ts'
 import { type Bytes, Store } from './store.ts'
 
 const MAGIC = '\x89HDF\r\n\x1a\n'
@@ -35,8 +36,13 @@ export async function openHdf5(bytes: Bytes): Promise<Opened> {
   cursor.skip(version === 0 ? 9 : version === 1 ? 13 : 1)
   const store = new Store(bytes, at, widths)
   const fields = await store.upTo(cursor.at, 128)
-  // Where the superblock was found counts, not the base address it states: so does libhdf5. Then come three addresses and the
-  // offset of the root's name, or in later versions two addresses.
-  fields.skip(widths.address * (version < 2 ? 5 : 3))
+  // Where the superblock was found counts, not the base address it states: so does libhdf5.
+  fields.skip(2 * widths.address)
+  const end = fields.pointer()
+  if (end !== undefined && end > store.size) {
+    throw new CheckpointError(bytes.path, `ends at byte ${store.size}, but its HDF5 has ${end}`, RESAVE)
+  }
+  // The driver's address and the offset of the root's name.
+  if (version < 2) fields.skip(2 * widths.address)
   return { store, root: fields.target('root group') }
 }

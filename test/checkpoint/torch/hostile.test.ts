@@ -46,8 +46,6 @@ describe('views', () => {
     ],
     ['a storage that is not there', { ...SQUARE, key: '7' }, 'its storage data/7 is not in the file'],
     ['a storage by the name of another member', { ...SQUARE, key: '../version' }, 'is not in the file'],
-    ['an unknown storage', { ...SQUARE, storage: 'OddStorage' }, 'elements of the unknown type torch.OddStorage'],
-    ['a quantised storage', { ...SQUARE, storage: 'QInt8Storage' }, 'is quantised (QInt8Storage)'],
   ])('%s', async (_, view, found) => {
     const message = await refusal(archive(dict({ 'layer.w': tensor(view) }), FLOATS))
     expect(message).toContain('model.pt: tensor "layer.w": ')
@@ -103,25 +101,6 @@ describe('structures', () => {
     expect(await refusal(archive(dict({ w: wrapped }), FLOATS))).toContain('is wrapped more than 8 times')
   })
 
-  it('an unknown call where a tensor should be', async () => {
-    const value = opcodes('cmylib\nQuantised\n(', w, 'tR')
-    expect(await refusal(archive(dict({ 'fc.weight': value }), FLOATS))).toContain(
-      '"fc.weight": is an object with tensors of the class mylib.Quantised',
-    )
-    const odd = opcodes('cmylib\nthing\n)R')
-    const beside = archive(dict({ 'fc.bias': w, 'fc.weight': odd }), FLOATS)
-    expect(await refusal(beside)).toContain('"fc.weight": is made by mylib.thing')
-    expect(
-      (await readBytes(makeZip(archive(dict({ w, config: odd, 'fc._extra_state': odd }), FLOATS)))).ignored,
-    ).toEqual(['config', 'fc._extra_state'])
-  })
-
-  it('a tensor of an unknown subclass', async () => {
-    const view = w.toString('latin1').replace(/R$/, '')
-    const typed = opcodes('ctorch._tensor\n_rebuild_from_type_v2\n(', view.replace('\n(', '\ncmylib\nPacked\n('), '}tR')
-    expect(await refusal(archive(dict({ w: typed }), FLOATS))).toContain('tensor "w": is made by mylib.Packed')
-  })
-
   it('more beside the weights than anybody reads', async () => {
     const many = Object.fromEntries(Array.from({ length: 3000 }, (_, i) => [`k${i}`, int(i)]))
     const { ignored } = await readBytes(makeZip(archive(dict({ w, ...many }), FLOATS)))
@@ -140,7 +119,6 @@ describe('archives', () => {
     ['two archives', [...good, { name: 'n/data.pkl', data: FLOATS }], 'holds 2 PyTorch archives'],
     ['two pickles of one name', [...good, good[0]], 'has two members named "m/data.pkl"'],
     ['big-endian', [...good, { name: 'm/byteorder', data: Buffer.from('big') }], 'its byte order is "big"'],
-    ['TorchScript', [...good, { name: 'm/constants.pkl', data: FLOATS }], 'is a TorchScript archive'],
     ['a compressed storage', good.with(data, { ...good[data], method: 8 }), '"m/data/0" is compressed'],
     ['a bomb of a pickle', [{ name: 'm/data.pkl', data: Buffer.alloc(32 << 20), method: 8 }], 'more than 200 times'],
     ['a truncated pickle', [{ name: 'm/data.pkl', data: opcodes(0x80, 2, '}(X') }], 'its pickle ends after'],

@@ -1,0 +1,46 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { openCheckpoint } from '../../../src/checkpoint/index.ts'
+import { CheckpointError } from '../../../src/errors.ts'
+import { temporaryFolder } from '../../support/folder.ts'
+
+const fixture = (name: string) => join('test/fixtures/torch', name)
+
+test.each([
+  ['module.pt', ''],
+  ['module-nested.pt', 'model'],
+  ['torchscript.pt', ''],
+])('%s: the parameters of a module, nothing imported', async (name, stateDict) => {
+  const checkpoint = await openCheckpoint(fixture(name))
+  expect(checkpoint.stateDict).toBe(stateDict)
+  const shapes = Object.fromEntries(checkpoint.tensors.map(tensor => [tensor.name, tensor.shape]))
+  expect(shapes).toMatchObject({ 'conv.weight': [4, 2, 3, 3], 'conv.bias': [4], 'head.weight': [3, 4] })
+})
+
+test.each([
+  ['object.pt', 'layer.odd', /made by __main__\.Odd/],
+  ['sparse.pt', 'w', /is a sparse tensor: save its to_dense\(\)/],
+  ['meta.pt', 'w', /on the meta device/],
+  ['complex32.pt', 'w', /elements of the type torch\.complex32/],
+  ['negated.pt', 'w', /lazily negated view: save its resolve_neg\(\)/],
+])('%s: a tensor that can’t be read is left out with its reason', async (name, tensor, reason) => {
+  const { unread } = await openCheckpoint(fixture(name))
+  expect(unread).toMatchObject([{ name: tensor, reason: expect.stringMatching(reason) }])
+})
+
+test('quantised.pt is dequantised, not read as raw integers', async () => {
+  const { tensors } = await openCheckpoint(fixture('quantised.pt'))
+  expect(tensors).toMatchObject([
+    { name: 'w', dtype: 'F32', shape: [2, 2], source: { kind: 'packed', codec: 'torch-quantised' } },
+  ])
+})
+
+test('a module cut anywhere is refused', async () => {
+  const bytes = readFileSync(fixture('module.pt'))
+  const path = join(temporaryFolder(), 'module.pt')
+  for (let length = 0; length < bytes.length; length += 97) {
+    writeFileSync(path, bytes.subarray(0, length))
+    await expect(openCheckpoint(path)).rejects.toBeInstanceOf(CheckpointError)
+  }
+})
