@@ -7,7 +7,7 @@ import{OPTIONS,nearest,resolveSettings}from"./chunks/chunk-NGMNDQ54.js";import{V
 
 Usage: spectral-gate CHECKPOINT… [options]
 
-CHECKPOINT is a safetensors file, a Hugging Face folder, or what torch.save wrote (.pt .pth .bin .ckpt);
+CHECKPOINT is a safetensors, PyTorch, Keras, ONNX, GGUF or NumPy file, or a Hugging Face folder;
 NAME=PATH gives a model a name of its own.
 
 ${paragraphs([...options,...outputs,["--describe","List layers, shapes and what would be skipped, from headers alone; --json - for tools."],["--version","Print the version."],["--help","Print this."]])}

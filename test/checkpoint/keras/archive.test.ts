@@ -78,7 +78,7 @@ test('weights that are no HDF5', async () => {
 test('a link of a stored member beyond it, into the rest of the archive', async () => {
   const cut = weights.subarray(0, weights.length - 4000)
   const path = archive(entry('model.weights.h5', cut), entry('assets/x', weights))
-  expect(await refusal(path)).toMatch(/of HDF5 are needed, but there are \d+/)
+  expect(await refusal(path)).toMatch(/ends at byte \d+, but its HDF5 has \d+/)
 })
 
 test.each(['keras3.keras', 'keras3-deflated.keras'])(
