@@ -232,7 +232,7 @@ function asCheckpointError(path: string, error: unknown): CheckpointError {
   if (error instanceof CheckpointError) return error
   const reason = error instanceof Error ? error.message : String(error)
   if (/^End of central directory record signature not found/.test(reason)) {
-    const found = 'begins as a zip and ends without the directory of its members: it looks truncated'
+    const found = 'is not a readable zip: it ends without the directory of its members, and it looks truncated'
     return new CheckpointError(path, found, 'Fetch or save it again: was the download or the upload complete?')
   }
   return new CheckpointError(path, `is not a readable zip: ${reason.slice(0, 300)}`, RESAVE, { cause: error })
