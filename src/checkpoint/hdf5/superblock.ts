@@ -37,9 +37,11 @@ export async function openHdf5(bytes: Bytes): Promise<Opened> {
   const store = new Store(bytes, at, widths)
   const fields = await store.upTo(cursor.at, 128)
   // Where the superblock was found counts, not the base address it states: so does libhdf5.
-  fields.skip(2 * widths.address)
+  const base = fields.pointer() ?? 0
+  fields.skip(widths.address)
+  // Counted from the beginning of the file, as the base address is.
   const end = fields.pointer()
-  if (end !== undefined && end > store.size) {
+  if (end !== undefined && end - base > store.size) {
     throw new CheckpointError(bytes.path, `ends at byte ${store.size}, but its HDF5 has ${end}`, RESAVE)
   }
   // The driver's address and the offset of the root's name.
