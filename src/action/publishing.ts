@@ -1,0 +1,45 @@
+import * as core from '@actions/core'
+import { PUBLISHING, type PublishingName, type RawPublishing, resolvePublishing } from '../config/options.ts'
+import { baselineArtifactName, parseMaxAge } from '../github/baseline-options.ts'
+import { type CommentMode, parseCommentMode } from '../github/comment-mode.ts'
+import type { Context } from '../github/context.ts'
+import { flag, OPTIONS, type OptionName, type RawSettings } from '../settings.ts'
+
+/** How this step finds its baseline, and where it publishes what it found. */
+export interface Publishing {
+  readonly comment: CommentMode
+  readonly commentKey: string
+  /** Empty: nothing is uploaded. */
+  readonly artifact: string
+  /** Under this name the report is the next baseline, and the last one is looked for. */
+  readonly baselineArtifact: string
+  readonly baselineBranch: string
+  readonly baselineWorkflow: string
+  readonly baselineMaxAge: number | undefined
+  readonly baselineRequired: boolean
+  readonly token: string
+}
+
+/** The inputs, over what the config file says. */
+export function readPublishing({ workflow }: Context, config: RawPublishing): Publishing {
+  const names = Object.keys(PUBLISHING) as PublishingName[]
+  const raw = resolvePublishing(config, Object.fromEntries(names.map(name => [name, core.getInput(name)])))
+  const { GITHUB_JOB: job = '', GITHUB_ACTION: step = '' } = process.env
+  const key = { key: raw['baseline-key'], job, step, matrix: core.getInput('matrix') }
+  return {
+    comment: parseCommentMode(raw.comment),
+    commentKey: raw['comment-key'] || `${workflow}/${job}`,
+    artifact: raw['artifact-name'] === 'none' ? '' : raw['artifact-name'],
+    baselineArtifact: raw['baseline-artifact'] || baselineArtifactName(key),
+    baselineBranch: raw['baseline-branch'],
+    baselineWorkflow: raw['baseline-workflow'],
+    baselineMaxAge: parseMaxAge(raw['baseline-max-age']),
+    baselineRequired: flag('baseline-required', raw['baseline-required'])!,
+    token: core.getInput('github-token'),
+  }
+}
+
+/** The inputs that are settings of the gate. */
+export function readInputs(): RawSettings {
+  return Object.fromEntries((Object.keys(OPTIONS) as OptionName[]).map(name => [name, core.getInput(name)]))
+}
