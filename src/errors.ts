@@ -21,6 +21,11 @@ export class CheckpointError extends UserError {
   }
 }
 
+/** A checkpoint that is not there, or only as a pointer of Git LFS or DVC: something else should have put it there. */
+export class MissingCheckpointError extends CheckpointError {
+  override name = 'MissingCheckpointError'
+}
+
 /** Why one layer could not be analysed although its checkpoint is readable: its row says so and the analysis goes on. */
 export class LayerError extends Error {
   override name = 'LayerError'

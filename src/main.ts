@@ -5,13 +5,14 @@ import { writeOutputs } from './action/outputs.ts'
 import { publish, publishError } from './action/publish.ts'
 import { type Publishing, readInputs, readPublishing } from './action/publishing.ts'
 import { readConfig } from './config/file.ts'
-import { explain, UserError } from './errors.ts'
+import { explain, MissingCheckpointError, UserError } from './errors.ts'
 import { type Context, provenance, readContext } from './github/context.ts'
 import { logProgress } from './progress.ts'
 import { printable } from './render/escape.ts'
 import { headline } from './render/headline.ts'
 import type { Report } from './report/schema.ts'
 import { resolveSettings, type Settings } from './settings.ts'
+import { gateNothing } from './walks/gate.ts'
 import { run } from './walks/run.ts'
 
 await main().catch(error => {
@@ -42,10 +43,20 @@ async function main(): Promise<void> {
 
 async function analyse(context: Context, settings: Settings, publishing: Publishing): Promise<Report> {
   const checkpoints = core.getMultilineInput('checkpoint', { required: true })
-  return run({
-    checkpoints,
-    ...(await resolveBaseline(context, settings, publishing)),
-    provenance: provenance(context, new Date().toISOString()),
-    onProgress: logProgress(line => core.info(line)),
-  })
+  const origin = provenance(context, new Date().toISOString())
+  try {
+    return await run({
+      checkpoints,
+      ...(await resolveBaseline(context, settings, publishing)),
+      provenance: origin,
+      onProgress: logProgress(line => core.info(line)),
+    })
+  } catch (error) {
+    if (!(error instanceof MissingCheckpointError && publishing.missingIsInconclusive)) throw error
+    return gateNothing(
+      explain(error).replaceAll('\n', ' '),
+      { policy: settings.policy, provenance: origin },
+      settings.options,
+    )
+  }
 }

@@ -16,7 +16,7 @@ import type { Publishing } from './publishing.ts'
 /** Baseline, artifact and comment. What fails is a warning: it never changes the verdict. */
 export async function publish(context: Context, publishing: Publishing, files: Files, report: Report): Promise<void> {
   const deadline = startDeadline()
-  if (publishesBaseline(context)) {
+  if (publishesBaseline(context) && report.models.length > 0) {
     await upload(context, deadline, files.folder, publishing.baselineArtifact, [files.json], 'The baseline')
   }
   if (publishing.artifact) {

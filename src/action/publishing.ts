@@ -1,5 +1,6 @@
 import * as core from '@actions/core'
 import { PUBLISHING, type PublishingName, type RawPublishing, resolvePublishing } from '../config/options.ts'
+import { UserError } from '../errors.ts'
 import { baselineArtifactName, parseMaxAge } from '../github/baseline-options.ts'
 import { type CommentMode, parseCommentMode } from '../github/comment-mode.ts'
 import type { Context } from '../github/context.ts'
@@ -7,6 +8,8 @@ import { flag, OPTIONS, type OptionName, type RawSettings } from '../settings.ts
 
 /** How this step finds its baseline, and where it publishes what it found. */
 export interface Publishing {
+  /** A checkpoint that is not there leaves the gate undecided, and is no error. */
+  readonly missingIsInconclusive: boolean
   readonly comment: CommentMode
   readonly commentKey: string
   /** Empty: nothing is uploaded. */
@@ -27,6 +30,7 @@ export function readPublishing({ workflow }: Context, config: RawPublishing): Pu
   const { GITHUB_JOB: job = '', GITHUB_ACTION: step = '' } = process.env
   const key = { key: raw['baseline-key'], job, step, matrix: core.getInput('matrix') }
   return {
+    missingIsInconclusive: oneOf('missing-checkpoint', raw['missing-checkpoint']) === 'inconclusive',
     comment: parseCommentMode(raw.comment),
     commentKey: raw['comment-key'] || `${workflow}/${job}`,
     artifact: raw['artifact-name'] === 'none' ? '' : raw['artifact-name'],
@@ -37,6 +41,12 @@ export function readPublishing({ workflow }: Context, config: RawPublishing): Pu
     baselineRequired: flag('baseline-required', raw['baseline-required'])!,
     token: core.getInput('github-token'),
   }
+}
+
+function oneOf(name: 'missing-checkpoint', text: string): string {
+  const { values } = PUBLISHING[name]
+  if ((values as readonly string[]).includes(text)) return text
+  throw new UserError(`${name} is ${JSON.stringify(text)}, but takes ${values.join(' or ')}.`)
 }
 
 /** The inputs that are settings of the gate. */

@@ -1,5 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises'
-import { CheckpointError } from '../errors.ts'
+import { CheckpointError, MissingCheckpointError } from '../errors.ts'
 
 /** A file read at any offset. Every read is exact: it fails where the file ends early. */
 export class RandomAccessFile {
@@ -70,7 +70,7 @@ export class RandomAccessFile {
 export function unreadable(path: string, cause: unknown): CheckpointError {
   const code = (cause as NodeJS.ErrnoException).code
   if (code === 'ENOENT' || code === 'ENOTDIR') {
-    return new CheckpointError(
+    return new MissingCheckpointError(
       path,
       'no such file or folder',
       'Check the path: it is relative to the working directory. Does the step that writes it run before this one?',

@@ -1,6 +1,6 @@
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { CheckpointError } from '../errors.ts'
+import { CheckpointError, MissingCheckpointError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { refusePointer } from './pointer.ts'
 
@@ -42,7 +42,7 @@ export async function findInFolder(path: string): Promise<{ files: string[]; exp
   }
   const pointer = names.find(name => name.endsWith('.dvc'))
   if (pointer) {
-    throw new CheckpointError(
+    throw new MissingCheckpointError(
       path,
       `has no weights in it, only the DVC pointer ${pointer}`,
       'Run `dvc pull` before this step.',

@@ -1,21 +1,21 @@
-import { CheckpointError } from '../errors.ts'
+import { MissingCheckpointError } from '../errors.ts'
 
 /**
  * A Git LFS or DVC pointer that stands where the weights should: a small text file, known by its content.
- * @throws CheckpointError naming the step that fetches the real file.
+ * @throws MissingCheckpointError naming the step that fetches the real file.
  */
 export function refusePointer(path: string, head: Buffer): void {
   const text = head.toString('latin1', 0, 1024)
   if (/^version https?:\/\/(git-lfs\.github\.com|hawser\.github\.com)\/spec\//.test(text)) {
     const bytes = /^size (\d+)$/m.exec(text)?.[1]
-    throw new CheckpointError(
+    throw new MissingCheckpointError(
       path,
       `is a Git LFS pointer, not the weights${bytes ? ` (${bytes} bytes)` : ''}`,
       'Fetch the real file: `lfs: true` on actions/checkout, or run `git lfs pull`.',
     )
   }
   if (/^outs:\s*\n-? *(md5|hash|size|path|nfiles)/m.test(text) || /^-? *md5: [0-9a-f]{32}(\.dir)?$/m.test(text)) {
-    throw new CheckpointError(
+    throw new MissingCheckpointError(
       path,
       'is a DVC pointer, not the weights',
       'Fetch the real file: run `dvc pull` before this step.',

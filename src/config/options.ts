@@ -3,6 +3,12 @@ import { OPTIONS, type Option } from '../settings.ts'
 
 /** What a config file may set beside the settings of the gate: how the Action's door finds baselines and publishes. */
 export const PUBLISHING = {
+  'missing-checkpoint': {
+    type: 'text',
+    values: ['error', 'inconclusive'],
+    default: 'error',
+    help: 'What a checkpoint that is not there means, or of which only a Git LFS or DVC pointer is: an error, or an inconclusive gate, for pull requests of forks that have no credentials to fetch it.',
+  },
   'baseline-required': {
     type: 'flag',
     default: 'false',

@@ -37,6 +37,26 @@ export function judge(policy: Policy, pairs: readonly Pair[], comparability: Com
   }
 }
 
+/** The verdict where there is no model to judge. `reason` says why. */
+export function undecided({ enforce, failOnInconclusive = true }: Policy, reason: string): Verdict {
+  const rule: RuleResult = {
+    ...{
+      rule: 'no checkpoint',
+      level: 'fail',
+      builtin: true,
+      model: '',
+      outcome: 'inconclusive',
+      value: null,
+      unit: '',
+    },
+    ...{ threshold: 0, layers: 0, of: 0, reason, cause: 'no-value' },
+  }
+  return {
+    ...{ status: 'inconclusive', first_run: false, enforced: enforce },
+    ...{ fails_job: enforce && failOnInconclusive, rules: [rule] },
+  }
+}
+
 function worst(rules: readonly RuleResult[]): Verdict['status'] {
   const has = (level: RuleResult['level'], outcome: RuleResult['outcome']) =>
     rules.some(rule => rule.level === level && rule.outcome === outcome)

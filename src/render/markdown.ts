@@ -158,7 +158,9 @@ function rules({ verdict, models }: Report, detail: Detail): string[] {
     ...(several ? [code(rule.model)] : []),
     measured(rule),
     rule.outcome === 'inconclusive' && rule.value === null ? '–' : `${rule.layers} of ${rule.of}`,
-    [rule.layer ? code(rule.layer) : '', plain(rule.reason, code)].filter(Boolean).join(': '),
+    [rule.layer ? code(rule.layer) : '', rule.model ? plain(rule.reason, code) : prose(rule.reason, code)]
+      .filter(Boolean)
+      .join(': '),
   ])
   const header = ['', 'rule', ...(several ? ['model'] : []), 'measured', 'layers', '']
   return [table([header, ...rows], several ? 'cllrrl' : 'clrrl'), omitted(sorted.length - shown.length, 'rule')]

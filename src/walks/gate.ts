@@ -4,9 +4,10 @@ import { type Baseline, compare } from '../comparison/compare.ts'
 import { pairModels } from '../comparison/pair.ts'
 import { UserError } from '../errors.ts'
 import type { Comparability } from '../policy/evaluate.ts'
-import { judge, type Policy } from '../policy/judge.ts'
+import { judge, type Policy, undecided } from '../policy/judge.ts'
 import { readReport } from '../report/io.ts'
 import {
+  type AnalysisOptions,
   type BaselineRecord,
   type Layer,
   type Model,
@@ -52,6 +53,22 @@ export async function gate(request: GateRequest, context: AnalyseContext): Promi
     ...(compared && { comparison: compared.comparison }),
     verdict: judge(request.policy, pairs, comparability(compared?.comparison, request.search)),
     ...(request.provenance && { provenance: request.provenance }),
+  }
+}
+
+/** The report of a gate that has nothing to look at: no model, and a verdict that says why. */
+export function gateNothing(
+  reason: string,
+  { policy, provenance }: Pick<GateRequest, 'policy' | 'provenance'>,
+  options: AnalysisOptions,
+): Report {
+  return {
+    schemaVersion: SCHEMA_VERSION,
+    tool: { name: 'spectral-gate', version: VERSION },
+    options,
+    models: [],
+    verdict: undecided(policy, reason),
+    ...(provenance && { provenance }),
   }
 }
 

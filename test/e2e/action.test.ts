@@ -220,3 +220,19 @@ test('a hostile name starts no workflow command', async () => {
   expect(stdout).not.toMatch(/^\s*::set-output/m)
   expect(stdout).not.toContain('##[')
 })
+
+test('a checkpoint that could not be fetched leaves the gate undecided, where that is asked for', async () => {
+  const job = github.job({ event: 'push' })
+  writeFileSync(
+    join(job.workspace, 'net.safetensors'),
+    'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 9\n',
+  )
+  const inputs = { checkpoint: 'net.safetensors', 'missing-checkpoint': 'inconclusive', 'github-token': github.token }
+  const { status, stdout } = await job.run(ACTION, inputs)
+  expect(stdout).toMatch(/^::error::inconclusive: there is no checkpoint: net\.safetensors: is a Git LFS pointer/m)
+  expect({ status, ...job.outputs() }).toMatchObject({ status: 1, verdict: 'inconclusive', metrics: '{}' })
+  expect(job.summary()).toMatch(/^### 🟡 Inconclusive: there is no checkpoint: .*`lfs: true`/)
+  expect(github.artifacts.map(({ name }) => name)).toEqual(['spectral-gate'])
+  const lenient = await job.run(ACTION, { ...inputs, 'fail-on-inconclusive': 'false', 'artifact-name': 'none' })
+  expect(lenient.status).toBe(0)
+})

@@ -1,3 +1,0 @@
-import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);
-var UserError=class extends Error{name="UserError";remedy;constructor(message,remedy="",options){super(message,options),this.remedy=remedy}},CheckpointError=class extends UserError{name="CheckpointError";constructor(where,found,remedy="",options){super(`${where}: ${found}`,remedy,options)}},LayerError=class extends Error{name="LayerError";code;constructor(code,message){super(message),this.code=code}};function explain(error){return error instanceof UserError?error.remedy?`${error.message}
-${error.remedy}`:error.message:error instanceof Error?error.stack??error.message:String(error)}export{UserError,CheckpointError,LayerError,explain};
