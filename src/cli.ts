@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { explain, UserError } from './errors.ts'
+import type { Report } from './report/schema.ts'
 import { OPTIONS, type Option, type OptionName, type RawSettings, resolveSettings, type Settings } from './settings.ts'
 import { VERSION } from './version.ts'
 import { nearest } from './words.ts'
@@ -34,9 +35,7 @@ async function main(args: string[]): Promise<number> {
   if (toStdout.length > 1) throw new UserError(`--${toStdout.join(' and --')} can't both go to standard output.`)
 
   if (values.describe) return describeAll(positionals, settings, values.json === '-')
-  const { run } = await import('./walks/run.ts')
-  const { progressBar } = await import('./progress.ts')
-  const report = await run({ checkpoints: positionals, settings, onProgress: progressBar(process.stderr) })
+  const report = await analyse(positionals, settings, values.merge === true)
   const { renderOutput } = await import('./walks/output.ts')
   const outputs = { json: values.json, markdown: values.markdown, csv: values.csv } as Record<
     Output,
@@ -44,6 +43,19 @@ async function main(args: string[]): Promise<number> {
   >
   await renderOutput(report, outputs, text => print(text))
   return report.verdict?.fails_job ? EXIT.failed : EXIT.passed
+}
+
+async function analyse(paths: string[], settings: Settings, merge: boolean): Promise<Report> {
+  const { run, runMerge, runPart } = await import('./walks/run.ts')
+  const { progressBar } = await import('./progress.ts')
+  const onProgress = progressBar(process.stderr)
+  if (merge && settings.shard) throw new UserError('--merge and --shard contradict each other.')
+  if (settings.shard) return runPart({ checkpoints: paths, settings, onProgress })
+  if (!merge) return run({ checkpoints: paths, settings, onProgress })
+  const { readPart } = await import('./report/io.ts')
+  const parts = []
+  for (const path of paths) parts.push({ where: path, report: await readPart(path) })
+  return runMerge({ parts, settings, onProgress })
 }
 
 async function describeAll(checkpoints: string[], settings: Settings, json: boolean): Promise<number> {
@@ -66,6 +78,7 @@ function parse(args: string[]): { values: Values; positionals: string[] } {
     help: { type: 'boolean', short: 'h' },
     version: { type: 'boolean', short: 'v' },
     describe: { type: 'boolean' },
+    merge: { type: 'boolean' },
     ...Object.fromEntries(Object.keys(OUTPUTS).map(name => [name, { type: 'string' } as const])),
     ...Object.fromEntries(
       flags.flatMap(name => [name, `no-${name}`].map(flag => [flag, { type: 'boolean' } as const])),
@@ -113,7 +126,7 @@ Usage: spectral-gate CHECKPOINT… [options]
 CHECKPOINT is a safetensors, PyTorch, Keras, ONNX, GGUF or NumPy file, or a Hugging Face folder;
 NAME=PATH gives a model a name of its own.
 
-${paragraphs([...options, ...outputs, ['--describe', 'List layers, shapes and what would be skipped, from headers alone; --json - for tools.'], ['--version', 'Print the version.'], ['--help', 'Print this.']])}
+${paragraphs([...options, ...outputs, ['--merge', 'Instead of checkpoints, take the parts that --shard wrote: together they are what one run would report.'], ['--describe', 'List layers, shapes and what would be skipped, from headers alone; --json - for tools.'], ['--version', 'Print the version.'], ['--help', 'Print this.']])}
 
 A rule compares a number with a threshold: alpha > 6 · median(alpha) > 5 · any(alpha) < 1.5 · count(alpha > 6) > 3
   alpha[layer1.0.conv1] > 4 · delta(alpha) > 0.2 · delta(alpha) > 5% · any(delta(alpha)) > 1 · failed > 0 · coverage < 0.9

@@ -5,6 +5,8 @@ const MiB = 1024 * KiB
 export const limits = {
   /** The JSON header of a safetensors file: the bound of the reference implementation. */
   safetensorsHeader: 100 * MiB,
+  /** Entries of a folder that is looked through for reports. */
+  folderEntries: 10_000,
   /** A shard index, a pointer file's folder listing, an earlier report. */
   index: 64 * MiB,
   report: 256 * MiB,

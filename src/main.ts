@@ -1,7 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import * as core from '@actions/core'
 import { resolveBaseline } from './action/baseline.ts'
+import { type Mode, parseMode } from './action/mode.ts'
 import { writeOutputs } from './action/outputs.ts'
+import { collectParts, readJob } from './action/parts.ts'
 import { publish, publishError } from './action/publish.ts'
 import { type Publishing, readInputs, readPublishing } from './action/publishing.ts'
 import { readConfig } from './config/file.ts'
@@ -13,7 +15,9 @@ import { headline } from './render/headline.ts'
 import type { Report } from './report/schema.ts'
 import { resolveSettings, type Settings } from './settings.ts'
 import { gateNothing } from './walks/gate.ts'
-import { run } from './walks/run.ts'
+import { run, runMerge, runPart } from './walks/run.ts'
+
+const WALKS = { gate: analyse, part: analysePart, merge } satisfies Record<Mode, unknown>
 
 await main().catch(error => {
   const ours = !(error instanceof UserError)
@@ -30,33 +34,51 @@ async function main(): Promise<void> {
   try {
     const config = await readConfig(core.getInput('config'))
     publishing = readPublishing(context, config.publishing)
-    report = await analyse(context, resolveSettings(config.settings, readInputs()), publishing)
+    const settings = resolveSettings(config.settings, readInputs())
+    const mode = parseMode(core.getInput('mode'), settings.shard !== undefined)
+    // The comment is the merging job's.
+    if (mode === 'part') publishing = { ...publishing, comment: 'never' }
+    report = await WALKS[mode](context, settings, publishing)
   } catch (error) {
     await publishError(context, publishing, error)
     throw error
   }
   const files = await writeOutputs(report)
-  if (report.verdict!.fails_job)
-    core.setFailed(printable(`${report.verdict!.status}: ${headline(report, name => name)}`))
+  if (report.verdict?.fails_job)
+    core.setFailed(printable(`${report.verdict.status}: ${headline(report, name => name)}`))
   await publish(context, publishing, files, report)
 }
 
 async function analyse(context: Context, settings: Settings, publishing: Publishing): Promise<Report> {
-  const checkpoints = core.getMultilineInput('checkpoint', { required: true })
-  const origin = provenance(context, new Date().toISOString())
+  const request = { checkpoints: readCheckpoints(), ...common(context) }
   try {
-    return await run({
-      checkpoints,
-      ...(await resolveBaseline(context, settings, publishing)),
-      provenance: origin,
-      onProgress: logProgress(line => core.info(line)),
-    })
+    return await run({ ...request, ...(await resolveBaseline(context, settings, publishing)) })
   } catch (error) {
     if (!(error instanceof MissingCheckpointError && publishing.missingIsInconclusive)) throw error
-    return gateNothing(
-      explain(error).replaceAll('\n', ' '),
-      { policy: settings.policy, provenance: origin },
-      settings.options,
-    )
+    const reason = explain(error).replaceAll('\n', ' ')
+    return gateNothing(reason, { policy: settings.policy, provenance: request.provenance }, settings.options)
   }
+}
+
+function analysePart(context: Context, settings: Settings): Promise<Report> {
+  return runPart({ checkpoints: readCheckpoints(), ...common(context), settings, job: readJob() })
+}
+
+async function merge(context: Context, settings: Settings, publishing: Publishing): Promise<Report> {
+  const parts = await collectParts(context, publishing.token)
+  for (const { where, report } of parts) core.info(printable(`${where}: ${headline(report, name => name)}`))
+  return runMerge({ parts, ...common(context), ...(await resolveBaseline(context, settings, publishing)) })
+}
+
+function common(context: Context) {
+  return {
+    provenance: provenance(context, new Date().toISOString()),
+    onProgress: logProgress(line => core.info(line)),
+  }
+}
+
+function readCheckpoints(): string[] {
+  const checkpoints = core.getMultilineInput('checkpoint')
+  if (checkpoints.length > 0) return checkpoints
+  throw new UserError('The input checkpoint is empty.', 'It names the file to look at, such as out/model.safetensors.')
 }

@@ -1,4 +1,5 @@
 import { UserError } from './errors.ts'
+import { parseShard, type Shard } from './layers/shard.ts'
 import type { Policy } from './policy/judge.ts'
 import { parseRule } from './policy/rule.ts'
 import type { AnalysisOptions } from './report/schema.ts'
@@ -41,6 +42,11 @@ export const OPTIONS = {
     value: 'KEY',
     help: 'Which state dict of a training checkpoint to read, e.g. `ema.model`.',
   },
+  shard: {
+    type: 'text',
+    value: 'I/N',
+    help: 'Only the I-th of N shares of each model’s layers, balanced by cost: a part of a report, to be merged with the others.',
+  },
   workers: {
     type: 'count',
     value: 'N',
@@ -75,6 +81,8 @@ export interface Settings {
   readonly stateDict: string | undefined
   readonly options: AnalysisOptions
   readonly policy: Policy
+  /** Undefined: every layer. */
+  readonly shard: Shard | undefined
   /** Undefined: as many as cores. */
   readonly workers: number | undefined
   readonly reuse: boolean
@@ -104,8 +112,10 @@ export function resolveSettings(...layers: readonly RawSettings[]): Settings {
   if (max_evals && min_evals > max_evals) {
     throw new UserError(`min-evals ${min_evals} is more than max-evals ${max_evals}: no layer could qualify.`)
   }
+  const shard = text('shard')
   return {
     baseline: text('baseline'),
+    shard: shard === undefined ? undefined : parseShard(shard),
     stateDict: text('state-dict'),
     workers: workers(text('workers')),
     reuse: flag('reuse', text('reuse'))!,

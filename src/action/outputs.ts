@@ -21,7 +21,6 @@ export interface Files {
 
 /** All that needs no network, before anything that does: files, outputs, log, step summary and annotations. */
 export async function writeOutputs(report: Report): Promise<Files> {
-  const verdict = report.verdict!
   const folder = join(process.env.RUNNER_TEMP || '.', `spectral-gate-${process.env.GITHUB_ACTION || 'report'}`)
   const comment = renderMarkdown(report, { limit: limits.comment, whereabouts: summaryLink(report) })
   const files = { folder, json: join(folder, 'report.json'), markdown: join(folder, 'comment.md'), comment }
@@ -30,21 +29,19 @@ export async function writeOutputs(report: Report): Promise<Files> {
   await writeFile(files.markdown, comment)
 
   core.info(renderText(report))
-  core.setOutput('verdict', verdict.status)
-  if (report.models.length === 1) {
+  core.setOutput('verdict', report.verdict?.status ?? '')
+  if (report.models.length === 1 && !report.part) {
     const { alpha, alpha_weighted, log_spectral_norm } = report.models[0].summary
     core.setOutput('alpha', alpha ?? '')
     core.setOutput('alpha-weighted', alpha_weighted ?? '')
     core.setOutput('log-spectral-norm', log_spectral_norm ?? '')
   }
-  core.setOutput(
-    'metrics',
-    JSON.stringify(Object.fromEntries(report.models.map(({ name, summary }) => [name, summary]))),
-  )
+  const summaries = report.part ? [] : report.models.map(({ name, summary }) => [name, summary])
+  core.setOutput('metrics', JSON.stringify(Object.fromEntries(summaries)))
   core.setOutput('report-json', files.json)
   core.setOutput('report-markdown', files.markdown)
   await core.summary.addRaw(renderMarkdown(report, { limit: SUMMARY_ROOM }), true).write()
-  annotate(verdict)
+  if (report.verdict) annotate(report.verdict)
   return files
 }
 

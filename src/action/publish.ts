@@ -11,11 +11,16 @@ import { code, plain } from '../render/escape.ts'
 import { ICON } from '../render/headline.ts'
 import type { Report } from '../report/schema.ts'
 import type { Files } from './outputs.ts'
+import { readPartArtifact } from './parts.ts'
 import type { Publishing } from './publishing.ts'
 
 /** Baseline, artifact and comment. What fails is a warning: it never changes the verdict. */
 export async function publish(context: Context, publishing: Publishing, files: Files, report: Report): Promise<void> {
   const deadline = startDeadline()
+  if (report.part) {
+    await upload(context, deadline, files.folder, readPartArtifact(), [files.json], 'The part')
+    return deadline.done()
+  }
   if (publishesBaseline(context) && report.models.length > 0) {
     await upload(context, deadline, files.folder, publishing.baselineArtifact, [files.json], 'The baseline')
   }

@@ -229,7 +229,12 @@ export async function artifactOfRun(api: Api, context: Context, name: string, id
  * `report.json`.
  * @throws GoneError, InvalidError or UnreachableError; GitHub's own errors pass through
  */
-export async function readArtifact(api: Api, context: Context, artifact: Candidate): Promise<Report> {
+export async function readArtifact<T extends Report = Report>(
+  api: Api,
+  context: Context,
+  artifact: Candidate,
+  parse: (text: string, where: string) => T = parseReport as (text: string, where: string) => T,
+): Promise<T> {
   const { size, digest, id } = artifact
   if (size > limits.baselineArchive) throw tooLarge(size)
   const bytes = await download(api, context, id)
@@ -238,7 +243,7 @@ export async function readArtifact(api: Api, context: Context, artifact: Candida
     throw new InvalidError('its bytes do not have the hash that GitHub has on record')
   }
   try {
-    return parseReport((await unpack(bytes)).toString('utf8'), 'report.json')
+    return parse((await unpack(bytes)).toString('utf8'), 'report.json')
   } catch (error) {
     if (!(error instanceof UserError)) throw error
     throw new InvalidError(clean(error.remedy ? `${error.message}. ${error.remedy}` : error.message), { cause: error })

@@ -77,16 +77,31 @@ export interface BaselineKey {
  * others: two that shared it would be compared with each other's models. It does not depend on the checkpoint's path, which may
  * have an epoch in it. The readable part is for people; the hash tells apart.
  */
-export function baselineArtifactName({ key, job, step, matrix }: BaselineKey): string {
+export function baselineArtifactName({ key, ...leg }: BaselineKey): string {
+  return key ? keyedName('spectral-gate-baseline', [key], [key]) : legName('spectral-gate-baseline', leg)
+}
+
+/** With what the name of each part of a report begins. */
+export const PART_PREFIX = 'spectral-gate-part'
+
+/** The name of the artifact that holds the part of one step of one leg, and of no other. */
+export function partArtifactName(leg: Omit<BaselineKey, 'key'>): string {
+  return legName(PART_PREFIX, leg)
+}
+
+function legName(prefix: string, { job, step, matrix }: Omit<BaselineKey, 'key'>): string {
   const leg = canonical(matrix)
-  const identity = key ? [key] : [job, step, leg]
-  const readable = key || [job, ...scalars(leg)].join('-')
+  return keyedName(prefix, [job, ...scalars(leg)], [job, step, leg])
+}
+
+function keyedName(prefix: string, readable: readonly string[], identity: readonly unknown[]): string {
   const slug = readable
+    .join('-')
     .replace(/[^A-Za-z0-9._]+/g, '-')
     .replace(/^[-.]+|[-.]+$/g, '')
     .slice(0, 60)
   const hash = createHash('sha256').update(JSON.stringify(identity)).digest('hex').slice(0, 16)
-  return ['spectral-gate-baseline', slug, hash].filter(Boolean).join('-')
+  return [prefix, slug, hash].filter(Boolean).join('-')
 }
 
 /** JSON with sorted keys, parsed; the text itself where it is no JSON. */

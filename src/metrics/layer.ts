@@ -71,11 +71,13 @@ export function errorRow(layer: PlannedLayer, { code, message }: LayerError): La
 }
 
 /** The row of a layer whose fingerprint another row has: its numbers, under this layer's names. */
-export function sameRow(layer: PlannedLayer, row: Layer, from: 'baseline' | 'run'): Layer {
+export function sameRow(layer: Head, row: Layer, from: 'baseline' | 'run'): Layer {
   return row.status === 'error' ? { ...row, ...head(layer) } : { ...row, ...head(layer), reused: from }
 }
 
-function head({ name, tensor, layer_type, shape, dtype, N, M, Q, rf, num_evals }: PlannedLayer) {
+type Head = Pick<Layer, 'name' | 'tensor' | 'layer_type' | 'shape' | 'dtype' | 'N' | 'M' | 'Q' | 'rf' | 'num_evals'>
+
+function head({ name, tensor, layer_type, shape, dtype, N, M, Q, rf, num_evals }: Head): Head {
   return { name, tensor, layer_type, shape, dtype, N, M, Q, rf, num_evals }
 }
 

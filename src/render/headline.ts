@@ -1,4 +1,4 @@
-import type { Comparison, Report, RuleResult } from '../report/schema.ts'
+import type { Comparison, Part, Report, RuleResult } from '../report/schema.ts'
 import { plain, prose } from './escape.ts'
 import { format, formatChange, formatReal, plural } from './numbers.ts'
 
@@ -14,7 +14,9 @@ export function ruleIcon({ outcome, level }: RuleResult): string {
  * One sentence: what decided, or what moved most. Without the verdict's word and icon.
  * @param quote how foreign names are written
  */
-export function headline({ models, comparison, verdict }: Report, quote: (name: string) => string): string {
+export function headline(report: Report, quote: (name: string) => string): string {
+  const { models, comparison, verdict, part } = report
+  if (part) return describePart(part)
   const several = models.length > 1
   const moved = comparison && movedMost(comparison, quote, several)
   const decisive = verdict && decisiveRule(verdict.rules)
@@ -28,6 +30,13 @@ export function headline({ models, comparison, verdict }: Report, quote: (name: 
   if (moved) return moved
   if (comparison) return 'nothing changed against the baseline'
   return means(models, quote)
+}
+
+function describePart({ shard, models }: Part): string {
+  const analysed = models.reduce((sum, { positions }) => sum + positions.length, 0)
+  const layers = models.reduce((sum, { layers }) => sum + layers, 0)
+  const which = shard ? `part ${shard.index} of ${shard.of}` : 'part'
+  return `${which}: ${analysed} of ${plural(layers, 'layer')}, to be merged`
 }
 
 function means(models: Report['models'], quote: (name: string) => string): string {

@@ -103,6 +103,7 @@ function notes({ verdict, baseline, comparison, models }: Report): string[] {
 }
 
 function summary(report: Report, detail: Detail): string[] {
+  if (report.part) return []
   if (report.models.length === 1)
     return [oneModel(report.models[0], report.comparison?.models[0]), extent(report.models[0])]
   const shown = report.models.slice(0, detail.models)

@@ -9,7 +9,7 @@ import { terminalTable } from './table.ts'
 /** The report for a terminal or a log: the layers, the summary, the rules, and the verdict last, where the eye is. */
 export function renderText(report: Report): string {
   return `${[
-    ...report.models.flatMap(model => [layers(report, model), summary(report, model)]),
+    ...report.models.flatMap(model => [layers(report, model), report.part ? '' : summary(report, model)]),
     rules(report),
     verdict(report),
   ]
@@ -84,7 +84,7 @@ function rules({ verdict, models }: Report): string {
 
 function verdict(report: Report): string {
   const { verdict } = report
-  if (!verdict) return ''
+  if (!verdict) return headline(report, short)
   const notes = [
     verdict.first_run && verdict.status === 'inconclusive'
       ? 'No baseline was given: there is nothing to compare with yet.'

@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { z } from 'zod'
 import { UserError } from '../errors.ts'
 import { limits } from '../limits.ts'
-import { lenientReport, type Report, SCHEMA_VERSION, strictReport } from './schema.ts'
+import { lenientReport, type Part, type Report, SCHEMA_VERSION, strictReport } from './schema.ts'
 
 /**
  * A report as JSON: two spaces, lists of numbers on one line, so that a committed one can be reviewed in a diff. The same report
@@ -14,11 +14,27 @@ export function serialiseReport(report: Report): string {
   return `${json.replace(/\[\n\s+(-?\d[^[\]{}"]*?)\n\s+\]/g, (_, numbers: string) => `[${numbers.replace(/,\s+/g, ', ')}]`)}\n`
 }
 
+/** A report of some of the layers or some of the models, to be merged. */
+export type PartialReport = Report & { readonly part: Part }
+
 /**
- * Reads a report that this version or an earlier one wrote; unknown fields are dropped.
+ * Reads a whole report that this version or an earlier one wrote; unknown fields are dropped.
  * @param where names the text in errors
  */
 export function parseReport(text: string, where: string): Report {
+  const report = parse(text, where)
+  if (!report.part) return report
+  throw new UserError(`${where}: is a part of a report`, 'Merge all parts first (`mode: merge`, --merge).')
+}
+
+/** Reads a part of a report, as `parseReport` does a whole one. */
+export function parsePart(text: string, where: string): PartialReport {
+  const report = parse(text, where)
+  if (report.part) return report as PartialReport
+  throw new UserError(`${where}: is a whole report`, 'A part is made with `mode: part`, or with a shard such as 1/4.')
+}
+
+function parse(text: string, where: string): Report {
   let json: unknown
   try {
     json = JSON.parse(text)
@@ -46,9 +62,20 @@ export function parseReport(text: string, where: string): Report {
 
 /** @throws UserError where the file is too large or is not a report */
 export async function readReport(path: string): Promise<Report> {
-  const { size } = await stat(path)
+  return parseReport(await readText(path), path)
+}
+
+/** @throws UserError where the file is too large or is not a part of a report */
+export async function readPart(path: string): Promise<PartialReport> {
+  return parsePart(await readText(path), path)
+}
+
+async function readText(path: string): Promise<string> {
+  const { size } = await stat(path).catch(cause => {
+    throw new UserError(`${path}: can't be read (${cause.code})`, '', { cause })
+  })
   if (size > limits.report) throw new UserError(`${path}: has ${size} bytes, more than ${limits.report}`)
-  return parseReport(await readFile(path, 'utf8'), path)
+  return readFile(path, 'utf8')
 }
 
 function issues(error: z.ZodError): string {

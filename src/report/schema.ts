@@ -229,6 +229,23 @@ function schemas(strictness: Strictness) {
       .describe('Of the branch, the oldest first, the baseline last'),
   })
 
+  const index = z.int().min(1).max(256)
+  const part = object({
+    shard: object({ index, of: index }).optional().describe('Its share of the layers of each model'),
+    job: object({ id: z.string().max(256), index: count, of: count })
+      .optional()
+      .describe('The leg of the matrix that made it, from 0'),
+    reuse: z.boolean(),
+    models: z
+      .array(
+        object({
+          layers: count.describe('Of the whole model'),
+          positions: z.array(count).describe("Where this part's layers stand among them"),
+        }),
+      )
+      .describe('For each of the models above'),
+  })
+
   const report = object({
     schemaVersion: z.literal(SCHEMA_VERSION),
     tool: object({ name: z.literal('spectral-gate'), version: z.string().max(64) }),
@@ -238,6 +255,7 @@ function schemas(strictness: Strictness) {
     comparison: comparison.optional(),
     verdict: verdict.optional(),
     provenance: provenance.optional(),
+    part: part.optional().describe('What a part of a report is part of: it has neither comparison nor verdict'),
   })
 
   return { report }
@@ -261,6 +279,7 @@ export type Verdict = NonNullable<Report['verdict']>
 export type RuleResult = Verdict['rules'][number]
 export type BaselineRecord = NonNullable<Report['baseline']>
 export type Provenance = NonNullable<Report['provenance']>
+export type Part = NonNullable<Report['part']>
 export type Status = Layer['status']
 
 /** The JSON Schema (draft 2020-12) of a report as we write it. */

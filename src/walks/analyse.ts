@@ -2,6 +2,7 @@ import { basename, isAbsolute, relative, resolve, sep } from 'node:path'
 import { type Checkpoint, openCheckpoint } from '../checkpoint/index.ts'
 import { CheckpointError, LayerError } from '../errors.ts'
 import { type Plan, type PlannedLayer, planLayers } from '../layers/select.ts'
+import { type Shard, shardPositions } from '../layers/shard.ts'
 import { errorRow, layerMetrics, sameRow } from '../metrics/layer.ts'
 import { summarise } from '../metrics/summary.ts'
 import type { OnProgress } from '../progress.ts'
@@ -28,11 +29,30 @@ export interface AnalyseContext {
  * @throws CheckpointError where the checkpoint can't be read, or none of its tensors qualifies as a layer
  */
 export async function analyse(source: Source, context: AnalyseContext): Promise<Model> {
+  return (await analyseShard(source, context, { index: 1, of: 1 })).model
+}
+
+/** A model with some of its layers, and where they stand among all. */
+export interface ModelPart {
+  readonly model: Model
+  readonly layers: number
+  readonly positions: number[]
+}
+
+/** As `analyse`, of the layers of one shard alone. The summary is of these. */
+export async function analyseShard(source: Source, context: AnalyseContext, shard: Shard): Promise<ModelPart> {
   const checkpoint = await openCheckpoint(source.path, { stateDict: source.stateDict })
   const plan = planLayers(checkpoint, context.options)
   if (plan.layers.length === 0) throw nothingToAnalyse(checkpoint, plan)
-  const layers = await analyseLayers(plan.layers, context)
-  return {
+  const positions = shardPositions(
+    plan.layers.map(({ recipe }) => cost(recipe)),
+    shard,
+  )
+  const layers = await analyseLayers(
+    positions.map(i => plan.layers[i]),
+    context,
+  )
+  const model = {
     name: source.name ?? modelName(source.path),
     source: {
       path: portable(source.path),
@@ -45,6 +65,7 @@ export async function analyse(source: Source, context: AnalyseContext): Promise<
     skipped: [...plan.skipped],
     summary: summarise(layers, plan.skipped),
   }
+  return { model, layers: plan.layers.length, positions }
 }
 
 /** All rows at once, in the order of the plan: the engine sees to it that the longest come first. */

@@ -3,20 +3,23 @@ import { unreadable } from '../bytes/file.ts'
 import { type Baseline, compare } from '../comparison/compare.ts'
 import { pairModels } from '../comparison/pair.ts'
 import { UserError } from '../errors.ts'
+import type { Shard } from '../layers/shard.ts'
 import type { Comparability } from '../policy/evaluate.ts'
 import { judge, type Policy, undecided } from '../policy/judge.ts'
-import { readReport } from '../report/io.ts'
+import { type PartialReport, readReport } from '../report/io.ts'
 import {
   type AnalysisOptions,
   type BaselineRecord,
   type Layer,
   type Model,
+  type Part,
   type Provenance,
   type Report,
   SCHEMA_VERSION,
 } from '../report/schema.ts'
 import { VERSION } from '../version.ts'
-import { type AnalyseContext, analyse, portable, type Source } from './analyse.ts'
+import { type AnalyseContext, analyse, analyseShard, type ModelPart, portable, type Source } from './analyse.ts'
+import { markReused, mergeParts, type NamedPart } from './merge.ts'
 
 export interface GateRequest {
   readonly sources: readonly Source[]
@@ -26,6 +29,11 @@ export interface GateRequest {
   readonly search?: BaselineRecord | undefined
   readonly policy: Policy
   readonly provenance?: Provenance | undefined
+}
+
+export interface PartRequest extends Pick<GateRequest, 'sources' | 'provenance'> {
+  readonly shard?: Shard | undefined
+  readonly job?: Part['job']
 }
 
 /** A baseline that is at hand. `where` names it for people. */
@@ -41,7 +49,34 @@ export async function gate(request: GateRequest, context: AnalyseContext): Promi
   const known = context.known && new Map([...context.known, ...fingerprinted(baseline?.models ?? [])])
   const models: Model[] = []
   for (const source of request.sources) models.push(await analyse(source, { ...context, known }))
-  const { options } = context
+  return conclude(models, baseline, request, context.options)
+}
+
+/** The report that one run over all layers of all models would have given, from its parts. */
+export async function gateParts(
+  parts: readonly NamedPart[],
+  request: Omit<GateRequest, 'sources'>,
+  context: Omit<AnalyseContext, 'options' | 'known'>,
+): Promise<Report> {
+  const { options, reuse, models } = mergeParts(parts)
+  const analysis = { ...context, options, known: reuse ? new Map() : null }
+  const baseline = request.baseline === undefined ? undefined : await readBaseline(request.baseline, [], analysis)
+  const known = reuse ? new Map(fingerprinted(baseline?.models ?? [])) : null
+  return conclude(
+    models.map(model => markReused(model, known)),
+    baseline,
+    request,
+    options,
+  )
+}
+
+/** Comparison and verdict: what follows from the models alone. */
+function conclude(
+  models: Model[],
+  baseline: Baseline | undefined,
+  request: Omit<GateRequest, 'sources' | 'baseline'>,
+  options: AnalysisOptions,
+): Report {
   const compared = baseline && compare(models, options, baseline)
   const pairs = compared?.pairs ?? pairModels(models, []).pairs
   return {
@@ -69,6 +104,28 @@ export function gateNothing(
     models: [],
     verdict: undecided(policy, reason),
     ...(provenance && { provenance }),
+  }
+}
+
+/** The part of a report that one leg of a matrix, or one shard, makes: metrics, and no judgement. */
+export async function gatePart(
+  { sources, shard, job, provenance }: PartRequest,
+  context: AnalyseContext,
+): Promise<PartialReport> {
+  const parts: ModelPart[] = []
+  for (const source of sources) parts.push(await analyseShard(source, context, shard ?? { index: 1, of: 1 }))
+  return {
+    schemaVersion: SCHEMA_VERSION,
+    tool: { name: 'spectral-gate', version: VERSION },
+    options: context.options,
+    models: parts.map(({ model }) => model),
+    ...(provenance && { provenance }),
+    part: {
+      ...(shard && { shard }),
+      ...(job && { job }),
+      reuse: context.known !== null,
+      models: parts.map(({ layers, positions }) => ({ layers, positions })),
+    },
   }
 }
 

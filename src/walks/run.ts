@@ -1,10 +1,12 @@
 import { stat } from 'node:fs/promises'
 import type { OnProgress } from '../progress.ts'
+import type { PartialReport } from '../report/io.ts'
 import type { BaselineRecord, Provenance, Report } from '../report/schema.ts'
 import type { Settings } from '../settings.ts'
 import { WorkerPool } from '../spectrum/pool.ts'
-import type { Source } from './analyse.ts'
-import { type FoundReport, gate } from './gate.ts'
+import type { AnalyseContext, Source } from './analyse.ts'
+import { type FoundReport, gate, gatePart, gateParts, type PartRequest } from './gate.ts'
+import type { NamedPart } from './merge.ts'
 
 export interface RunRequest {
   /** PATH or NAME=PATH. */
@@ -21,25 +23,55 @@ export interface RunRequest {
 const WORKER = new URL('../worker.js', import.meta.url)
 
 /** The walk that both doors take: settings in, report out. */
-export async function run({
-  checkpoints,
-  settings,
-  baseline,
-  search,
-  provenance,
-  onProgress,
-}: RunRequest): Promise<Report> {
-  const { options, policy, stateDict, workers, reuse } = settings
+export function run(request: RunRequest): Promise<Report> {
+  const { settings, baseline, search, provenance } = request
+  return withEngine(request, async context => {
+    const sources = await parseSources(request)
+    return gate(
+      { sources, baseline: search ? baseline : settings.baseline, search, policy: settings.policy, provenance },
+      context,
+    )
+  })
+}
+
+/** As `run`, but a part of the report alone, for `runMerge`. */
+export function runPart(
+  request: Pick<RunRequest, 'checkpoints' | 'settings' | 'provenance' | 'onProgress'> & Pick<PartRequest, 'job'>,
+): Promise<PartialReport> {
+  const { settings, job, provenance } = request
+  return withEngine(request, async context =>
+    gatePart({ sources: await parseSources(request), shard: settings.shard, job, provenance }, context),
+  )
+}
+
+/** As `run`, from parts that `runPart` made. The options that change numbers are theirs. */
+export function runMerge(
+  request: Omit<RunRequest, 'checkpoints'> & { readonly parts: readonly NamedPart[] },
+): Promise<Report> {
+  const { parts, settings, baseline, search, provenance } = request
+  return withEngine(request, context =>
+    gateParts(
+      parts,
+      { baseline: search ? baseline : settings.baseline, search, policy: settings.policy, provenance },
+      context,
+    ),
+  )
+}
+
+async function withEngine<T>(
+  { settings: { options, workers, reuse }, onProgress }: Pick<RunRequest, 'settings' | 'onProgress'>,
+  work: (context: AnalyseContext) => Promise<T>,
+): Promise<T> {
   const engine = new WorkerPool(WORKER, workers)
   try {
-    const sources = await Promise.all(checkpoints.map(text => parseSource(text, stateDict)))
-    return await gate(
-      { sources, baseline: search ? baseline : settings.baseline, search, policy, provenance },
-      { engine, options, known: reuse ? new Map() : null, onProgress },
-    )
+    return await work({ engine, options, known: reuse ? new Map() : null, onProgress })
   } finally {
     await engine.close()
   }
+}
+
+function parseSources({ checkpoints, settings }: Pick<RunRequest, 'checkpoints' | 'settings'>): Promise<Source[]> {
+  return Promise.all(checkpoints.map(text => parseSource(text, settings.stateDict)))
 }
 
 /** `NAME=PATH`, unless a file is called so as a whole: Lightning writes `epoch=3-step=100.ckpt`. */

@@ -25,8 +25,10 @@ export async function runGate(
   network: keyof typeof nets,
   inputs: Record<string, string>,
   options: JobOptions,
+  env: Record<string, string> = {},
 ): Promise<Gated> {
   const job = github.job(options)
+  Object.assign(job.env, env)
   copyFileSync(writeSafetensors(nets[network]), join(job.workspace, 'net.safetensors'))
   const ended = await job.run(ACTION, {
     ...{ checkpoint: 'net.safetensors', 'github-token': github.token, matrix: 'null' },
