@@ -1,8 +1,10 @@
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { gunzipSync, gzipSync, inflateRawSync } from 'node:zlib'
 import { isFloat, openCheckpoint } from '../../src/checkpoint/index.ts'
 import { LayerError, UserError } from '../../src/errors.ts'
 import { TensorStream } from '../../src/spectrum/stream.ts'
+import { type Entry, makeZip } from '../checkpoint/torch/build.ts'
 
 /** What a run over one container's seeds found. */
 export interface Outcome {
@@ -53,7 +55,7 @@ function filesBelow(folder: string): string[] {
 const INTERESTING = [0, 1, 2, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff]
 
 /** A few changes to a copy: bits, bytes, integers of every width, blocks copied, cut out or filled, the end cut off. */
-export function mutate(seed: Buffer, next: (n: number) => number): Buffer {
+export function mutate(seed: Uint8Array, next: (n: number) => number): Buffer {
   let bytes = Buffer.from(seed)
   for (let changes = 1 + next(6); changes > 0 && bytes.length > 0; changes--) {
     // Headers are where the structure is: half of the changes go to the first and the last kilobyte.
@@ -94,6 +96,58 @@ export function mutate(seed: Buffer, next: (n: number) => number): Buffer {
   return bytes
 }
 
+/** Seeds taken apart, so that a change can go to what is inside and the outside still holds. */
+export interface Seed {
+  readonly bytes: Buffer
+  /** Members of a zip, inflated; the one member of a gzip. */
+  readonly members: readonly Entry[]
+  readonly outside: 'zip' | 'gzip' | 'safetensors' | ''
+}
+
+/** @param bytes a file that can be read */
+export function takeApart(bytes: Buffer): Seed {
+  if (bytes.readUInt32LE(0) === 0x04034b50) return { bytes, members: zipMembers(bytes), outside: 'zip' }
+  if (bytes.readUInt16BE(0) === 0x1f8b)
+    return { bytes, members: [{ name: '', data: gunzipSync(bytes) }], outside: 'gzip' }
+  const header = Number(bytes.readBigUInt64LE(0))
+  if (header < bytes.length && bytes[8] === 0x7b) {
+    return { bytes, members: [{ name: '', data: bytes.subarray(8, 8 + header) }], outside: 'safetensors' }
+  }
+  return { bytes, members: [], outside: '' }
+}
+
+/** By the central directory; what we wrote or a framework did, so that nothing need be checked. */
+function zipMembers(bytes: Buffer): Entry[] {
+  const members: Entry[] = []
+  let at = bytes.readUInt32LE(bytes.lastIndexOf('PK\x05\x06') + 16)
+  while (bytes.readUInt32LE(at) === 0x02014b50) {
+    const [name, extra, comment] = [28, 30, 32].map(field => bytes.readUInt16LE(at + field))
+    const local = bytes.readUInt32LE(at + 42)
+    const data = local + 30 + bytes.readUInt16LE(local + 26) + bytes.readUInt16LE(local + 28)
+    const stored = bytes.subarray(data, data + bytes.readUInt32LE(at + 20))
+    const method = bytes.readUInt16LE(at + 10) as 0 | 8
+    members.push({
+      name: bytes.toString('utf8', at + 46, at + 46 + name),
+      data: method === 8 ? inflateRawSync(stored) : stored,
+      method,
+    })
+    at += 46 + name + extra + comment
+  }
+  return members
+}
+
+/** A change of the bytes themselves, or of what is inside them. */
+export function mutateSeed({ bytes, members, outside }: Seed, next: (n: number) => number): Buffer {
+  if (members.length === 0 || next(3) === 0) return mutate(bytes, next)
+  const chosen = next(members.length)
+  const inside = members.map((member, i) => (i === chosen ? { ...member, data: mutate(member.data, next) } : member))
+  if (outside === 'gzip') return gzipSync(inside[0].data, { level: 1 })
+  if (outside === 'zip') return makeZip(inside)
+  const length = Buffer.alloc(8)
+  length.writeBigUInt64LE(BigInt(inside[0].data.length))
+  return Buffer.concat([length, inside[0].data, bytes.subarray(8 + members[0].data.length)])
+}
+
 /**
  * Mutates seeds and reads each: headers, then the bytes of every tensor. Whatever is not a typed error, or takes longer than two
  * seconds, is a failure.
@@ -106,11 +160,12 @@ export async function fuzz(
 ): Promise<Outcome> {
   const next = generator(seed)
   const path = join(folder, `${container}.input`)
+  const apart = seeds.map(takeApart)
   const failures: string[] = []
   let accepted = 0
   let slowest = 0
   for (let i = 0; i < inputs; i++) {
-    const input = mutate(seeds[next(seeds.length)], next)
+    const input = mutateSeed(apart[next(apart.length)], next)
     writeFileSync(path, input)
     const start = performance.now()
     const problem = await readAll(path).then(

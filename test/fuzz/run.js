@@ -1,14 +1,30 @@
-// npm run fuzz -- [--container NAME] [--inputs N] [--seed S]
-import { mkdirSync } from 'node:fs'
+// npm run fuzz -- [--container NAME] [--inputs N] [--seed S] [--folder DIR]
+import { fork } from 'node:child_process'
+import { mkdirSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
 import { build } from 'esbuild'
+import { markdownTable } from 'markdown-table'
 
-const outfile = fileURLToPath(new URL('../../node_modules/.fuzz/main.mjs', import.meta.url))
-mkdirSync(fileURLToPath(new URL('../../node_modules/.fuzz/', import.meta.url)), { recursive: true })
-const entry = fileURLToPath(new URL('main.ts', import.meta.url))
+const { values } = parseArgs({
+  options: {
+    inputs: { type: 'string', default: '20000' },
+    seed: { type: 'string', default: '1' },
+    container: { type: 'string' },
+    folder: { type: 'string', default: join(tmpdir(), 'spectral-gate-fuzz') },
+  },
+})
+/** An input that is not done with by then hangs. */
+const HANGS = 20_000
+const MOST_MEMORY = 256
+
+const built = fileURLToPath(new URL('../../node_modules/.fuzz/', import.meta.url))
+mkdirSync(built, { recursive: true })
 await build({
-  entryPoints: [entry],
-  outfile,
+  entryPoints: [fileURLToPath(new URL('main.ts', import.meta.url))],
+  outfile: join(built, 'main.mjs'),
   bundle: true,
   format: 'esm',
   platform: 'node',
@@ -16,4 +32,39 @@ await build({
   packages: 'external',
   logLevel: 'error',
 })
-await import(outfile)
+
+/** A container in a process of its own: memory is its own, and a crash or an endless loop ends nothing else. */
+function child(container) {
+  const { inputs, seed, folder } = values
+  const args = ['--inputs', inputs, '--seed', seed, '--folder', folder, '--container', container]
+  return new Promise(resolve => {
+    let answer
+    const process = fork(join(built, 'main.mjs'), args)
+    const input = join(folder, `${container}.input`)
+    const watch = setInterval(() => {
+      const age = Date.now() - (statSync(input, { throwIfNoEntry: false })?.mtimeMs ?? Date.now())
+      if (container && age > HANGS) process.kill('SIGKILL')
+    }, 1000)
+    process.on('message', message => {
+      answer = message
+    })
+    process.on('exit', (code, signal) => {
+      clearInterval(watch)
+      resolve(answer ?? { container, failures: [`ended with ${signal ?? code} on ${input}`] })
+    })
+  })
+}
+
+const containers = values.container ? [values.container] : await child('')
+const rows = [['container', 'seeds', 'inputs', 'read', 'refused', 'failures', 'slowest ms', 'peak MB']]
+for (const container of containers) {
+  const { seeds, inputs, accepted, refused, failures, slowest, peak } = await child(container)
+  if (peak > MOST_MEMORY) failures.push(`took ${peak.toFixed(0)} MB`)
+  for (const failure of failures.slice(0, 5)) console.error(`${container}: ${failure}`)
+  if (failures.length > 0) process.exitCode = 1
+  rows.push(
+    [container, seeds, inputs, accepted, refused, failures.length, slowest?.toFixed(0), peak?.toFixed(0)].map(String),
+  )
+}
+console.log(markdownTable(rows, { align: ['l', 'r', 'r', 'r', 'r', 'r', 'r', 'r'] }))
+console.log(`\nseed ${values.seed}, Node ${process.version}`)
