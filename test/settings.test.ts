@@ -7,6 +7,7 @@ test('the defaults are WeightWatcher’s filters, an enforced gate and no rule',
   expect(resolveSettings({})).toEqual({
     baseline: undefined,
     stateDict: undefined,
+    shard: undefined,
     workers: undefined,
     reuse: true,
     options: { min_evals: 10, max_evals: 15000, max_N: 50000, include: [], exclude: [], conv2d: 'pooled' },
@@ -48,9 +49,12 @@ test('action.yml and the README’s table have every option', () => {
   const action = readFileSync('action.yml', 'utf8')
   const inputs = [...action.split(/^outputs:/m)[0].matchAll(/^ {2}([\w-]+):$/gm)].map(([, name]) => name)
   expect(inputs).toEqual(expect.arrayContaining(Object.keys(ALL_OPTIONS)))
-  expect(inputs.filter(name => !(name in ALL_OPTIONS))).toEqual(['checkpoint', 'config', 'matrix', 'github-token'])
+  expect(inputs.filter(name => !(name in ALL_OPTIONS))).toEqual([
+    ...['checkpoint', 'mode', 'reports', 'config', 'matrix', 'strategy', 'github-token'],
+  ])
   const readme = readFileSync('README.md', 'utf8')
-  for (const name of inputs.filter(name => name !== 'matrix')) expect(readme).toContain(`\`${name}\``)
+  for (const name of inputs.filter(name => name !== 'matrix' && name !== 'strategy'))
+    expect(readme).toContain(`\`${name}\``)
   // A default there would override the config file.
   for (const name of Object.keys(OPTIONS))
     expect(action).not.toMatch(new RegExp(`^  ${name}:\\n(?:    .*\\n)*    default:`, 'm'))

@@ -58,7 +58,12 @@ test('two shards become one report, one verdict and one comment: those of the wh
   const merged = await merge({ 'baseline-key': 'net' })
   expect(merged.status, merged.stdout).toBe(0)
   expect(comments()).toEqual([expect.stringMatching(/^### 🟡 Inconclusive: first run/)])
-  const whole = await runGate(github, 'worse', { ...RULES, 'baseline-key': 'net' }, { event: 'pull_request', pull: 7, runId: RUN + 1 })
+  const whole = await runGate(
+    github,
+    'worse',
+    { ...RULES, 'baseline-key': 'net' },
+    { event: 'pull_request', pull: 7, runId: RUN + 1 },
+  )
   const { provenance, ...rest } = report(merged)
   const { provenance: other, ...expected } = report(whole)
   expect(rest).toEqual(expected)

@@ -100,6 +100,27 @@ describe.skipIf(!act)('act (not installed: tools.sh does) runs', () => {
     expect(comment()).toEqual([expect.stringMatching(/^### ❌ Failed: `delta\(alpha\) > 0\.2` is true/)])
   })
 
+  test('matrix.yml: one comment on all models', async () => {
+    const published = await run('matrix.yml', PUSH, 'good')
+    expect(published.status, published.log).toBe(0)
+    expect(baselines()).toBe(1)
+    const worse = await run('matrix.yml', PULL, 'worse')
+    expect(worse.status, worse.log).toBe(1)
+    expect(github.artifacts.filter(({ name }) => name.startsWith('spectral-gate-part-model-'))).toHaveLength(4)
+    expect(comment()).toEqual([
+      expect.stringMatching(/^### ❌ Failed: `delta\(alpha\) > 0\.3` is true in `(small|large)`/),
+    ])
+    expect(github.comments(7)[0]!.body).toMatch(/`large`.*\n.*`small`|`small`.*\n.*`large`/)
+  })
+
+  test('shards.yml: one comment on the whole model', async () => {
+    const more = { files: { 'model.txt': 'org/net 0123abc\n' }, secrets: { HF_TOKEN: 'hf_x' } }
+    expect((await run('shards.yml', PUSH, 'good', more)).status).toBe(0)
+    const worse = await run('shards.yml', PULL, 'worse', more)
+    expect(worse.status, worse.log).toBe(1)
+    expect(comment()).toEqual([expect.stringMatching(/^### ❌ Failed: `delta\(alpha\) > 0\.2` is true: \+1\.162/)])
+  })
+
   test.each([
     ['dvc.yml', { AWS_ACCESS_KEY_ID: 'id', AWS_SECRET_ACCESS_KEY: 'key' }, /is a DVC pointer|no such file or folder/],
     ['hub.yml', { HF_TOKEN: 'hf_x' }, /no such file or folder/],
