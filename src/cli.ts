@@ -1,7 +1,15 @@
 import { parseArgs } from 'node:util'
 import { explain, UserError } from './errors.ts'
 import type { Report } from './report/schema.ts'
-import { OPTIONS, type Option, type OptionName, type RawSettings, resolveSettings, type Settings } from './settings.ts'
+import {
+  OPTIONS,
+  type Option,
+  type OptionName,
+  type RawSettings,
+  readSettings,
+  resolvePartSettings,
+  type Settings,
+} from './settings.ts'
 import { VERSION } from './version.ts'
 import { nearest } from './words.ts'
 
@@ -30,7 +38,9 @@ async function main(args: string[]): Promise<number> {
   if (positionals.length === 0) {
     throw new UserError('No checkpoint was named.', 'Usage: spectral-gate CHECKPOINT… (see --help)')
   }
-  const settings = resolveSettings(rawSettings(values))
+  const raw = rawSettings(values)
+  const part = values.describe || values.shard
+  const settings = part ? resolvePartSettings(raw) : await readSettings(raw)
   const toStdout = (Object.keys(OUTPUTS) as Output[]).filter(output => values[output] === '-')
   if (toStdout.length > 1) throw new UserError(`--${toStdout.join(' and --')} can't both go to standard output.`)
 

@@ -10,6 +10,9 @@ export const limits = {
   /** A shard index, a pointer file's folder listing, an earlier report. */
   index: 64 * MiB,
   report: 256 * MiB,
+  /** A project's own figures: the file, and how many it names. */
+  figures: MiB,
+  figureCount: 200,
   /** The pickle of a PyTorch checkpoint: names and shapes only, the weights lie beside it. */
   pickle: 64 * MiB,
   pickleOpcodes: 5_000_000,

@@ -13,7 +13,7 @@ import { logProgress } from './progress.ts'
 import { printable } from './render/escape.ts'
 import { headline } from './render/headline.ts'
 import type { Report } from './report/schema.ts'
-import { resolveSettings, type Settings } from './settings.ts'
+import { readSettings, resolvePartSettings, type Settings } from './settings.ts'
 import { gateNothing } from './walks/gate.ts'
 import { run, runMerge, runPart } from './walks/run.ts'
 
@@ -34,8 +34,12 @@ async function main(): Promise<void> {
   try {
     const config = await readConfig(core.getInput('config'))
     publishing = readPublishing(context, config.publishing)
-    const settings = resolveSettings(config.settings, readInputs())
-    const mode = parseMode(core.getInput('mode'), settings.shard !== undefined)
+    const layers = [config.settings, readInputs()]
+    const mode = parseMode(
+      core.getInput('mode'),
+      layers.some(({ shard }) => shard?.length),
+    )
+    const settings = mode === 'part' ? resolvePartSettings(...layers) : await readSettings(...layers)
     // The comment is the merging job's.
     if (mode === 'part') publishing = { ...publishing, comment: 'never' }
     report = await WALKS[mode](context, settings, publishing)

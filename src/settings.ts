@@ -2,7 +2,8 @@ import { UserError } from './errors.ts'
 import { parseShard, type Shard } from './layers/shard.ts'
 import type { Policy } from './policy/judge.ts'
 import { parseRule } from './policy/rule.ts'
-import type { AnalysisOptions } from './report/schema.ts'
+import { readFigures } from './report/figures.ts'
+import type { AnalysisOptions, Figure } from './report/schema.ts'
 
 /** What both doors, and later a config file, may set: in one place, so that they can't drift apart. */
 export const OPTIONS = {
@@ -17,6 +18,11 @@ export const OPTIONS = {
     help: 'Fail where this is true, e.g. `alpha > 6` or `delta(alpha) > 5%`. One rule a line.',
   },
   'warn-if': { type: 'lines', value: 'RULE', help: 'Warn where this is true. One rule a line.' },
+  'metrics-file': {
+    type: 'text',
+    value: 'FILE',
+    help: 'JSON with figures of your own, which join the report, the comment and the rules: {"accuracy": {"value": 0.93, "better": "higher"}}.',
+  },
   include: { type: 'lines', value: 'PATTERN', help: 'Only layers whose name matches one of these globs.' },
   exclude: { type: 'lines', value: 'PATTERN', help: 'No layer whose name matches one of these globs.' },
   'min-evals': {
@@ -81,6 +87,8 @@ export interface Settings {
   readonly stateDict: string | undefined
   readonly options: AnalysisOptions
   readonly policy: Policy
+  /** Those of the metrics file. */
+  readonly figures: readonly Figure[]
   /** Undefined: every layer. */
   readonly shard: Shard | undefined
   /** Undefined: as many as cores. */
@@ -93,6 +101,25 @@ export interface Settings {
  * @throws UserError naming the option
  */
 export function resolveSettings(...layers: readonly RawSettings[]): Settings {
+  return resolveWith([], layers)
+}
+
+/**
+ * As `resolveSettings`, with the figures of the metrics file, which rules may name.
+ * @throws UserError naming the option, the file or the figure
+ */
+export async function readSettings(...layers: readonly RawSettings[]): Promise<Settings> {
+  const { 'metrics-file': path } = layers.findLast(layer => layer['metrics-file']?.length) ?? {}
+  return resolveWith(path ? await readFigures(String(path)) : [], layers)
+}
+
+/** The settings of a part, which has no judgement: rules and figures are the merging job's. */
+export function resolvePartSettings(...layers: readonly RawSettings[]): Settings {
+  return resolveWith([], [...layers.map(layer => ({ ...layer, 'fail-if': '', 'warn-if': '' }))])
+}
+
+function resolveWith(figures: readonly Figure[], layers: readonly RawSettings[]): Settings {
+  const names = figures.map(({ name }) => name)
   const lines = (name: OptionName): string[] => {
     const found = layers.findLast(layer => layer[name] !== undefined && layer[name].length > 0)?.[name]
     const text = typeof found === 'string' || found === undefined ? (found ?? defaultOf(name)) : found.join('\n')
@@ -127,10 +154,11 @@ export function resolveSettings(...layers: readonly RawSettings[]): Settings {
       exclude: lines('exclude').sort(),
       conv2d: 'pooled',
     },
+    figures,
     policy: {
       rules: [
-        ...lines('fail-if').map(rule => parseRule(rule, 'fail')),
-        ...lines('warn-if').map(rule => parseRule(rule, 'warn')),
+        ...lines('fail-if').map(rule => parseRule(rule, 'fail', names)),
+        ...lines('warn-if').map(rule => parseRule(rule, 'warn', names)),
       ],
       enforce: flag('enforce', text('enforce'))!,
       failOnInconclusive: flag('fail-on-inconclusive', text('fail-on-inconclusive')),

@@ -58,7 +58,7 @@ function annotate({ rules, fails_job }: Verdict): void {
 }
 
 function describe({ rule, model, reason, layer, value }: RuleResult): string {
-  const parts = [`${model}: ${rule}`, value === null ? '' : `measured ${value}`, layer ?? '', reason]
+  const parts = [model ? `${model}: ${rule}` : rule, value === null ? '' : `measured ${value}`, layer ?? '', reason]
   return printable(parts.filter(Boolean).join(', '))
 }
 

@@ -2,10 +2,12 @@ import {
   type AnalysisOptions,
   type Change,
   type Comparison,
+  type Figure,
   type Layer,
   type Model,
   SUMMARY_METRICS,
 } from '../report/schema.ts'
+import { compareFigures } from './figures.ts'
 import { type Pair, pairModels } from './pair.ts'
 
 /** An earlier report, or the models of another checkpoint. */
@@ -14,6 +16,7 @@ export interface Baseline {
   readonly kind: 'report' | 'checkpoint'
   readonly options: AnalysisOptions
   readonly models: readonly Model[]
+  readonly figures?: readonly Figure[] | undefined
 }
 
 /**
@@ -24,8 +27,10 @@ export function compare(
   heads: readonly Model[],
   options: AnalysisOptions,
   baseline: Baseline,
+  headFigures: readonly Figure[] = [],
 ): { pairs: Pair[]; comparison: Comparison } {
   const { pairs, removed } = pairModels(heads, baseline.models)
+  const figures = compareFigures(headFigures, baseline.figures ?? [])
   const reason = differentOptions(options, baseline.options)
   return {
     pairs,
@@ -35,6 +40,7 @@ export function compare(
       baseline: { path: baseline.path, kind: baseline.kind },
       models: pairs.map(pair => compareModels(pair, reason === '')),
       removed: removed.map(model => model.name),
+      ...(figures.length > 0 && { figures }),
     },
   }
 }
@@ -90,7 +96,8 @@ function changes<K extends string>(
   return Object.fromEntries(metrics.map(metric => [metric, change(metric)])) as Record<K, Change>
 }
 
-function subtract(head: number | null, base: number | null): number | null {
+/** head − base; null where a side has no value. */
+export function subtract(head: number | null, base: number | null): number | null {
   return head === null || base === null ? null : head - base
 }
 

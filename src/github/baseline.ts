@@ -1,4 +1,5 @@
 import { limits } from '../limits.ts'
+import { formatAge } from '../render/numbers.ts'
 import { type Report, SUMMARY_METRICS, type SummaryMetric } from '../report/schema.ts'
 import { type Api, DeadlineError, isTransient, WaitError } from './api.ts'
 import type { BaseCommit } from './base-commit.ts'
@@ -270,11 +271,12 @@ async function earlier(
   return points
 }
 
-function point({ sha, run, created }: Candidate, { models }: Report): HistoryPoint {
+function point({ sha, run, created }: Candidate, { models, figures }: Report): HistoryPoint {
   return {
     commit: sha,
     time: isoTime(created),
     run_id: run,
+    ...(figures && { figures: figures.map(({ name, value }) => ({ name, value })) }),
     models: models.map(({ name, summary }) => ({
       name,
       summary: Object.fromEntries(
@@ -404,13 +406,6 @@ function commitOf({ sha, run }: Pick<Candidate, 'sha' | 'run'>): string {
 
 function since(seconds: number | undefined): string {
   return seconds === undefined ? '' : `, ${formatAge(seconds)} old`
-}
-
-/** `3 days`, `5 hours`, `2 minutes`. */
-export function formatAge(seconds: number): string {
-  const [size, unit] = seconds >= 2 * 86_400 ? [86_400, 'day'] : seconds >= 7200 ? [3600, 'hour'] : [60, 'minute']
-  const count = Math.floor(seconds / (size as number))
-  return `${count} ${unit}${count === 1 ? '' : 's'}`
 }
 
 function isoTime(milliseconds: number): string {

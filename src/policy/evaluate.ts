@@ -1,7 +1,7 @@
 import type { Pair } from '../comparison/pair.ts'
 import { type LayerMetric, layerValue } from '../report/metrics.ts'
-import type { Layer, Model, RuleResult } from '../report/schema.ts'
-import type { Operator, Rule, Value } from './rule.ts'
+import type { FigureChange, Layer, Model, RuleResult } from '../report/schema.ts'
+import type { FigureRule, ModelRule, Operator, Rule, Value } from './rule.ts'
 
 /** Below it a base is too near to 0 for a percentage of it to mean anything. */
 const LEAST_BASE = 1e-6
@@ -15,17 +15,9 @@ type Measured = Pick<RuleResult, 'layers' | 'of'> & { value: number; layer?: str
 type Unknown = Pick<RuleResult, 'cause' | 'reason'>
 
 /** One rule on one model. What can't be measured is `inconclusive`, with the reason. */
-export function evaluateRule(rule: Rule, pair: Pair, comparability: Comparability): RuleResult {
+export function evaluateRule(rule: ModelRule, pair: Pair, comparability: Comparability): RuleResult {
   const measured = measure(rule, pair, comparability)
-  const base = {
-    rule: rule.text,
-    level: rule.level,
-    builtin: false,
-    model: pair.head.name,
-    unit: rule.percent ? ('%' as const) : ('' as const),
-    threshold: rule.threshold,
-    of: pair.head.layers.length,
-  }
+  const base = { ...said(rule), model: pair.head.name, of: pair.head.layers.length }
   if ('cause' in measured) return { ...base, outcome: 'inconclusive', value: null, layers: 0, ...measured }
   if (holds(measured.value, rule.operator, rule.threshold))
     return { ...base, ...measured, outcome: 'violated', reason: '', cause: '' }
@@ -36,7 +28,43 @@ export function evaluateRule(rule: Rule, pair: Pair, comparability: Comparabilit
   return { ...base, ...measured, outcome: 'ok', reason: '', cause: '' }
 }
 
-function measure({ subject, operator, percent }: Rule, pair: Pair, comparability: Comparability): Measured | Unknown {
+function said({ text, level, threshold, percent }: Rule) {
+  return { rule: text, level, builtin: false, unit: percent ? ('%' as const) : ('' as const), threshold }
+}
+
+/** One rule on a figure of the run, whatever models there are. */
+export function evaluateFigure(
+  rule: FigureRule,
+  figures: readonly FigureChange[],
+  comparability: Comparability,
+): RuleResult {
+  const base = { ...said(rule), model: '', layers: 0, of: 0 }
+  const measured = measureFigure(rule, figures, comparability)
+  if (typeof measured !== 'number') return { ...base, outcome: 'inconclusive', value: null, ...measured }
+  const outcome = holds(measured, rule.operator, rule.threshold) ? 'violated' : 'ok'
+  return { ...base, outcome, value: measured, reason: '', cause: '' }
+}
+
+function measureFigure(
+  { subject: { name, delta }, percent }: FigureRule,
+  figures: readonly FigureChange[],
+  comparability: Comparability,
+): number | Unknown {
+  const { head, base } = figures.find(figure => figure.name === name) ?? { head: null, base: null }
+  if (head === null) return { cause: 'no-value', reason: `the metrics file has no ${name}` }
+  if (!delta) return head
+  const { cause } = comparability
+  if (cause === 'no-baseline' || cause === 'unavailable') return { cause, reason: comparability.reason }
+  if (base === null) return { cause: 'no-baseline', reason: `the baseline has no ${name}` }
+  const value = change(head, base, percent)
+  return typeof value === 'number' ? value : { cause: 'no-value', reason: value }
+}
+
+function measure(
+  { subject, operator, percent }: ModelRule,
+  pair: Pair,
+  comparability: Comparability,
+): Measured | Unknown {
   if (subject.kind === 'value') return measureValue(subject.value, pair.head)
   if (subject.kind === 'any' && !subject.delta) {
     const values = pair.head.layers.map(layer => ({ layer, value: layerValue(layer, subject.metric) }))
@@ -153,7 +181,7 @@ export function holds(value: number, operator: Operator, threshold: number): boo
 }
 
 /** Rules that an unread layer could still break. */
-function dependsOnEveryLayer({ subject }: Rule): boolean {
+function dependsOnEveryLayer({ subject }: ModelRule): boolean {
   if (subject.kind === 'any') return true
   return ['median', 'min', 'max', 'count'].includes(subject.value.kind)
 }

@@ -1,7 +1,7 @@
 import type { Pair } from '../comparison/pair.ts'
-import type { Model, RuleResult, Verdict } from '../report/schema.ts'
-import { type Comparability, evaluateRule } from './evaluate.ts'
-import type { Rule } from './rule.ts'
+import type { FigureChange, Model, RuleResult, Verdict } from '../report/schema.ts'
+import { type Comparability, evaluateFigure, evaluateRule } from './evaluate.ts'
+import { isFigureRule, isModelRule, type Rule } from './rule.ts'
 
 export interface Policy {
   readonly rules: readonly Rule[]
@@ -15,15 +15,23 @@ export interface Policy {
  * Every rule on every model, and what follows for the job; the worst decides. Two rules always hold: an unreadable layer is
  * never passed off as fine, and a layer without a usable fit is a warning, unless the user's rules speak of `failed` themselves.
  */
-export function judge(policy: Policy, pairs: readonly Pair[], comparability: Comparability): Verdict {
+export function judge(
+  policy: Policy,
+  pairs: readonly Pair[],
+  comparability: Comparability,
+  figures: readonly FigureChange[] = [],
+): Verdict {
   const speaksOfFailed = policy.rules.some(({ subject }) => {
-    return subject.kind !== 'any' && subject.value.kind === 'model' && subject.value.metric === 'failed'
+    return 'value' in subject && subject.value.kind === 'model' && subject.value.metric === 'failed'
   })
-  const rules = pairs.flatMap(pair => [
-    ...policy.rules.map(rule => evaluateRule(rule, pair, comparability)),
-    ...unreadable(pair.head),
-    ...(speaksOfFailed ? [] : unjudged(pair.head)),
-  ])
+  const rules = [
+    ...pairs.flatMap(pair => [
+      ...policy.rules.filter(isModelRule).map(rule => evaluateRule(rule, pair, comparability)),
+      ...unreadable(pair.head),
+      ...(speaksOfFailed ? [] : unjudged(pair.head)),
+    ]),
+    ...policy.rules.filter(isFigureRule).map(rule => evaluateFigure(rule, figures, comparability)),
+  ]
   const first_run = comparability.cause === 'no-baseline'
   const status = worst(rules)
   return {

@@ -19,11 +19,19 @@ export type Value =
   | { readonly kind: 'mean' | 'median' | 'min' | 'max'; readonly metric: LayerMetric }
   | { readonly kind: 'count'; readonly metric: LayerMetric; readonly operator: Operator; readonly threshold: number }
 
+/** One of the project's own figures, or its change. */
+export interface FigureSubject {
+  readonly kind: 'figure'
+  readonly name: string
+  readonly delta: boolean
+}
+
 /** What a rule measures: a number, its change against the baseline, or the most extreme layer. */
 export type Subject =
   | { readonly kind: 'value'; readonly value: Value }
   | { readonly kind: 'delta'; readonly value: Value }
   | { readonly kind: 'any'; readonly metric: LayerMetric; readonly delta: boolean }
+  | FigureSubject
 
 /** A condition under which the gate fails or warns. */
 export interface Rule {
@@ -36,27 +44,41 @@ export interface Rule {
   readonly percent: boolean
 }
 
+/** A rule on a figure, which belongs to no model. */
+export type FigureRule = Rule & { readonly subject: FigureSubject }
+/** A rule on each model. */
+export type ModelRule = Rule & { readonly subject: Exclude<Subject, FigureSubject> }
+
+export function isFigureRule(rule: Rule): rule is FigureRule {
+  return rule.subject.kind === 'figure'
+}
+
+export function isModelRule(rule: Rule): rule is ModelRule {
+  return rule.subject.kind !== 'figure'
+}
+
 const FUNCTIONS = ['delta', 'any', 'count', 'mean', 'median', 'min', 'max']
 
 /**
  * Reads one rule:
  * ```
  * rule    = subject operator number ["%"]
- * subject = value | "delta(" value ")" | "any(" metric ")" | "any(delta(" metric "))"
+ * subject = value | figure | "delta(" figure ")" | "delta(" value ")" | "any(" metric ")" | "any(delta(" metric "))"
  * value   = metric | metric "[" layer "]" | ("mean"|"median"|"min"|"max") "(" metric ")"
  *         | "count(" metric operator number ")" | "layers" | "failed" | "errors" | "coverage"
  * ```
  * A metric alone is its mean over the layers whose fit succeeded. A layer's name stands as it is, or in double quotes where it
  * contains a bracket.
+ * @param figures names of the project's own figures
  * @throws UserError that points at the column and suggests the nearest name
  */
-export function parseRule(text: string, level: Level): Rule {
-  const scanner = new Scanner(text.trim(), level)
+export function parseRule(text: string, level: Level, figures: readonly string[] = []): Rule {
+  const scanner = new Scanner(text.trim(), level, figures)
   const subject = parseSubject(scanner)
   const operator = scanner.operator()
   const threshold = scanner.number()
   const percent = scanner.take('%')
-  if (percent && !(subject.kind === 'delta' || (subject.kind === 'any' && subject.delta))) {
+  if (percent && !(subject.kind === 'delta' || ('delta' in subject && subject.delta))) {
     throw scanner.error('a percentage needs a change', 'Write delta(…), or a plain number.', scanner.at - 1)
   }
   scanner.end()
@@ -66,7 +88,13 @@ export function parseRule(text: string, level: Level): Rule {
 function parseSubject(scanner: Scanner): Subject {
   const start = scanner.at
   const name = scanner.name()
+  if (scanner.figures.includes(name)) return { kind: 'figure', name, delta: false }
   if (name === 'delta' && scanner.take('(')) {
+    const figure = scanner.figure()
+    if (figure !== undefined) {
+      scanner.expect(')')
+      return { kind: 'figure', name: figure, delta: true }
+    }
     const value = parseValue(scanner)
     scanner.expect(')')
     return { kind: 'delta', value }
@@ -128,9 +156,10 @@ function parseLayerMetric(scanner: Scanner): LayerMetric {
   const name = scanner.name()
   if (isLayerMetric(name)) return name
   if (isModelMetric(name)) throw scanner.error(`${name} is a number of the model, not of a layer`, '', start)
+  if (scanner.figures.includes(name)) throw scanner.error(`${name} is a figure, not a number of a layer`, '', start)
   throw scanner.error(
     name ? `unknown metric ${JSON.stringify(name)}` : 'a metric is missing',
-    suggest(name, [...LAYER_METRICS, ...MODEL_METRICS, ...FUNCTIONS]),
+    suggest(name, [...LAYER_METRICS, ...MODEL_METRICS, ...scanner.figures, ...FUNCTIONS]),
     start,
   )
 }
@@ -143,15 +172,26 @@ function suggest(name: string, known: readonly string[]): string {
 class Scanner {
   readonly text: string
   readonly level: Level
+  readonly figures: readonly string[]
   at = 0
 
-  constructor(text: string, level: Level) {
+  constructor(text: string, level: Level, figures: readonly string[]) {
     this.text = text
     this.level = level
+    this.figures = figures
   }
 
   name(): string {
-    return this.#match(/[A-Za-z_][\w-]*/y) ?? ''
+    return this.#match(/[A-Za-z_][\w./-]*/y) ?? ''
+  }
+
+  /** The name of a figure, if one stands here. */
+  figure(): string | undefined {
+    const start = this.at
+    const name = this.name()
+    if (this.figures.includes(name)) return name
+    this.at = start
+    return undefined
   }
 
   operator(): Operator {

@@ -42,6 +42,11 @@ export function plain(text: string, quote: (text: string) => string): string {
   return /^[A-Za-z0-9 ,.:×;=()'−/-]*$/.test(text) && !/:\/\/|www\.|[@#]/i.test(text) ? text : quote(text)
 }
 
+/** A link, where the address is a plain one; else the text alone. The text has to be ours. */
+export function link(text: string, url: string): string {
+  return /^https?:\/\/[\w.-]+(:\d+)?(\/[\w.-]+)*\/?$/.test(url) ? `[${text}](${url})` : text
+}
+
 /** Sentences that may quote foreign names: `plain` for each word, and what stands between backticks as one. */
 export function prose(text: string, quote: (text: string) => string): string {
   return text

@@ -62,7 +62,7 @@ function decisiveRule(rules: readonly RuleResult[]): RuleResult | undefined {
 }
 
 function describeRule(rule: RuleResult, quote: (name: string) => string, several: boolean): string {
-  const where = several ? ` in ${quote(rule.model)}` : ''
+  const where = several && rule.model ? ` in ${quote(rule.model)}` : ''
   if (rule.model === '' && rule.builtin) return `there is no checkpoint: ${prose(rule.reason, quote)}`
   if (rule.builtin && rule.rule.startsWith('errors')) {
     return `${plural(rule.value ?? 0, 'layer')} could not be read${where}, ${quote(rule.layer ?? '')} for one: ${plain(rule.reason, quote)}`

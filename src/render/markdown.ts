@@ -1,8 +1,10 @@
 import { markdownTable } from 'markdown-table'
 import { type Comparison, type Layer, type Model, type Report, SUMMARY_METRICS } from '../report/schema.ts'
-import { code, plain, prose, short } from './escape.ts'
+import { code, link, plain, prose, short } from './escape.ts'
+import { figureTable } from './figures.ts'
 import { headline, ICON, measured, ruleIcon } from './headline.ts'
-import { format, formatChange, formatReal, formatShare, plural } from './numbers.ts'
+import { format, formatAge, formatChange, formatReal, formatShare, plural } from './numbers.ts'
+import { modelTrend, trendPoints } from './trend.ts'
 
 export interface MarkdownOptions {
   /** Bytes of UTF-8 that the text may have. */
@@ -62,6 +64,8 @@ function renderAt(report: Report, options: MarkdownOptions, detail: Detail): str
     title(report),
     ...notes(report),
     ...summary(report, detail),
+    figures(report),
+    trendNote(report),
     ...rules(report, detail),
     ...report.models.flatMap(model => notable(report, model, detail)),
     ...report.models.flatMap(model => allLayers(report, model, detail)),
@@ -104,8 +108,7 @@ function notes({ verdict, baseline, comparison, models }: Report): string[] {
 
 function summary(report: Report, detail: Detail): string[] {
   if (report.part) return []
-  if (report.models.length === 1)
-    return [oneModel(report.models[0], report.comparison?.models[0]), extent(report.models[0])]
+  if (report.models.length === 1) return [oneModel(report), extent(report.models[0])]
   const shown = report.models.slice(0, detail.models)
   if (shown.length === 0) return []
   const header = ['model', 'alpha', 'alpha_weighted', 'log_norm', 'log_spectral_norm', 'layers', 'coverage']
@@ -114,9 +117,10 @@ function summary(report: Report, detail: Detail): string[] {
     const cell = (metric: (typeof SUMMARY_METRICS)[number]) =>
       `${formatReal(model.summary[metric])}${compared ? ` (${formatChange(compared[metric].change)})` : ''}`
     const { layers, failed, coverage } = model.summary
+    const trend = modelTrend(report, model, 'alpha')
     return [
       code(model.name),
-      cell('alpha'),
+      `${cell('alpha')}${trend ? ` ${trend}` : ''}`,
       cell('alpha_weighted'),
       cell('log_norm'),
       cell('log_spectral_norm'),
@@ -127,17 +131,30 @@ function summary(report: Report, detail: Detail): string[] {
   return [table([header, ...rows], 'lrrrrrr'), omitted(report.models.length - shown.length, 'model')]
 }
 
-function oneModel(model: Model, compared: Comparison['models'][number] | undefined): string {
-  const changes = compared?.summary
-  const rows = SUMMARY_METRICS.map(metric => {
-    const value = formatReal(model.summary[metric])
-    if (!changes) return [`\`${metric}\``, value]
-    return [`\`${metric}\``, value, formatReal(changes[metric].base), formatChange(changes[metric].change)]
-  })
-  return table(
-    [changes ? ['mean over layers', 'head', 'base', 'change'] : ['mean over layers', 'head'], ...rows],
-    'lrrr',
-  )
+function oneModel(report: Report): string {
+  const [model] = report.models
+  const changes = report.comparison?.models[0]?.summary
+  const trends = SUMMARY_METRICS.map(metric => modelTrend(report, model, metric))
+  const drawn = trends.some(trend => trend !== '')
+  const rows = SUMMARY_METRICS.map((metric, i) => [
+    `\`${metric}\``,
+    formatReal(model.summary[metric]),
+    ...(changes ? [formatReal(changes[metric].base), formatChange(changes[metric].change)] : []),
+    ...(drawn ? [trends[i]] : []),
+  ])
+  const header = ['mean over layers', 'head', ...(changes ? ['base', 'change'] : []), ...(drawn ? ['trend'] : [])]
+  return table([header, ...rows], `lr${changes ? 'rr' : ''}l`)
+}
+
+function figures(report: Report): string {
+  const rows = figureTable(report, code)
+  return rows.length > 0 ? table(rows, `l${'r'.repeat(rows[0].length - 1)}`) : ''
+}
+
+function trendNote(report: Report): string {
+  const points = trendPoints(report).length
+  if (points === 0 || report.part) return ''
+  return `Trend: the last ${plural(points, 'baseline')} of ${code(report.baseline!.branch)}, then this.`
 }
 
 function extent({ name, summary: { layers, failed, coverage } }: Model): string {
@@ -156,9 +173,9 @@ function rules({ verdict, models }: Report, detail: Detail): string[] {
   const rows = shown.map(rule => [
     ruleIcon(rule),
     `${rule.level} if ${code(rule.rule)}`,
-    ...(several ? [code(rule.model)] : []),
+    ...(several ? [rule.model && code(rule.model)] : []),
     measured(rule),
-    rule.outcome === 'inconclusive' && rule.value === null ? '–' : `${rule.layers} of ${rule.of}`,
+    rule.of === 0 || (rule.outcome === 'inconclusive' && rule.value === null) ? '–' : `${rule.layers} of ${rule.of}`,
     [rule.layer ? code(rule.layer) : '', rule.model ? plain(rule.reason, code) : prose(rule.reason, code)]
       .filter(Boolean)
       .join(': '),
@@ -256,16 +273,35 @@ function skippedTensors({ skipped }: Model): string {
   return `Skipped: ${shown.map(([reason, n]) => `${n} × ${plain(reason, code)}`).join(', ')}${rest}.`
 }
 
-function footer({ tool, comparison, provenance }: Report, { whereabouts }: MarkdownOptions): string {
+function footer({ tool, baseline, comparison, provenance }: Report, { whereabouts }: MarkdownOptions): string {
   const parts = [
-    comparison ? `baseline ${comparison.baseline.kind} ${code(comparison.baseline.path)}` : '',
+    comparison ? describeBaseline(comparison, baseline, provenance) : '',
     provenance
-      ? `commit ${code(provenance.commit.slice(0, 12))}, [run ${provenance.run_id}](${provenance.run_url})`
+      ? `commit ${code(provenance.commit.slice(0, 12))}, ${link(`run ${provenance.run_id}`, provenance.run_url)}`
       : '',
     whereabouts ?? '',
     `${tool.name} ${tool.version}`,
   ]
   return `<sub>${parts.filter(Boolean).join(' · ')}</sub>`
+}
+
+/** Commit, run, age and distance of what it is compared with, or its path. */
+function describeBaseline(
+  { baseline: { kind, path } }: Comparison,
+  found: Report['baseline'],
+  provenance: Report['provenance'],
+): string {
+  if (!found?.commit) return `baseline ${kind} ${code(path)}`
+  const { commit, run_id, run_url, time, distance } = found
+  const seconds = (Date.parse(provenance?.time ?? '') - Date.parse(time ?? '')) / 1000
+  return [
+    `baseline commit ${code(commit.slice(0, 12))}`,
+    run_id === undefined ? '' : link(`run ${run_id}`, run_url ?? ''),
+    seconds >= 0 ? `${formatAge(seconds)} old` : '',
+    distance ? `${plural(distance, 'commit')} before` : '',
+  ]
+    .filter(Boolean)
+    .join(', ')
 }
 
 function omitted(n: number, what: string): string {

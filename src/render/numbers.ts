@@ -34,6 +34,12 @@ export function formatShare(value: number | null): string {
   return `${percent === 100 ? '100' : (Math.floor(10 * percent) / 10).toFixed(1)} %`
 }
 
+/** `3 days`, `5 hours`, `2 minutes`. */
+export function formatAge(seconds: number): string {
+  const [size, unit] = seconds >= 2 * 86_400 ? [86_400, 'day'] : seconds >= 7200 ? [3600, 'hour'] : [60, 'minute']
+  return plural(Math.floor(seconds / (size as number)), unit as string)
+}
+
 export function plural(n: number, one: string, many = `${one}s`): string {
   return `${n} ${n === 1 ? one : many}`
 }

@@ -2,6 +2,7 @@ import type { Description } from '../report/description.ts'
 import { layerKey } from '../report/metrics.ts'
 import { type Model, type Report, SUMMARY_METRICS } from '../report/schema.ts'
 import { short } from './escape.ts'
+import { figureTable } from './figures.ts'
 import { headline, ICON, measured, ruleIcon } from './headline.ts'
 import { format, formatChange, formatReal, formatShare, plural } from './numbers.ts'
 import { terminalTable } from './table.ts'
@@ -10,6 +11,7 @@ import { terminalTable } from './table.ts'
 export function renderText(report: Report): string {
   return `${[
     ...report.models.flatMap(model => [layers(report, model), report.part ? '' : summary(report, model)]),
+    figures(report),
     rules(report),
     verdict(report),
   ]
@@ -65,6 +67,11 @@ function summary(report: Report, model: Model): string {
   return `${terminalTable([changes ? ['mean', 'head', 'base', 'change'] : ['mean', 'value'], ...rows], changes ? 'lrrr' : 'lr')}\n${extent}`
 }
 
+function figures(report: Report): string {
+  const rows = figureTable(report, short)
+  return rows.length > 0 ? terminalTable(rows, `l${'r'.repeat(rows[0].length - 1)}`) : ''
+}
+
 function rules({ verdict, models }: Report): string {
   if (!verdict || verdict.rules.length === 0) return ''
   const several = models.length > 1
@@ -73,7 +80,7 @@ function rules({ verdict, models }: Report): string {
     `${rule.level} if ${rule.rule}`,
     ...(several ? [short(rule.model)] : []),
     measured(rule),
-    `${rule.layers} of ${rule.of}`,
+    rule.of === 0 ? '–' : `${rule.layers} of ${rule.of}`,
     [rule.layer ? short(rule.layer) : '', short(rule.reason)].filter(Boolean).join(': '),
   ])
   return terminalTable(

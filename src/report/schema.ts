@@ -12,6 +12,9 @@ const count = z.int().min(0)
 const shape = z.array(count).max(32)
 const name = z.string().max(4096)
 
+/** What a project may call a figure of its own, so that a rule can name it. */
+export const FIGURE_NAME = /^[A-Za-z_][\w./-]{0,99}$/
+
 /** Model means, over the layers whose status is `success`. Named as in WeightWatcher's `get_summary()`. */
 export const SUMMARY_METRICS = [
   'alpha',
@@ -116,6 +119,8 @@ function schemas(strictness: Strictness) {
   })
 
   const change = object({ head: finite, base: finite, change: finite })
+  const figureName = z.string().regex(FIGURE_NAME)
+  const better = z.enum(['higher', 'lower']).optional().describe('Which direction is')
 
   const comparison = object({
     status: z.enum(['compared', 'incomparable']),
@@ -148,13 +153,17 @@ function schemas(strictness: Strictness) {
       }),
     ),
     removed: z.array(name).describe('Models that only the baseline has'),
+    figures: z
+      .array(object({ name: figureName, better, head: finite, base: finite, change: finite }))
+      .max(1000)
+      .optional(),
   })
 
   const rule = object({
     rule: z.string().max(1024),
     level: z.enum(['fail', 'warn']),
     builtin: z.boolean(),
-    model: name,
+    model: name.describe('Empty where the rule is about a figure, or there is no model'),
     outcome: z.enum(['ok', 'violated', 'inconclusive']),
     value: finite.describe('What was measured'),
     unit: z.enum(['', '%']),
@@ -213,6 +222,10 @@ function schemas(strictness: Strictness) {
           commit: z.string().max(64),
           time: z.string().max(64),
           run_id: count,
+          figures: z
+            .array(object({ name: figureName, value: number }))
+            .max(1000)
+            .optional(),
           models: z
             .array(
               object({
@@ -251,6 +264,11 @@ function schemas(strictness: Strictness) {
     tool: object({ name: z.literal('spectral-gate'), version: z.string().max(64) }),
     options,
     models: z.array(model),
+    figures: z
+      .array(object({ name: figureName, value: number, better }))
+      .max(1000)
+      .optional()
+      .describe("The project's own, from its metrics file"),
     baseline: baseline.optional().describe('Where the Action looked for the baseline, and what became of it'),
     comparison: comparison.optional(),
     verdict: verdict.optional(),
@@ -279,6 +297,8 @@ export type Verdict = NonNullable<Report['verdict']>
 export type RuleResult = Verdict['rules'][number]
 export type BaselineRecord = NonNullable<Report['baseline']>
 export type Provenance = NonNullable<Report['provenance']>
+export type Figure = NonNullable<Report['figures']>[number]
+export type FigureChange = NonNullable<Comparison['figures']>[number]
 export type Part = NonNullable<Report['part']>
 export type Status = Layer['status']
 

@@ -1,6 +1,7 @@
 import { open } from 'node:fs/promises'
 import { unreadable } from '../bytes/file.ts'
 import { type Baseline, compare } from '../comparison/compare.ts'
+import { compareFigures } from '../comparison/figures.ts'
 import { pairModels } from '../comparison/pair.ts'
 import { UserError } from '../errors.ts'
 import type { Shard } from '../layers/shard.ts'
@@ -10,6 +11,7 @@ import { type PartialReport, readReport } from '../report/io.ts'
 import {
   type AnalysisOptions,
   type BaselineRecord,
+  type Figure,
   type Layer,
   type Model,
   type Part,
@@ -28,6 +30,8 @@ export interface GateRequest {
   /** What a search for the baseline came to. */
   readonly search?: BaselineRecord | undefined
   readonly policy: Policy
+  /** The project's own figures. */
+  readonly figures?: readonly Figure[] | undefined
   readonly provenance?: Provenance | undefined
 }
 
@@ -77,16 +81,23 @@ function conclude(
   request: Omit<GateRequest, 'sources' | 'baseline'>,
   options: AnalysisOptions,
 ): Report {
-  const compared = baseline && compare(models, options, baseline)
+  const figures = request.figures ?? []
+  const compared = baseline && compare(models, options, baseline, figures)
   const pairs = compared?.pairs ?? pairModels(models, []).pairs
   return {
     schemaVersion: SCHEMA_VERSION,
     tool: { name: 'spectral-gate', version: VERSION },
     options,
     models,
+    ...(figures.length > 0 && { figures: [...figures] }),
     ...(request.search && { baseline: request.search }),
     ...(compared && { comparison: compared.comparison }),
-    verdict: judge(request.policy, pairs, comparability(compared?.comparison, request.search)),
+    verdict: judge(
+      request.policy,
+      pairs,
+      comparability(compared?.comparison, request.search),
+      compared?.comparison.figures ?? compareFigures(figures, []),
+    ),
     ...(request.provenance && { provenance: request.provenance }),
   }
 }
@@ -150,13 +161,13 @@ async function readBaseline(
   context: AnalyseContext,
 ): Promise<Baseline> {
   if (typeof path !== 'string') {
-    const { options, models } = path.report
-    return { path: path.where, kind: 'report', options, models }
+    const { options, models, figures } = path.report
+    return { path: path.where, kind: 'report', options, models, figures }
   }
   try {
     if (await isJson(path)) {
-      const { options, models } = await readReport(path)
-      return { path: portable(path), kind: 'report', options, models }
+      const { options, models, figures } = await readReport(path)
+      return { path: portable(path), kind: 'report', options, models, figures }
     }
     const stateDict = sources.length === 1 ? sources[0].stateDict : undefined
     const model = await analyse({ path, stateDict }, context)

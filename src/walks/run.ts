@@ -25,10 +25,11 @@ const WORKER = new URL('../worker.js', import.meta.url)
 /** The walk that both doors take: settings in, report out. */
 export function run(request: RunRequest): Promise<Report> {
   const { settings, baseline, search, provenance } = request
+  const { policy, figures } = settings
   return withEngine(request, async context => {
     const sources = await parseSources(request)
     return gate(
-      { sources, baseline: search ? baseline : settings.baseline, search, policy: settings.policy, provenance },
+      { sources, baseline: search ? baseline : settings.baseline, search, policy, figures, provenance },
       context,
     )
   })
@@ -49,12 +50,9 @@ export function runMerge(
   request: Omit<RunRequest, 'checkpoints'> & { readonly parts: readonly NamedPart[] },
 ): Promise<Report> {
   const { parts, settings, baseline, search, provenance } = request
+  const { policy, figures } = settings
   return withEngine(request, context =>
-    gateParts(
-      parts,
-      { baseline: search ? baseline : settings.baseline, search, policy: settings.policy, provenance },
-      context,
-    ),
+    gateParts(parts, { baseline: search ? baseline : settings.baseline, search, policy, figures, provenance }, context),
   )
 }
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { UserError } from '../../src/errors.ts'
-import { formatAge, missingBaseline } from '../../src/github/baseline.ts'
+import { missingBaseline } from '../../src/github/baseline.ts'
 import {
   type BaselineKey,
   baselineArtifactName,
@@ -11,6 +11,7 @@ import {
   publishesBaseline,
   workflowPath,
 } from '../../src/github/baseline-options.ts'
+import { formatAge } from '../../src/render/numbers.ts'
 
 test.each([
   ['', { kind: 'auto' }],

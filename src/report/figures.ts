@@ -1,0 +1,63 @@
+import { readFile, stat } from 'node:fs/promises'
+import { z } from 'zod'
+import { UserError } from '../errors.ts'
+import { limits } from '../limits.ts'
+import { isLayerMetric, isModelMetric } from './metrics.ts'
+import { FIGURE_NAME, type Figure } from './schema.ts'
+
+const value = z.union([
+  z.number(),
+  z.strictObject({ value: z.number(), better: z.enum(['higher', 'lower']).optional() }),
+])
+/** What rules take for something else. */
+const TAKEN = ['delta', 'any', 'count', 'mean', 'median', 'min', 'max', '__proto__']
+const FORMAT = 'It holds JSON such as {"accuracy": {"value": 0.93, "better": "higher"}, "steps": 1200}.'
+
+/**
+ * A project's own figures: JSON, from each name to a number, or to `{value, better}`, where `better` says which direction is.
+ * @throws UserError that names the file and the figure
+ */
+export async function readFigures(path: string): Promise<Figure[]> {
+  const { size } = await stat(path).catch(cause => {
+    throw new UserError(`${path}: the metrics file can't be read (${cause.code})`, '', { cause })
+  })
+  if (size > limits.figures) {
+    throw new UserError(`${path}: has ${size} bytes, more than ${limits.figures} for a metrics file`)
+  }
+  return parseFigures(await readFile(path, 'utf8'), path)
+}
+
+/** @param where names the text in errors */
+export function parseFigures(text: string, where: string): Figure[] {
+  let json: unknown
+  try {
+    json = JSON.parse(text.replace(/^\uFEFF/, ''))
+  } catch (cause) {
+    throw new UserError(`${where}: is not valid JSON`, `${FORMAT} NaN and Infinity are no numbers of JSON.`, { cause })
+  }
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) {
+    throw new UserError(`${where}: is not an object from names to numbers`, FORMAT)
+  }
+  const entries = Object.entries(json)
+  if (entries.length > limits.figureCount) {
+    throw new UserError(`${where}: has ${entries.length} figures, more than ${limits.figureCount}`)
+  }
+  return entries.map(([name, said]) => {
+    const quoted = JSON.stringify(name.slice(0, 200))
+    if (!FIGURE_NAME.test(name)) {
+      throw new UserError(
+        `${where}: ${quoted} is no name of a figure`,
+        'A name begins with a letter or _, and goes on with letters, digits, _ - . and /, 100 in all at the most.',
+      )
+    }
+    if (isLayerMetric(name) || isModelMetric(name) || TAKEN.includes(name)) {
+      throw new UserError(
+        `${where}: ${quoted} is a word of the rules already`,
+        'Give the figure another name, such as my_alpha.',
+      )
+    }
+    const parsed = value.safeParse(said)
+    if (!parsed.success) throw new UserError(`${where}: ${quoted} is not a number, nor {value, better}`, FORMAT)
+    return typeof parsed.data === 'number' ? { name, value: parsed.data } : { name, ...parsed.data }
+  })
+}
