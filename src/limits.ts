@@ -13,6 +13,8 @@ export const limits = {
   /** A project's own figures: the file, and how many it names. */
   figures: MiB,
   figureCount: 200,
+  /** Pages of a hundred events of a pull request, and of a hundred runs of a commit. */
+  eventPages: 30,
   /** The pickle of a PyTorch checkpoint: names and shapes only, the weights lie beside it. */
   pickle: 64 * MiB,
   pickleOpcodes: 5_000_000,

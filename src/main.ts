@@ -1,11 +1,14 @@
 import { readFile } from 'node:fs/promises'
 import * as core from '@actions/core'
+import { withAcceptance } from './action/acceptance.ts'
 import { resolveBaseline } from './action/baseline.ts'
-import { type Mode, parseMode } from './action/mode.ts'
+import { type GatingMode, parseMode } from './action/mode.ts'
 import { writeOutputs } from './action/outputs.ts'
 import { collectParts, readJob } from './action/parts.ts'
 import { publish, publishError } from './action/publish.ts'
 import { type Publishing, readInputs, readPublishing } from './action/publishing.ts'
+import { relayComment } from './action/relay.ts'
+import { refuseUnsafeCheckout } from './action/unsafe.ts'
 import { readConfig } from './config/file.ts'
 import { explain, MissingCheckpointError, UserError } from './errors.ts'
 import { type Context, provenance, readContext } from './github/context.ts'
@@ -17,7 +20,7 @@ import { readSettings, resolvePartSettings, type Settings } from './settings.ts'
 import { gateNothing } from './walks/gate.ts'
 import { run, runMerge, runPart } from './walks/run.ts'
 
-const WALKS = { gate: analyse, part: analysePart, merge } satisfies Record<Mode, unknown>
+const WALKS = { gate: analyse, part: analysePart, merge } satisfies Record<GatingMode, unknown>
 
 await main().catch(error => {
   const ours = !(error instanceof UserError)
@@ -30,8 +33,11 @@ process.exit()
 async function main(): Promise<void> {
   const context = await readContext(process.env, path => readFile(path, 'utf8'))
   let publishing = readPublishing(context, {})
+  if (core.getInput('mode') === 'comment') return relayComment(context, publishing)
   let report: Report
   try {
+    if (core.getInput('allow-unsafe-checkout') !== 'true')
+      await refuseUnsafeCheckout(context, process.env.GITHUB_WORKSPACE ?? '')
     const config = await readConfig(core.getInput('config'))
     publishing = readPublishing(context, config.publishing)
     const layers = [config.settings, readInputs()]
@@ -42,7 +48,7 @@ async function main(): Promise<void> {
     const settings = mode === 'part' ? resolvePartSettings(...layers) : await readSettings(...layers)
     // The comment is the merging job's.
     if (mode === 'part') publishing = { ...publishing, comment: 'never' }
-    report = await WALKS[mode](context, settings, publishing)
+    report = await withAcceptance(context, publishing, await WALKS[mode](context, settings, publishing))
   } catch (error) {
     await publishError(context, publishing, error)
     throw error

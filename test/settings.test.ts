@@ -51,7 +51,7 @@ test('action.yml and the README’s table have every option', () => {
   const inputs = [...action.split(/^outputs:/m)[0].matchAll(/^ {2}([\w-]+):$/gm)].map(([, name]) => name)
   expect(inputs).toEqual(expect.arrayContaining(Object.keys(ALL_OPTIONS)))
   expect(inputs.filter(name => !(name in ALL_OPTIONS))).toEqual([
-    ...['checkpoint', 'mode', 'reports', 'config', 'matrix', 'strategy', 'github-token'],
+    ...['checkpoint', 'mode', 'reports', 'allow-unsafe-checkout', 'config', 'matrix', 'strategy', 'github-token'],
   ])
   const readme = readFileSync('README.md', 'utf8')
   for (const name of inputs.filter(name => name !== 'matrix' && name !== 'strategy'))

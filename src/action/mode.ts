@@ -3,19 +3,21 @@ import { nearest } from '../words.ts'
 
 /**
  * What a step does. `gate`: the whole way from checkpoints to the verdict. `part`: metrics alone, kept for a later job.
- * `merge`: from the parts of earlier jobs to the verdict.
+ * `merge`: from the parts of earlier jobs to the verdict. `comment`: the comment alone, on a fork's run.
  */
-export const MODES = ['gate', 'part', 'merge'] as const
-export type Mode = (typeof MODES)[number]
+const GATING = ['gate', 'part', 'merge'] as const
+const MODES = [...GATING, 'comment']
+/** The modes that make a report. */
+export type GatingMode = (typeof GATING)[number]
 
 /**
  * The input `mode`. Empty: `gate`, or `part` where a shard is set.
  * @throws UserError where it is none of these, or does not go with a shard
  */
-export function parseMode(text: string, sharded: boolean): Mode {
+export function parseMode(text: string, sharded: boolean): GatingMode {
   const value = text.trim()
   if (value === '') return sharded ? 'part' : 'gate'
-  const mode = MODES.find(mode => mode === value)
+  const mode = GATING.find(mode => mode === value)
   if (!mode) {
     const near = nearest(value, MODES)
     throw new UserError(

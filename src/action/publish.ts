@@ -27,7 +27,8 @@ export async function publish(context: Context, publishing: Publishing, files: F
   if (publishing.artifact) {
     await upload(context, deadline, files.folder, publishing.artifact, [files.json, files.markdown], 'The report')
   }
-  await comment(context, publishing, files.comment, deadline, commentAction(publishing.comment, report))
+  const decided = commentAction(publishing.comment, report)
+  await comment(context, publishing, files.comment, deadline, decided, report.verdict?.status)
   deadline.done()
 }
 
@@ -38,7 +39,7 @@ export async function publishError(context: Context, publishing: Publishing, err
   const body = `### ${ICON.failed} Failed: no verdict\n\n${lines.join('  \n')}\n\n<sub>[run ${context.run.id}](${context.run.url})</sub>`
   await core.summary.addRaw(body, true).write()
   const deadline = startDeadline()
-  await comment(context, publishing, body, deadline, publishing.comment === 'never' ? 'skip' : 'write')
+  await comment(context, publishing, body, deadline, publishing.comment === 'never' ? 'skip' : 'write', 'failed')
   deadline.done()
 }
 
@@ -57,10 +58,11 @@ async function upload(
 
 async function comment(
   context: Context,
-  { commentKey, token }: Publishing,
+  { commentKey, token, recreateOnWorse }: Publishing,
   body: string,
   deadline: Deadline,
   decided: ReturnType<typeof commentAction>,
+  verdict: string | undefined,
 ): Promise<void> {
   const issue = context.pullRequest?.number
   if (issue === undefined || decided === 'skip') return
@@ -73,6 +75,8 @@ async function comment(
     key: commentKey,
     body,
     create: decided === 'write',
+    verdict,
+    recreateOnWorse,
   })
   if (warning) core.warning(warning)
   else core.info(`Comment ${action}: ${url}`)

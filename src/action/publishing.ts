@@ -12,6 +12,9 @@ export interface Publishing {
   readonly missingIsInconclusive: boolean
   readonly comment: CommentMode
   readonly commentKey: string
+  readonly recreateOnWorse: boolean
+  /** Empty: no label accepts anything. */
+  readonly acceptLabel: string
   /** Empty: nothing is uploaded. */
   readonly artifact: string
   /** Under this name the report is the next baseline, and the last one is looked for. */
@@ -33,6 +36,8 @@ export function readPublishing({ workflow }: Context, config: RawPublishing): Pu
     missingIsInconclusive: oneOf('missing-checkpoint', raw['missing-checkpoint']) === 'inconclusive',
     comment: parseCommentMode(raw.comment),
     commentKey: raw['comment-key'] || `${workflow}/${job}`,
+    recreateOnWorse: flag('recreate-on-worse', raw['recreate-on-worse'])!,
+    acceptLabel: raw['accept-label'],
     artifact: raw['artifact-name'] === 'none' ? '' : raw['artifact-name'],
     baselineArtifact: raw['baseline-artifact'] || baselineArtifactName(key),
     baselineBranch: raw['baseline-branch'],

@@ -45,6 +45,16 @@ export const PUBLISHING = {
     default: 'always',
     help: 'When to comment on the pull request. A comment that is there already is kept up to date in each mode but never.',
   },
+  'recreate-on-worse': {
+    type: 'flag',
+    default: 'false',
+    help: 'Whether a verdict that is worse than the last one gets a new comment in place of the old one: an edited comment notifies nobody.',
+  },
+  'accept-label': {
+    type: 'text',
+    value: 'LABEL',
+    help: 'A label with which somebody who may write lets a regression pass, until the next push. By default there is none.',
+  },
   'comment-key': {
     type: 'text',
     value: 'KEY',

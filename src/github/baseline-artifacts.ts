@@ -210,30 +210,46 @@ export async function artifactOfRun(api: Api, context: Context, name: string, id
   if (run.head_repository?.id === undefined || run.head_repository.id !== run.repository?.id) {
     throw new InvalidError(`run ${id} is of a fork`)
   }
+  const found = await newestOfRun(api, context, name, id)
+  if (!found) throw new GoneError(`run ${id} has no artifact named ${JSON.stringify(name)}`)
+  return { ...found, sha: run.head_sha }
+}
+
+/** The newest artifact of this name that a run made, whoever's run it is; undefined where there is none. */
+export async function newestOfRun(
+  api: Api,
+  context: Context,
+  name: string,
+  id: number,
+): Promise<Candidate | undefined> {
   const { data } = await api.octokit.rest.actions.listWorkflowRunArtifacts({
-    ...repository,
+    ...{ owner: context.repository.owner, repo: context.repository.name },
     ...{ run_id: id, name, per_page: 100 },
   })
   const found = listed(data)
     .filter(artifact => artifact.name === name)
     .sort((a, b) => b.id - a.id)[0]
-  if (!found) throw new GoneError(`run ${id} has no artifact named ${JSON.stringify(name)}`)
-  return {
-    ...{ id: found.id, name, size: found.size_in_bytes, expired: found.expired, digest: found.digest ?? '' },
-    ...{ created: Date.parse(found.created_at ?? ''), run: id, sha: run.head_sha },
-  }
+  return (
+    found && {
+      ...{ id: found.id, name, size: found.size_in_bytes, expired: found.expired, digest: found.digest ?? '' },
+      ...{ created: Date.parse(found.created_at ?? ''), run: id, sha: '' },
+    }
+  )
 }
 
 /**
- * The report in an artifact. Its archive is held against the size and the hash that GitHub tells, and has to hold one file,
- * `report.json`.
+ * The report in an artifact. Its archive is held against the size and the hash that GitHub tells, and has to hold `report.json`,
+ * and where `alone` is asked for no other file.
  * @throws GoneError, InvalidError or UnreachableError; GitHub's own errors pass through
  */
 export async function readArtifact<T extends Report = Report>(
   api: Api,
   context: Context,
   artifact: Candidate,
-  parse: (text: string, where: string) => T = parseReport as (text: string, where: string) => T,
+  {
+    parse = parseReport as (text: string, where: string) => T,
+    alone = true,
+  }: { parse?: (text: string, where: string) => T; alone?: boolean } = {},
 ): Promise<T> {
   const { size, digest, id } = artifact
   if (size > limits.baselineArchive) throw tooLarge(size)
@@ -243,19 +259,19 @@ export async function readArtifact<T extends Report = Report>(
     throw new InvalidError('its bytes do not have the hash that GitHub has on record')
   }
   try {
-    return parse((await unpack(bytes)).toString('utf8'), 'report.json')
+    return parse((await unpack(bytes, alone)).toString('utf8'), 'report.json')
   } catch (error) {
     if (!(error instanceof UserError)) throw error
     throw new InvalidError(clean(error.remedy ? `${error.message}. ${error.remedy}` : error.message), { cause: error })
   }
 }
 
-async function unpack(bytes: Buffer): Promise<Buffer> {
+async function unpack(bytes: Buffer, alone: boolean): Promise<Buffer> {
   try {
     const read = async (offset: number, length: number) => bytes.subarray(offset, offset + length)
     const zip = await Zip.open({ path: 'its archive', size: bytes.length, read })
     const report = zip.members.get('report.json')
-    if (!report || zip.members.size !== 1) {
+    if (!report || (alone && zip.members.size !== 1)) {
       const names = [...zip.members.keys()].slice(0, 5).map(name => JSON.stringify(name.slice(0, 80)))
       throw new InvalidError(
         clean(`its archive has to hold report.json alone, but has ${names.join(', ') || 'nothing'}`),

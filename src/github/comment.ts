@@ -29,6 +29,10 @@ export interface CommentRequest {
   run?: Run
   /** False: only a comment that is there already is updated. */
   create?: boolean
+  /** What the body says. It goes into the marker. */
+  verdict?: string | undefined
+  /** A verdict that is worse than the last one gets a new comment, for those whom an edited one does not notify. */
+  recreateOnWorse?: boolean
   /** Login of the token's owner, where the caller knows it. */
   author?: string
 }
@@ -76,8 +80,10 @@ async function publish({
   run = context.run,
   author,
   create: mayCreate = true,
+  verdict = '',
+  recreateOnWorse = false,
 }: CommentRequest): Promise<CommentResult> {
-  const text = `${body.trimEnd()}\n\n${marker(key, run)}`
+  const text = `${body.trimEnd()}\n\n${marker(key, run, verdict)}`
   if (text.length > COMMENT_LIMIT)
     throw new RangeError(`its body has ${body.length} characters, more than ${COMMENT_ROOM}`)
   const repository = { owner: context.repository.owner, repo: context.repository.name }
@@ -95,9 +101,19 @@ async function publish({
     const url = comment.html_url
     if (isNewer(readMarker(comment.body)!, run)) return { action: 'skipped-older', url, warning: '' }
     if (withoutMarker(comment.body!) === withoutMarker(text)) return { action: 'unchanged', url, warning: '' }
+    if (recreateOnWorse && isWorse(verdict, readMarker(comment.body)!.verdict) && (await removed(comment)))
+      return create()
     await issues.updateComment({ ...repository, comment_id: comment.id, body: text })
     return { action: 'updated', url, warning: '' }
   }
+  const removed = (comment: Comment): Promise<boolean> =>
+    issues.deleteComment({ ...repository, comment_id: comment.id }).then(
+      () => true,
+      error => {
+        if (isTransient(error) || error instanceof DeadlineError || error instanceof WaitError) throw error
+        return false
+      },
+    )
   const create = async (): Promise<CommentResult> => {
     const { data } = await issues.createComment({ ...repository, issue_number: issue, body: text })
     author ??= data.user?.login
@@ -149,15 +165,17 @@ async function tokenOwner({ octokit }: Api): Promise<string> {
   return 'github-actions[bot]'
 }
 
-const MARKER = /\n\r?\n<!-- spectral-gate key=([0-9a-f]{16}) run=(\d{1,15}) attempt=(\d{1,9}) -->\s*$/
+const MARKER =
+  /\n\r?\n<!-- spectral-gate key=([0-9a-f]{16}) run=(\d{1,15}) attempt=(\d{1,9})(?: verdict=([a-z]{1,16}))? -->\s*$/
 
-function marker(key: string, { id, attempt }: Run): string {
-  return `<!-- spectral-gate key=${hash(key)} run=${id} attempt=${attempt} -->`
+function marker(key: string, { id, attempt }: Run, verdict: string): string {
+  const said = verdict && ` verdict=${verdict}`
+  return `<!-- spectral-gate key=${hash(key)} run=${id} attempt=${attempt}${said} -->`
 }
 
-function readMarker(body: string | undefined): (Run & { key: string }) | undefined {
-  const [, key, id, attempt] = MARKER.exec(body ?? '') ?? []
-  return key === undefined ? undefined : { key, id: Number(id), attempt: Number(attempt) }
+function readMarker(body: string | undefined): (Run & { key: string; verdict: string }) | undefined {
+  const [, key, id, attempt, verdict = ''] = MARKER.exec(body ?? '') ?? []
+  return key === undefined ? undefined : { key, id: Number(id), attempt: Number(attempt), verdict }
 }
 
 function withoutMarker(body: string): string {
@@ -166,6 +184,13 @@ function withoutMarker(body: string): string {
 
 function isNewer(a: Run, b: Run): boolean {
   return a.id > b.id || (a.id === b.id && a.attempt > b.attempt)
+}
+
+const ORDER = ['passed', 'accepted', 'warned', 'inconclusive', 'failed']
+
+/** False where the earlier verdict is not known. */
+function isWorse(now: string, before: string): boolean {
+  return ORDER.includes(before) && ORDER.indexOf(now) > ORDER.indexOf(before)
 }
 
 function hash(key: string): string {

@@ -20,6 +20,8 @@ export interface PullRequest {
   baseSha: string
   baseRef: string
   labels: string[]
+  /** The label that this very event set, and who did. */
+  labelled: { name: string; by: string } | null
 }
 
 /** What a run is about: the environment and the event's payload, checked. */
@@ -75,7 +77,12 @@ const pullRequest = z.object({
 
 /** Only what we use, and only where we use it: other forges send less than GitHub. */
 const payloads = {
-  pull: z.object({ pull_request: pullRequest }),
+  pull: z.object({
+    pull_request: pullRequest,
+    action: z.string().max(64).nullish(),
+    label: z.object({ name: z.string().max(1024) }).nullish(),
+    sender: z.object({ login: z.string().max(256) }).nullish(),
+  }),
   push: z.object({ before: sha.nullish(), forced: z.boolean().nullish() }),
   merge_group: z.object({
     merge_group: z.object({ head_sha: sha, head_ref: ref, base_sha: sha, base_ref: ref }),
@@ -133,7 +140,7 @@ export async function readContext(env: Environment, readFile: (path: string) => 
     workflowPath: /^[^/]+\/[^/]+\/(.{1,1024}?)@/.exec(env.GITHUB_WORKFLOW_REF ?? '')?.[1] ?? '',
     run: { id: runId, attempt, url: `${serverUrl}/${owner}/${name}/actions/runs/${runId}${attemptPath}` },
     defaultBranch: part(payloads.any).repository?.default_branch ?? '',
-    pullRequest: PULL_EVENTS.includes(event) ? pull(part(payloads.pull).pull_request) : null,
+    pullRequest: PULL_EVENTS.includes(event) ? pull(part(payloads.pull)) : null,
     push: event === 'push' ? push(part(payloads.push)) : null,
     mergeGroup: event === 'merge_group' ? mergeGroup(part(payloads.merge_group).merge_group) : null,
     workflowRun: event === 'workflow_run' ? workflowRun(part(payloads.workflow_run).workflow_run) : null,
@@ -179,7 +186,8 @@ async function readPayload(path: string | undefined, readFile: (path: string) =>
   return payload
 }
 
-function pull({ number, head, base, labels }: z.infer<typeof pullRequest>): PullRequest {
+function pull({ pull_request, action, label, sender }: z.infer<typeof payloads.pull>): PullRequest {
+  const { number, head, base, labels } = pull_request
   const same =
     head.repo && base.repo && (head.repo.id && base.repo.id ? head.repo.id === base.repo.id : name(head) === name(base))
   return {
@@ -191,6 +199,7 @@ function pull({ number, head, base, labels }: z.infer<typeof pullRequest>): Pull
     baseSha: base.sha,
     baseRef: base.ref,
     labels: labels?.map(label => label.name) ?? [],
+    labelled: action === 'labeled' && label && sender ? { name: label.name, by: sender.login } : null,
   }
 }
 

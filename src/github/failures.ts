@@ -1,7 +1,7 @@
 import { DeadlineError, isTransient, WaitError } from './api.ts'
 import type { Context } from './context.ts'
 
-export type Permission = 'actions: read' | 'contents: read' | 'pull-requests: write'
+export type Permission = 'actions: read' | 'contents: read' | 'pull-requests: read' | 'pull-requests: write'
 
 /** Why something could not be published or read, for a person: one sentence, and what to do. The verdict stands. */
 export function explainFailure(error: unknown, what: string, needs: Permission, context: Context): string {

@@ -21,7 +21,7 @@ export async function downloadParts(context: Context, token: string, deadline: D
       const where = `The artifact ${artifact.name}`
       if (artifact.expired) throw new UserError(`${where} has expired.`, 'Run its job again.')
       try {
-        parts.push({ where, report: await readArtifact(api, context, artifact, parsePart) })
+        parts.push({ where, report: await readArtifact(api, context, artifact, { parse: parsePart }) })
       } catch (error) {
         throw explained(error, `${where} can't be read`, context)
       }

@@ -39,7 +39,9 @@ export function code(name: string): string {
 
 /** A sentence of ours that may quote a foreign name: as it is where nothing in it has a meaning in Markdown, else quoted whole. */
 export function plain(text: string, quote: (text: string) => string): string {
-  return /^[A-Za-z0-9 ,.:×;=()'−/-]*$/.test(text) && !/:\/\/|www\.|[@#]/i.test(text) ? text : quote(text)
+  // Within a word an underscore is one.
+  const rest = text.replace(/(?<=[A-Za-z0-9])_(?=[A-Za-z0-9])/g, '')
+  return /^[A-Za-z0-9 ,.:×;=()'−/-]*$/.test(rest) && !/:\/\/|www\.|[@#]/i.test(text) ? text : quote(text)
 }
 
 /** A link, where the address is a plain one; else the text alone. The text has to be ours. */

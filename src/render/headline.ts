@@ -2,7 +2,7 @@ import type { Comparison, Part, Report, RuleResult } from '../report/schema.ts'
 import { plain, prose } from './escape.ts'
 import { format, formatChange, formatReal, plural } from './numbers.ts'
 
-export const ICON = { passed: '✅', warned: '⚠️', inconclusive: '🟡', failed: '❌' } as const
+export const ICON = { passed: '✅', accepted: '☑️', warned: '⚠️', inconclusive: '🟡', failed: '❌' } as const
 export const OUTCOME = { ok: '✅', violated: '❌', inconclusive: '🟡' } as const
 
 /** The icon of one rule: a broken warning is not a failure. */

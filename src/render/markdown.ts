@@ -11,6 +11,8 @@ export interface MarkdownOptions {
   readonly limit: number
   /** Where the whole report is, as a sentence in Markdown; empty where nobody knows. */
   readonly whereabouts?: string
+  /** Stands above all else, in Markdown. */
+  readonly note?: string
 }
 
 /** Rows of each block; 0 leaves it out. */
@@ -62,6 +64,7 @@ export function renderMarkdown(report: Report, options: MarkdownOptions): string
 function renderAt(report: Report, options: MarkdownOptions, detail: Detail): string {
   const blocks = [
     title(report),
+    options.note ? `> ${options.note}` : '',
     ...notes(report),
     ...summary(report, detail),
     figures(report),
@@ -83,8 +86,17 @@ function title(report: Report): string {
 
 function notes({ verdict, baseline, comparison, models }: Report): string[] {
   const notes: string[] = []
-  if (verdict?.first_run && verdict.status !== 'inconclusive')
+  if (verdict?.first_run && verdict.status !== 'inconclusive' && !baseline)
     notes.push('> First run: there is no baseline to compare with yet.')
+  if (verdict?.accepted) {
+    const { label, by, at, was } = verdict.accepted
+    notes.push(
+      `> Accepted by ${code(by)} with the label ${code(label)} at ${code(at)}: it was ${was}. A push withdraws it.`,
+    )
+  }
+  if (verdict?.refused) {
+    notes.push(`> The label ${code(verdict.refused.label)} does not count: ${prose(verdict.refused.reason, code)}.`)
+  }
   if (baseline && baseline.state !== 'exact') {
     for (const line of baseline.reason.split('\n')) notes.push(`> ${prose(line, code)}`)
   }

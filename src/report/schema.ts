@@ -176,11 +176,22 @@ function schemas(strictness: Strictness) {
   })
 
   const verdict = object({
-    status: z.enum(['passed', 'warned', 'inconclusive', 'failed']),
+    status: z.enum(['passed', 'accepted', 'warned', 'inconclusive', 'failed']),
     first_run: z.boolean().describe('There is nothing to compare with yet'),
     enforced: z.boolean(),
     fails_job: z.boolean(),
     rules: z.array(rule),
+    accepted: object({
+      label: z.string().max(1024),
+      by: z.string().max(256),
+      at: z.string().max(64),
+      was: z.enum(['failed', 'inconclusive']),
+    })
+      .optional()
+      .describe('A reviewer let it pass'),
+    refused: object({ label: z.string().max(1024), reason: z.string().max(1024) })
+      .optional()
+      .describe('Why a label that is there accepts nothing'),
   })
 
   const provenance = object({

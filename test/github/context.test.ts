@@ -41,6 +41,7 @@ describe('events', () => {
         baseSha: sha('main'),
         baseRef: 'main',
         labels: ['accept'],
+        labelled: null,
       },
       push: null,
       mergeGroup: null,

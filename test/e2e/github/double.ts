@@ -55,6 +55,8 @@ export interface Run {
   sha: string
   path: string
   headRepositoryId: number
+  headRepository?: string
+  created?: string
 }
 
 export interface Pull {

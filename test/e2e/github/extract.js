@@ -11,6 +11,7 @@ const OPERATIONS = [
   'actions/get-workflow-run',
   'actions/list-artifacts-for-repo',
   'actions/list-workflow-run-artifacts',
+  'actions/list-workflow-runs-for-repo',
   'issues/create-comment',
   'issues/delete-comment',
   'issues/get-comment',

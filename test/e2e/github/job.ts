@@ -10,6 +10,8 @@ export interface JobOptions {
   event: string
   /** The number of the pull request that the event is about. */
   pull?: number
+  /** The event is that somebody set this label on the pull request. */
+  labelled?: { name: string; by: string }
   /** The event's payload; if not given, one is made for the event. */
   payload?: unknown
   sha?: string
@@ -61,17 +63,20 @@ export function startJob(github: GitHubDouble, folder: string, options: JobOptio
     branch: pull?.head.ref ?? ref.replace('refs/heads/', ''),
     sha: pull?.head.sha ?? commit,
     path: WORKFLOW,
+    created: new Date().toISOString(),
+    headRepository: pull?.head.repository ?? github.repository,
     headRepositoryId: repositoryId(github, pull?.head.repository ?? github.repository),
   }
   const payload = options.payload ?? {
     ...(pull && {
-      action: 'synchronize',
+      action: options.labelled ? 'labeled' : 'synchronize',
+      ...(options.labelled && { label: fill('label', { name: options.labelled.name }) }),
       number: pull.number,
       pull_request: fill('pull-request', pullObject(github, pull)),
     }),
     ...(options.event === 'push' && { ref, before: github.commits.get(commit)?.[0] ?? '0'.repeat(40), after: commit }),
     repository: fill('repository', { id: github.repositoryId, full_name: github.repository, default_branch: 'main' }),
-    sender: fill('simple-user', { login: options.actor ?? 'octocat' }),
+    sender: fill('simple-user', { login: options.labelled?.by ?? options.actor ?? 'octocat' }),
   }
   const workspace = join(folder, 'workspace')
   mkdirSync(workspace, { recursive: true })

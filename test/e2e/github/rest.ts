@@ -191,6 +191,19 @@ export const routes: Record<string, Route> = {
       return { status: 302, headers: { location: github.signedDownload(artifact) } }
     },
   },
+  'actions/list-workflow-runs-for-repo': {
+    needs: ['actions', 'read'],
+    handle(call) {
+      const sha = call.query.get('head_sha')
+      const found = [...call.github.runs.values()].filter(run => sha === null || run.sha === sha).reverse()
+      return page(
+        call,
+        found,
+        run => runObject(call.github, run),
+        runs => ({ total_count: found.length, workflow_runs: runs }),
+      )
+    },
+  },
   'actions/get-workflow-run': {
     needs: ['actions', 'read'],
     handle({ github, path }) {
@@ -327,6 +340,7 @@ function runObject(github: GitHubDouble, run: Run): object {
     head_sha: run.sha,
     html_url: `${github.serverUrl}/${github.repository}/actions/runs/${run.id}`,
     repository: { id: github.repositoryId, full_name: github.repository },
-    head_repository: { id: run.headRepositoryId },
+    head_repository: { id: run.headRepositoryId, full_name: run.headRepository },
+    created_at: run.created,
   })
 }

@@ -100,6 +100,27 @@ describe.skipIf(!act)('act (not installed: tools.sh does) runs', () => {
     expect(comment()).toEqual([expect.stringMatching(/^### ❌ Failed: `delta\(alpha\) > 0\.2` is true/)])
   })
 
+  test('fork-gate.yml and fork-comment.yml: the comment on a fork’s pull request', async () => {
+    github.addPull({ number: 8, head: { sha: sha('head of 8'), ref: 'topic', repository: 'fork/net' } })
+    const { permissions } = github
+    github.permissions = { actions: 'read', contents: 'read', 'pull-requests': 'read' }
+    const files = { 'model.safetensors': safetensorsBytes(nets.good) }
+    const gate = await run('fork-gate.yml', { event: 'pull_request', pull: 8 }, 'good', { files })
+    expect(gate.status, gate.log).toBe(0)
+    expect(github.comments(8)).toEqual([])
+    github.permissions = permissions
+    const workflow_run = {
+      ...{ id: gate.runId, run_attempt: 1, event: 'pull_request', head_branch: 'topic', head_sha: sha('head of 8') },
+      ...{ head_repository: { full_name: 'fork/net' }, path: '.github/workflows/fork-gate.yml' },
+    }
+    const payload = { action: 'completed', workflow_run, repository: { default_branch: 'main' } }
+    const ended = await run('fork-comment.yml', { event: 'workflow_run', payload })
+    expect(ended.status, ended.log).toBe(0)
+    expect(github.comments(8).map(({ body }) => body.split('\n')[0])).toEqual([
+      expect.stringMatching(/^### 🟡 Inconclusive: first run/),
+    ])
+  })
+
   test('matrix.yml: one comment on all models', async () => {
     const published = await run('matrix.yml', PUSH, 'good')
     expect(published.status, published.log).toBe(0)

@@ -1,0 +1,90 @@
+import { limits } from '../limits.ts'
+import type { Api } from './api.ts'
+import type { Context, PullRequest } from './context.ts'
+
+export interface Acceptance {
+  /** Who set the label. */
+  readonly by: string
+  /** When, in ISO 8601. */
+  readonly at: string
+}
+
+interface LabelEvent {
+  event: string
+  label?: { name?: string | null }
+  actor?: { login: string; type: string } | null
+  created_at: string
+}
+
+/** A label that is there and does not count. */
+export interface Refused {
+  readonly refused: string
+}
+
+/**
+ * Who has accepted the commit at hand by a label; undefined where the label is not there. It counts if a person with write access
+ * set it after GitHub had seen that commit as the head of the pull request. All times are GitHub's own: those of a commit can be
+ * forged. GitHub's errors pass through.
+ */
+export async function readAcceptance(
+  api: Api,
+  context: Context,
+  label: string,
+): Promise<Acceptance | Refused | undefined> {
+  const pull = context.pullRequest!
+  const found = await lastLabelled(api, context, pull.number, label)
+  if (!found) return undefined
+  const { set, forced } = found
+  const by = set.actor?.login ?? ''
+  if (!by || set.actor?.type === 'Bot') return { refused: `${by || 'nobody known'} set it, who is no person` }
+  if (!(await mayWrite(api, context, by))) return { refused: `${by} set it, who has no write access` }
+  const at = Date.parse(set.created_at)
+  const ownEvent = pull.labelled?.name === label && pull.labelled.by === by
+  const seen = ownEvent ? at : await firstSeen(api, context, pull)
+  if (!(seen <= at) || forced > at)
+    return { refused: `${by} set it before the last push: take it off and set it again` }
+  return { by, at: set.created_at }
+}
+
+/** The event that set the label which is there now, and when the branch was last forced. */
+async function lastLabelled({ octokit }: Api, { repository }: Context, number: number, label: string) {
+  let set: LabelEvent | undefined
+  let forced = Number.NEGATIVE_INFINITY
+  for (let page = 1; ; page++) {
+    if (page > limits.eventPages) throw new Error(`the pull request has more than ${100 * limits.eventPages} events`)
+    const { data, headers } = await octokit.rest.issues.listEvents({
+      ...{ owner: repository.owner, repo: repository.name, issue_number: number, per_page: 100, page },
+    })
+    for (const event of data as LabelEvent[]) {
+      if (event.event === 'head_ref_force_pushed') forced = Math.max(forced, Date.parse(event.created_at))
+      if (event.label?.name !== label) continue
+      if (event.event === 'labeled') set = event
+      if (event.event === 'unlabeled') set = undefined
+    }
+    if (!headers.link?.includes('rel="next"')) return set && { set, forced }
+  }
+}
+
+async function mayWrite({ octokit }: Api, { repository }: Context, username: string): Promise<boolean> {
+  const { data } = await octokit.rest.repos.getCollaboratorPermissionLevel({
+    ...{ owner: repository.owner, repo: repository.name, username },
+  })
+  return ['admin', 'write'].includes(data.permission)
+}
+
+/** When the first run began that GitHub started for this commit as the pull request's head: this run at the latest. */
+async function firstSeen({ octokit }: Api, { repository }: Context, pull: PullRequest): Promise<number> {
+  let first = Number.POSITIVE_INFINITY
+  for (let page = 1; page <= limits.eventPages; page++) {
+    const { data, headers } = await octokit.rest.actions.listWorkflowRunsForRepo({
+      ...{ owner: repository.owner, repo: repository.name, head_sha: pull.headSha, per_page: 100, page },
+    })
+    for (const run of data.workflow_runs) {
+      const ofPull = run.event.startsWith('pull_request') && run.head_branch === pull.headRef
+      const sameHead = run.head_repository?.full_name === pull.headRepository
+      if (ofPull && sameHead) first = Math.min(first, Date.parse(run.created_at))
+    }
+    if (!headers.link?.includes('rel="next"')) break
+  }
+  return first
+}
