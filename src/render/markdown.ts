@@ -309,7 +309,7 @@ function describeBaseline(
   return [
     `baseline commit ${code(commit.slice(0, 12))}`,
     run_id === undefined ? '' : link(`run ${run_id}`, run_url ?? ''),
-    seconds >= 0 ? `${formatAge(seconds)} old` : '',
+    seconds >= 60 ? `${formatAge(seconds)} old` : '',
     distance ? `${plural(distance, 'commit')} before` : '',
   ]
     .filter(Boolean)
