@@ -1,21 +1,26 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { CheckpointError, MissingCheckpointError } from '../errors.ts'
+import { stayInWorkspace } from './workspace.ts'
 
 /** A file read at any offset. Every read is exact: it fails where the file ends early. */
 export class RandomAccessFile {
   readonly path: string
   /** Bytes. */
   readonly size: number
+  /** Of its last change, in milliseconds since 1970. */
+  readonly time: number
   readonly #handle: FileHandle
 
-  private constructor(path: string, size: number, handle: FileHandle) {
+  private constructor(path: string, size: number, time: number, handle: FileHandle) {
     this.path = path
     this.size = size
+    this.time = time
     this.#handle = handle
   }
 
   /** @throws CheckpointError where the file is absent, unreadable or not a regular file. */
   static async open(path: string): Promise<RandomAccessFile> {
+    await stayInWorkspace(path)
     let handle: FileHandle
     try {
       handle = await open(path, 'r')
@@ -27,7 +32,7 @@ export class RandomAccessFile {
       await handle.close()
       throw new CheckpointError(path, 'is neither a file nor a folder')
     }
-    return new RandomAccessFile(path, stat.size, handle)
+    return new RandomAccessFile(path, stat.size, stat.mtimeMs, handle)
   }
 
   /** `length` bytes from `offset`. The range is checked against the file's size before anything is allocated. */

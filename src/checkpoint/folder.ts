@@ -1,127 +1,118 @@
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CheckpointError, MissingCheckpointError } from '../errors.ts'
-import { limits } from '../limits.ts'
-import { refusePointer } from './pointer.ts'
+import { type Expectation, isShardIndex, readShardIndex } from './shards.ts'
+import { distributedFolder } from './torch/distributed.ts'
 
-/** What a shard index promises. */
-export interface Expectation {
-  /** @throws CheckpointError where a shard lacks a tensor that the index places there, or holds one that the index does not know. */
-  check(parts: readonly { file: string; names: readonly string[] }[]): void
+/** What a folder's weights are read from, and which other weights in it are not looked at. */
+export interface Found {
+  readonly files: string[]
+  readonly expected?: Expectation
+  readonly ignored: string[]
 }
 
+/** Names that transformers, diffusers and PEFT give to a model, in the order in which we look for them. */
+const STEMS = ['model', 'diffusion_pytorch_model', 'adapter_model']
+const TORCH_STEMS = ['pytorch_model', 'diffusion_pytorch_model', 'adapter_model']
+
+/** Files that may hold weights, in any format. */
+const WEIGHTS =
+  /\.(safetensors|bin|pt|pth|pth\.tar|th|ckpt|h5|hdf5|keras|onnx|onnx\.gz|gguf|npz|msgpack|distcp)$|\.index\.json$/i
+/** What a trainer leaves beside them. */
+const STATE =
+  /^(training_args|optimizer|optim|scheduler|scaler|sampler|trainer_state|rng_state|random_states|loss_and_metrics)(?![a-z])|_(states|optim)\.(pt|bin)$/i
+
 /**
- * The checkpoint files of a Hugging Face folder: an index with its shards, or a single file under the conventional names.
- * safetensors go before PyTorch's own files of the same weights.
+ * The files of a folder as its framework would read it. Several formats of the same weights are one model: safetensors come first
+ * (a single file, then shards by their index), then PyTorch's, then the one file of any other kind.
+ * @throws CheckpointError where there is none, or more than one model
  */
-export async function findInFolder(path: string): Promise<{ files: string[]; expected?: Expectation }> {
-  const names = (await readdir(path)).sort()
-  const indices = names.filter(name => name.endsWith('.safetensors.index.json'))
-  const index = indices.find(name => name === 'model.safetensors.index.json') ?? indices[0]
-  if (names.includes('model.safetensors')) return { files: [join(path, 'model.safetensors')] }
-  if (index) {
-    if (indices.length > 1 && index !== 'model.safetensors.index.json') {
-      throw new CheckpointError(
-        path,
-        `has ${indices.length} shard indices: ${indices.join(', ')}`,
-        'Name one model by its own folder.',
-      )
-    }
-    return readIndex(path, index, names)
+export async function findInFolder(path: string): Promise<Found> {
+  const entries = await readdir(path, { withFileTypes: true })
+  const names = entries.map(({ name }) => name).sort()
+  const weights = names.filter(name => WEIGHTS.test(name) && !STATE.test(name))
+  const single = (name: string): Found => ({
+    files: [join(path, name)],
+    ignored: weights.filter(other => other !== name),
+  })
+  const sharded = async (index: string): Promise<Found> => {
+    const { files, expected } = await readShardIndex(path, index, names)
+    const used = new Set([join(path, index), ...files])
+    return { files, expected, ignored: weights.filter(other => !used.has(join(path, other))) }
   }
-  const singles = names.filter(name => name.endsWith('.safetensors') || name === 'pytorch_model.bin')
-  const weights = singles.filter(name => name.endsWith('.safetensors'))
-  const candidates = weights.length ? weights : singles
-  if (candidates.length === 1) return { files: [join(path, candidates[0])] }
-  if (candidates.length > 1) {
+
+  const conventional = [...STEMS.map(stem => `${stem}.safetensors`), ...TORCH_STEMS.map(stem => `${stem}.bin`)].flatMap(
+    name => [name, `${name}.index.json`],
+  )
+  const [safetensors, torch] = ['safetensors', 'bin'].map(kind =>
+    conventional.filter(name => names.includes(name) && name.replace(/\.index\.json$/, '').endsWith(kind)),
+  )
+  for (const known of [safetensors, unconventional(path, weights), torch]) {
+    if (known.length > 0) return isShardIndex(known[0]) ? sharded(known[0]) : single(known[0])
+  }
+  const distributed = distributedFolder(path, names)
+  if (distributed) throw new CheckpointError(path, distributed.found, distributed.remedy)
+  const others = weights.filter(name => !/\.(safetensors|msgpack|distcp|json)$/i.test(name))
+  if (others.length === 1) return single(others[0])
+  if (others.length > 1) throw several(path, others)
+  throw nothing(path, names)
+}
+
+/** The one safetensors file or index of another name. */
+function unconventional(path: string, weights: readonly string[]): string[] {
+  const indices = weights.filter(name => name.endsWith('.safetensors.index.json'))
+  if (indices.length > 1) {
     throw new CheckpointError(
       path,
-      `has ${candidates.length} safetensors files and no index: ${candidates.slice(0, 5).join(', ')}${candidates.length > 5 ? ', …' : ''}`,
-      'Shards need their model.safetensors.index.json; separate models are named file by file.',
+      `has ${indices.length} shard indices: ${list(indices)}`,
+      'Name the one that is meant.',
     )
   }
+  if (indices.length === 1) return indices
+  const files = weights.filter(name => name.endsWith('.safetensors'))
+  if (files.length > 1) throw several(path, files)
+  return files
+}
+
+function several(path: string, files: readonly string[]): CheckpointError {
+  return new CheckpointError(
+    path,
+    `has ${files.length} files that may be the model, and no index: ${list(files)}`,
+    'Shards need their index (model.safetensors.index.json); separate models are named file by file.',
+  )
+}
+
+function nothing(path: string, names: readonly string[]): CheckpointError {
   const pointer = names.find(name => name.endsWith('.dvc'))
   if (pointer) {
-    throw new MissingCheckpointError(
+    return new MissingCheckpointError(
       path,
       `has no weights in it, only the DVC pointer ${pointer}`,
       'Run `dvc pull` before this step.',
     )
   }
-  throw new CheckpointError(
+  const earlier = names.filter(name => /^checkpoint-\d+$/.test(name))
+  if (earlier.length > 0) {
+    return new CheckpointError(
+      path,
+      `has no weights in it, but the checkpoints ${list(earlier)}`,
+      `Name one of them: ${join(path, earlier[earlier.length - 1])}`,
+    )
+  }
+  if (names.includes('flax_model.msgpack')) {
+    return new CheckpointError(
+      path,
+      'has its weights in flax_model.msgpack, which is not read',
+      'Save them with save_pretrained(…, safe_serialization=True) of the PyTorch model.',
+    )
+  }
+  return new CheckpointError(
     path,
     'has no checkpoint in it',
-    'Looked for model.safetensors, *.safetensors.index.json with its shards, a single *.safetensors, or pytorch_model.bin. Name the file itself if it is called otherwise.',
+    'Looked for model.safetensors, pytorch_model.bin, their shards with an index, adapter_model.safetensors, or a single file of any kind that is read. Name the file itself if it is called otherwise.',
   )
 }
 
-async function readIndex(
-  folder: string,
-  name: string,
-  present: readonly string[],
-): Promise<{ files: string[]; expected: Expectation }> {
-  const path = join(folder, name)
-  const { size } = await stat(path)
-  if (size > limits.index) throw new CheckpointError(path, `has ${size} bytes, more than ${limits.index}`)
-  const bytes = await readFile(path)
-  refusePointer(path, bytes)
-  const map = weightMap(path, bytes.toString('utf8'))
-  const shards = [...new Set(map.values())].sort()
-  for (const shard of shards) {
-    if (shard.includes('/') || shard.includes('\\') || shard.includes('\0')) {
-      throw new CheckpointError(
-        path,
-        `names the shard ${JSON.stringify(shard.slice(0, 200))}, which lies outside its folder`,
-      )
-    }
-    if (!present.includes(shard)) {
-      throw new CheckpointError(
-        path,
-        `the shard ${JSON.stringify(shard.slice(0, 200))} is missing`,
-        'Fetch all shards: was the download complete?',
-      )
-    }
-  }
-  return { files: shards.map(shard => join(folder, shard)), expected: expectation(path, folder, map) }
-}
-
-function weightMap(path: string, text: string): Map<string, string> {
-  let index: unknown
-  try {
-    index = JSON.parse(text)
-  } catch (cause) {
-    throw new CheckpointError(path, 'is not valid JSON', '', { cause })
-  }
-  const map = (index as { weight_map?: unknown } | null)?.weight_map
-  if (typeof map !== 'object' || map === null || !Object.values(map).every(shard => typeof shard === 'string')) {
-    throw new CheckpointError(path, 'has no weight_map from tensors to shards')
-  }
-  const entries = Object.entries(map as Record<string, string>)
-  if (entries.length === 0) throw new CheckpointError(path, 'has an empty weight_map')
-  if (entries.length > limits.tensors)
-    throw new CheckpointError(path, `names ${entries.length} tensors, more than ${limits.tensors}`)
-  return new Map(entries)
-}
-
-function expectation(path: string, folder: string, map: ReadonlyMap<string, string>): Expectation {
-  return {
-    check(parts) {
-      const found = new Map<string, string>()
-      for (const { file, names } of parts) {
-        for (const name of names) {
-          const other = found.get(name)
-          if (other) throw new CheckpointError(file, `holds ${JSON.stringify(name)}, which ${other} holds too`)
-          found.set(name, file)
-        }
-      }
-      for (const [name, shard] of map) {
-        if (found.get(name) !== join(folder, shard)) {
-          throw new CheckpointError(
-            join(folder, shard),
-            `lacks the tensor ${JSON.stringify(name.slice(0, 200))} that ${path} places there`,
-          )
-        }
-      }
-    },
-  }
+function list(names: readonly string[]): string {
+  return names.length > 5 ? `${names.slice(0, 5).join(', ')}, …` : names.join(', ')
 }

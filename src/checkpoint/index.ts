@@ -1,7 +1,8 @@
-import { stat } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
+import { basename, dirname } from 'node:path'
 import { RandomAccessFile, unreadable } from '../bytes/file.ts'
 import { CheckpointError } from '../errors.ts'
-import { findInFolder } from './folder.ts'
+import { type Found, findInFolder } from './folder.ts'
 import { gguf } from './gguf/index.ts'
 import { keras } from './keras/archive.ts'
 import { hdf5 } from './keras/hdf5.ts'
@@ -12,8 +13,10 @@ import { refusePointer } from './pointer.ts'
 import type { Contents, Reader, ReadOptions } from './reader.ts'
 import { safetensors } from './safetensors.ts'
 import { sb3 } from './sb3/index.ts'
+import { isShardIndex, readShardIndex, refuseShard } from './shards.ts'
+import { refusePart } from './torch/distributed.ts'
 import { torchLegacy, torchZip } from './torch/index.ts'
-import type { Checkpoint, Format } from './types.ts'
+import type { Checkpoint, Format, Stamp } from './types.ts'
 
 export * from './types.ts'
 export type { ReadOptions }
@@ -30,15 +33,23 @@ export async function openCheckpoint(path: string, options: ReadOptions = {}): P
   const found = await stat(path).catch(cause => {
     throw unreadable(path, cause)
   })
-  if (!found.isDirectory()) {
-    const { format, bytes, contents } = await readFile(path, options)
-    return { path, format, bytes, unread: [], ...contents }
+  if (!found.isDirectory() && !found.isFile()) throw new CheckpointError(path, 'is neither a file nor a folder')
+  if (!found.isDirectory() && !isShardIndex(path)) {
+    refuseShard(path)
+    refusePart(path)
+    const { format, bytes, contents, stamp } = await readFile(path, options)
+    return { path, format, bytes, unread: [], ...contents, stamps: [stamp] }
   }
-  const { files, expected } = await findInFolder(path)
+  const { files, expected, ignored } = found.isDirectory() ? await findInFolder(path) : await ofIndex(path)
   const parts = []
   for (const file of files) parts.push({ file, ...(await readFile(file, options)) })
   const tensors = parts.flatMap(part => part.contents.tensors)
-  expected?.check(parts.map(part => ({ file: part.file, names: part.contents.tensors.map(tensor => tensor.name) })))
+  expected?.check(
+    parts.map(({ file, contents: { tensors, unread = [] } }) => ({
+      file,
+      names: [...tensors, ...unread].map(tensor => tensor.name),
+    })),
+  )
   return {
     path,
     format: parts[0].format,
@@ -46,21 +57,41 @@ export async function openCheckpoint(path: string, options: ReadOptions = {}): P
     tensors,
     unread: parts.flatMap(part => part.contents.unread ?? []),
     stateDict: parts[0].contents.stateDict,
-    ignored: [...new Set(parts.flatMap(part => part.contents.ignored))],
+    ignored: [...new Set([...ignored, ...parts.flatMap(part => part.contents.ignored)])],
+    stamps: parts.map(part => part.stamp),
+  }
+}
+
+async function ofIndex(path: string): Promise<Found> {
+  const folder = dirname(path)
+  return { ...(await readShardIndex(folder, basename(path), await readdir(folder))), ignored: [] }
+}
+
+/** @throws CheckpointError where a file is no longer the one whose headers were read */
+export async function refuseChanged({ stamps }: Checkpoint): Promise<void> {
+  for (const { path, size, time } of stamps) {
+    const now = await stat(path).catch(() => undefined)
+    if (now?.size === size && now.mtimeMs === time) continue
+    throw new CheckpointError(
+      path,
+      'changed while it was being read',
+      'Let the step that writes it end before this one begins.',
+    )
   }
 }
 
 async function readFile(
   path: string,
   options: ReadOptions,
-): Promise<{ format: Format; bytes: number; contents: Contents }> {
+): Promise<{ format: Format; bytes: number; contents: Contents; stamp: Stamp }> {
   const file = await RandomAccessFile.open(path)
   try {
     const head = await file.read(0, Math.min(4096, file.size))
     refusePointer(path, head)
     const reader = READERS.find(reader => reader.recognises({ head, size: file.size }))
     if (!reader) throw unknownKind(path, head, file.size)
-    return { format: reader.format, bytes: file.size, contents: await reader.read(file, options) }
+    const stamp = { path, size: file.size, time: file.time }
+    return { format: reader.format, bytes: file.size, contents: await reader.read(file, options), stamp }
   } finally {
     await file.close()
   }

@@ -107,6 +107,17 @@ export interface Checkpoint {
   readonly stateDict: string
   /** What lies beside the weights and was not looked at: optimizer state, epoch, other state dicts. */
   readonly ignored: readonly string[]
+  /** The files as they were when their headers were read. */
+  readonly stamps: readonly Stamp[]
+}
+
+/** A file at a time. */
+export interface Stamp {
+  readonly path: string
+  /** Bytes. */
+  readonly size: number
+  /** Of its last change, in milliseconds since 1970. */
+  readonly time: number
 }
 
 /** Strides, in elements, of a dense row-major tensor. */

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { parseDocument } from 'yaml'
+import { stayInWorkspace } from '../bytes/workspace.ts'
 import { UserError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { Option, OptionName, RawSettings } from '../settings.ts'
@@ -27,6 +28,7 @@ const EXPECTED: Record<Option['type'], string> = {
  * @throws UserError naming file, line or key
  */
 export async function readConfig(path?: string | undefined): Promise<Config> {
+  await stayInWorkspace(path || CONFIG_PATH)
   let text: string
   try {
     text = await readFile(path || CONFIG_PATH, 'utf8')

@@ -1,5 +1,6 @@
 import { readFile, stat } from 'node:fs/promises'
 import { z } from 'zod'
+import { stayInWorkspace } from '../bytes/workspace.ts'
 import { UserError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { isLayerMetric, isModelMetric } from './metrics.ts'
@@ -18,6 +19,7 @@ const FORMAT = 'It holds JSON such as {"accuracy": {"value": 0.93, "better": "hi
  * @throws UserError that names the file and the figure
  */
 export async function readFigures(path: string): Promise<Figure[]> {
+  await stayInWorkspace(path)
   const { size } = await stat(path).catch(cause => {
     throw new UserError(`${path}: the metrics file can't be read (${cause.code})`, '', { cause })
   })

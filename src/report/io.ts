@@ -1,5 +1,6 @@
 import { readFile, stat } from 'node:fs/promises'
 import { z } from 'zod'
+import { stayInWorkspace } from '../bytes/workspace.ts'
 import { UserError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { lenientReport, type Part, type Report, SCHEMA_VERSION, strictReport } from './schema.ts'
@@ -71,6 +72,7 @@ export async function readPart(path: string): Promise<PartialReport> {
 }
 
 async function readText(path: string): Promise<string> {
+  await stayInWorkspace(path)
   const { size } = await stat(path).catch(cause => {
     throw new UserError(`${path}: can't be read (${cause.code})`, '', { cause })
   })

@@ -1,5 +1,5 @@
 import { basename, isAbsolute, relative, resolve, sep } from 'node:path'
-import { type Checkpoint, openCheckpoint } from '../checkpoint/index.ts'
+import { type Checkpoint, openCheckpoint, refuseChanged } from '../checkpoint/index.ts'
 import { CheckpointError, LayerError } from '../errors.ts'
 import { type Plan, type PlannedLayer, planLayers } from '../layers/select.ts'
 import { type Shard, shardPositions } from '../layers/shard.ts'
@@ -52,6 +52,7 @@ export async function analyseShard(source: Source, context: AnalyseContext, shar
     positions.map(i => plan.layers[i]),
     context,
   )
+  await refuseChanged(checkpoint)
   const model = {
     name: source.name ?? modelName(source.path),
     source: {

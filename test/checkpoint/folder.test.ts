@@ -1,8 +1,12 @@
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
-import { openCheckpoint } from '../../src/checkpoint/index.ts'
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { openCheckpoint, refuseChanged } from '../../src/checkpoint/index.ts'
+import { readConfig } from '../../src/config/file.ts'
 import { explain } from '../../src/errors.ts'
+import { readFigures } from '../../src/report/figures.ts'
+import { readReport } from '../../src/report/io.ts'
 import { temporaryFolder } from '../support/folder.ts'
 import { writeSafetensors } from '../support/safetensors.ts'
 
@@ -111,9 +115,167 @@ test('refuses a folder without checkpoints, one with several, and what is no fil
   expect(await refusal(empty)).toMatch(/has no checkpoint in it/)
   writeSafetensors({ a: { shape: [2, 2] } }, 'a.safetensors', empty)
   writeSafetensors({ a: { shape: [2, 2] } }, 'b.safetensors', empty)
-  expect(await refusal(empty)).toMatch(/has 2 safetensors files and no index: a.safetensors, b.safetensors/)
+  expect(await refusal(empty)).toMatch(/has 2 files that may be the model, and no index: a.safetensors, b.safetensors/)
   expect(await refusal(join(empty, 'nothing.pt'))).toMatch(/nothing.pt: no such file or folder/)
   mkdirSync(join(empty, 'sub'))
   symlinkSync('/dev/null', join(empty, 'sub', 'model.safetensors'))
   expect(await refusal(join(empty, 'sub'))).toMatch(/neither a file nor a folder/)
+})
+
+/** A folder with these files, each a copy of a fixture, or empty. */
+function folderOf(files: Record<string, string>): string {
+  const folder = temporaryFolder()
+  for (const [name, source] of Object.entries(files)) {
+    mkdirSync(join(folder, name, '..'), { recursive: true })
+    writeFileSync(join(folder, name), source ? readFileSync(join('test/fixtures/twins', source)) : '')
+  }
+  return folder
+}
+
+test.each<[string, Record<string, string>, string, string[]]>([
+  [
+    'safetensors before PyTorch before the others',
+    { 'pytorch_model.bin': 'zip.pt', 'model.safetensors': 'net.safetensors', 'tf_model.h5': 'net.h5' },
+    'model.safetensors',
+    ['pytorch_model.bin', 'tf_model.h5'],
+  ],
+  [
+    'safetensors of another name before pytorch_model.bin',
+    { 'pytorch_model.bin': 'zip.pt', 'net.safetensors': 'net.safetensors' },
+    'net.safetensors',
+    ['pytorch_model.bin'],
+  ],
+  [
+    'PyTorch before the others',
+    { 'pytorch_model.bin': 'zip.pt', 'model.onnx': 'net.onnx' },
+    'pytorch_model.bin',
+    ['model.onnx'],
+  ],
+  ['the one file of another kind', { 'config.json': '', 'net.gguf': 'net.gguf' }, 'net.gguf', []],
+  ['a Keras model', { 'tf_model.h5': 'net.h5', 'config.json': '' }, 'tf_model.h5', []],
+  [
+    'a diffusers component',
+    { 'diffusion_pytorch_model.safetensors': 'net.safetensors' },
+    'diffusion_pytorch_model.safetensors',
+    [],
+  ],
+  [
+    'a PEFT adapter',
+    { 'adapter_model.safetensors': 'net.safetensors', 'adapter_config.json': '', 'optimizer.pt': 'zip.pt' },
+    'adapter_model.safetensors',
+    [],
+  ],
+  ['an old PEFT adapter', { 'adapter_model.bin': 'zip.pt', 'training_args.bin': 'zip.pt' }, 'adapter_model.bin', []],
+  [
+    'what a trainer leaves beside the weights is not the model',
+    { 'net.ckpt': 'lightning.ckpt', 'optimizer.pt': 'zip.pt', 'rng_state_0.pth': 'zip.pt', 'scheduler.pt': 'zip.pt' },
+    'net.ckpt',
+    [],
+  ],
+  [
+    'DeepSpeed, consolidated',
+    { 'pytorch_model.bin': 'zip.pt', 'zero_to_fp32.py': '', 'global_step5/x': '' },
+    'pytorch_model.bin',
+    [],
+  ],
+])('%s', async (_, files, chosen, ignored) => {
+  const folder = folderOf(files)
+  const checkpoint = await openCheckpoint(folder)
+  expect(new Set(checkpoint.tensors.map(({ source }) => source.path))).toEqual(new Set([join(folder, chosen)]))
+  expect(checkpoint.tensors.filter(({ shape }) => shape.length > 1).length).toBeGreaterThanOrEqual(4)
+  expect(checkpoint.ignored.filter(name => /\./.test(name) && name in files)).toEqual(ignored)
+})
+
+test.each<[string, Record<string, string>, RegExp]>([
+  [
+    'two of another kind',
+    { 'a.onnx': 'net.onnx', 'b.gguf': 'net.gguf' },
+    /has 2 files that may be the model.*a\.onnx, b\.gguf/,
+  ],
+  ['a Trainer’s folder', { 'checkpoint-500/x': '', 'checkpoint-1000/x': '' }, /Name one of them: .*checkpoint-500/],
+  ['Flax', { 'flax_model.msgpack': '' }, /flax_model\.msgpack, which is not read/],
+  ['only training state', { 'optimizer.pt': 'zip.pt', 'training_args.bin': 'zip.pt' }, /has no checkpoint in it/],
+  [
+    'DeepSpeed',
+    { 'zero_to_fp32.py': '', 'global_step5/x': '', latest: '' },
+    /DeepSpeed[\s\S]*python zero_to_fp32\.py \. out/,
+  ],
+  [
+    'DeepSpeed’s inner folder',
+    { 'mp_rank_00_model_states.pt': 'zip.pt', 'zero_pp_rank_0_mp_rank_00_optim_states.pt': '' },
+    /DeepSpeed/,
+  ],
+  ['FSDP’s ranks', { 'model_rank0.pt': 'zip.pt', 'model_rank1.pt': 'zip.pt' }, /holds the ranks' pieces/],
+])('refuses %s', async (_, files, message) => {
+  expect(await refusal(folderOf(files))).toMatch(message)
+})
+
+test('a torch.distributed.checkpoint folder and its parts are refused, with the command that consolidates them', async () => {
+  const folder = 'test/fixtures/distributed/dcp'
+  const command = `python -m torch.distributed.checkpoint.format_utils dcp_to_torch ${folder} out.pt`
+  expect(await refusal(folder)).toContain(command)
+  expect(await refusal(join(folder, '__0_0.distcp'))).toContain(
+    `is one part of a torch.distributed.checkpoint folder\nConsolidate it: ${command}`,
+  )
+})
+
+test.each([
+  ['sharded-bin', 'pytorch_model.bin.index.json', 'pytorch_model-00001-of-00002.bin'],
+  ['sharded-safetensors', 'model.safetensors.index.json', 'model-00001-of-00002.safetensors'],
+])('%s: its index stands for the folder, one shard does not', async (name, index, shard) => {
+  const folder = join('test/fixtures/twins', name)
+  const [whole, named] = [await openCheckpoint(folder), await openCheckpoint(join(folder, index))]
+  expect(named.tensors).toEqual(whole.tensors)
+  expect(whole.tensors).toHaveLength(4)
+  expect(await refusal(join(folder, shard))).toMatch(/is shard 1 of 2, a piece of a model\nName the folder/)
+})
+
+describe('in a workflow', () => {
+  afterEach(() => vi.unstubAllEnvs())
+
+  test('a link does not lead out of the workspace, whatever opens it', async () => {
+    const [workspace, outside] = [temporaryFolder(), temporaryFolder()]
+    const secret = writeSafetensors({ a: { shape: [2, 2] } }, 'secret.safetensors', outside)
+    symlinkSync(secret, join(workspace, 'model.safetensors'))
+    symlinkSync(outside, join(workspace, 'folder'))
+    for (const path of [workspace, join(workspace, 'model.safetensors'), join(workspace, 'folder')]) {
+      vi.stubEnv('GITHUB_WORKSPACE', workspace)
+      expect(await refusal(path)).toMatch(/is a symbolic link that leads out of the workspace/)
+      vi.stubEnv('GITHUB_WORKSPACE', undefined)
+      expect(await refusal(path)).toBe('accepted')
+    }
+    vi.stubEnv('GITHUB_WORKSPACE', workspace)
+    expect(await refusal(secret)).toBe('accepted')
+    symlinkSync(secret, join(workspace, 'base.json'))
+    await expect(readReport(join(workspace, 'base.json'))).rejects.toThrow(/leads out of the workspace/)
+    await expect(readFigures(join(workspace, 'base.json'))).rejects.toThrow(/leads out of the workspace/)
+    await expect(readConfig(join(workspace, 'base.json'))).rejects.toThrow(/leads out of the workspace/)
+  })
+
+  test('a link within it may be followed, and so may the cache of the Hub', async () => {
+    const workspace = temporaryFolder()
+    mkdirSync(join(workspace, 'snapshots/1'), { recursive: true })
+    mkdirSync(join(workspace, 'blobs'))
+    writeSafetensors({ a: { shape: [2, 2] } }, 'abc', join(workspace, 'blobs'))
+    symlinkSync('../../blobs/abc', join(workspace, 'snapshots/1/model.safetensors'))
+    vi.stubEnv('GITHUB_WORKSPACE', workspace)
+    expect(await refusal(join(workspace, 'snapshots/1'))).toBe('accepted')
+    vi.stubEnv('GITHUB_WORKSPACE', temporaryFolder())
+    expect(await refusal(join(workspace, 'snapshots/1'))).toBe('accepted')
+  })
+})
+
+test('what is neither a file nor a folder is refused without waiting for it', async () => {
+  const fifo = join(temporaryFolder(), 'fifo')
+  execFileSync('mkfifo', [fifo])
+  expect(await refusal(fifo)).toMatch(/is neither a file nor a folder/)
+  expect(await refusal('/dev/zero')).toMatch(/is neither a file nor a folder/)
+})
+
+test('a checkpoint that changed after its headers were read is refused', async () => {
+  const path = writeSafetensors({ a: { shape: [2, 2] } })
+  const checkpoint = await openCheckpoint(path)
+  await refuseChanged(checkpoint)
+  utimesSync(path, new Date(), new Date(0))
+  await expect(refuseChanged(checkpoint)).rejects.toThrow(/changed while it was being read/)
 })

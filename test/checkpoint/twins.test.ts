@@ -26,7 +26,7 @@ test('the same network has the same numbers in every container', async () => {
     [24, 16, 1],
     [24, 11, 1],
   ])
-  expect(files).toHaveLength(13)
+  expect(files).toHaveLength(15)
   for (const name of files) {
     const found = (await layers(name)).map(numbers)
     expect(found, name).toHaveLength(expected.length)

@@ -1,19 +1,24 @@
+import { dirname } from 'node:path'
 import { CheckpointError } from '../../errors.ts'
 import { Inert, type Value } from './values.ts'
 
-const DCP = 'python -m torch.distributed.checkpoint.format_utils dcp_to_torch DIR out.pt'
+const DCP = 'python -m torch.distributed.checkpoint.format_utils dcp_to_torch'
+const consolidate = (folder: string) => `${DCP} ${folder} out.pt`
 const ZERO = 'python zero_to_fp32.py . out'
 const WHOLE = 'Save the whole state dict on one rank (FSDP: StateDictType.FULL_STATE_DICT), and name that file.'
 
 /**
  * A training job's folder in which no file holds the whole weights, by the names in it: what it is and how to consolidate it.
  */
-export function distributedFolder(names: readonly string[]): { found: string; remedy: string } | undefined {
+export function distributedFolder(
+  path: string,
+  names: readonly string[],
+): { found: string; remedy: string } | undefined {
   const has = (pattern: RegExp) => names.some(name => pattern.test(name))
   if (has(/\.distcp$/) || has(/^\.metadata$/)) {
     return {
       found: 'is a torch.distributed.checkpoint folder: each of its files holds a part of the weights',
-      remedy: `Consolidate it, and name out.pt: ${DCP}`,
+      remedy: `Consolidate it, and name out.pt: ${consolidate(path)}`,
     }
   }
   if (has(/^zero_to_fp32\.py$/) || has(/(^|_)zero_pp_rank_\d+/) || has(/^global_step\d+$/) || has(/^mp_rank_\d+/)) {
@@ -28,14 +33,21 @@ export function distributedFolder(names: readonly string[]): { found: string; re
   return undefined
 }
 
+/** @throws CheckpointError where the name is that of a part of a torch.distributed.checkpoint folder */
+export function refusePart(path: string): void {
+  if (!/\.distcp$/.test(path)) return
+  throw new CheckpointError(
+    path,
+    'is one part of a torch.distributed.checkpoint folder',
+    `Consolidate it: ${consolidate(dirname(path))}`,
+  )
+}
+
 /**
  * A file that holds one rank's piece of the weights, by what its pickle holds: it must not pass for the model.
  * @throws CheckpointError with the command that consolidates the pieces
  */
 export function refusePiece(path: string, root: Value): void {
-  if (/\.distcp$/.test(path)) {
-    throw new CheckpointError(path, 'is one part of a torch.distributed.checkpoint folder', `Consolidate it: ${DCP}`)
-  }
   if (!(root instanceof Map)) return
   if (root.has('ds_version') || root.has('ds_config')) refuseDeepSpeed(path, root)
   const ranks = megatronRanks(root.get('args'))
@@ -58,7 +70,7 @@ export function pieceOfTensor(where: string): CheckpointError {
   return new CheckpointError(
     where,
     "is one rank's piece of the weights (FSDP)",
-    `${WHOLE} Of a folder of parts: ${DCP}`,
+    `${WHOLE} Of a folder of parts: ${consolidate('FOLDER')}`,
   )
 }
 

@@ -1,0 +1,24 @@
+import { realpath } from 'node:fs/promises'
+import { resolve, sep } from 'node:path'
+import { CheckpointError } from '../errors.ts'
+
+/**
+ * In a workflow, a path in the workspace may be a link that a pull request brought. It must not lead out of it: into secrets of the
+ * runner, whose first bytes an error would show. What the workflow itself names outside the workspace is its own affair, and so is
+ * everything on the command line.
+ * @throws CheckpointError where it leads out
+ */
+export async function stayInWorkspace(path: string, workspace = process.env.GITHUB_WORKSPACE): Promise<void> {
+  if (!workspace || !isInside(resolve(path), resolve(workspace))) return
+  const [real, root] = await Promise.all([path, workspace].map(one => realpath(one).catch(() => undefined)))
+  if (real === undefined || root === undefined || isInside(real, root)) return
+  throw new CheckpointError(
+    path,
+    'is a symbolic link that leads out of the workspace',
+    'Name the file itself, or copy it into the workspace.',
+  )
+}
+
+function isInside(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep)
+}
