@@ -37,8 +37,10 @@ export class LayerError extends Error {
   }
 }
 
-/** `non-finite`: NaN or Inf among the weights, or eigenvalues beyond the range of a double. `worker`: its worker died. */
-export type LayerErrorCode = 'non-finite' | 'worker' | 'memory'
+/** `non-finite`: NaN or Inf among the weights, or eigenvalues beyond the range of a double. `worker`: its worker died. `quantised`: a scale is
+ * missing or does not fit.
+ */
+export type LayerErrorCode = 'non-finite' | 'worker' | 'memory' | 'quantised'
 
 /** What a person should read of an error, on one line or two. */
 export function explain(error: unknown): string {

@@ -5,6 +5,9 @@ const MiB = 1024 * KiB
 export const limits = {
   /** The JSON header of a safetensors file: the bound of the reference implementation. */
   safetensorsHeader: 100 * MiB,
+  /** Scales, zero points or group indices of one quantised tensor; the config.json beside a model. */
+  quantisedPart: 64 * MiB,
+  modelConfig: 4 * MiB,
   /** Entries of a folder that is looked through for reports. */
   folderEntries: 10_000,
   /** A shard index, a pointer file's folder listing, an earlier report. */

@@ -9,6 +9,7 @@ const CODECS: Record<string, () => Promise<Codec>> = {
   'hdf5-chunks': async () => (await import('./hdf5/codec.ts')).unpackChunks,
   'onnx-values': async () => (await import('./onnx/values.ts')).onnxValues,
   'gguf-blocks': async () => (await import('./gguf/dequantise.ts')).ggufBlocks,
+  quantised: async () => (await import('./quantised/codec.ts')).dequantised,
   'torch-quantised': async () => (await import('./torch/quantised.ts')).torchQuantised,
 }
 

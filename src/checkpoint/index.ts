@@ -10,6 +10,7 @@ import { npy } from './numpy/npy.ts'
 import { npz } from './numpy/npz.ts'
 import { onnx } from './onnx/index.ts'
 import { refusePointer } from './pointer.ts'
+import { describeQuantised } from './quantised/index.ts'
 import type { Contents, Reader, ReadOptions } from './reader.ts'
 import { safetensors } from './safetensors.ts'
 import { sb3 } from './sb3/index.ts'
@@ -38,7 +39,8 @@ export async function openCheckpoint(path: string, options: ReadOptions = {}): P
     refuseShard(path)
     refusePart(path)
     const { format, bytes, contents, stamp } = await readFile(path, options)
-    return { path, format, bytes, unread: [], ...contents, stamps: [stamp] }
+    const tensors = await describeQuantised(contents.tensors)
+    return { path, format, bytes, unread: [], ...contents, tensors, stamps: [stamp] }
   }
   const { files, expected, ignored } = found.isDirectory() ? await findInFolder(path) : await ofIndex(path)
   const parts = []
@@ -54,7 +56,7 @@ export async function openCheckpoint(path: string, options: ReadOptions = {}): P
     path,
     format: parts[0].format,
     bytes: parts.reduce((sum, part) => sum + part.bytes, 0),
-    tensors,
+    tensors: await describeQuantised(tensors),
     unread: parts.flatMap(part => part.contents.unread ?? []),
     stateDict: parts[0].contents.stateDict,
     ignored: [...new Set([...ignored, ...parts.flatMap(part => part.contents.ignored)])],

@@ -9,6 +9,8 @@ export const DTYPE_BITS = {
   BF16: 16,
   F8_E4M3: 8,
   F8_E5M2: 8,
+  F8_E4M3FNUZ: 8,
+  F8_E5M2FNUZ: 8,
   F8_E8M0: 8,
   F6_E2M3: 6,
   F6_E3M2: 6,
@@ -72,6 +74,10 @@ export interface Tensor {
   readonly label?: string
   /** Why its values can't be read as weights, where they can't: it becomes a row of `skipped`. */
   readonly skip?: string
+  /** Why it is a layer whose values can't be had. */
+  readonly broken?: string
+  /** It is a part of a quantised tensor, such as its scales. */
+  readonly companion?: boolean
 }
 
 /** A tensor that is there and can't be read as weights, with the reason: it becomes a row of `skipped`. */

@@ -66,12 +66,14 @@ export function planLayers(
 
 type Refusal = Pick<Skipped, 'code' | 'reason'>
 
-function unfit({ name, dtype, shape, skip }: Tensor): Refusal | undefined {
+function unfit({ name, dtype, shape, skip, companion }: Tensor): Refusal | undefined {
+  if (companion) return { code: 'buffer', reason: 'belongs to a quantised tensor' }
   if (skip) return { code: 'unread', reason: skip }
   const path = name.split(/[./]/)
   if (OPTIMIZER_ROOTS.has(path[0]) || path.some(component => OPTIMIZER.has(component))) {
     return { code: 'optimizer', reason: 'optimizer state' }
   }
+  if (/^F[468]_|^F4$/.test(dtype) && !isFloat(dtype)) return { code: 'dtype', reason: `${dtype} is not decoded` }
   if (!isFloat(dtype)) return { code: 'dtype', reason: `${dtype} is not a floating-point type` }
   if (BUFFERS.has(path.at(-1)!) || isCausalMask(path.at(-1)!, shape))
     return { code: 'buffer', reason: 'a known buffer, not a parameter' }
@@ -103,11 +105,12 @@ function plan(name: string, tensor: Tensor, options: AnalysisOptions): PlannedLa
   const rf = height * width
   const num_evals = M * rf
   const { min_evals, max_evals, max_N } = options
-  if (min_evals && num_evals < min_evals)
+  const limited = tensor.broken === undefined
+  if (limited && min_evals && num_evals < min_evals)
     return { code: 'size', reason: `${num_evals} eigenvalues, fewer than min-evals ${min_evals}` }
-  if (max_evals && num_evals > max_evals)
+  if (limited && max_evals && num_evals > max_evals)
     return { code: 'size', reason: `${num_evals} eigenvalues, more than max-evals ${max_evals}` }
-  if (max_N && N > max_N) return { code: 'size', reason: `N = ${N}, more than max-n ${max_N}` }
+  if (limited && max_N && N > max_N) return { code: 'size', reason: `N = ${N}, more than max-n ${max_N}` }
   const conv2d = tensor.shape.length === 4
   return {
     name,

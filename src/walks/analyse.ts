@@ -74,7 +74,12 @@ async function analyseLayers(
   layers: readonly PlannedLayer[],
   { engine, known, onProgress }: AnalyseContext,
 ): Promise<Layer[]> {
-  const fingerprints = await Promise.all(layers.map(({ recipe }) => engine.fingerprint(recipe).catch(layerErrors)))
+  const fingerprints = await Promise.all(
+    layers.map(({ recipe }) => {
+      const { broken } = recipe.tensor
+      return broken ? new LayerError('quantised', broken) : engine.fingerprint(recipe).catch(layerErrors)
+    }),
+  )
   const firsts = new Map<string, number>()
   for (const [i, fingerprint] of fingerprints.entries()) {
     if (typeof fingerprint === 'string' && !firsts.has(fingerprint)) firsts.set(fingerprint, i)
