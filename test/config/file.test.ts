@@ -62,6 +62,8 @@ test('inputs go over the file, the file over the defaults', () => {
     'baseline-key': '',
     comment: 'never',
     'comment-key': 'x',
+    'recreate-on-worse': 'false',
+    'accept-label': '',
     'artifact-name': 'spectral-gate',
   })
 })
