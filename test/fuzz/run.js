@@ -65,6 +65,7 @@ for (const container of containers) {
   rows.push(
     [container, seeds, inputs, accepted, refused, failures.length, slowest?.toFixed(0), peak?.toFixed(0)].map(String),
   )
+  console.error(rows.at(-1).join(' | '))
 }
 console.log(markdownTable(rows, { align: ['l', 'r', 'r', 'r', 'r', 'r', 'r', 'r'] }))
 console.log(`\nseed ${values.seed}, Node ${process.version}`)
