@@ -4,7 +4,6 @@ import { expect, test } from 'vitest'
 import { limits } from '../../../src/limits.ts'
 import { write } from '../hdf5/build.ts'
 import { type Entry, makeZip } from '../torch/build.ts'
-import { mutate } from './mutate.ts'
 import { read, refusal } from './values.ts'
 
 const fixture = (name: string) => fileURLToPath(new URL(`../../fixtures/keras/${name}`, import.meta.url))
@@ -80,10 +79,3 @@ test('a link of a stored member beyond it, into the rest of the archive', async 
   const path = archive(entry('model.weights.h5', cut), entry('assets/x', weights))
   expect(await refusal(path)).toMatch(/ends at byte \d+, but its HDF5 has \d+/)
 })
-
-test.each(['keras3.keras', 'keras3-deflated.keras'])(
-  '%s: 2000 mutants end in tensors or in a CheckpointError',
-  async name => {
-    await mutate(fixture(name), 2000, 6)
-  },
-)

@@ -1,12 +1,7 @@
-import { readdirSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { bytes, u16, u32, write } from '../hdf5/build.ts'
-import { mutate } from '../keras/mutate.ts'
 import { read, refusal } from '../keras/values.ts'
 import { type Entry, makeZip } from '../torch/build.ts'
-
-const folder = fileURLToPath(new URL('../../fixtures/numpy/', import.meta.url))
 
 function npy(header: string, data = 0, version = 1, length = header.length): Buffer {
   const size = version === 1 ? u16(length) : u32(length)
@@ -92,10 +87,4 @@ test.each([
   ['a long header', member('w.npy', npy('{', 0, 1, 60_000), { method: 8 }), /its header claims \d+ bytes/],
 ])('an npz with %s', async (_, entry, found) => {
   expect(await refusal(archive(entry))).toMatch(found)
-})
-
-const files = readdirSync(folder).filter(name => /\.np[yz]$/.test(name))
-
-test.each(files)('%s: 2000 mutants end in tensors or in a CheckpointError', async name => {
-  await mutate(folder + name, 2000, 6)
 })
