@@ -11,6 +11,7 @@ import {
   type Settings,
 } from './settings.ts'
 import { VERSION } from './version.ts'
+import type { Source } from './walks/analyse.ts'
 import { nearest } from './words.ts'
 
 /** Exit status: what a shell script can rely on. */
@@ -22,6 +23,13 @@ const OUTPUTS = {
   csv: 'One row a layer.',
 } as const
 type Output = keyof typeof OUTPUTS
+
+// A reader that has seen enough, such as head, is no fault; a full disk is one.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') return
+  process.stderr.write(`Error: standard output can't be written (${error.code})\n`)
+  process.exit(EXIT.usage)
+})
 
 process.exitCode = await main(process.argv.slice(2)).catch(error => {
   const ours = !(error instanceof UserError)
@@ -41,18 +49,36 @@ async function main(args: string[]): Promise<number> {
   const raw = rawSettings(values)
   const part = values.describe || values.shard
   const settings = part ? resolvePartSettings(raw) : await readSettings(raw)
-  const toStdout = (Object.keys(OUTPUTS) as Output[]).filter(output => values[output] === '-')
-  if (toStdout.length > 1) throw new UserError(`--${toStdout.join(' and --')} can't both go to standard output.`)
-
-  if (values.describe) return describeAll(positionals, settings, values.json === '-')
+  const outputs = readOutputs(values)
+  const { prepareOutputs, renderOutput, write } = await import('./walks/output.ts')
+  const { parseSource } = await import('./walks/run.ts')
+  const sources = await Promise.all(positionals.map(text => parseSource(text, settings.stateDict)))
+  const inputs = [...sources.map(({ path }) => path), raw.baseline, raw['metrics-file']].flat()
+  await prepareOutputs(
+    Object.values(outputs).filter(path => path !== '-'),
+    inputs.filter(path => path !== undefined),
+  )
+  if (values.describe) {
+    const { json } = outputs
+    const text = await describeAll(sources, settings, json !== undefined)
+    if (json !== undefined && json !== '-') await write(json, text)
+    else print(text)
+    return EXIT.passed
+  }
   const report = await analyse(positionals, settings, values.merge === true)
-  const { renderOutput } = await import('./walks/output.ts')
-  const outputs = { json: values.json, markdown: values.markdown, csv: values.csv } as Record<
-    Output,
-    string | undefined
-  >
   await renderOutput(report, outputs, text => print(text))
   return report.verdict?.fails_job ? EXIT.failed : EXIT.passed
+}
+
+function readOutputs(values: Values): Partial<Record<Output, string>> {
+  const names = (Object.keys(OUTPUTS) as Output[]).filter(name => values[name] !== undefined)
+  const empty = names.find(name => values[name] === '')
+  if (empty) throw new UserError(`--${empty} needs the name of a file, or - for standard output.`)
+  const toStdout = names.filter(name => values[name] === '-')
+  if (toStdout.length > 1) throw new UserError(`--${toStdout.join(' and --')} can't both go to standard output.`)
+  const unsuited = values.describe ? names.find(name => name !== 'json') : undefined
+  if (unsuited) throw new UserError(`--describe has no --${unsuited}.`, 'It prints a table, or JSON with --json.')
+  return Object.fromEntries(names.map(name => [name, String(values[name])]))
 }
 
 async function analyse(paths: string[], settings: Settings, merge: boolean): Promise<Report> {
@@ -68,15 +94,12 @@ async function analyse(paths: string[], settings: Settings, merge: boolean): Pro
   return runMerge({ parts, settings, onProgress })
 }
 
-async function describeAll(checkpoints: string[], settings: Settings, json: boolean): Promise<number> {
+async function describeAll(sources: readonly Source[], settings: Settings, json: boolean): Promise<string> {
   const { describe } = await import('./walks/describe.ts')
-  const { parseSource } = await import('./walks/run.ts')
   const { renderDescription } = await import('./render/text.ts')
   const descriptions = []
-  for (const text of checkpoints) {
-    descriptions.push(await describe(await parseSource(text, settings.stateDict), settings.options))
-  }
-  return print(json ? `${JSON.stringify(descriptions, null, 2)}\n` : descriptions.map(renderDescription).join('\n'))
+  for (const source of sources) descriptions.push(await describe(source, settings.options))
+  return json ? `${JSON.stringify(descriptions, null, 2)}\n` : descriptions.map(renderDescription).join('\n')
 }
 
 type Values = Record<string, string | boolean | string[] | undefined>

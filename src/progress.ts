@@ -8,9 +8,23 @@ export type OnProgress = (done: number, total: number, layer: string) => void
 export function progressBar(stream: NodeJS.WriteStream): OnProgress | undefined {
   if (!stream.isTTY) return undefined
   const bar = new cliProgress.SingleBar(
-    { stream, clearOnComplete: true, hideCursor: true, format: '{bar} {percentage} %  {eta_formatted} left  {layer}' },
+    {
+      stream,
+      clearOnComplete: true,
+      hideCursor: true,
+      gracefulExit: false,
+      format: '{bar} {percentage} %  {eta_formatted} left  {layer}',
+    },
     cliProgress.Presets.shades_classic,
   )
+  // The library's own handler would stop the bar and let the work go on.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      bar.stop()
+      process.kill(process.pid, signal)
+    })
+  }
+  process.once('exit', () => bar.stop())
   return (done, total, layer) => {
     if (!bar.isActive) bar.start(total, 0, { layer: '' })
     bar.update(done, { layer: short(layer) })

@@ -1,5 +1,6 @@
 import type { Pair } from '../comparison/pair.ts'
 import type { FigureChange, Model, RuleResult, Verdict } from '../report/schema.ts'
+import { whyUnfitted } from '../report/unfitted.ts'
 import { type Comparability, evaluateFigure, evaluateRule } from './evaluate.ts'
 import { isFigureRule, isModelRule, type Rule } from './rule.ts'
 
@@ -106,10 +107,7 @@ function unjudged(model: Model): RuleResult[] {
       ...builtin(model, 'failed > 0', 'warn', failed),
       outcome: 'violated',
       layer: shown.name,
-      reason:
-        shown.lambda_max === 0
-          ? 'all its weights are 0'
-          : `its fit ${shown.status === 'failed' ? 'failed' : 'is degenerate'}`,
+      reason: whyUnfitted(shown),
       cause: '',
     },
   ]

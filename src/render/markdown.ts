@@ -1,5 +1,6 @@
 import { markdownTable } from 'markdown-table'
 import { type Comparison, type Layer, type Model, type Report, SUMMARY_METRICS } from '../report/schema.ts'
+import { whyUnfitted } from '../report/unfitted.ts'
 import { code, link, plain, prose, short } from './escape.ts'
 import { figureTable } from './figures.ts'
 import { headline, ICON, measured, ruleIcon } from './headline.ts'
@@ -232,7 +233,9 @@ function notable(report: Report, model: Model, detail: Detail): string[] {
   }
   const bad = model.layers.filter(layer => layer.status !== 'success')
   if (bad.length > 0) {
-    const rows = bad.slice(0, detail.changed).map(layer => [code(layer.name), layer.status, plain(why(layer), code)])
+    const rows = bad
+      .slice(0, detail.changed)
+      .map(layer => [code(layer.name), layer.status, plain(whyUnfitted(layer), code)])
     blocks.push(
       `**${plural(bad.length, 'layer')}${suffix} without a usable fit**`,
       table([['layer', 'status', 'why'], ...rows], 'lll'),
@@ -240,14 +243,6 @@ function notable(report: Report, model: Model, detail: Detail): string[] {
     )
   }
   return blocks
-}
-
-/** Why a layer has no usable fit. */
-export function why({ status, error, lambda_max, num_evals }: Layer): string {
-  if (status === 'error') return error?.message ?? ''
-  if (status === 'degenerate') return 'its tail has no spread that a power law could describe'
-  if (lambda_max === 0) return 'all its weights are 0'
-  return `fewer than two of its ${num_evals} eigenvalues exceed 0.00001`
 }
 
 function allLayers(report: Report, model: Model, detail: Detail): string[] {

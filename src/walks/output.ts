@@ -1,5 +1,5 @@
-import { mkdir, writeFile } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { access, constants, mkdir, readdir, stat, writeFile } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { UserError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { renderCsv } from '../render/csv.ts'
@@ -15,12 +15,48 @@ const RENDERERS = {
 }
 
 /**
+ * Before the work begins: that each output can be written, and would not take the place of an input or of another output.
+ * @param inputs files and folders that are read
+ * @throws UserError naming the path
+ */
+export async function prepareOutputs(outputs: readonly string[], inputs: readonly string[]): Promise<void> {
+  const taken = new Map<string, string>()
+  for (const input of inputs) {
+    const names = await readdir(input).catch(() => [])
+    for (const path of [input, ...names.map(name => join(input, name))]) {
+      const id = await identity(path)
+      if (id) taken.set(id, `${path} is read: the output would take its place`)
+    }
+  }
+  for (const path of outputs) {
+    try {
+      await mkdir(dirname(path), { recursive: true })
+      const found = await identity(path)
+      const id = found ?? `${await identity(dirname(path))}/${basename(path)}`
+      const reason = taken.get(id)
+      if (reason) throw new UserError(reason, 'Name another file.')
+      if ((await stat(path).catch(() => undefined))?.isFile() !== false)
+        taken.set(id, `${path} is named for two outputs`)
+      await access(found ? path : dirname(path), constants.W_OK)
+    } catch (cause) {
+      throw cause instanceof UserError ? cause : unwritable(path, cause)
+    }
+  }
+}
+
+/** The same for every path that leads to the file, undefined where there is none. */
+async function identity(path: string): Promise<string | undefined> {
+  const found = await stat(path, { bigint: true }).catch(() => undefined)
+  return found && `${found.dev}:${found.ino}`
+}
+
+/**
  * Writes the report in each of the wanted formats. `-` is standard output, and then nothing else goes there; otherwise it gets
  * the table for people.
  */
 export async function renderOutput(
   report: Report,
-  outputs: Partial<Record<keyof typeof RENDERERS, string | undefined>>,
+  outputs: Partial<Record<keyof typeof RENDERERS, string>>,
   print: (text: string) => void,
 ): Promise<void> {
   let taken = false
@@ -35,11 +71,16 @@ export async function renderOutput(
   if (!taken) print(renderText(report))
 }
 
-async function write(path: string, text: string): Promise<void> {
+/** @throws UserError naming the path */
+export async function write(path: string, text: string): Promise<void> {
   try {
     await mkdir(dirname(path), { recursive: true })
     await writeFile(path, text)
   } catch (cause) {
-    throw new UserError(`${path}: can't be written (${(cause as NodeJS.ErrnoException).code})`, '', { cause })
+    throw unwritable(path, cause)
   }
+}
+
+function unwritable(path: string, cause: unknown): UserError {
+  return new UserError(`${path}: can't be written (${(cause as NodeJS.ErrnoException).code})`, '', { cause })
 }

@@ -1,5 +1,7 @@
-import { readFileSync, truncateSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, openSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { strictReport } from '../../src/report/schema.ts'
 import { cli, runNode } from '../support/cli.ts'
@@ -151,7 +153,7 @@ test('an all-zero layer is a row that says so, and the verdict is not passed', a
     writeSafetensors({ 'a.weight': goldenTensor('G1'), 'z.weight': { shape: [20, 20] } }),
   )
   expect(status).toBe(0)
-  expect(stdout).toMatch(/⚠️ warned: 1 layer could not be judged, z for one: all its weights are 0/)
+  expect(stdout).toMatch(/⚠️ warned: 1 layer could not be judged, z for one: all its eigenvalues are 0/)
 })
 
 test('a baseline made with other options leaves relative rules inconclusive, and the job fails', async () => {
@@ -179,6 +181,45 @@ test('hostile names reach the terminal as escapes', async () => {
   const name = '\u001b[2J\u202e\n::error::x'
   const { stdout } = await cli(writeSafetensors({ [name]: goldenTensor('G1'), b: goldenTensor('G2') }))
   expect(stdout).toContain('\\u001b[2J\\u202e\\u000a::error::x')
+})
+
+test.each<[string, (path: string, folder: string) => string[], RegExp]>([
+  ['the checkpoint', path => [path, '--json', path], /net\.safetensors is read/],
+  ['the checkpoint by a link', (path, folder) => [path, '--csv', join(folder, 'link')], /net\.safetensors is read/],
+  ['the checkpoint of a name', path => [`m=${path}`, '--describe', '--json', path], /net\.safetensors is read/],
+  ['a file of the folder', path => [dirname(path), '--markdown', path], /net\.safetensors is read/],
+  ['the baseline', (path, folder) => [path, '--baseline', `${folder}/b`, '--json', `${folder}/./b`], /b is read/],
+  ['another output', (path, folder) => [path, '--json', `${folder}/o`, '--csv', `${folder}/x/../o`], /two outputs/],
+])('an output in the place of %s is refused before anything is written', async (_, args, message) => {
+  const folder = temporaryFolder()
+  const path = net()
+  const bytes = readFileSync(path)
+  symlinkSync(path, join(folder, 'link'))
+  writeFileSync(join(folder, 'b'), '{}')
+  const { status, stderr } = await cli(...args(path, folder))
+  expect(stderr).toMatch(message)
+  expect(status).toBe(2)
+  expect(readFileSync(path).equals(bytes)).toBe(true)
+  expect(readFileSync(join(folder, 'b'), 'utf8')).toBe('{}')
+})
+
+test.runIf(existsSync('/dev/full'))('a full disk behind standard output is an error, no stack', () => {
+  const full = openSync('/dev/full', 'w')
+  const { status, stderr } = spawnSync(process.execPath, ['dist/cli.js', net()], { stdio: ['ignore', full, 'pipe'] })
+  expect(stderr.toString()).toBe("Error: standard output can't be written (ENOSPC)\n")
+  expect(status).toBe(2)
+})
+
+test('a reader that stops early changes nothing', async () => {
+  const many = Array.from({ length: 3000 }, (_, i) => [`l${i}.weight`, { shape: [40, 2] }])
+  const child = spawn(process.execPath, ['dist/cli.js', writeSafetensors(Object.fromEntries(many)), '--describe'])
+  let stderr = ''
+  child.stderr.on('data', data => {
+    stderr += data
+  })
+  child.stdout.once('data', () => child.stdout.destroy())
+  expect(await once(child, 'close')).toEqual([0, null])
+  expect(stderr).toBe('')
 })
 
 test('--describe lists layers and what would be skipped, without reading a weight', async () => {

@@ -200,7 +200,7 @@ test('a layer without a fit warns, unless a rule speaks of failed', () => {
   const some = [layer('a', 3), layer('z', null, { lambda_max: 0 })]
   expect(verdict([], some)).toMatchObject({
     status: 'warned',
-    rules: [{ builtin: true, layer: 'z', reason: 'all its weights are 0' }],
+    rules: [{ builtin: true, layer: 'z', reason: 'all its eigenvalues are 0' }],
   })
   expect(verdict(['failed > 1'], some)).toMatchObject({ status: 'passed' })
 })
