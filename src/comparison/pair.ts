@@ -19,21 +19,27 @@ export interface Pair {
  */
 export function pairModels(heads: readonly Model[], bases: readonly Model[]): { pairs: Pair[]; removed: Model[] } {
   const single = heads.length === 1 && bases.length === 1
-  const byName = new Map(single ? [[heads[0].name, bases[0]]] : unique(bases).map(model => [model.name, model]))
-  const pairs = unique(heads).map(head => align(head, byName.get(head.name) ?? null))
+  refuseNamesakes(heads.map(({ name }) => name))
+  if (!single)
+    refuseNamesakes(
+      bases.map(({ name }) => name),
+      'The baseline',
+    )
+  const byName = new Map(single ? [[heads[0].name, bases[0]]] : bases.map(model => [model.name, model]))
+  const pairs = heads.map(head => align(head, byName.get(head.name) ?? null))
   const taken = new Set(pairs.map(pair => pair.base))
   return { pairs, removed: bases.filter(base => !taken.has(base)) }
 }
 
-function unique(models: readonly Model[]): readonly Model[] {
-  const names = new Set<string>()
-  for (const { name } of models) {
-    if (names.has(name)) {
-      throw new UserError(`Two models are called ${JSON.stringify(name)}.`, 'Give each a name of its own: NAME=PATH.')
-    }
-    names.add(name)
-  }
-  return models
+/** @throws UserError where two models have the same name */
+export function refuseNamesakes(names: readonly string[], whose = ''): void {
+  const seen = new Set<string>()
+  const twice = names.find(name => seen.size === seen.add(name).size)
+  if (twice === undefined) return
+  throw new UserError(
+    `${whose ? `${whose} has two models` : 'Two models are'} called ${JSON.stringify(twice)}.`,
+    'Give each a name of its own: NAME=PATH.',
+  )
 }
 
 function align(head: Model, base: Model | null): Pair {

@@ -1,10 +1,11 @@
 import { stat } from 'node:fs/promises'
+import { refuseNamesakes } from '../comparison/pair.ts'
 import type { OnProgress } from '../progress.ts'
 import type { PartialReport } from '../report/io.ts'
 import type { BaselineRecord, Provenance, Report } from '../report/schema.ts'
 import type { Settings } from '../settings.ts'
 import { WorkerPool } from '../spectrum/pool.ts'
-import type { AnalyseContext, Source } from './analyse.ts'
+import { type AnalyseContext, modelName, type Source } from './analyse.ts'
 import { type FoundReport, gate, gatePart, gateParts, type PartRequest } from './gate.ts'
 import type { NamedPart } from './merge.ts'
 
@@ -68,8 +69,13 @@ async function withEngine<T>(
   }
 }
 
-function parseSources({ checkpoints, settings }: Pick<RunRequest, 'checkpoints' | 'settings'>): Promise<Source[]> {
-  return Promise.all(checkpoints.map(text => parseSource(text, settings.stateDict)))
+async function parseSources({
+  checkpoints,
+  settings,
+}: Pick<RunRequest, 'checkpoints' | 'settings'>): Promise<Source[]> {
+  const sources = await Promise.all(checkpoints.map(text => parseSource(text, settings.stateDict)))
+  refuseNamesakes(sources.map(({ name, path }) => name ?? modelName(path)))
+  return sources
 }
 
 /** `NAME=PATH`, unless a file is called so as a whole: Lightning writes `epoch=3-step=100.ckpt`. */
