@@ -5,6 +5,8 @@ import { call, isForbidden, refusal } from './globals.ts'
 import { Global, Inert, Persistent, type Value } from './values.ts'
 
 const RESAVE = 'The file is truncated or damaged: fetch or save it again.'
+const TOO_MUCH =
+  'Save the weights alone, torch.save(model.state_dict(), …), or as safetensors, which has room for more.'
 
 /** Opcodes by their byte. Source: CPython's Lib/pickle.py, protocols 0 to 5. */
 const OP = {
@@ -404,7 +406,8 @@ class Machine {
   /** Counts what a value takes, roughly, and for good: what is dropped again is collected some time. */
   #charge(bytes: number): void {
     this.#memory += bytes
-    if (this.#memory > limits.pickleMemory) throw this.#error(`takes more than ${limits.pickleMemory} bytes of memory`)
+    if (this.#memory > limits.pickleMemory)
+      throw this.#error(`takes more than ${limits.pickleMemory} bytes of memory`, TOO_MUCH)
   }
 
   #append(values: readonly Value[]): void {
@@ -562,11 +565,11 @@ class Machine {
   }
 
   #bound(count: number, most: number, what: string): void {
-    if (count > most) throw this.#error(`has more than ${most} ${what}`)
+    if (count > most) throw this.#error(`has more than ${most} ${what}`, TOO_MUCH)
   }
 
-  #error(found: string): CheckpointError {
-    return new CheckpointError(this.#where, `its pickle ${found} (byte ${this.#start})`, RESAVE)
+  #error(found: string, remedy = RESAVE): CheckpointError {
+    return new CheckpointError(this.#where, `its pickle ${found} (byte ${this.#start})`, remedy)
   }
 
   #unfinished(found: string): CheckpointError {
