@@ -5,6 +5,7 @@ import { code, link, plain, prose, short } from './escape.ts'
 import { figureTable } from './figures.ts'
 import { headline, ICON, measured, ruleIcon } from './headline.ts'
 import { format, formatAge, formatChange, formatReal, formatShare, plural } from './numbers.ts'
+import { sharedAlpha } from './shared.ts'
 import { modelTrend, trendPoints } from './trend.ts'
 
 export interface MarkdownOptions {
@@ -231,6 +232,8 @@ function notable(report: Report, model: Model, detail: Detail): string[] {
       `**${word}${suffix}:** ${names.join(', ')}${layers.length > names.length ? `, and ${layers.length - names.length} more` : ''}`,
     )
   }
+  const shared = sharedAlpha(report, model)
+  if (shared) blocks.push(`\`alpha\`${suffix} ${shared}`)
   const bad = model.layers.filter(layer => layer.status !== 'success')
   if (bad.length > 0) {
     const rows = bad

@@ -5,6 +5,7 @@ import { short } from './escape.ts'
 import { figureTable } from './figures.ts'
 import { headline, ICON, measured, ruleIcon } from './headline.ts'
 import { format, formatChange, formatReal, formatShare, plural } from './numbers.ts'
+import { sharedAlpha } from './shared.ts'
 import { terminalTable } from './table.ts'
 
 /** The report for a terminal or a log: the layers, the summary, the rules, and the verdict last, where the eye is. */
@@ -21,7 +22,8 @@ export function renderText(report: Report): string {
 
 function layers(report: Report, model: Model): string {
   const compared = report.comparison?.models[report.models.indexOf(model)]
-  const change = new Map(compared?.layers.map(layer => [layerKey(layer), layer.alpha.change]))
+  const change = new Map(compared?.layers.map(layer => [layerKey(layer), formatChange(layer.alpha.change)]))
+  for (const layer of compared?.added ?? []) change.set(layerKey(layer), 'new')
   const header = [
     'layer',
     'shape',
@@ -39,7 +41,7 @@ function layers(report: Report, model: Model): string {
     layer.shape.join('×'),
     format(layer.num_evals),
     formatReal(layer.alpha),
-    ...(compared ? [formatChange(change.get(layerKey(layer)) ?? 0)] : []),
+    ...(compared ? [change.get(layerKey(layer)) ?? formatChange(0)] : []),
     formatReal(layer.D),
     formatReal(layer.alpha_weighted),
     formatReal(layer.log_norm),
@@ -55,7 +57,8 @@ function layers(report: Report, model: Model): string {
 }
 
 function summary(report: Report, model: Model): string {
-  const changes = report.comparison?.models[report.models.indexOf(model)].summary
+  const compared = report.comparison?.models[report.models.indexOf(model)]
+  const changes = compared?.summary
   const rows = SUMMARY_METRICS.map(metric => [
     metric,
     formatReal(model.summary[metric]),
@@ -64,7 +67,11 @@ function summary(report: Report, model: Model): string {
   const { layers, failed, coverage } = model.summary
   const skipped = model.skipped.length > 0 ? `, ${plural(model.skipped.length, 'tensor')} skipped` : ''
   const extent = `${layers - failed} of ${plural(layers, 'layer')} fitted; ${formatShare(coverage)} of the parameters analysed${skipped}`
-  return `${terminalTable([changes ? ['mean', 'head', 'base', 'change'] : ['mean', 'value'], ...rows], changes ? 'lrrr' : 'lr')}\n${extent}`
+  const table = `${terminalTable([changes ? ['mean', 'head', 'base', 'change'] : ['mean', 'value'], ...rows], changes ? 'lrrr' : 'lr')}\n${extent}`
+  const gone = (compared?.removed ?? []).map(({ name }) => short(name))
+  const shown = `${gone.slice(0, 10).join(', ')}${gone.length > 10 ? `, and ${gone.length - 10} more` : ''}`
+  const shared = sharedAlpha(report, model)
+  return [table, gone.length > 0 ? `gone: ${shown}` : '', shared && `alpha ${shared}`].filter(Boolean).join('\n')
 }
 
 function figures(report: Report): string {
@@ -93,6 +100,7 @@ function verdict(report: Report): string {
   const { verdict } = report
   if (!verdict) return headline(report, short)
   const notes = [
+    ...(report.comparison?.removed.slice(0, 10) ?? []).map(name => `The baseline also has the model ${short(name)}.`),
     verdict.first_run && verdict.status === 'inconclusive'
       ? 'No baseline was given: there is nothing to compare with yet.'
       : '',
