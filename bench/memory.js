@@ -14,8 +14,11 @@ const { values } = parseArgs({
     folder: { type: 'string', default: join(tmpdir(), 'spectral-gate-memory') },
   },
 })
-const KINDS = ['safetensors', 'torch-zip', 'torch-legacy', 'sb3-zip', 'npz', 'npy', 'hdf5', 'keras', 'onnx', 'gguf']
-const EXTENSION = { npz: '.npz', npy: '.npy', keras: '.keras', onnx: '.onnx' }
+const KINDS = [
+  ...['safetensors', 'torch-zip', 'torch-legacy', 'sb3-zip', 'npz', 'npz-deflated', 'npy'],
+  ...['hdf5', 'hdf5-deflated', 'keras', 'onnx', 'gguf'],
+]
+const EXTENSION = { npz: '.npz', 'npz-deflated': '.npz', npy: '.npy', keras: '.keras', onnx: '.onnx' }
 const here = file => fileURLToPath(new URL(file, import.meta.url))
 
 /** Peak resident memory in MB, of all threads together, and seconds; GNU time tells them. */

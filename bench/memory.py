@@ -9,14 +9,14 @@ import numpy as np
 
 kind, path, size = sys.argv[1:]
 rng = np.random.default_rng(1)
+block = rng.standard_t(3, (256, 256)).astype(np.float32) / 16
 
 
 def tensors():
     if size == "large":
         for i in range(8):
-            yield f"layers.{i}.weight", np.zeros((8192, 8192), np.float32)
+            yield f"layers.{i}.weight", np.resize(block, (8192, 8192))
     else:
-        block = rng.standard_t(3, (256, 256)).astype(np.float32) / 16
         for i in range(8000):
             yield f"layers.{i}.weight", np.roll(block, i, 1) * np.float32(1 + i / 8000)
 
@@ -27,13 +27,13 @@ def state_dict():
     return {name: torch.from_numpy(values) for name, values in tensors()}
 
 
-def h5(target):
+def h5(target, chunked=False):
     import h5py
 
     with h5py.File(target, "w") as file:
         for name, values in tensors():
             group = file.create_group(f"layers/{name.split('.')[1]}/vars")
-            group.create_dataset("0", data=values)
+            group.create_dataset("0", data=values, **({"chunks": True, "shuffle": True, "compression": 1} if chunked else {}))
 
 
 if kind == "safetensors":
@@ -54,10 +54,12 @@ elif kind == "sb3-zip":
             torch.save(state_dict(), member)
 elif kind == "npz":
     np.savez(path, **dict(tensors()))
+elif kind == "npz-deflated":
+    np.savez_compressed(path, **dict(tensors()))
 elif kind == "npy":
     np.save(path, np.zeros((8 * 8192, 8192), np.float32))
-elif kind == "hdf5":
-    h5(path)
+elif kind in ("hdf5", "hdf5-deflated"):
+    h5(path, kind == "hdf5-deflated")
 elif kind == "keras":
     inner = path + ".inner"
     h5(inner)

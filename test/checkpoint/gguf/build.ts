@@ -1,15 +1,4 @@
-/** GGUF's little-endian numbers and strings, right or wrong. */
-export function u32(value: number): Buffer {
-  const bytes = Buffer.alloc(4)
-  bytes.writeUInt32LE(value)
-  return bytes
-}
-
-export function u64(value: number | bigint): Buffer {
-  const bytes = Buffer.alloc(8)
-  bytes.writeBigUInt64LE(BigInt.asUintN(64, BigInt(value)))
-  return bytes
-}
+import { u32, u64 } from '../../support/bytes.ts'
 
 export const string = (text: string) => Buffer.concat([u64(text.length), Buffer.from(text)])
 

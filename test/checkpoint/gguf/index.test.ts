@@ -5,9 +5,10 @@ import { describe, expect, test } from 'vitest'
 import { gguf as reader } from '../../../src/checkpoint/gguf/index.ts'
 import type { GgufTensor } from '../../../src/checkpoint/gguf/types.ts'
 import { limits } from '../../../src/limits.ts'
+import { u32, u64 } from '../../support/bytes.ts'
 import { bytesOf, sha256 } from '../onnx/build.ts'
 import { describeWith, recognisedBy, refusal, write } from '../onnx/open.ts'
-import { ARRAY, gguf, info, pair, STRING, string, UINT32, u32, u64 } from './build.ts'
+import { ARRAY, gguf, info, pair, STRING, string, UINT32 } from './build.ts'
 
 const fixtures = fileURLToPath(new URL('../../fixtures/gguf', import.meta.url))
 const expected: Record<string, Expected[]> = JSON.parse(readFileSync(join(fixtures, 'expected.json'), 'utf8'))

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { u16, u32, u64 } from '../../support/bytes.ts'
 import { temporaryFolder } from '../../support/folder.ts'
 
 export const NOWHERE = 0xffffffffffffffffn
@@ -92,22 +93,4 @@ export function write(content: Buffer, name = 'hostile.h5'): string {
 
 export function bytes(...values: readonly number[]): Buffer {
   return Buffer.from(values)
-}
-
-export function u16(value: number): Buffer {
-  const buffer = Buffer.alloc(2)
-  buffer.writeUInt16LE(value)
-  return buffer
-}
-
-export function u32(value: number): Buffer {
-  const buffer = Buffer.alloc(4)
-  buffer.writeUInt32LE(value)
-  return buffer
-}
-
-export function u64(value: number | bigint): Buffer {
-  const buffer = Buffer.alloc(8)
-  buffer.writeBigUInt64LE(BigInt(value))
-  return buffer
 }

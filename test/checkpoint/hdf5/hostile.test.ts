@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { deflateSync } from 'node:zlib'
 import { expect, test } from 'vitest'
+import { u64 } from '../../support/bytes.ts'
 import { read, refusal } from '../keras/values.ts'
 import {
   chunked,
@@ -19,7 +20,6 @@ import {
   ROOT,
   symbolTable,
   tree,
-  u64,
   write,
 } from './build.ts'
 

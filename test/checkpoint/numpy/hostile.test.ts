@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { bytes, u16, u32, write } from '../hdf5/build.ts'
+import { u16, u32 } from '../../support/bytes.ts'
+import { bytes, write } from '../hdf5/build.ts'
 import { read, refusal } from '../keras/values.ts'
 import { type Entry, makeZip } from '../torch/build.ts'
 

@@ -5,6 +5,7 @@ import { crc32, deflateRawSync } from 'node:zlib'
 import { RandomAccessFile } from '../../../src/bytes/file.ts'
 import type { Contents } from '../../../src/checkpoint/reader.ts'
 import { torchZip } from '../../../src/checkpoint/torch/index.ts'
+import { u16, u32, u64 } from '../../support/bytes.ts'
 
 /** A member as a test wants it written, lies included. */
 export interface Entry {
@@ -72,24 +73,6 @@ export function makeZip(entries: readonly Entry[], { zip64 = false, count = entr
     u16(0),
   ]
   return Buffer.concat([...chunks, directory, u32(0x06064b50), ...end64, ...locator, ...saturated])
-}
-
-export function u16(value: number): Buffer {
-  const bytes = Buffer.alloc(2)
-  bytes.writeUInt16LE(value)
-  return bytes
-}
-
-export function u32(value: number): Buffer {
-  const bytes = Buffer.alloc(4)
-  bytes.writeUInt32LE(value)
-  return bytes
-}
-
-export function u64(value: number | bigint): Buffer {
-  const bytes = Buffer.alloc(8)
-  bytes.writeBigUInt64LE(BigInt(value))
-  return bytes
 }
 
 /** Opcodes from text and numbers: text is taken as it is, numbers are single bytes. */

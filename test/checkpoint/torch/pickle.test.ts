@@ -3,7 +3,8 @@ import { unpickle } from '../../../src/checkpoint/torch/pickle.ts'
 import { Global, Inert, Persistent, type Value } from '../../../src/checkpoint/torch/values.ts'
 import { CheckpointError } from '../../../src/errors.ts'
 import { limits } from '../../../src/limits.ts'
-import { opcodes, text, u32, u64 } from './build.ts'
+import { u32, u64 } from '../../support/bytes.ts'
+import { opcodes, text } from './build.ts'
 
 function load(...parts: (string | number | Buffer)[]): Value {
   return unpickle(opcodes(...parts), 'f').value
