@@ -5,6 +5,10 @@ const MiB = 1024 * KiB
 export const limits = {
   /** The JSON header of a safetensors file: the bound of the reference implementation. */
   safetensorsHeader: 100 * MiB,
+  /** JSON from strangers: its nesting, and its commas, colons and brackets: of a header or index, of a report. */
+  jsonDepth: 16,
+  jsonMarks: 5_000_000,
+  reportMarks: 50_000_000,
   /** Scales, zero points or group indices of one quantised tensor; the config.json beside a model. */
   quantisedPart: 64 * MiB,
   modelConfig: 4 * MiB,
@@ -22,11 +26,11 @@ export const limits = {
   pickle: 64 * MiB,
   pickleOpcodes: 5_000_000,
   pickleDepth: 1_000,
-  tensors: 1_000_000,
+  tensors: 250_000,
   dimensions: 32,
   /** Characters of a tensor's name. */
   name: 4_096,
-  zipEntries: 1_000_000,
+  zipEntries: 200_000,
   /** A compressed member that has to be inflated whole, and how many times its compressed size it may reach. */
   inflated: 256 * MiB,
   inflateRatio: 200,
@@ -43,7 +47,7 @@ export const limits = {
   /** Of one pickled integer; of one pickled string, a longer one stays undecoded. */
   pickleLong: 1_024,
   pickleString: MiB,
-  /** Characters of all tensors' names together. */
+  /** Characters of all tensors' names together, and of all members' names of a zip. */
   names: 64 * MiB,
   /** Elements of a view that has more of them than its storage holds (torch's expand). */
   expanded: 16 * MiB,

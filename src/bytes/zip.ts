@@ -170,12 +170,15 @@ async function list(source: ZipSource, zip: ZipFile): Promise<Map<string, ZipMem
   // @types/yauzl 3.4.0 calls the cursor a boolean.
   const cursor = () => zip.readEntryCursor as unknown as number
   const directory = cursor()
-  const found: Omit<ZipMember, 'bound'>[] = []
-  const names = new Set<string>()
+  const members = new Map<string, Mutable<ZipMember>>()
+  let characters = 0
   for await (const entry of zip.eachEntry()) {
     const name = entry.fileName
-    if (names.has(name)) throw new CheckpointError(path, `has two members named ${quote(name)}`, REPACK)
-    names.add(name)
+    if (members.has(name)) throw new CheckpointError(path, `has two members named ${quote(name)}`, REPACK)
+    characters += name.length
+    if (characters > limits.names) {
+      throw new CheckpointError(path, `its members' names have more than ${limits.names} characters together`, REPACK)
+    }
     if (entry.isEncrypted()) {
       throw new CheckpointError(
         path,
@@ -183,7 +186,7 @@ async function list(source: ZipSource, zip: ZipFile): Promise<Map<string, ZipMem
         'Save the checkpoint without a password.',
       )
     }
-    found.push({
+    members.set(name, {
       name,
       size: entry.uncompressedSize,
       compressedSize: entry.compressedSize,
@@ -191,30 +194,29 @@ async function list(source: ZipSource, zip: ZipFile): Promise<Map<string, ZipMem
       method: entry.compressionMethod,
       crc32: entry.crc32,
       header: entry.relativeOffsetOfLocalHeader,
+      bound: directory,
     })
   }
   if ((await source.read(cursor(), 4)).readUInt32LE() === CENTRAL_SIGNATURE) {
-    throw new CheckpointError(path, `has more members than the ${found.length} that its directory counts`, REPACK)
+    throw new CheckpointError(path, `has more members than the ${members.size} that its directory counts`, REPACK)
   }
-  return new Map(bounded(path, found, directory).map(member => [member.name, member]))
+  setBounds(path, [...members.values()])
+  return members
 }
 
+type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+
 /** Gives each member the place where the next one begins, and refuses those that reach beyond it. */
-function bounded(path: string, found: readonly Omit<ZipMember, 'bound'>[], directory: number): ZipMember[] {
-  const order = found.map((_, i) => i).sort((a, b) => found[b].header - found[a].header)
-  const members = new Array<ZipMember>(found.length)
-  let bound = directory
-  let next = 'the central directory'
-  for (const i of order) {
-    const { name, header, compressedSize } = found[i]
-    if (header + LOCAL_HEADER + compressedSize > bound) {
-      throw new CheckpointError(path, `its member ${quote(name)} overlaps ${next}`, REPACK)
+function setBounds(path: string, members: Mutable<ZipMember>[]): void {
+  let next: ZipMember | undefined
+  for (const member of members.sort((a, b) => b.header - a.header)) {
+    if (next) member.bound = next.header
+    if (member.header + LOCAL_HEADER + member.compressedSize > member.bound) {
+      const what = next ? quote(next.name) : 'the central directory'
+      throw new CheckpointError(path, `its member ${quote(member.name)} overlaps ${what}`, REPACK)
     }
-    members[i] = { ...found[i], bound }
-    bound = header
-    next = quote(name)
+    next = member
   }
-  return members
 }
 
 async function inflate(where: string, raw: Buffer, size: number): Promise<Buffer> {

@@ -1,3 +1,4 @@
+import { jsonProblem, parseJson } from '../bytes/json.ts'
 import { CheckpointError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { Reader } from './reader.ts'
@@ -35,7 +36,7 @@ export const safetensors: Reader = {
     if (start > file.size) {
       throw new CheckpointError(file.path, `its header claims ${length} bytes, but the file has ${file.size}`, RESAVE)
     }
-    const header = parse(file.path, (await file.read(8, Number(length))).toString('utf8'))
+    const header = parse(file.path, await file.read(8, Number(length)))
     const entries = Object.entries(header).filter(([name]) => name !== '__metadata__')
     if (entries.length > limits.tensors) {
       throw new CheckpointError(file.path, `names ${entries.length} tensors, more than ${limits.tensors}`)
@@ -62,12 +63,12 @@ interface Range {
   end: number
 }
 
-function parse(path: string, text: string): Record<string, unknown> {
+function parse(path: string, bytes: Buffer): Record<string, unknown> {
   let header: unknown
   try {
-    header = JSON.parse(text)
+    header = parseJson(bytes, { depth: limits.jsonDepth, marks: limits.jsonMarks })
   } catch (cause) {
-    throw new CheckpointError(path, 'its safetensors header is not valid JSON', RESAVE, { cause })
+    throw new CheckpointError(path, `its safetensors header ${jsonProblem(cause)}`, RESAVE, { cause })
   }
   if (typeof header !== 'object' || header === null || Array.isArray(header)) {
     throw new CheckpointError(path, 'its safetensors header is not a JSON object', RESAVE)

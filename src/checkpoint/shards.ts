@@ -1,5 +1,6 @@
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { jsonProblem, parseJson } from '../bytes/json.ts'
 import { stayInWorkspace } from '../bytes/workspace.ts'
 import { CheckpointError } from '../errors.ts'
 import { limits } from '../limits.ts'
@@ -44,7 +45,7 @@ export async function readShardIndex(
   if (size > limits.index) throw new CheckpointError(path, `has ${size} bytes, more than ${limits.index}`)
   const bytes = await readFile(path)
   refusePointer(path, bytes)
-  const map = weightMap(path, bytes.toString('utf8'))
+  const map = weightMap(path, bytes)
   const shards = [...new Set(map.values())].sort()
   for (const shard of shards) {
     if (shard.includes('/') || shard.includes('\\') || shard.includes('\0')) {
@@ -63,12 +64,12 @@ export async function readShardIndex(
   }
   return { files: shards.map(shard => join(folder, shard)), expected: expectation(path, folder, map) }
 }
-function weightMap(path: string, text: string): Map<string, string> {
+function weightMap(path: string, bytes: Buffer): Map<string, string> {
   let index: unknown
   try {
-    index = JSON.parse(text)
+    index = parseJson(bytes, { depth: limits.jsonDepth, marks: limits.jsonMarks })
   } catch (cause) {
-    throw new CheckpointError(path, 'is not valid JSON', '', { cause })
+    throw new CheckpointError(path, jsonProblem(cause), '', { cause })
   }
   const map = (index as { weight_map?: unknown } | null)?.weight_map
   if (typeof map !== 'object' || map === null || !Object.values(map).every(shard => typeof shard === 'string')) {

@@ -247,9 +247,9 @@ export async function readArtifact<T extends Report = Report>(
   context: Context,
   artifact: Candidate,
   {
-    parse = parseReport as (text: string, where: string) => T,
+    parse = parseReport as (bytes: Buffer, where: string) => T,
     alone = true,
-  }: { parse?: (text: string, where: string) => T; alone?: boolean } = {},
+  }: { parse?: (bytes: Buffer, where: string) => T; alone?: boolean } = {},
 ): Promise<T> {
   const { size, digest, id } = artifact
   if (size > limits.baselineArchive) throw tooLarge(size)
@@ -259,7 +259,7 @@ export async function readArtifact<T extends Report = Report>(
     throw new InvalidError('its bytes do not have the hash that GitHub has on record')
   }
   try {
-    return parse((await unpack(bytes, alone)).toString('utf8'), 'report.json')
+    return parse(await unpack(bytes, alone), 'report.json')
   } catch (error) {
     if (!(error instanceof UserError)) throw error
     throw new InvalidError(clean(error.remedy ? `${error.message}. ${error.remedy}` : error.message), { cause: error })

@@ -1,5 +1,6 @@
 import { readFile, stat } from 'node:fs/promises'
 import { z } from 'zod'
+import { jsonProblem, parseJson } from '../bytes/json.ts'
 import { stayInWorkspace } from '../bytes/workspace.ts'
 import { UserError } from '../errors.ts'
 import { limits } from '../limits.ts'
@@ -20,29 +21,33 @@ export type PartialReport = Report & { readonly part: Part }
 
 /**
  * Reads a whole report that this version or an earlier one wrote; unknown fields are dropped.
- * @param where names the text in errors
+ * @param where names it in errors
  */
-export function parseReport(text: string, where: string): Report {
-  const report = parse(text, where)
+export function parseReport(bytes: Buffer, where: string): Report {
+  const report = parse(bytes, where)
   if (!report.part) return report
   throw new UserError(`${where}: is a part of a report`, 'Merge all parts first (`mode: merge`, --merge).')
 }
 
 /** Reads a part of a report, as `parseReport` does a whole one. */
-export function parsePart(text: string, where: string): PartialReport {
-  const report = parse(text, where)
+export function parsePart(bytes: Buffer, where: string): PartialReport {
+  const report = parse(bytes, where)
   if (report.part) return report as PartialReport
   throw new UserError(`${where}: is a whole report`, 'A part is made with `mode: part`, or with a shard such as 1/4.')
 }
 
-function parse(text: string, where: string): Report {
+function parse(bytes: Buffer, where: string): Report {
   let json: unknown
   try {
-    json = JSON.parse(text)
+    json = parseJson(bytes, { depth: limits.jsonDepth, marks: limits.reportMarks })
   } catch (cause) {
-    throw new UserError(`${where}: is not valid JSON`, 'A baseline is a report that --json wrote, or a checkpoint.', {
-      cause,
-    })
+    throw new UserError(
+      `${where}: ${jsonProblem(cause)}`,
+      'A baseline is a report that --json wrote, or a checkpoint.',
+      {
+        cause,
+      },
+    )
   }
   const version = (json as { schemaVersion?: unknown } | null)?.schemaVersion
   if (typeof version === 'number' && version > SCHEMA_VERSION) {
@@ -63,21 +68,21 @@ function parse(text: string, where: string): Report {
 
 /** @throws UserError where the file is too large or is not a report */
 export async function readReport(path: string): Promise<Report> {
-  return parseReport(await readText(path), path)
+  return parseReport(await readBytes(path), path)
 }
 
 /** @throws UserError where the file is too large or is not a part of a report */
 export async function readPart(path: string): Promise<PartialReport> {
-  return parsePart(await readText(path), path)
+  return parsePart(await readBytes(path), path)
 }
 
-async function readText(path: string): Promise<string> {
+async function readBytes(path: string): Promise<Buffer> {
   await stayInWorkspace(path)
   const { size } = await stat(path).catch(cause => {
     throw new UserError(`${path}: can't be read (${cause.code})`, '', { cause })
   })
   if (size > limits.report) throw new UserError(`${path}: has ${size} bytes, more than ${limits.report}`)
-  return readFile(path, 'utf8')
+  return readFile(path)
 }
 
 function issues(error: z.ZodError): string {

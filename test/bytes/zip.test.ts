@@ -90,6 +90,12 @@ describe('what no honest writer makes', () => {
     ['an encrypted member', [{ ...a, flags: 1, size: 16 }], {}, 'is not a readable zip'],
     ['fewer entries than there are', [a, b], { count: 1 }, 'has more members than the 1'],
     ['more entries than there are', [a, b], { count: 3 }, 'but the file has'],
+    [
+      'names of more than 64 MiB',
+      Array.from({ length: 1100 }, (_, i) => ({ ...a, name: `${i}`.padEnd(65_000, 'x') })),
+      {},
+      'names have more than 67108864 characters',
+    ],
     ['more entries than the limit', [a], { zip64: true, count: limits.zipEntries + 1 }, 'zip entries, more than'],
     ['a name that leads upwards', [{ ...a, name: '../a' }], {}, 'invalid relative path'],
   ])('%s', async (_, entries, options, found) => {

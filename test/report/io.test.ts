@@ -17,8 +17,8 @@ const report: Report = {
 
 test('a report comes back the same, and the same bytes again', () => {
   const text = serialiseReport(report)
-  expect(parseReport(text, 'x')).toEqual(report)
-  expect(serialiseReport(parseReport(text, 'x'))).toBe(text)
+  expect(parseReport(Buffer.from(text), 'x')).toEqual(report)
+  expect(serialiseReport(parseReport(Buffer.from(text), 'x'))).toBe(text)
   expect(text).toContain('"shape": [64, 64]')
 })
 
@@ -26,7 +26,7 @@ test('what a newer version added is dropped', () => {
   const newer = JSON.parse(serialiseReport(report))
   newer.novelty = 1
   newer.models[0].layers[0].hill = { alpha: 2 }
-  expect(parseReport(JSON.stringify(newer), 'x')).toEqual(report)
+  expect(parseReport(Buffer.from(JSON.stringify(newer)), 'x')).toEqual(report)
 })
 
 test('what we write is held to the schema', () => {
@@ -55,7 +55,7 @@ test.each<[string, (json: ReturnType<typeof JSON.parse>) => unknown, RegExp]>([
     /min_evals/,
   ],
 ])('refuses %s', (_, change, message) => {
-  const text = JSON.stringify(change(JSON.parse(serialiseReport(report))))
+  const text = Buffer.from(JSON.stringify(change(JSON.parse(serialiseReport(report)))))
   expect(() => parseReport(text, 'main.json')).toThrow(message)
   expect(() => parseReport(text, 'main.json')).toThrow(/^main\.json: /)
 })
