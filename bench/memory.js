@@ -1,6 +1,6 @@
-// node bench/memory.js --python PATH [--only KIND] [--folder DIR]: peak memory of the command line on files of 2 GB
+// node bench/memory.js --python PATH [--only KIND] [--folder DIR]: peak memory of the command line on 2.1 GB of weights
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { mkdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -30,7 +30,7 @@ function run(args) {
   return [`${(memory / 1024).toFixed(0)} MB`, `${seconds.toFixed(1)} s`]
 }
 
-const rows = [['container', 'GB', '`--describe`', '', 'analysis of 8,000 layers', '']]
+const rows = [['container', '`--describe`', '', 'analysis of 8,000 layers', '']]
 for (const kind of KINDS.filter(kind => !values.only || values.only === kind)) {
   const row = [kind]
   for (const size of ['large', 'small']) {
@@ -42,12 +42,6 @@ for (const kind of KINDS.filter(kind => !values.only || values.only === kind)) {
     mkdirSync(values.folder, { recursive: true })
     const path = join(values.folder, `net${EXTENSION[kind] ?? ''}`)
     execFileSync(values.python, [here('memory.py'), kind, path, size], { stdio: ['ignore', 'inherit', 'inherit'] })
-    if (size === 'large') {
-      const bytes = readdirSync(values.folder).reduce((sum, name) => {
-        return sum + (name.endsWith('.inner') ? 0 : statSync(join(values.folder, name)).size)
-      }, 0)
-      row.push((bytes / 1e9).toFixed(2))
-    }
     const json = join(values.folder, 'report.json')
     row.push(...run(size === 'large' ? [path, '--describe'] : [path, '--no-reuse', '--json', json, '--markdown', '-']))
   }
@@ -55,4 +49,4 @@ for (const kind of KINDS.filter(kind => !values.only || values.only === kind)) {
   console.error(row.join(' | '))
 }
 rmSync(values.folder, { recursive: true, force: true })
-console.log(markdownTable(rows, { align: ['l', 'r', 'r', 'r', 'r', 'r'] }))
+console.log(markdownTable(rows, { align: ['l', 'r', 'r', 'r', 'r'] }))

@@ -1,4 +1,4 @@
-"""Writes a checkpoint of about 2 GB: python bench/memory.py KIND PATH large|small
+"""Writes a checkpoint with 2.1 GB of weights: python bench/memory.py KIND PATH large|small
 `large` has eight tensors of 256 MB; `small` has 8,000 of 256 × 256, heavy-tailed."""
 
 import io
