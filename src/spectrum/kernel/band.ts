@@ -1,4 +1,4 @@
-import { block, packedBlock } from './tile'
+import { block, packedBlock, transposedBlock } from './tile'
 
 /** Rows of a block of A₂₂: a packed block and its panels stay in the second-level cache. */
 const BLOCK: usize = 64
@@ -195,8 +195,8 @@ function multiplySymmetric(a: usize, ld: usize, m: usize, b: usize, vColumns: us
         packedBlock(y0, 8 * b, v0, b / 4, diagonal, rows / 4, columns, 1, false)
       } else {
         // The block as it lies, and its transpose.
-        block(y0, 8 * b, v0, b / 4, at, 32, 8 * ld, 8, rows / 4, columns, 1, false)
-        block(y + 8 * c * b, 8 * b, vColumns + 8 * r * b, b / 4, at, 32 * ld, 8, 8 * ld, columns / 4, rows, 1, false)
+        block(y0, 8 * b, v0, b / 4, at, 32, 8 * ld, rows / 4, columns, 1, false)
+        transposedBlock(y + 8 * c * b, 8 * b, vColumns + 8 * r * b, b / 4, at, 8 * ld, columns / 4, rows, 1)
       }
     }
   }
