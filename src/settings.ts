@@ -2,7 +2,6 @@ import { UserError } from './errors.ts'
 import { parseShard, type Shard } from './layers/shard.ts'
 import type { Policy } from './policy/judge.ts'
 import { parseRule } from './policy/rule.ts'
-import { readFigures } from './report/figures.ts'
 import type { AnalysisOptions, Figure } from './report/schema.ts'
 
 /** What both doors, and later a config file, may set: in one place, so that they can't drift apart. */
@@ -110,7 +109,9 @@ export function resolveSettings(...layers: readonly RawSettings[]): Settings {
  */
 export async function readSettings(...layers: readonly RawSettings[]): Promise<Settings> {
   const { 'metrics-file': path } = layers.findLast(layer => layer['metrics-file']?.length) ?? {}
-  return resolveWith(path ? await readFigures(String(path)) : [], layers)
+  if (!path) return resolveWith([], layers)
+  const { readFigures } = await import('./report/figures.ts')
+  return resolveWith(await readFigures(String(path)), layers)
 }
 
 /** The settings of a part, which has no judgement: rules and figures are the merging job's. */
