@@ -79,7 +79,7 @@ test.each<[string, Uint8Array, RegExp]>([
     gguf({}).subarray(0, 14),
     /the number of tensors reaches to byte 16, but the file has 14/,
   ],
-  ['2^60 tensors', gguf({ counts: [2n ** 60n, 0] }), /claims 1152921504606847000 tensors, more than 1000000/],
+  ['2^60 tensors', gguf({ counts: [2n ** 60n, 0] }), /claims 1152921504606847000 tensors, more than 250000/],
   ['more tensors than the file holds', gguf({ counts: [1_000, 0] }), /the name of a tensor reaches to byte 32, but/],
   ['2^60 metadata pairs', gguf({ counts: [0, 2n ** 60n] }), /claims 1152921504606847000 metadata pairs/],
   [
