@@ -1,8 +1,9 @@
 import picomatch from 'picomatch'
 import { type Checkpoint, isFloat, size, type Tensor } from '../checkpoint/types.ts'
+import type { Recipe } from '../recipe/recipe.ts'
+import { stored } from '../recipe/values.ts'
 import type { DescribedLayer } from '../report/description.ts'
 import type { AnalysisOptions, Skipped } from '../report/schema.ts'
-import type { Recipe } from '../spectrum/engine.ts'
 import { layerNames } from './names.ts'
 
 /** What is known of a layer before its spectrum is: the head of its row in the report, and how to get its matrices. */
@@ -10,6 +11,8 @@ export interface PlannedLayer extends DescribedLayer {
   readonly recipe: Recipe
   /** Factor on the eigenvalues: 1/2 for a pooled convolution (WeightWatcher's `conv2d_norm`), 1 otherwise. */
   readonly scale: number
+  /** Why its values can't be had, where they can't: its row is an error. */
+  readonly broken?: string
 }
 
 export interface Plan {
@@ -123,7 +126,8 @@ function plan(name: string, tensor: Tensor, options: AnalysisOptions): PlannedLa
     Q: N / M,
     rf,
     num_evals,
-    recipe: { op: conv2d ? 'kernel-slices' : 'matrix', tensor },
+    recipe: { read: conv2d ? 'kernel-slices' : 'matrix', values: stored(tensor) },
+    ...(tensor.broken !== undefined && { broken: tensor.broken }),
     scale: conv2d ? 0.5 : 1,
   }
 }

@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto'
-import { DTYPE_BITS, type FloatDType, type Tensor } from '../checkpoint/types.ts'
+import { DTYPE_BITS, type FloatDType } from '../checkpoint/types.ts'
 import { LayerError } from '../errors.ts'
-import { NUMERICS_VERSION, type Recipe, type Spectrum } from './engine.ts'
+import { identityOf, type Recipe } from '../recipe/recipe.ts'
+import { viewOf } from '../recipe/values.ts'
+import { NUMERICS_VERSION, type Spectrum } from './engine.ts'
 import { Kernel } from './kernel.ts'
-import { type MatrixView, matrixViews, TensorStream, windowBytes } from './stream.ts'
+import { footprint, type MatrixSource, type OpenRecipe, openRecipe } from './source.ts'
 import { widen } from './widen.ts'
 
 /** Fingerprints and spectra, one after another, on the thread at hand and with one instance of the kernel. */
@@ -14,55 +16,51 @@ export class Computer {
     this.#kernel = kernel
   }
 
-  async fingerprint({ op, tensor }: Recipe): Promise<string> {
-    const { dtype, shape, source } = tensor
-    const hash = createHash('sha256').update(JSON.stringify([NUMERICS_VERSION, op, dtype, shape, source.strides]))
-    const stream = await TensorStream.open(tensor)
+  async fingerprint(recipe: Recipe): Promise<string> {
+    const hash = createHash('sha256').update(JSON.stringify([NUMERICS_VERSION, ...identityOf(recipe)]))
+    const open = await openRecipe(recipe)
     try {
-      for (const bytes of stream.bytes()) hash.update(bytes)
+      for (const bytes of open.bytes()) hash.update(bytes)
       return hash.digest('hex')
     } finally {
-      await stream.close()
+      await open.close()
     }
   }
 
-  async spectrum({ tensor }: Recipe, onWork: (share: number) => void = () => {}): Promise<Spectrum> {
-    const stream = await TensorStream.open(tensor)
+  async spectrum(recipe: Recipe, onWork: (share: number) => void = () => {}): Promise<Spectrum> {
+    const open = await openRecipe(recipe)
     try {
-      const views = matrixViews(tensor)
+      const { window } = footprint(recipe, Kernel.depth)
       const matrices: Float64Array[] = []
-      for (const [slice, view] of views.entries()) {
-        matrices.push(await this.#eigenvalues(tensor, stream, view, share => onWork((slice + share) / views.length)))
+      for (const [i, source] of open.matrices.entries()) {
+        const eigenvalues = this.#eigenvalues(source, window, share => onWork((i + share) / open.matrices.length))
+        if (!eigenvalues) throw new LayerError('non-finite', firstNonFinite(recipe, open))
+        if (!Number.isFinite(eigenvalues[eigenvalues.length - 1]))
+          throw new LayerError('non-finite', 'its eigenvalues exceed the range of a double')
+        matrices.push(eigenvalues)
       }
       return { matrices }
     } finally {
-      await stream.close()
+      await open.close()
     }
   }
 
-  async #eigenvalues(
-    tensor: Tensor,
-    stream: TensorStream,
-    view: MatrixView,
-    onWork: (share: number) => void,
-  ): Promise<Float64Array> {
-    const { n, k } = view
-    const bytes = windowBytes(tensor, Kernel.depth)
-    this.#begin(n, bytes)
+  /** Ascending, the source's missing zeros first; null where an element is not finite. */
+  #eigenvalues(source: MatrixSource, window: number, onWork: (share: number) => void): Float64Array | null {
+    const { k, n, zeros, dtype } = source
+    this.#begin(n, window)
     const gram = k / (k + 1.6 * n)
     let done = 0
-    for (const chunk of stream.chunks(view, this.#kernel.window(bytes), Kernel.depth)) {
-      if (!this.#kernel.add(tensor.dtype as FloatDType, chunk.base, chunk.k, chunk.pStride, chunk.iStride)) {
-        throw new LayerError('non-finite', await firstNonFinite(tensor))
-      }
+    for (const chunk of source.chunks(this.#kernel.window(window), Kernel.depth)) {
+      if (!this.#kernel.add(dtype, chunk.base, chunk.k, chunk.pStride, chunk.iStride)) return null
       done += chunk.k
       onWork((gram * done) / k)
     }
     const eigenvalues = this.#kernel.eigenvalues(share => onWork(gram + (1 - gram) * share))
-    if (!Number.isFinite(eigenvalues[n - 1])) {
-      throw new LayerError('non-finite', 'its eigenvalues exceed the range of a double')
-    }
-    return eigenvalues
+    if (zeros === 0) return eigenvalues
+    const all = new Float64Array(zeros + n)
+    all.set(eigenvalues, zeros)
+    return all
   }
 
   #begin(n: number, windowBytes: number): void {
@@ -79,20 +77,17 @@ export class Computer {
   }
 }
 
-/** Where the first NaN or Inf is. */
-async function firstNonFinite(tensor: Tensor): Promise<string> {
-  const { dtype, shape, source } = tensor
-  const stream = await TensorStream.open(tensor)
-  try {
-    let at = 0
-    for (const bytes of stream.bytes()) {
-      const values = widen(dtype as FloatDType, bytes)
-      const bad = values.findIndex(value => !Number.isFinite(value))
-      if (bad >= 0) return `${values[bad]} at index [${indexOf(at + bad, shape, source.strides).join(', ')}]`
-      at += (8 * bytes.length) / DTYPE_BITS[dtype]
-    }
-  } finally {
-    await stream.close()
+/** Where the first NaN or Inf is, where the values are stored as such. */
+function firstNonFinite({ values }: Recipe, open: OpenRecipe): string {
+  const view = viewOf(values)
+  if (!view) return 'NaN or Inf among the weights that its tensors stand for'
+  const dtype = view.tensor.dtype as FloatDType
+  let at = 0
+  for (const bytes of open.bytes()) {
+    const values = widen(dtype, bytes)
+    const bad = values.findIndex(value => !Number.isFinite(value))
+    if (bad >= 0) return `${values[bad]} at index [${indexOf(at + bad, view.shape, view.strides).join(', ')}]`
+    at += (8 * bytes.length) / DTYPE_BITS[dtype]
   }
   return 'NaN or Inf'
 }

@@ -1,17 +1,7 @@
-import { DTYPE_BITS, size, type Tensor } from '../checkpoint/types.ts'
+import type { Recipe } from '../recipe/recipe.ts'
 
 /** Changes whenever the same bytes give other numbers: part of every fingerprint. */
 export const NUMERICS_VERSION = 1
-
-/**
- * What to build from a checkpoint's bytes before the eigenvalues are taken, as plain data: the engine alone reads the bytes.
- * - `matrix`: a 2-D tensor as it is.
- * - `kernel-slices`: a 4-D tensor (out, in, kh, kw) read as kh·kw matrices W[:, :, i, j], in row-major order of (i, j).
- */
-export interface Recipe {
-  readonly op: 'matrix' | 'kernel-slices'
-  readonly tensor: Tensor
-}
 
 /** The eigenvalues λ = σ² of WᵀW of each matrix that a recipe yields: all min(rows, columns) of them, ascending, none negative. */
 export interface Spectrum {
@@ -21,7 +11,7 @@ export interface Spectrum {
 /** All methods may be called at once for many recipes: the engine orders the work. */
 export interface Engine {
   /**
-   * A SHA-256, in hex, over all that the spectrum follows from: the version of our numerics, the recipe, dtype, shape and bytes.
+   * A SHA-256, in hex, over all that the spectrum follows from: the version of our numerics, the recipe and the stored bytes.
    * @throws LayerError, CheckpointError as `spectrum` does
    */
   fingerprint(recipe: Recipe): Promise<string>
@@ -42,16 +32,4 @@ export interface Engine {
  */
 export function noiseFloor(M: number): number {
   return Math.sqrt(M * Number.EPSILON)
-}
-
-/** Multiply-adds that a recipe's eigenvalues take, about: the Gram matrices and their reduction. */
-export function cost({ tensor: { shape } }: Recipe): number {
-  const [rows, columns, height = 1, width = 1] = shape
-  const n = Math.min(rows, columns)
-  return height * width * n * n * (Math.max(rows, columns) + 1.6 * n)
-}
-
-/** The same measure for its fingerprint: a byte is hashed in the time of about five. */
-export function hashCost({ tensor: { shape, dtype } }: Recipe): number {
-  return (5 * size(shape) * DTYPE_BITS[dtype]) / 8
 }

@@ -2,11 +2,12 @@ import { availableParallelism, freemem } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { LayerError, type LayerErrorCode, UserError } from '../errors.ts'
 import { limits } from '../limits.ts'
+import { cost, hashCost, matricesOf, type Recipe } from '../recipe/recipe.ts'
 import { Computer } from './computer.ts'
-import { cost, type Engine, hashCost, type Recipe, type Spectrum } from './engine.ts'
+import type { Engine, Spectrum } from './engine.ts'
 import { Kernel } from './kernel.ts'
 import wasm from './kernel.wasm'
-import { windowBytes } from './stream.ts'
+import { footprint } from './source.ts'
 
 /** What a worker is asked. */
 export interface Task {
@@ -80,18 +81,13 @@ export class WorkerPool implements Engine {
   #enqueue(kind: Task['kind'], recipe: Recipe, onWork: (share: number) => void): Promise<string & Spectrum> {
     return new Promise((resolve, reject) => {
       const id = ++this.#ids
-      const { tensor } = recipe
-      const [rows, columns] = tensor.shape
       const spectrum = kind === 'spectrum'
-      const bytes = spectrum
-        ? Kernel.memoryFor(Math.min(rows, columns), windowBytes(tensor, Kernel.depth))
-        : limits.chunk
       this.#queue.push({
         id,
         kind,
         recipe,
         cost: spectrum ? cost(recipe) : hashCost(recipe),
-        bytes,
+        bytes: spectrum ? memoryOf(recipe) : limits.chunk,
         onWork,
         resolve,
         reject,
@@ -166,6 +162,12 @@ export class WorkerPool implements Engine {
     )
     this.#dispatch()
   }
+}
+
+/** Bytes that a recipe's largest matrix takes. */
+function memoryOf(recipe: Recipe): number {
+  const { window, evaluation } = footprint(recipe, Kernel.depth)
+  return Kernel.memoryFor(Math.max(...matricesOf(recipe).map(({ n }) => n)), window) + evaluation
 }
 
 function revive(failure: Failure): Error {

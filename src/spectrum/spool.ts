@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { unpack } from '../checkpoint/codecs.ts'
 import { DTYPE_BITS, type FileSource, type Tensor } from '../checkpoint/types.ts'
 import { CheckpointError } from '../errors.ts'
+import { extentOf } from '../recipe/values.ts'
 
 /** An open file with a tensor's bytes, which can be read at any offset. */
 export interface Readable {
@@ -20,7 +21,7 @@ export interface Readable {
 export async function openTensor({ name, dtype, source, shape }: Tensor): Promise<Readable> {
   if (source.kind === 'file') return { file: await open(source.path, 'r'), source }
   const { path, strides } = source
-  const wanted = (stored(shape, strides) * DTYPE_BITS[dtype]) / 8
+  const wanted = (extentOf(shape, strides) * DTYPE_BITS[dtype]) / 8
   const temporary = join(process.env.RUNNER_TEMP || tmpdir(), `spectral-gate-${randomUUID()}`)
   const file = await open(temporary, 'wx+', 0o600)
   try {
@@ -44,9 +45,4 @@ export async function openTensor({ name, dtype, source, shape }: Tensor): Promis
     await file.close()
     throw error
   }
-}
-
-/** Elements from the first to the last that a tensor covers. */
-export function stored(shape: readonly number[], strides: readonly number[]): number {
-  return shape.reduce((last, n, d) => last + (n - 1) * strides[d], 1)
 }

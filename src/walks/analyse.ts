@@ -6,8 +6,9 @@ import { type Shard, shardPositions } from '../layers/shard.ts'
 import { errorRow, layerMetrics, sameRow } from '../metrics/layer.ts'
 import { summarise } from '../metrics/summary.ts'
 import type { OnProgress } from '../progress.ts'
+import { cost } from '../recipe/recipe.ts'
 import type { AnalysisOptions, Layer, Model } from '../report/schema.ts'
-import { cost, type Engine, noiseFloor } from '../spectrum/engine.ts'
+import { type Engine, noiseFloor } from '../spectrum/engine.ts'
 
 /** A checkpoint to analyse. `name` is the model's name in the report: from the file's name where it is not given. */
 export interface Source {
@@ -75,8 +76,7 @@ async function analyseLayers(
   { engine, known, onProgress }: AnalyseContext,
 ): Promise<Layer[]> {
   const fingerprints = await Promise.all(
-    layers.map(({ recipe }) => {
-      const { broken } = recipe.tensor
+    layers.map(({ recipe, broken }) => {
       return broken ? new LayerError('quantised', broken) : engine.fingerprint(recipe).catch(layerErrors)
     }),
   )

@@ -19,7 +19,7 @@ export async function describe(source: Source, options: AnalysisOptions): Promis
     bytes,
     state_dict: stateDict,
     ignored,
-    layers: layers.map(({ recipe, scale, ...layer }) => layer),
+    layers: layers.map(({ recipe, scale, broken, ...layer }) => layer),
     skipped,
   }
 }

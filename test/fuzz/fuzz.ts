@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { gunzipSync, gzipSync, inflateRawSync } from 'node:zlib'
 import { isFloat, openCheckpoint } from '../../src/checkpoint/index.ts'
 import { LayerError, UserError } from '../../src/errors.ts'
-import { TensorStream } from '../../src/spectrum/stream.ts'
+import { stored } from '../../src/recipe/values.ts'
+import { Evaluator } from '../../src/spectrum/evaluate.ts'
 import { type Entry, makeZip } from '../checkpoint/torch/build.ts'
 
 /** What a run over one container's seeds found. */
@@ -201,11 +202,11 @@ async function readAll(path: string): Promise<void> {
   const { tensors } = await openCheckpoint(path)
   for (const tensor of tensors) {
     if (tensor.skip || !isFloat(tensor.dtype) || tensor.shape.includes(0)) continue
-    const stream = await TensorStream.open(tensor)
+    const open = await Evaluator.open(stored(tensor))
     try {
-      for (const _ of stream.bytes());
+      for (const _ of open.bytes());
     } finally {
-      await stream.close()
+      await open.close()
     }
   }
 }

@@ -24,7 +24,7 @@ test('2-D tensors are dense, 4-D ones convolutions, with N ≥ M', () => {
       rf: 1,
       num_evals: 10,
       scale: 1,
-      recipe: { op: 'matrix' },
+      recipe: { read: 'matrix' },
     },
     {
       name: 'conv',
@@ -36,7 +36,7 @@ test('2-D tensors are dense, 4-D ones convolutions, with N ≥ M', () => {
       rf: 15,
       num_evals: 240,
       scale: 0.5,
-      recipe: { op: 'kernel-slices' },
+      recipe: { read: 'kernel-slices' },
     },
   ])
 })

@@ -5,7 +5,8 @@ import { openCheckpoint } from '../../src/checkpoint/index.ts'
 import type { Tensor } from '../../src/checkpoint/types.ts'
 import { LayerError, UserError } from '../../src/errors.ts'
 import { limits } from '../../src/limits.ts'
-import type { Recipe } from '../../src/spectrum/engine.ts'
+import type { Recipe } from '../../src/recipe/recipe.ts'
+import { stored } from '../../src/recipe/values.ts'
 import { WorkerPool } from '../../src/spectrum/pool.ts'
 import { temporaryFolder } from '../support/folder.ts'
 import { generate } from '../support/golden.ts'
@@ -20,7 +21,10 @@ async function tensorsOf(written: Record<string, Written>): Promise<Tensor[]> {
   return [...(await openCheckpoint(writeSafetensors(written))).tensors]
 }
 
-const recipe = (tensor: Tensor): Recipe => ({ op: tensor.shape.length === 4 ? 'kernel-slices' : 'matrix', tensor })
+const recipe = (tensor: Tensor): Recipe => ({
+  read: tensor.shape.length === 4 ? 'kernel-slices' : 'matrix',
+  values: stored(tensor),
+})
 
 function expectClose(ours: readonly Float64Array[], truth: readonly Float64Array[], tolerance = 1e-13): void {
   expect(ours).toHaveLength(truth.length)
@@ -165,7 +169,7 @@ test('a worker that dies takes its own layer with it, and the others go on', asy
     script,
     `import { parentPort } from 'node:worker_threads'
      parentPort.on('message', ({ id, recipe }) => {
-       if (recipe.tensor.name === 'bomb') process.exit(7)
+       if (recipe.values.tensor.name === 'bomb') process.exit(7)
        parentPort.postMessage({ id, kind: 'done', result: { matrices: [] } })
      })`,
   )

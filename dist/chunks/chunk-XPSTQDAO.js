@@ -1,2 +1,0 @@
-import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);
-import{DTYPE_BITS,size}from"./chunk-3ZIW6OTR.js";var NUMERICS_VERSION=1;function noiseFloor(M){return Math.sqrt(M*Number.EPSILON)}function cost({tensor:{shape}}){let[rows,columns,height=1,width=1]=shape,n=Math.min(rows,columns);return height*width*n*n*(Math.max(rows,columns)+1.6*n)}function hashCost({tensor:{shape,dtype}}){return 5*size(shape)*DTYPE_BITS[dtype]/8}export{NUMERICS_VERSION,noiseFloor,cost,hashCost};

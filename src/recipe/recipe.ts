@@ -1,0 +1,100 @@
+import { DTYPE_BITS, size, type Tensor } from '../checkpoint/types.ts'
+import { operands, shapeOf, tensorsOf, type Values, viewOf } from './values.ts'
+
+/**
+ * What to compute for a layer, as plain data: values, and how matrices are read from them.
+ * - `matrix`: 2-D values as they are.
+ * - `kernel-slices`: 4-D values (out, in, kh, kw) as kh·kw matrices W[:, :, i, j], in row-major order of (i, j).
+ */
+export interface Recipe {
+  readonly read: 'matrix' | 'kernel-slices'
+  readonly values: Values
+}
+
+/** A matrix with k rows and n columns, n ≤ k, that has the non-zero singular values of one of a recipe's, and how many zeros it lacks. */
+export interface MatrixShape {
+  readonly k: number
+  readonly n: number
+  readonly zeros: number
+}
+
+/** The matrices whose singular values a recipe asks for, in order. */
+export function matricesOf({ read, values }: Recipe): MatrixShape[] {
+  const [rows, columns, height = 1, width = 1] = shapeOf(values)
+  const [k, n] = rows >= columns ? [rows, columns] : [columns, rows]
+  const rank = innerDimension(values)
+  if (read === 'matrix' && rank < n) return [{ k: rank, n: rank, zeros: n - rank }]
+  return Array.from({ length: read === 'matrix' ? 1 : height * width }, () => ({ k, n, zeros: 0 }))
+}
+
+/** The inner dimension of a product of two factors; infinite for all else. */
+function innerDimension(values: Values): number {
+  return values.op === 'product' ? shapeOf(values.left)[1] : Number.POSITIVE_INFINITY
+}
+
+/** Multiply-adds that a recipe's eigenvalues take, about: the values, the Gram matrices and their reduction. */
+export function cost(recipe: Recipe): number {
+  const reduction = matricesOf(recipe).reduce((sum, { k, n }) => sum + n * n * (k + 1.6 * n), 0)
+  return reduction + (viewOf(recipe.values) ? 0 : evaluation(recipe.values))
+}
+
+/** The same measure for its fingerprint: a byte is hashed in the time of about five. */
+export function hashCost({ values }: Recipe): number {
+  const tensors = viewOf(values) ? [{ shape: shapeOf(values), dtype: tensorsOf(values)[0].dtype }] : tensorsOf(values)
+  return tensors.reduce((sum, { shape, dtype }) => sum + (5 * size(shape) * DTYPE_BITS[dtype]) / 8, 0)
+}
+
+/** About ten for each element of each step, and the multiplications of the products. */
+function evaluation(values: Values): number {
+  const own = 10 * size(shapeOf(values)) * (values.op === 'product' ? shapeOf(values.left)[1] / 10 : 1)
+  return operands(values).reduce((sum, operand) => sum + evaluation(operand), own)
+}
+
+/**
+ * Bytes that evaluating values block by block holds at the most, beside the blocks themselves: what is not had in blocks.
+ * @param block elements of one block
+ */
+export function evaluationMemory(values: Values, block: number): number {
+  if (viewOf(values)) return 2 * 8 * block
+  const inner = operands(values).reduce((sum, operand) => sum + evaluationMemory(operand, block), 8 * block)
+  switch (values.op) {
+    case 'reshape':
+      return inner + 8 * size(values.shape)
+    case 'product':
+      return inner + 8 * (size(shapeOf(values.left)) + size(shapeOf(values.right)))
+    default:
+      return inner
+  }
+}
+
+/** What a recipe's spectrum follows from, but for the stored bytes: equal for equal steps on tensors of equal type and layout. */
+export function identityOf({ read, values }: Recipe): readonly unknown[] {
+  const view = viewOf(values)
+  if (!view) return [read, describe(values, tensorsOf(values))]
+  const { tensor, shape, offset, strides } = view
+  return [read, tensor.dtype, shape, strides, ...(offset === 0 ? [] : [offset])]
+}
+
+function describe(values: Values, tensors: readonly Tensor[]): unknown {
+  const inner = operands(values).map(operand => describe(operand, tensors))
+  switch (values.op) {
+    case 'tensor': {
+      const { dtype, shape, source } = values.tensor
+      return [tensors.indexOf(values.tensor), dtype, shape, source.strides]
+    }
+    case 'slice':
+      return [values.op, values.start, values.shape, inner]
+    case 'permute':
+      return [values.op, values.axes, inner]
+    case 'reshape':
+      return [values.op, values.shape, inner]
+    case 'sum':
+      return [values.op, values.terms.map(({ factor }) => factor), inner]
+    case 'scale':
+      return [values.op, values.inverse, inner]
+    case 'norm':
+      return [values.op, values.axis, inner]
+    case 'product':
+      return [values.op, values.factor, inner]
+  }
+}

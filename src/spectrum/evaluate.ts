@@ -1,0 +1,230 @@
+import { contiguous, DTYPE_BITS, type FloatDType, size, type Tensor } from '../checkpoint/types.ts'
+import { limits } from '../limits.ts'
+import { extentOf, type StridedView, shapeOf, tensorsOf, type Values, viewOf } from '../recipe/values.ts'
+import { TensorStream } from './stream.ts'
+import { widen } from './widen.ts'
+
+/** A view is read at once where the file has at most this many elements for each that is wanted. */
+const WASTE = 4
+
+/** Computes blocks of values, in doubles, from the stored bytes of their tensors. */
+export class Evaluator {
+  readonly #streams: ReadonlyMap<Tensor, TensorStream>
+  readonly #norms = new Map<Values, Float64Array>()
+
+  private constructor(streams: ReadonlyMap<Tensor, TensorStream>) {
+    this.#streams = streams
+  }
+
+  /** @throws CheckpointError as TensorStream does */
+  static async open(values: Values): Promise<Evaluator> {
+    const streams = new Map<Tensor, TensorStream>()
+    try {
+      for (const tensor of tensorsOf(values)) streams.set(tensor, await TensorStream.open(tensor))
+    } catch (error) {
+      await closeAll(streams)
+      throw error
+    }
+    return new Evaluator(streams)
+  }
+
+  close(): Promise<void> {
+    return closeAll(this.#streams)
+  }
+
+  /** All stored bytes that the values are made of, tensor by tensor, in pieces that are valid until the next. */
+  *bytes(): Generator<Uint8Array> {
+    for (const [{ shape, source }, stream] of this.#streams)
+      yield* stream.pieces(0, extentOf(shape, source.strides), limits.chunk / 8)
+  }
+
+  /**
+   * The block of `shape` that begins at the indices `start`, row-major.
+   * @throws CheckpointError where a file ends early
+   */
+  block(values: Values, start: readonly number[], shape: readonly number[]): Float64Array {
+    const view = viewOf(values)
+    if (view) return this.#read(view, start, shape)
+    switch (values.op) {
+      case 'tensor':
+        throw new Error('a tensor is a view')
+      case 'slice':
+        return this.block(
+          values.of,
+          values.start.map((at, d) => at + start[d]),
+          shape,
+        )
+      case 'permute': {
+        const { axes, of } = values
+        const inner = <T>(list: readonly T[]) => axes.map((_, d) => list[axes.indexOf(d)])
+        const block = this.block(of, inner(start), inner(shape))
+        const strides = contiguous(inner(shape))
+        return gather(
+          block,
+          shape,
+          axes.map(axis => strides[axis]),
+        )
+      }
+      case 'reshape':
+        return this.#reshaped(values.of, values.shape, start, shape)
+      case 'sum': {
+        const total = new Float64Array(size(shape))
+        for (const { of, factor } of values.terms) {
+          const term = this.block(of, start, shape)
+          for (let i = 0; i < total.length; i++) total[i] += factor * term[i]
+        }
+        return total
+      }
+      case 'scale': {
+        const factors = shapeOf(values.by)
+        const block = this.block(values.of, start, shape)
+        const byShape = shape.map((n, d) => (factors[d] === 1 ? 1 : n))
+        const by = this.block(
+          values.by,
+          start.map((at, d) => (factors[d] === 1 ? 0 : at)),
+          byShape,
+        )
+        const strides = contiguous(byShape).map((stride, d) => (byShape[d] === 1 ? 0 : stride))
+        const repeated = gather(by, shape, strides)
+        for (let i = 0; i < block.length; i++)
+          block[i] = values.inverse ? block[i] / repeated[i] : block[i] * repeated[i]
+        return block
+      }
+      case 'norm': {
+        const norms = this.#normsOf(values)
+        return values.axis < 0
+          ? norms.slice()
+          : norms.slice(start[values.axis], start[values.axis] + shape[values.axis])
+      }
+      case 'product': {
+        const inner = shapeOf(values.left)[1]
+        const left = this.block(values.left, [start[0], 0], [shape[0], inner])
+        const right = this.block(values.right, [0, start[1]], [inner, shape[1]])
+        return multiply(left, right, shape[0], inner, shape[1], values.factor)
+      }
+    }
+  }
+
+  /** All of the values. */
+  whole(values: Values): Float64Array {
+    const shape = shapeOf(values)
+    return this.block(
+      values,
+      shape.map(() => 0),
+      shape,
+    )
+  }
+
+  #read(view: StridedView, start: readonly number[], shape: readonly number[]): Float64Array {
+    const { tensor, strides } = view
+    const stream = this.#streams.get(tensor)!
+    const result = new Float64Array(size(shape))
+    const to = contiguous(shape)
+    // Where the elements lie far apart, each index of the dimension with the longest stride by itself.
+    const fill = (from: number, at: number, shape: readonly number[]) => {
+      const extent = extentOf(shape, strides)
+      const longest = shape.reduce((most, n, d) => (n > 1 && (most < 0 || strides[d] > strides[most]) ? d : most), -1)
+      const wanted = size(shape)
+      if (longest >= 0 && extent > 65_536 && (extent > WASTE * wanted || extent > limits.chunk / 8)) {
+        const one = shape.map((n, d) => (d === longest ? 1 : n))
+        for (let i = 0; i < shape[longest]; i++) fill(from + i * strides[longest], at + i * to[longest], one)
+        return
+      }
+      const bytes = new Uint8Array((extent * DTYPE_BITS[tensor.dtype]) / 8)
+      stream.read(bytes, 0, from, extent)
+      scatter(widen(tensor.dtype as FloatDType, bytes), strides, result, at, to, shape)
+    }
+    fill(
+      start.reduce((from, index, d) => from + index * strides[d], view.offset),
+      0,
+      shape,
+    )
+    return result
+  }
+
+  #reshaped(of: Values, outer: readonly number[], start: readonly number[], shape: readonly number[]): Float64Array {
+    const strides = contiguous(outer)
+    const first = start.reduce((at, index, d) => at + index * strides[d], 0)
+    const last = first + extentOf(shape, strides) - 1
+    const [rows, ...rest] = shapeOf(of)
+    const row = size(rest)
+    const from = Math.floor(first / row)
+    const count = Math.min(rows, Math.floor(last / row) + 1) - from
+    const block = this.block(of, [from, ...rest.map(() => 0)], [count, ...rest])
+    return gather(block.subarray(first - from * row), shape, strides)
+  }
+
+  /** √Σx² along an axis, a few rows at a time; scaled, so that no square overflows. */
+  #normsOf(values: Values & { readonly op: 'norm' }): Float64Array {
+    const known = this.#norms.get(values)
+    if (known) return known
+    const { of, axis } = values
+    const shape = shapeOf(of)
+    const norms = new Float64Array(axis < 0 ? 1 : shape[axis])
+    const [rows, ...rest] = shape
+    const step = Math.max(1, Math.floor(limits.chunk / 8 / size(rest)))
+    for (let row = 0; row < rows; row += step) {
+      const part = [Math.min(step, rows - row), ...rest]
+      const block = this.block(of, [row, ...rest.map(() => 0)], part)
+      const stride = axis < 0 ? 0 : contiguous(part)[axis]
+      for (const [i, value] of block.entries()) {
+        const at = axis < 0 ? 0 : (axis === 0 ? row : 0) + (Math.floor(i / stride) % part[axis])
+        norms[at] += value * value
+      }
+    }
+    const roots = norms.map(Math.sqrt)
+    this.#norms.set(values, roots)
+    return roots
+  }
+}
+
+/** The elements of a strided array, row-major. */
+function gather(from: Float64Array, shape: readonly number[], strides: readonly number[]): Float64Array {
+  const result = new Float64Array(size(shape))
+  scatter(from, strides, result, 0, contiguous(shape), shape)
+  return result
+}
+
+/** Copies an array from one layout into another. */
+function scatter(
+  from: Float64Array,
+  fromStrides: readonly number[],
+  to: Float64Array,
+  at: number,
+  toStrides: readonly number[],
+  shape: readonly number[],
+): void {
+  const last = shape.length - 1
+  const copy = (d: number, source: number, target: number) => {
+    const [n, sourceStride, targetStride] = [shape[d], fromStrides[d], toStrides[d]]
+    if (d < last) {
+      for (let i = 0; i < n; i++) copy(d + 1, source + i * sourceStride, target + i * targetStride)
+    } else {
+      for (let i = 0; i < n; i++) to[target + i * targetStride] = from[source + i * sourceStride]
+    }
+  }
+  if (last < 0) to[at] = from[0]
+  else copy(0, 0, at)
+}
+
+function multiply(
+  left: Float64Array,
+  right: Float64Array,
+  rows: number,
+  inner: number,
+  columns: number,
+  factor: number,
+): Float64Array {
+  const result = new Float64Array(rows * columns)
+  for (let i = 0; i < rows; i++) {
+    for (let k = 0; k < inner; k++) {
+      const value = factor * left[i * inner + k]
+      for (let j = 0; j < columns; j++) result[i * columns + j] += value * right[k * columns + j]
+    }
+  }
+  return result
+}
+
+async function closeAll(streams: ReadonlyMap<Tensor, TensorStream>): Promise<void> {
+  await Promise.all([...streams.values()].map(stream => stream.close()))
+}

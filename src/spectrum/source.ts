@@ -1,0 +1,208 @@
+import { Matrix, QrDecomposition } from 'ml-matrix'
+import { DTYPE_BITS, type FloatDType } from '../checkpoint/types.ts'
+import { limits } from '../limits.ts'
+import { evaluationMemory, type MatrixShape, matricesOf, type Recipe } from '../recipe/recipe.ts'
+import { extentOf, type StridedView, shapeOf, type Values, viewOf } from '../recipe/values.ts'
+import { Evaluator } from './evaluate.ts'
+import { TensorStream } from './stream.ts'
+
+/** Rows of a matrix that lie in the window: element (p, i) is `base + p·pStride + i·iStride` elements after its begin. */
+export interface Chunk {
+  readonly k: number
+  readonly base: number
+  readonly pStride: number
+  readonly iStride: number
+}
+
+/** A matrix whose rows come in chunks. */
+export interface MatrixSource extends MatrixShape {
+  /** Of the elements in the window. */
+  readonly dtype: FloatDType
+  /**
+   * The chunks, in order, each put into the window.
+   * @param multiple rows of every chunk but the last are a multiple of it
+   */
+  chunks(window: Uint8Array, multiple: number): Generator<Chunk>
+}
+
+/** A recipe's matrices, open to be read. */
+export interface OpenRecipe {
+  readonly matrices: readonly MatrixSource[]
+  /** All stored bytes that the matrices follow from, in pieces that are valid until the next. */
+  bytes(): Generator<Uint8Array>
+  close(): Promise<void>
+}
+
+/** What of a recipe has to fit into memory beside the kernel's own. */
+export interface Footprint {
+  /** Bytes of the window. */
+  readonly window: number
+  /** Bytes beside it. */
+  readonly evaluation: number
+}
+
+/**
+ * @param multiple as for `chunks`
+ * @throws CheckpointError where a file can't be opened, or does not unpack to its tensor
+ */
+export async function openRecipe(recipe: Recipe): Promise<OpenRecipe> {
+  const view = viewOf(recipe.values)
+  return view ? openView(view) : openValues(recipe)
+}
+
+/** What reading a recipe's matrices takes, with chunks of at least `multiple` rows. */
+export function footprint(recipe: Recipe, multiple: number): Footprint {
+  const view = viewOf(recipe.values)
+  const layout = view ?? { shape: shapeOf(recipe.values), strides: [] }
+  const bytes = view ? DTYPE_BITS[view.tensor.dtype] / 8 : 8
+  const whole = view ? extentOf(view.shape, view.strides) * bytes : 8 * elementsOf(recipe)
+  const [matrix] = view ? matrixViews(layout) : []
+  const [{ k, n }] = matricesOf(recipe)
+  const rows = Math.min(multiple, k)
+  const least = matrix ? elements(matrix, rows) : rows * n
+  const window = whole <= limits.chunk ? whole : Math.max(limits.chunk, least * bytes)
+  return { window, evaluation: view ? 0 : evaluationMemory(recipe.values, window / 8) }
+}
+
+function elementsOf(recipe: Recipe): number {
+  return matricesOf(recipe).reduce((sum, { k, n }) => sum + k * n, 0)
+}
+
+/** One matrix A (k×n) inside a strided array. Wide matrices are read as their transpose, so that AᵀA is the smaller Gram matrix. */
+interface MatrixView {
+  readonly k: number
+  readonly n: number
+  readonly offset: number
+  readonly pStride: number
+  readonly iStride: number
+}
+
+/** The array itself, or its kernel slices W[:, :, i, j] in row-major order of (i, j). */
+function matrixViews({ shape, strides }: Pick<StridedView, 'shape' | 'strides'>): MatrixView[] {
+  const [rows, columns, height = 1, width = 1] = shape
+  const [rowStride, columnStride, heightStride = 0, widthStride = 0] = strides
+  const tall = rows >= columns
+  return Array.from({ length: height * width }, (_, slice) => ({
+    k: tall ? rows : columns,
+    n: tall ? columns : rows,
+    offset: Math.floor(slice / width) * heightStride + (slice % width) * widthStride,
+    pStride: tall ? rowStride : columnStride,
+    iStride: tall ? columnStride : rowStride,
+  }))
+}
+
+/** Elements that so many rows of a view take in the window: with what lies between them, or gathered column by column. */
+function elements({ n, pStride, iStride }: MatrixView, rows: number): number {
+  const run = (rows - 1) * pStride + 1
+  return pStride >= iStride ? run + (n - 1) * iStride : n * run
+}
+
+/** As many rows as the window has room for: the multiple, times a power of two. */
+function chunkRows(k: number, multiple: number, fits: (rows: number) => boolean): number {
+  let rows = multiple
+  while (rows < k && fits(2 * rows)) rows *= 2
+  return rows
+}
+
+/** Bytes go from the file straight into the window. What fits into it as a whole is read once for all matrices. */
+async function openView(view: StridedView): Promise<OpenRecipe> {
+  const stream = await TensorStream.open(view.tensor)
+  const extent = extentOf(view.shape, view.strides)
+  let resident: { readonly buffer: ArrayBufferLike; readonly byteOffset: number } | undefined
+
+  function* chunks(matrix: MatrixView, window: Uint8Array, multiple: number): Generator<Chunk> {
+    const { k, n, offset, pStride, iStride } = matrix
+    if (extent * stream.bytes <= window.length) {
+      if (resident?.buffer !== window.buffer || resident.byteOffset !== window.byteOffset) {
+        stream.read(window, 0, view.offset, extent)
+        resident = { buffer: window.buffer, byteOffset: window.byteOffset }
+      }
+      yield { k, base: offset, pStride, iStride }
+      return
+    }
+    const room = Math.floor(window.length / stream.bytes)
+    const step = chunkRows(k, multiple, rows => elements(matrix, rows) <= room)
+    // Whole rows where they lie far apart, pieces of columns where they are interleaved.
+    const byRows = pStride >= iStride
+    for (let p = 0; p < k; p += step) {
+      const rows = Math.min(step, k - p)
+      const run = (rows - 1) * pStride + 1
+      const from = view.offset + offset + p * pStride
+      if (byRows) stream.read(window, 0, from, run + (n - 1) * iStride)
+      else for (let i = 0; i < n; i++) stream.read(window, i * run, from + i * iStride, run)
+      yield { k: rows, base: 0, pStride, iStride: byRows ? iStride : run }
+    }
+  }
+
+  return {
+    matrices: matrixViews(view).map(matrix => ({
+      k: matrix.k,
+      n: matrix.n,
+      zeros: 0,
+      dtype: view.tensor.dtype as FloatDType,
+      chunks: (window: Uint8Array, multiple: number) => chunks(matrix, window, multiple),
+    })),
+    bytes: () => stream.pieces(view.offset, extent, limits.chunk / 8),
+    close: () => stream.close(),
+  }
+}
+
+/** Blocks of doubles are computed into the window. */
+async function openValues(recipe: Recipe): Promise<OpenRecipe> {
+  const { read, values } = recipe
+  const evaluator = await Evaluator.open(values)
+  const shapes = matricesOf(recipe)
+  const [rows, columns, , width = 1] = shapeOf(values)
+  const tall = rows >= columns
+
+  function* chunks(slice: number, k: number, n: number, window: Uint8Array, multiple: number): Generator<Chunk> {
+    const doubles = new Float64Array(window.buffer, window.byteOffset, Math.floor(window.length / 8))
+    const step = chunkRows(k, multiple, rows => rows * n <= doubles.length)
+    const [i, j] = [Math.floor(slice / width), slice % width]
+    for (let p = 0; p < k; p += step) {
+      const count = Math.min(step, k - p)
+      const start = tall ? [p, 0] : [0, p]
+      const shape = tall ? [count, n] : [n, count]
+      const sliced = read === 'kernel-slices'
+      doubles.set(evaluator.block(values, sliced ? [...start, i, j] : start, sliced ? [...shape, 1, 1] : shape))
+      yield { k: count, base: 0, pStride: tall ? n : 1, iStride: tall ? 1 : count }
+    }
+  }
+
+  function* core(n: number, window: Uint8Array, multiple: number): Generator<Chunk> {
+    const doubles = new Float64Array(window.buffer, window.byteOffset, Math.floor(window.length / 8))
+    const core = lowRankCore(evaluator, values)
+    const step = chunkRows(n, multiple, rows => rows * n <= doubles.length)
+    for (let p = 0; p < n; p += step) {
+      const count = Math.min(step, n - p)
+      doubles.set(core.subarray(p * n, (p + count) * n))
+      yield { k: count, base: 0, pStride: n, iStride: 1 }
+    }
+  }
+
+  return {
+    matrices: shapes.map((shape, slice) => ({
+      ...shape,
+      dtype: 'F64' as const,
+      chunks: (window: Uint8Array, multiple: number) =>
+        shape.zeros > 0 ? core(shape.n, window, multiple) : chunks(slice, shape.k, shape.n, window, multiple),
+    })),
+    bytes: () => evaluator.bytes(),
+    close: () => evaluator.close(),
+  }
+}
+
+/**
+ * A small matrix with the non-zero singular values of factor · left · right, left rows×r and right r×columns: with the thin QR
+ * factorisations left = Q₁R₁ and rightᵀ = Q₂R₂ it is factor · R₁R₂ᵀ, r×r.
+ */
+function lowRankCore(evaluator: Evaluator, values: Values): Float64Array {
+  if (values.op !== 'product') throw new Error(`${values.op} is no product`)
+  const triangle = (factor: Values, transposed: boolean) => {
+    const [rows, columns] = shapeOf(factor)
+    const matrix = Matrix.from1DArray(rows, columns, evaluator.whole(factor))
+    return new QrDecomposition(transposed ? matrix.transpose() : matrix).upperTriangularMatrix
+  }
+  const core = triangle(values.left, false).mmul(triangle(values.right, true).transpose()).mul(values.factor)
+  return Float64Array.from(core.to1DArray())
+}
