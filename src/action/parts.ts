@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as core from '@actions/core'
-import { z } from 'zod'
+import * as z from 'zod'
 import { UserError } from '../errors.ts'
 import { startDeadline } from '../github/api.ts'
 import { PART_PREFIX, partArtifactName } from '../github/baseline-options.ts'

@@ -1,14 +1,8 @@
-import {
-  type AnalysisOptions,
-  type Change,
-  type Comparison,
-  type Figure,
-  type Layer,
-  type Model,
-  SUMMARY_METRICS,
-} from '../report/schema.ts'
+import { COMPARED_METRICS, SUMMARY_METRICS } from '../report/columns.ts'
+import type { AnalysisOptions, Change, Comparison, Figure, Layer, Model } from '../report/schema.ts'
 import { compareFigures } from './figures.ts'
 import { type Pair, pairModels } from './pair.ts'
+import { subtract } from './subtract.ts'
 
 /** An earlier report, or the models of another checkpoint. */
 export interface Baseline {
@@ -57,7 +51,12 @@ function differentOptions(head: AnalysisOptions, base: AnalysisOptions): string 
 
 function compareModels(pair: Pair, comparable: boolean): Comparison['models'][number] {
   const { head, base } = pair
-  const layers = comparable ? pair.matched.map(({ head, base }) => compareLayers(head, base)).filter(differs) : []
+  const layers = comparable
+    ? pair.matched.flatMap(({ head, base }) => {
+        const layer = compareLayers(head, base)
+        return differs(layer, base) ? [layer] : []
+      })
+    : []
   return {
     name: head.name,
     base: base?.name ?? null,
@@ -72,14 +71,15 @@ function compareModels(pair: Pair, comparable: boolean): Comparison['models'][nu
 type LayerComparison = Comparison['models'][number]['layers'][number]
 
 function compareLayers(head: Layer, base: Layer): LayerComparison {
-  const metrics = ['alpha', 'alpha_weighted', 'log_norm', 'log_spectral_norm'] as const
-  return { ...key(head), status: { head: head.status, base: base.status }, ...changes(metrics, head, base) }
+  return { ...key(head), status: { head: head.status, base: base.status }, ...changes(COMPARED_METRICS, head, base) }
 }
 
-function differs({ status, alpha, alpha_weighted, log_norm, log_spectral_norm }: LayerComparison): boolean {
+/** What the baseline's version did not compute has not changed. */
+function differs(layer: LayerComparison, base: Layer): boolean {
+  const { status } = layer
   return (
     status.head !== status.base ||
-    [alpha, alpha_weighted, log_norm, log_spectral_norm].some(({ head, base }) => head !== base)
+    COMPARED_METRICS.some(metric => layer[metric].head !== layer[metric].base && base[metric] !== undefined)
   )
 }
 
@@ -89,16 +89,11 @@ function changes<K extends string>(
   base: Record<K, number | null>,
 ): Record<K, Change> {
   const change = (metric: K): Change => ({
-    head: head[metric],
-    base: base[metric],
-    change: subtract(head[metric], base[metric]),
+    head: head[metric] ?? null,
+    base: base[metric] ?? null,
+    change: subtract(head[metric] ?? null, base[metric] ?? null),
   })
   return Object.fromEntries(metrics.map(metric => [metric, change(metric)])) as Record<K, Change>
-}
-
-/** head − base; null where a side has no value. */
-export function subtract(head: number | null, base: number | null): number | null {
-  return head === null || base === null ? null : head - base
 }
 
 function key({ name, shape, part }: Layer) {

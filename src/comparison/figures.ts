@@ -1,5 +1,5 @@
 import type { Figure, FigureChange } from '../report/schema.ts'
-import { subtract } from './compare.ts'
+import { subtract } from './subtract.ts'
 
 /** The figures of both sides, the head's in its order and then those that only the base has. */
 export function compareFigures(heads: readonly Figure[], bases: readonly Figure[]): FigureChange[] {

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Option } from '../settings.ts'
 import { ALL_OPTIONS } from './options.ts'
 

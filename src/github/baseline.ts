@@ -1,6 +1,7 @@
 import { limits } from '../limits.ts'
 import { formatAge } from '../render/numbers.ts'
-import { type Report, SUMMARY_METRICS, type SummaryMetric } from '../report/schema.ts'
+import { SUMMARY_METRICS, type SummaryMetric } from '../report/columns.ts'
+import type { Report } from '../report/schema.ts'
 import { type Api, DeadlineError, isTransient, WaitError } from './api.ts'
 import type { BaseCommit } from './base-commit.ts'
 import {

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { UserError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { Provenance } from '../report/schema.ts'

@@ -1,9 +1,10 @@
 import type { LayerError } from '../errors.ts'
 import type { PlannedLayer } from '../layers/select.ts'
+import { type ColumnFrom, columnsFrom, LAYER_METRICS, type LayerMetric } from '../report/columns.ts'
 import type { Layer } from '../report/schema.ts'
 import type { Spectrum } from '../spectrum/engine.ts'
 import { histogram } from './histogram.ts'
-import { fitPowerLaw } from './powerlaw.ts'
+import { fitPowerLaw, type PowerLaw } from './powerlaw.ts'
 
 /** Eigenvalues at or below this take no part in the fit (WeightWatcher's EVALS_THRESH): absolute, not relative. */
 const FIT_THRESHOLD = 1e-5
@@ -13,6 +14,39 @@ const WEAK_RANK = 1e-6
 const DEGENERATE_ALPHA = 1000
 const OVER_TRAINED = 2
 const UNDER_TRAINED = 6
+
+/** All eigenvalues of a layer, pooled and ascending, and what several columns need of them. */
+interface Esd {
+  readonly lambda: Float64Array
+  readonly lambda_max: number
+  /** Σλ. */
+  readonly norm: number
+  readonly matrix_rank: number
+  /** Of each matrix by itself. */
+  readonly matrices: readonly Float64Array[]
+}
+
+/** The columns that follow from the eigenvalues alone. */
+const NORMS: Record<ColumnFrom<'norms'>, (esd: Esd) => number> = {
+  norm: ({ norm }) => norm,
+  log_norm: ({ norm }) => Math.log10(norm),
+  lambda_max: ({ lambda_max }) => lambda_max,
+  spectral_norm: ({ lambda_max }) => lambda_max,
+  log_spectral_norm: ({ lambda_max }) => Math.log10(lambda_max),
+  stable_rank: ({ norm, lambda_max }) => norm / lambda_max,
+  matrix_rank: ({ matrix_rank }) => matrix_rank,
+  entropy: ({ lambda, norm, matrix_rank }) => entropy(lambda, norm, matrix_rank),
+  rank_loss: ({ matrices }) => matrices.reduce((sum, values) => sum + count(values, value => value === 0), 0),
+  weak_rank_loss: ({ lambda }) => count(lambda, value => value < WEAK_RANK),
+  sv_max: ({ lambda_max }) => Math.sqrt(lambda_max),
+  sv_min: ({ lambda }) => Math.sqrt(lambda[0]),
+}
+
+/** The columns that follow from the eigenvalues and the power law of their tail. */
+const TAIL: Record<ColumnFrom<'tail'>, (esd: Esd, law: PowerLaw) => number> = {
+  alpha_weighted: ({ lambda_max }, { alpha }) => alpha * Math.log10(lambda_max),
+  log_alpha_norm: ({ lambda }, { alpha }) => logAlphaNorm(lambda, alpha),
+}
 
 /**
  * A layer's row, with WeightWatcher's column names: λ are the pooled eigenvalues of WᵀW after scaling, all of them, zeros
@@ -27,22 +61,12 @@ export function layerMetrics(layer: PlannedLayer, spectrum: Spectrum, noiseFloor
   const lambda_max = lambda[lambda.length - 1]
   const norm = lambda.reduce((sum, value) => sum + value, 0)
   const matrix_rank = count(lambda, value => Math.sqrt(value) > noiseFloor * Math.sqrt(lambda_max))
+  const esd = { lambda, lambda_max, norm, matrix_rank, matrices }
   return {
     ...head(layer),
     num_evals: lambda.length,
-    ...tail(lambda),
-    norm: finite(norm),
-    log_norm: finite(Math.log10(norm)),
-    lambda_max: finite(lambda_max),
-    spectral_norm: finite(lambda_max),
-    log_spectral_norm: finite(Math.log10(lambda_max)),
-    stable_rank: finite(norm / lambda_max),
-    matrix_rank,
-    entropy: finite(entropy(lambda, norm, matrix_rank)),
-    rank_loss: matrices.reduce((sum, values) => sum + count(values, value => value === 0), 0),
-    weak_rank_loss: count(lambda, value => value < WEAK_RANK),
-    sv_max: finite(Math.sqrt(lambda_max)),
-    sv_min: finite(Math.sqrt(lambda[0])),
+    ...fitTail(esd),
+    ...perColumn(NORMS, compute => compute(esd)),
     esd: histogram(lambda),
   }
 }
@@ -54,20 +78,14 @@ export function errorRow(layer: PlannedLayer, { code, message }: LayerError): La
     ...NO_FIT,
     status: 'error',
     error: { code, message },
-    norm: null,
-    log_norm: null,
-    lambda_max: null,
-    spectral_norm: null,
-    log_spectral_norm: null,
-    stable_rank: null,
-    matrix_rank: null,
-    entropy: null,
-    rank_loss: null,
-    weak_rank_loss: null,
-    sv_max: null,
-    sv_min: null,
+    ...perColumn(NORMS, () => Number.NaN),
     esd: { log10_edges: [], counts: [] },
   }
+}
+
+/** Whether a row has every column that this version computes. */
+export function isComplete(row: Layer): boolean {
+  return LAYER_METRICS.every(metric => row[metric] !== undefined)
 }
 
 /** The row of a layer whose fingerprint another row has: its numbers, under this layer's names. */
@@ -98,34 +116,17 @@ function pool(matrices: readonly Float64Array[]): Float64Array {
   return all.sort()
 }
 
-type Fit = Pick<
-  Layer,
-  | 'alpha'
-  | 'D'
-  | 'sigma'
-  | 'xmin'
-  | 'xmax'
-  | 'num_pl_spikes'
-  | 'status'
-  | 'warning'
-  | 'alpha_weighted'
-  | 'log_alpha_norm'
->
+type Fit = Pick<Layer, ColumnFrom<'fit' | 'tail'> | 'status' | 'warning'>
 
 const NO_FIT: Fit = {
-  alpha: null,
-  D: null,
-  sigma: null,
-  xmin: null,
-  xmax: null,
-  num_pl_spikes: null,
+  ...(Object.fromEntries(columnsFrom('fit').map(metric => [metric, null])) as Record<ColumnFrom<'fit'>, null>),
   status: 'failed',
   warning: '',
-  alpha_weighted: null,
-  log_alpha_norm: null,
+  ...perColumn(TAIL, () => Number.NaN),
 }
 
-function tail(lambda: Float64Array): Fit {
+function fitTail(esd: Esd): Fit {
+  const { lambda } = esd
   const law = fitPowerLaw(lambda.filter(value => value > FIT_THRESHOLD))
   if (!law) return NO_FIT
   const { alpha, D, sigma, xmin, xmax } = law
@@ -138,9 +139,19 @@ function tail(lambda: Float64Array): Fit {
     num_pl_spikes: count(lambda, value => value >= xmin),
     status: alpha <= DEGENERATE_ALPHA ? 'success' : 'degenerate',
     warning: alpha < OVER_TRAINED ? 'over-trained' : alpha > UNDER_TRAINED ? 'under-trained' : '',
-    alpha_weighted: finite(alpha * Math.log10(lambda[lambda.length - 1])),
-    log_alpha_norm: finite(logAlphaNorm(lambda, alpha)),
+    ...perColumn(TAIL, compute => compute(esd, law)),
   }
+}
+
+/** What each computation gives, null where that is not finite. */
+function perColumn<K extends LayerMetric, Computation>(
+  computations: Record<K, Computation>,
+  value: (computation: Computation) => number,
+): Record<K, number | null> {
+  const entries = (Object.entries(computations) as [K, Computation][]).map(([metric, computation]) => {
+    return [metric, finite(value(computation))]
+  })
+  return Object.fromEntries(entries) as Record<K, number | null>
 }
 
 /** log10 Σ λ^alpha, summed in log space so that it neither over- nor underflows. */

@@ -1,4 +1,5 @@
-import { type Layer, type Skipped, SUMMARY_METRICS, type Summary } from '../report/schema.ts'
+import { SUMMARY_METRICS, type SummaryMetric } from '../report/columns.ts'
+import type { Layer, Skipped, Summary } from '../report/schema.ts'
 
 /**
  * A model's summary, from its rows alone: plain means over the layers whose fit succeeded. A model with an `error` row has no
@@ -25,8 +26,8 @@ function isParameter({ code, dtype, shape }: Skipped): boolean {
   return code !== 'buffer' && code !== 'optimizer'
 }
 
-function means(layers: readonly Layer[]): Pick<Summary, (typeof SUMMARY_METRICS)[number]> {
-  const mean = (metric: (typeof SUMMARY_METRICS)[number]) =>
+function means(layers: readonly Layer[]): Pick<Summary, SummaryMetric> {
+  const mean = (metric: SummaryMetric) =>
     layers.length > 0 ? layers.reduce((sum, layer) => sum + layer[metric]!, 0) / layers.length : null
   return Object.fromEntries(SUMMARY_METRICS.map(metric => [metric, mean(metric)])) as ReturnType<typeof means>
 }

@@ -1,5 +1,6 @@
 import type { Pair } from '../comparison/pair.ts'
-import { type LayerMetric, layerValue } from '../report/metrics.ts'
+import type { LayerMetric } from '../report/columns.ts'
+import { isComputed, layerValue } from '../report/metrics.ts'
 import type { FigureChange, Layer, Model, RuleResult } from '../report/schema.ts'
 import type { FigureRule, ModelRule, Operator, Rule, Value } from './rule.ts'
 
@@ -73,6 +74,7 @@ function measure(
   if (comparability.cause) return { cause: comparability.cause, reason: comparability.reason }
   if (!pair.base) return { cause: 'no-baseline', reason: 'the baseline has no model of this name' }
   if (subject.kind === 'any') {
+    if (!isComputed(pair.base.layers, subject.metric)) return inBaseline(notComputed(subject.metric))
     const values = pair.matched.map(({ head, base }) => {
       const value = change(layerValue(head, subject.metric), layerValue(base, subject.metric), percent)
       return { layer: head, value: typeof value === 'number' ? value : null }
@@ -82,7 +84,7 @@ function measure(
   const head = measureValue(subject.value, pair.head)
   if ('cause' in head) return head
   const base = measureValue(subject.value, pair.base)
-  if ('cause' in base) return { ...base, reason: `in the baseline, ${base.reason}` }
+  if ('cause' in base) return inBaseline(base)
   const value = change(head.value, base.value, percent)
   return typeof value === 'number' ? { ...head, value } : { cause: 'no-value', reason: value }
 }
@@ -103,6 +105,7 @@ function measureValue(value: Value, model: Model): Measured | Unknown {
       ? { cause: 'no-value', reason: `${value.metric} has no value` }
       : { value: measured, layers: of, of }
   }
+  if (!isComputed(model.layers, value.metric)) return notComputed(value.metric)
   if (value.kind === 'layer') return measureLayer(value.metric, value.layer, model)
   const values = model.layers.filter(layer => layer.status === 'success').map(layer => layerValue(layer, value.metric))
   const numbers = values.filter(number => number !== null).sort((a, b) => a - b)
@@ -126,6 +129,15 @@ function measureValue(value: Value, model: Model): Measured | Unknown {
     case 'max':
       return { value: numbers[numbers.length - 1], ...counted }
   }
+}
+
+function inBaseline({ cause, reason }: Unknown): Unknown {
+  return { cause, reason: `in the baseline, ${reason}` }
+}
+
+/** An earlier version wrote the report, and did not have the metric. */
+function notComputed(metric: LayerMetric): Unknown {
+  return { cause: 'no-value', reason: `${metric} was not computed` }
 }
 
 /** The summary's own mean where it has one, so that the rule judges the very number that is shown. */

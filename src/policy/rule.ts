@@ -1,12 +1,6 @@
 import { UserError } from '../errors.ts'
-import {
-  isLayerMetric,
-  isModelMetric,
-  LAYER_METRICS,
-  type LayerMetric,
-  MODEL_METRICS,
-  type ModelMetric,
-} from '../report/metrics.ts'
+import { isLayerMetric, LAYER_METRICS, type LayerMetric } from '../report/columns.ts'
+import { isModelMetric, MODEL_METRICS, type ModelMetric } from '../report/metrics.ts'
 import { nearest } from '../words.ts'
 
 export type Operator = '>' | '>=' | '<' | '<='

@@ -1,5 +1,5 @@
 import { stringify } from 'csv-stringify/sync'
-import { LAYER_METRICS } from '../report/metrics.ts'
+import { LAYER_METRICS } from '../report/columns.ts'
 import type { Report } from '../report/schema.ts'
 
 /**

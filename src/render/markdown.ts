@@ -1,10 +1,11 @@
 import { markdownTable } from 'markdown-table'
-import { type Comparison, type Layer, type Model, type Report, SUMMARY_METRICS } from '../report/schema.ts'
+import { columnsShown, SUMMARY_METRICS, type SummaryMetric } from '../report/columns.ts'
+import type { Comparison, Model, Report } from '../report/schema.ts'
 import { whyUnfitted } from '../report/unfitted.ts'
 import { code, link, plain, prose, short } from './escape.ts'
 import { figureTable } from './figures.ts'
 import { headline, ICON, measured, ruleIcon } from './headline.ts'
-import { format, formatAge, formatChange, formatReal, formatShare, plural } from './numbers.ts'
+import { formatAge, formatChange, formatMetric, formatReal, formatShare, plural } from './numbers.ts'
 import { sharedAlpha } from './shared.ts'
 import { modelTrend, trendPoints } from './trend.ts'
 
@@ -36,23 +37,6 @@ const LEVELS: readonly Detail[] = [
   { all: 0, columns: 'few', changed: 0, models: 5, rules: 5 },
 ]
 const LAST: Detail = { all: 0, columns: 'few', changed: 0, models: 0, rules: 0 }
-
-const FEW = ['alpha', 'D', 'num_evals', 'status'] as const
-const EVERY = [
-  'layer_type',
-  'N',
-  'M',
-  'num_evals',
-  'alpha',
-  'D',
-  'sigma',
-  'num_pl_spikes',
-  'alpha_weighted',
-  'log_norm',
-  'log_spectral_norm',
-  'stable_rank',
-  'status',
-] as const
 
 /** The report as GitHub-flavoured Markdown, in the richest level of detail that fits. Whole rows are dropped, and counted. */
 export function renderMarkdown(report: Report, options: MarkdownOptions): string {
@@ -128,7 +112,7 @@ function summary(report: Report, detail: Detail): string[] {
   const header = ['model', 'alpha', 'alpha_weighted', 'log_norm', 'log_spectral_norm', 'layers', 'coverage']
   const rows = shown.map((model, i) => {
     const compared = report.comparison?.models[i].summary
-    const cell = (metric: (typeof SUMMARY_METRICS)[number]) =>
+    const cell = (metric: SummaryMetric) =>
       `${formatReal(model.summary[metric])}${compared ? ` (${formatChange(compared[metric].change)})` : ''}`
     const { layers, failed, coverage } = model.summary
     const trend = modelTrend(report, model, 'alpha')
@@ -250,28 +234,27 @@ function notable(report: Report, model: Model, detail: Detail): string[] {
 
 function allLayers(report: Report, model: Model, detail: Detail): string[] {
   if (detail.all === 0) return []
-  const columns = detail.columns === 'every' ? EVERY : FEW
+  const every = detail.columns === 'every'
+  const metrics = columnsShown(every ? 'comment' : 'brief')
   const shown = model.layers.slice(0, detail.all)
-  const rows = shown.map(layer => [code(layer.name), ...columns.map(column => cell(layer, column))])
+  const rows = shown.map(layer => [
+    code(layer.name),
+    ...(every ? [plain(layer.layer_type, code)] : []),
+    ...metrics.map(metric => formatMetric(layer, metric)),
+    layer.warning ? `${layer.status}, ${layer.warning}` : layer.status,
+  ])
   const title = report.models.length > 1 ? `All layers of <code>${html(model.name)}</code>` : 'All layers'
   const skipped = model.skipped.length > 0 ? ` (${plural(model.skipped.length, 'tensor')} skipped)` : ''
   return [
     `<details><summary>${title}${skipped}</summary>`,
     table(
-      [['layer', ...columns], ...rows],
-      `l${columns.map(column => (column === 'status' || column === 'layer_type' ? 'l' : 'r')).join('')}`,
+      [['layer', ...(every ? ['layer_type'] : []), ...metrics, 'status'], ...rows],
+      `${every ? 'll' : 'l'}${'r'.repeat(metrics.length)}l`,
     ),
     omitted(model.layers.length - shown.length, 'layer'),
-    detail.columns === 'every' ? skippedTensors(model) : '',
+    every ? skippedTensors(model) : '',
     '</details>',
   ]
-}
-
-function cell(layer: Layer, column: (typeof EVERY)[number]): string {
-  if (column === 'status') return layer.warning ? `${layer.status}, ${layer.warning}` : layer.status
-  const value = layer[column]
-  if (typeof value === 'string') return value
-  return ['N', 'M', 'num_evals', 'num_pl_spikes'].includes(column) ? format(value) : formatReal(value)
 }
 
 function skippedTensors({ skipped }: Model): string {

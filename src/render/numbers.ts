@@ -1,3 +1,6 @@
+import { column, type LayerMetric } from '../report/columns.ts'
+import type { Layer } from '../report/schema.ts'
+
 const MINUS = '−'
 
 /** A metric for people: three decimals, or three significant digits where that would hide it; a dash where there is none. */
@@ -14,6 +17,12 @@ export function formatReal(value: number | null): string {
   return value !== null && Number.isInteger(value) && Math.abs(value) < 1000
     ? value.toFixed(3).replace('-', MINUS)
     : format(value)
+}
+
+/** A layer's number in the form of its column. */
+export function formatMetric(layer: Layer, metric: LayerMetric): string {
+  const value = layer[metric] ?? null
+  return column(metric).kind === 'count' ? format(value) : formatReal(value)
 }
 
 /** A change with its sign; `0` where there is none. */

@@ -1,10 +1,11 @@
+import { column, columnsShown, type LayerMetric, SUMMARY_METRICS } from '../report/columns.ts'
 import type { Description } from '../report/description.ts'
 import { layerKey } from '../report/metrics.ts'
-import { type Model, type Report, SUMMARY_METRICS } from '../report/schema.ts'
+import type { Model, Report } from '../report/schema.ts'
 import { short } from './escape.ts'
 import { figureTable } from './figures.ts'
 import { headline, ICON, measured, ruleIcon } from './headline.ts'
-import { format, formatChange, formatReal, formatShare, plural } from './numbers.ts'
+import { formatChange, formatMetric, formatReal, formatShare, plural } from './numbers.ts'
 import { sharedAlpha } from './shared.ts'
 import { terminalTable } from './table.ts'
 
@@ -24,28 +25,16 @@ function layers(report: Report, model: Model): string {
   const compared = report.comparison?.models[report.models.indexOf(model)]
   const change = new Map(compared?.layers.map(layer => [layerKey(layer), formatChange(layer.alpha.change)]))
   for (const layer of compared?.added ?? []) change.set(layerKey(layer), 'new')
-  const header = [
-    'layer',
-    'shape',
-    'evals',
-    'alpha',
-    ...(compared ? ['change'] : []),
-    'D',
-    'alpha_weighted',
-    'log_norm',
-    'log_spectral_norm',
-    'status',
-  ]
+  const metrics = columnsShown('terminal')
+  const perMetric = (metric: LayerMetric, own: string, changed: string) =>
+    metric === 'alpha' && compared ? [own, changed] : [own]
+  const header = metrics.flatMap(metric => perMetric(metric, column(metric).label ?? metric, 'change'))
   const rows = model.layers.map(layer => [
     short(layer.name),
     layer.shape.join('×'),
-    format(layer.num_evals),
-    formatReal(layer.alpha),
-    ...(compared ? [change.get(layerKey(layer)) ?? formatChange(0)] : []),
-    formatReal(layer.D),
-    formatReal(layer.alpha_weighted),
-    formatReal(layer.log_norm),
-    formatReal(layer.log_spectral_norm),
+    ...metrics.flatMap(metric =>
+      perMetric(metric, formatMetric(layer, metric), change.get(layerKey(layer)) ?? formatChange(0)),
+    ),
     layer.error
       ? `error: ${short(layer.error.message)}`
       : layer.warning
@@ -53,7 +42,7 @@ function layers(report: Report, model: Model): string {
         : layer.status,
   ])
   const title = `${short(model.name)}  (${model.source.format}, ${short(model.source.path)})`
-  return `${title}\n${terminalTable([header, ...rows], `llrr${compared ? 'r' : ''}rrrrl`)}`
+  return `${title}\n${terminalTable([['layer', 'shape', ...header, 'status'], ...rows], `ll${'r'.repeat(header.length)}l`)}`
 }
 
 function summary(report: Report, model: Model): string {

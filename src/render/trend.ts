@@ -1,4 +1,5 @@
-import type { Model, Report, SummaryMetric } from '../report/schema.ts'
+import type { SummaryMetric } from '../report/columns.ts'
+import type { Model, Report } from '../report/schema.ts'
 import { sparkline } from './spark.ts'
 
 /** Fewer points are no trend. */

@@ -1,9 +1,10 @@
 import { readFile, stat } from 'node:fs/promises'
-import { z } from 'zod'
+import * as z from 'zod'
 import { stayInWorkspace } from '../bytes/workspace.ts'
 import { UserError } from '../errors.ts'
 import { limits } from '../limits.ts'
-import { isLayerMetric, isModelMetric } from './metrics.ts'
+import { isLayerMetric } from './columns.ts'
+import { isModelMetric } from './metrics.ts'
 import { FIGURE_NAME, type Figure } from './schema.ts'
 
 const value = z.union([

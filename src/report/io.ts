@@ -1,5 +1,5 @@
 import { readFile, stat } from 'node:fs/promises'
-import { z } from 'zod'
+import * as z from 'zod'
 import { jsonProblem, parseJson } from '../bytes/json.ts'
 import { stayInWorkspace } from '../bytes/workspace.ts'
 import { UserError } from '../errors.ts'

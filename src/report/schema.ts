@@ -1,11 +1,14 @@
-import { z } from 'zod'
+import * as z from 'zod'
+import { COMPARED_METRICS, column, columnsFrom, type LayerMetric, SUMMARY_METRICS } from './columns.ts'
 
 export const SCHEMA_VERSION = 1
 
-/** `strict` refuses unknown fields (what we write), `lenient` drops them (what a newer version wrote). */
+/**
+ * `strict` is what we write: all columns, and nothing unknown. `lenient` is what an earlier or a newer version wrote: columns may be
+ * absent, unknown fields are dropped, and an unknown value of an enumeration is kept as the word that it is.
+ */
 type Strictness = 'strict' | 'lenient'
 
-const status = z.enum(['success', 'failed', 'degenerate', 'error'])
 const number = z.number()
 const finite = number.nullable().describe('null where the number is not finite')
 const count = z.int().min(0)
@@ -15,21 +18,38 @@ const name = z.string().max(4096)
 /** What a project may call a figure of its own, so that a rule can name it. */
 export const FIGURE_NAME = /^[A-Za-z_][\w./-]{0,99}$/
 
-/** Model means, over the layers whose status is `success`. Named as in WeightWatcher's `get_summary()`. */
-export const SUMMARY_METRICS = [
-  'alpha',
-  'alpha_weighted',
-  'log_norm',
-  'log_alpha_norm',
-  'log_spectral_norm',
-  'stable_rank',
-] as const
-export type SummaryMetric = (typeof SUMMARY_METRICS)[number]
+const NO_CHANGE = { head: null, base: null, change: null }
+
+/** A word of ours, which needs no escape anywhere. */
+const WORD = /^[A-Za-z][A-Za-z0-9-]{0,63}$/
 
 /** The report and its parts. The same definition validates what we read, what we write, and makes the published JSON Schema. */
 function schemas(strictness: Strictness) {
   const object = ((shape: z.core.$ZodLooseShape) =>
     strictness === 'strict' ? z.strictObject(shape) : z.object(shape)) as typeof z.object
+
+  function oneOf<const Words extends readonly [string, ...string[]]>(words: Words) {
+    const known = z.enum(words)
+    return strictness === 'strict' ? known : (z.union([known, z.string().regex(WORD)]) as unknown as typeof known)
+  }
+
+  /** A schema for each of the metrics, which an earlier report may lack: `absent` stands there then. */
+  function perMetric<K extends LayerMetric, Schema extends z.ZodType>(
+    metrics: readonly K[],
+    schema: (metric: K) => Schema,
+    absent?: z.infer<Schema>,
+  ): Record<K, Schema> {
+    const lenient = (schema: Schema) => (absent === undefined ? schema.optional() : z._default(schema, absent as never))
+    const entries = metrics.map(metric => {
+      return [metric, strictness === 'strict' ? schema(metric) : lenient(schema(metric))]
+    })
+    return Object.fromEntries(entries) as Record<K, Schema>
+  }
+
+  const known = (metric: LayerMetric) =>
+    (column(metric).kind === 'count' ? count : number).describe(column(metric).help)
+  const computed = (metric: LayerMetric) => known(metric).nullable()
+  const status = oneOf(['success', 'failed', 'degenerate', 'error'])
 
   const histogram = object({
     log10_edges: z.array(number).max(101).describe('Edges of the bins: log10 of the eigenvalue'),
@@ -40,41 +60,18 @@ function schemas(strictness: Strictness) {
     name: name.describe("The tensor's key without wrapper prefixes and without .weight"),
     tensor: name.describe('The exact key in the file'),
     part: name.optional().describe('A slice, gate or head, where a tensor has several'),
-    layer_type: z.enum(['dense', 'conv2d']),
+    layer_type: oneOf(['dense', 'conv2d']),
     shape,
     dtype: z.string().max(16),
-    N: count,
-    M: count,
-    Q: number,
-    rf: count,
-    num_evals: count,
-    alpha: finite,
-    D: finite,
-    sigma: finite,
-    xmin: finite,
-    xmax: finite,
-    num_pl_spikes: count.nullable(),
+    ...perMetric(columnsFrom('matrix', 'spectrum'), known),
+    ...perMetric(columnsFrom('fit'), computed),
     status,
     error: object({ code: z.string().max(64), message: z.string().max(4096) }).optional(),
-    warning: z.enum(['', 'over-trained', 'under-trained']),
-    alpha_weighted: finite,
-    log_alpha_norm: finite,
-    log_norm: finite,
-    norm: finite,
-    log_spectral_norm: finite,
-    spectral_norm: finite,
-    lambda_max: finite,
-    stable_rank: finite,
-    matrix_rank: count.nullable(),
-    entropy: finite,
-    rank_loss: count.nullable(),
-    weak_rank_loss: count.nullable(),
-    sv_max: finite,
-    sv_min: finite,
+    warning: oneOf(['', 'over-trained', 'under-trained']),
+    ...perMetric(columnsFrom('tail', 'norms'), computed),
     esd: histogram,
     fingerprint: z.string().max(128).optional().describe('SHA-256 over all that the numbers follow from'),
-    reused: z
-      .enum(['baseline', 'run'])
+    reused: oneOf(['baseline', 'run'])
       .optional()
       .describe('Not computed again: from the baseline, or from an equal layer of this run'),
   })
@@ -83,7 +80,7 @@ function schemas(strictness: Strictness) {
     tensor: name,
     shape,
     dtype: z.string().max(16),
-    code: z.enum(['dtype', 'rank', 'size', 'buffer', 'optimizer', 'excluded', 'unread']),
+    code: oneOf(['dtype', 'rank', 'size', 'buffer', 'optimizer', 'excluded', 'unread']),
     reason: z.string().max(1024),
   })
 
@@ -92,7 +89,7 @@ function schemas(strictness: Strictness) {
     failed: count.describe('Rows whose status is not success'),
     errors: count.describe('Rows whose status is error'),
     coverage: finite.describe("The share of the model's parameters that was analysed"),
-    ...(Object.fromEntries(SUMMARY_METRICS.map(m => [m, finite])) as Record<SummaryMetric, typeof finite>),
+    ...perMetric(SUMMARY_METRICS, () => finite, null),
   })
 
   const model = object({
@@ -115,24 +112,22 @@ function schemas(strictness: Strictness) {
     max_N: count,
     include: z.array(z.string().max(1024)).max(1000),
     exclude: z.array(z.string().max(1024)).max(1000),
-    conv2d: z.enum(['pooled']),
+    conv2d: oneOf(['pooled']),
   })
 
   const change = object({ head: finite, base: finite, change: finite })
   const figureName = z.string().regex(FIGURE_NAME)
-  const better = z.enum(['higher', 'lower']).optional().describe('Which direction is')
+  const better = oneOf(['higher', 'lower']).optional().describe('Which direction is')
 
   const comparison = object({
-    status: z.enum(['compared', 'incomparable']),
+    status: oneOf(['compared', 'incomparable']),
     reason: z.string().max(4096).describe('Why they are incomparable; empty otherwise'),
-    baseline: object({ path: z.string().max(4096), kind: z.enum(['report', 'checkpoint']) }),
+    baseline: object({ path: z.string().max(4096), kind: oneOf(['report', 'checkpoint']) }),
     models: z.array(
       object({
         name,
         base: name.nullable().describe('Name of the model it is compared with; null where there is none'),
-        summary: object(
-          Object.fromEntries(SUMMARY_METRICS.map(m => [m, change])) as Record<SummaryMetric, typeof change>,
-        ).nullable(),
+        summary: object(perMetric(SUMMARY_METRICS, () => change, NO_CHANGE)).nullable(),
         matched: count.describe('Layers found on both sides'),
         layers: z
           .array(
@@ -141,10 +136,7 @@ function schemas(strictness: Strictness) {
               shape,
               part: name.optional(),
               status: object({ head: status, base: status }),
-              alpha: change,
-              alpha_weighted: change,
-              log_norm: change,
-              log_spectral_norm: change,
+              ...perMetric(COMPARED_METRICS, () => change, NO_CHANGE),
             }),
           )
           .describe('Those that differ, the largest change of alpha first'),
@@ -161,22 +153,22 @@ function schemas(strictness: Strictness) {
 
   const rule = object({
     rule: z.string().max(1024),
-    level: z.enum(['fail', 'warn']),
+    level: oneOf(['fail', 'warn']),
     builtin: z.boolean(),
     model: name.describe('Empty where the rule is about a figure, or there is no model'),
-    outcome: z.enum(['ok', 'violated', 'inconclusive']),
+    outcome: oneOf(['ok', 'violated', 'inconclusive']),
     value: finite.describe('What was measured'),
-    unit: z.enum(['', '%']),
+    unit: oneOf(['', '%']),
     threshold: number,
     layers: count.describe('Layers behind the value'),
     of: count.describe('Layers of the model'),
     layer: name.optional().describe('The layer that decided, where one did'),
     reason: z.string().max(4096).describe('Why it is inconclusive; empty otherwise'),
-    cause: z.enum(['', 'no-baseline', 'unavailable', 'incomparable', 'no-layer', 'no-value']),
+    cause: oneOf(['', 'no-baseline', 'unavailable', 'incomparable', 'no-layer', 'no-value']),
   })
 
   const verdict = object({
-    status: z.enum(['passed', 'accepted', 'warned', 'inconclusive', 'failed']),
+    status: oneOf(['passed', 'accepted', 'warned', 'inconclusive', 'failed']),
     first_run: z.boolean().describe('There is nothing to compare with yet'),
     enforced: z.boolean(),
     fails_job: z.boolean(),
@@ -185,7 +177,7 @@ function schemas(strictness: Strictness) {
       label: z.string().max(1024),
       by: z.string().max(256),
       at: z.string().max(64),
-      was: z.enum(['failed', 'inconclusive']),
+      was: oneOf(['failed', 'inconclusive']),
     })
       .optional()
       .describe('A reviewer let it pass'),
@@ -207,7 +199,7 @@ function schemas(strictness: Strictness) {
   })
 
   const baseline = object({
-    state: z.enum([
+    state: oneOf([
       'exact',
       'ancestor',
       'degraded',
@@ -241,9 +233,7 @@ function schemas(strictness: Strictness) {
             .array(
               object({
                 name,
-                summary: object(
-                  Object.fromEntries(SUMMARY_METRICS.map(m => [m, finite])) as Record<SummaryMetric, typeof finite>,
-                ),
+                summary: object(perMetric(SUMMARY_METRICS, () => finite, null)),
               }),
             )
             .max(1000),

@@ -5,6 +5,7 @@ import { compareFigures } from '../comparison/figures.ts'
 import { pairModels } from '../comparison/pair.ts'
 import { UserError } from '../errors.ts'
 import type { Shard } from '../layers/shard.ts'
+import { isComplete } from '../metrics/layer.ts'
 import type { Comparability } from '../policy/evaluate.ts'
 import { judge, type Policy, undecided } from '../policy/judge.ts'
 import { type PartialReport, readReport } from '../report/io.ts'
@@ -140,9 +141,9 @@ export async function gatePart(
   }
 }
 
-/** Rows that a layer of the same fingerprint can take its numbers from. */
+/** Rows that a layer of the same fingerprint can take its numbers from: those that have all of them. */
 function fingerprinted(models: readonly Model[]): [string, Layer][] {
-  const rows = models.flatMap(model => model.layers).filter(layer => layer.status !== 'error')
+  const rows = models.flatMap(model => model.layers).filter(layer => layer.status !== 'error' && isComplete(layer))
   return rows.flatMap(({ reused, ...row }) => (row.fingerprint ? [[row.fingerprint, row]] : []))
 }
 

@@ -20,8 +20,8 @@ export interface RunRequest {
   readonly onProgress?: OnProgress | undefined
 }
 
-/** Beside the bundle's entries, from the chunk that this file becomes part of. */
-const WORKER = new URL('../worker.js', import.meta.url)
+/** Beside the bundle that this file becomes part of. */
+const WORKER = new URL('./worker.js', import.meta.url)
 
 /** The walk that both doors take: settings in, report out. */
 export function run(request: RunRequest): Promise<Report> {

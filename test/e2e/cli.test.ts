@@ -239,19 +239,6 @@ test('--describe lists layers and what would be skipped, without reading a weigh
   ])
 })
 
-test('what the command line loads at once is small: heavy parts wait until they are used', () => {
-  const load = (file: string, seen = new Map<string, number>()): Map<string, number> => {
-    if (seen.has(file)) return seen
-    const text = readFileSync(file, 'utf8')
-    seen.set(file, text.length)
-    for (const [, path] of text.matchAll(/(?:from|import)"(\.[^"]+)"/g)) load(join(dirname(file), path!), seen)
-    return seen
-  }
-  const sizes = [...load('dist/cli.js').values()]
-  expect(sizes.length).toBeGreaterThan(1)
-  expect(sizes.reduce((a, b) => a + b)).toBeLessThan(64 * 1024)
-})
-
 test('--version and --help', async () => {
   const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
   expect(await cli('--version')).toEqual({ status: 0, stdout: `spectral-gate ${version}\n`, stderr: '' })

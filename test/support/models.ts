@@ -1,10 +1,12 @@
 import { summarise } from '../../src/metrics/summary.ts'
+import { LAYER_METRICS, type LayerMetric } from '../../src/report/columns.ts'
 import type { Layer, Model, Status } from '../../src/report/schema.ts'
 
 /** A layer's row with these numbers: for rooms that see reports alone. */
 export function layer(name: string, alpha: number | null, more: Partial<Layer> = {}): Layer {
   const status: Status = more.status ?? (alpha === null ? 'failed' : 'success')
   return {
+    ...(Object.fromEntries(LAYER_METRICS.map(metric => [metric, 1])) as Record<LayerMetric, number>),
     name,
     tensor: `${name}.weight`,
     layer_type: 'dense',

@@ -1,2 +1,0 @@
-import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);
-function whyUnfitted({status,error,lambda_max,num_evals}){return status==="error"?error?.message??"":status==="degenerate"?"its tail has no spread that a power law could describe":lambda_max===0?"all its eigenvalues are 0":`fewer than two of its ${num_evals} eigenvalues exceed 0.00001`}export{whyUnfitted};

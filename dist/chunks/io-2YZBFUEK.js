@@ -1,2 +1,0 @@
-import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);
-import{parsePart,parseReport,readPart,readReport,serialiseReport}from"./chunk-SEQQWGMP.js";import"./chunk-I3WJL7OZ.js";import"./chunk-BSF6CQI5.js";import"./chunk-L24LOMTS.js";import"./chunk-QIKPCNG7.js";import"./chunk-SIPJD53H.js";import"./chunk-ZAYWLSNV.js";export{parsePart,parseReport,readPart,readReport,serialiseReport};

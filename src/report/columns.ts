@@ -1,0 +1,226 @@
+/** One number of a layer. All that is said, shown, judged or written of it follows from this. */
+interface Column {
+  /** `count`: a whole number. */
+  readonly kind: 'count' | 'real'
+  /** λ is an eigenvalue of WᵀW; empty where the number has no unit. */
+  readonly unit: '' | 'λ' | '√λ' | 'log10 λ'
+  /** For docs/metrics.md and the report's schema, in Markdown. */
+  readonly help: string
+  /**
+   * What it follows from, which is also its place in the report: `matrix` is known from the header, `spectrum` from the number of
+   * eigenvalues, `fit` and `tail` need the fit of the power law, `norms` all eigenvalues.
+   */
+  readonly from: 'matrix' | 'spectrum' | 'fit' | 'tail' | 'norms'
+  /** The first version that wrote it: reports of earlier ones lack it. */
+  readonly since: string
+  /** Its place among the model's means, from 1. */
+  readonly summary?: number
+  /** Whether the comparison holds head, base and change of each layer that differs. */
+  readonly compared?: true
+  /** Tables that show it: the comment's, its brief form, the terminal's. */
+  readonly shown?: readonly ('comment' | 'brief' | 'terminal')[]
+  /** Its heading in the terminal, where its name is long. */
+  readonly label?: string
+}
+
+/** The columns of a layer, in the order of the report, named as in WeightWatcher. To add one, add its row here and its function in metrics/. */
+export const COLUMNS = {
+  N: {
+    kind: 'count',
+    unit: '',
+    help: 'the longer side of one matrix',
+    from: 'matrix',
+    since: '0.1.0',
+    shown: ['comment'],
+  },
+  M: {
+    kind: 'count',
+    unit: '',
+    help: 'the shorter side of one matrix',
+    from: 'matrix',
+    since: '0.1.0',
+    shown: ['comment'],
+  },
+  Q: { kind: 'real', unit: '', help: 'N/M', from: 'matrix', since: '0.1.0' },
+  rf: {
+    kind: 'count',
+    unit: '',
+    help: 'receptive field: kernel slices of a convolution, kh·kw; 1 for a dense layer',
+    from: 'matrix',
+    since: '0.1.0',
+  },
+  num_evals: {
+    kind: 'count',
+    unit: '',
+    help: 'how many eigenvalues the ESD has, M·rf',
+    from: 'spectrum',
+    since: '0.1.0',
+    shown: ['comment', 'brief', 'terminal'],
+    label: 'evals',
+  },
+  alpha: {
+    kind: 'real',
+    unit: '',
+    help: 'exponent of the power law λ^(−alpha) fitted to the tail, λ ≥ `xmin`. Smaller means heavier: more correlation learned. About 2 is ideal, below 2 `over-trained`, above 6 `under-trained`',
+    from: 'fit',
+    since: '0.1.0',
+    summary: 1,
+    compared: true,
+    shown: ['comment', 'brief', 'terminal'],
+  },
+  D: {
+    kind: 'real',
+    unit: '',
+    help: 'Kolmogorov-Smirnov distance between tail and fit: how well a power law describes it',
+    from: 'fit',
+    since: '0.1.0',
+    shown: ['comment', 'brief', 'terminal'],
+  },
+  sigma: {
+    kind: 'real',
+    unit: '',
+    help: "standard error of alpha, (alpha − 1)/√n over the tail's n eigenvalues",
+    from: 'fit',
+    since: '0.1.0',
+    shown: ['comment'],
+  },
+  xmin: { kind: 'real', unit: 'λ', help: 'where the tail begins', from: 'fit', since: '0.1.0' },
+  xmax: { kind: 'real', unit: 'λ', help: 'where the tail ends: the largest eigenvalue', from: 'fit', since: '0.1.0' },
+  num_pl_spikes: {
+    kind: 'count',
+    unit: '',
+    help: 'how many eigenvalues are in the tail',
+    from: 'fit',
+    since: '0.1.0',
+    shown: ['comment'],
+  },
+  alpha_weighted: {
+    kind: 'real',
+    unit: 'log10 λ',
+    help: 'alpha · log10 λmax',
+    from: 'tail',
+    since: '0.1.0',
+    summary: 2,
+    compared: true,
+    shown: ['comment', 'terminal'],
+  },
+  log_alpha_norm: {
+    kind: 'real',
+    unit: 'log10 λ',
+    help: 'log10 Σ λ^alpha',
+    from: 'tail',
+    since: '0.1.0',
+    summary: 4,
+  },
+  log_norm: {
+    kind: 'real',
+    unit: 'log10 λ',
+    help: 'log10 of `norm`',
+    from: 'norms',
+    since: '0.1.0',
+    summary: 3,
+    compared: true,
+    shown: ['comment', 'terminal'],
+  },
+  norm: { kind: 'real', unit: 'λ', help: 'Σλ, the squared Frobenius norm', from: 'norms', since: '0.1.0' },
+  log_spectral_norm: {
+    kind: 'real',
+    unit: 'log10 λ',
+    help: 'log10 of `lambda_max`',
+    from: 'norms',
+    since: '0.1.0',
+    summary: 5,
+    compared: true,
+    shown: ['comment', 'terminal'],
+  },
+  spectral_norm: {
+    kind: 'real',
+    unit: 'λ',
+    help: '`lambda_max` under its other name: a squared norm',
+    from: 'norms',
+    since: '0.1.0',
+  },
+  lambda_max: { kind: 'real', unit: 'λ', help: 'the largest eigenvalue', from: 'norms', since: '0.1.0' },
+  stable_rank: {
+    kind: 'real',
+    unit: '',
+    help: 'Σλ / λmax',
+    from: 'norms',
+    since: '0.1.0',
+    summary: 6,
+    shown: ['comment'],
+  },
+  matrix_rank: { kind: 'count', unit: '', help: 'singular values above the noise', from: 'norms', since: '0.1.0' },
+  entropy: { kind: 'real', unit: '', help: '−Σ p ln p / ln rank, p = λ/Σλ', from: 'norms', since: '0.1.0' },
+  rank_loss: { kind: 'count', unit: '', help: 'singular values within the noise', from: 'norms', since: '0.1.0' },
+  weak_rank_loss: { kind: 'count', unit: '', help: 'eigenvalues below 1e-6', from: 'norms', since: '0.1.0' },
+  sv_max: { kind: 'real', unit: '√λ', help: 'the largest singular value', from: 'norms', since: '0.1.0' },
+  sv_min: { kind: 'real', unit: '√λ', help: 'the smallest singular value', from: 'norms', since: '0.1.0' },
+} as const satisfies Record<string, Column>
+
+/** A column of a layer. */
+export type LayerMetric = keyof typeof COLUMNS
+
+/** The columns that follow from this. */
+export type ColumnFrom<From extends Column['from']> = {
+  [K in LayerMetric]: (typeof COLUMNS)[K]['from'] extends From ? K : never
+}[LayerMetric]
+
+/** A model mean, over the layers whose status is `success`. Named as in WeightWatcher's `get_summary()`. */
+export type SummaryMetric = {
+  [K in LayerMetric]: (typeof COLUMNS)[K] extends { readonly summary: number } ? K : never
+}[LayerMetric]
+
+/** A column whose change the comparison holds for each layer. */
+export type ComparedMetric = {
+  [K in LayerMetric]: (typeof COLUMNS)[K] extends { readonly compared: true } ? K : never
+}[LayerMetric]
+
+const NAMES = Object.keys(COLUMNS) as LayerMetric[]
+
+export function column(metric: LayerMetric): Column {
+  return COLUMNS[metric]
+}
+
+export function columnsFrom<From extends Column['from']>(...from: readonly From[]): ColumnFrom<From>[] {
+  return NAMES.filter((name): name is ColumnFrom<From> => (from as readonly string[]).includes(COLUMNS[name].from))
+}
+
+export function columnsShown(where: NonNullable<Column['shown']>[number]): LayerMetric[] {
+  return NAMES.filter(name => column(name).shown?.includes(where))
+}
+
+export const SUMMARY_METRICS: readonly SummaryMetric[] = NAMES.filter(
+  (name): name is SummaryMetric => column(name).summary !== undefined,
+).sort((a, b) => column(a).summary! - column(b).summary!)
+
+export const COMPARED_METRICS: readonly ComparedMetric[] = NAMES.filter(
+  (name): name is ComparedMetric => column(name).compared === true,
+)
+
+/** All columns, those of the summary first: the order in which people read them. */
+export const LAYER_METRICS: readonly LayerMetric[] = [
+  ...SUMMARY_METRICS,
+  ...columnsFrom('fit', 'tail', 'norms').filter(name => !(SUMMARY_METRICS as readonly LayerMetric[]).includes(name)),
+  ...columnsFrom('spectrum'),
+  ...columnsFrom('matrix'),
+]
+
+export function isLayerMetric(name: string): name is LayerMetric {
+  return Object.hasOwn(COLUMNS, name)
+}
+
+/** Whether it needs a fit: of a layer whose status is not `success` it does not count. */
+export function needsFit(metric: LayerMetric): boolean {
+  const { from } = column(metric)
+  return from === 'fit' || from === 'tail'
+}
+
+/** The columns as a table in Markdown, for docs/metrics.md. */
+export function columnTable(): string {
+  const rows = LAYER_METRICS.map(name => {
+    const { unit, help, summary, since } = column(name)
+    return `| \`${name}\` | ${unit} | ${needsFit(name) ? 'yes' : ''} | ${summary ? 'yes' : ''} | ${since} | ${help} |`
+  })
+  return `${['| column | unit | needs a fit | in the summary | since | what it is |', '| --- | --- | --- | --- | --- | --- |', ...rows].join('\n')}\n`
+}
