@@ -3,6 +3,7 @@ import type { AnalysisOptions, Change, Comparison, Figure, Layer, Model } from '
 import { compareFigures } from './figures.ts'
 import { type Pair, pairModels } from './pair.ts'
 import { subtract } from './subtract.ts'
+import { compareTensors } from './tensors.ts'
 
 /** An earlier report, or the models of another checkpoint. */
 export interface Baseline {
@@ -51,12 +52,13 @@ function differentOptions(head: AnalysisOptions, base: AnalysisOptions): string 
 
 function compareModels(pair: Pair, comparable: boolean): Comparison['models'][number] {
   const { head, base } = pair
-  const layers = comparable
-    ? pair.matched.flatMap(({ head, base }) => {
-        const layer = compareLayers(head, base)
-        return differs(layer, base) ? [layer] : []
-      })
+  const changed = comparable
+    ? pair.matched
+        .map(({ head, base }) => ({ head, base, layer: compareLayers(head, base) }))
+        .filter(({ layer, base }) => differs(layer, base))
     : []
+  const layers = changed.map(({ layer }) => layer)
+  const differ = new Set(changed.map(({ head }) => head))
   return {
     name: head.name,
     base: base?.name ?? null,
@@ -65,6 +67,7 @@ function compareModels(pair: Pair, comparable: boolean): Comparison['models'][nu
     layers: layers.sort((a, b) => Math.abs(b.alpha.change ?? 0) - Math.abs(a.alpha.change ?? 0)),
     added: base ? pair.added.map(key) : [],
     removed: pair.removed.map(key),
+    ...(base && comparable && { tensors: compareTensors(pair, differ) }),
   }
 }
 

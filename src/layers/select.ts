@@ -17,7 +17,13 @@ export interface PlannedLayer extends DescribedLayer {
 
 export interface Plan {
   readonly layers: readonly PlannedLayer[]
-  readonly skipped: readonly Skipped[]
+  readonly skipped: readonly PlannedSkip[]
+}
+
+/** A row of `skipped`, and the tensor whose values could be looked at all the same. */
+export interface PlannedSkip {
+  readonly row: Skipped
+  readonly tensor?: Tensor
 }
 
 /** Last components of keys under which frameworks keep constants: masks, rotary tables, running statistics. */
@@ -52,19 +58,25 @@ export function planLayers(
   const names = layerNames(tensors)
   const selected = patterns(options)
   const layers: PlannedLayer[] = []
-  const skipped: Skipped[] = unread.map(({ name, shape, dtype, reason }) => {
-    return { tensor: name, shape: [...shape], dtype, code: 'unread', reason }
+  const skipped: PlannedSkip[] = unread.map(({ name, shape, dtype, reason }) => {
+    return { row: { tensor: name, shape: [...shape], dtype, code: 'unread', reason } }
   })
   for (const tensor of tensors) {
     const name = names.get(tensor.name)!
     const layer = unfit(tensor) ?? selected(name, tensor.name) ?? plan(name, tensor, options)
     if ('reason' in layer) {
-      skipped.push({ tensor: tensor.name, shape: [...tensor.shape], dtype: tensor.dtype, ...layer })
+      const row = { tensor: tensor.name, shape: [...tensor.shape], dtype: tensor.dtype, ...layer }
+      skipped.push(isReadable(tensor, layer) ? { row, tensor } : { row })
     } else {
       layers.push(layer)
     }
   }
   return { layers, skipped }
+}
+
+/** Whether its values belong to the model, and can be had. */
+function isReadable(tensor: Tensor, { code }: Refusal): boolean {
+  return code !== 'unread' && code !== 'optimizer' && tensor.broken === undefined && size(tensor.shape) > 0
 }
 
 type Refusal = Pick<Skipped, 'code' | 'reason'>

@@ -89,8 +89,14 @@ export function isComplete(row: Layer): boolean {
 }
 
 /** The row of a layer whose fingerprint another row has: its numbers, under this layer's names. */
-export function sameRow(layer: Head, row: Layer, from: 'baseline' | 'run'): Layer {
-  return row.status === 'error' ? { ...row, ...head(layer) } : { ...row, ...head(layer), reused: from }
+export function sameRow(
+  layer: Head,
+  { digest, ...identity }: Pick<Layer, 'digest' | 'fingerprint'>,
+  row: Layer,
+  from: 'baseline' | 'run',
+): Layer {
+  const same = { ...row, ...head(layer) }
+  return row.status === 'error' ? same : { ...same, ...identity, ...(digest !== undefined && { digest }), reused: from }
 }
 
 type Head = Pick<Layer, 'name' | 'tensor' | 'layer_type' | 'shape' | 'dtype' | 'N' | 'M' | 'Q' | 'rf' | 'num_evals'>

@@ -15,9 +15,14 @@ export function summarise(layers: readonly Layer[], skipped: readonly Skipped[])
     layers: layers.length,
     failed: layers.length - successful.length,
     errors: errors.length,
+    non_finite: [...layers.filter(isNonFinite), ...skipped.filter(({ non_finite }) => non_finite)].length,
     coverage: parameters > 0 ? analysed / parameters : null,
     ...means(usable),
   }
+}
+
+function isNonFinite({ error }: Layer): boolean {
+  return error?.code === 'non-finite'
 }
 
 /** Not buffers and counters; but packed integer weights are parameters that were not analysed. */

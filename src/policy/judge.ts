@@ -29,6 +29,7 @@ export function judge(
     ...pairs.flatMap(pair => [
       ...policy.rules.filter(isModelRule).map(rule => evaluateRule(rule, pair, comparability)),
       ...unreadable(pair.head),
+      ...nonFinite(pair.head),
       ...(speaksOfFailed ? [] : unjudged(pair.head)),
     ]),
     ...policy.rules.filter(isFigureRule).map(rule => evaluateFigure(rule, figures, comparability)),
@@ -94,6 +95,22 @@ function unreadable(model: Model): RuleResult[] {
       layer: shown.name,
       reason: shown.error?.message ?? '',
       cause: broken ? '' : 'no-value',
+    },
+  ]
+}
+
+/** A NaN or an infinity in a tensor that is no layer: a bias, a norm, one under min-evals. */
+function nonFinite(model: Model): RuleResult[] {
+  const bad = model.skipped.filter(({ non_finite }) => non_finite !== undefined)
+  if (bad.length === 0) return []
+  const [{ tensor, non_finite }] = bad
+  return [
+    {
+      ...builtin(model, 'non_finite > 0', 'fail', bad.length),
+      outcome: 'violated',
+      layer: tensor,
+      reason: non_finite!,
+      cause: '',
     },
   ]
 }

@@ -38,10 +38,9 @@ export function cost(recipe: Recipe): number {
   return reduction + (viewOf(recipe.values) ? 0 : evaluation(recipe.values))
 }
 
-/** The same measure for its fingerprint: a byte is hashed in the time of about five. */
-export function hashCost({ values }: Recipe): number {
-  const tensors = viewOf(values) ? [{ shape: shapeOf(values), dtype: tensorsOf(values)[0].dtype }] : tensorsOf(values)
-  return tensors.reduce((sum, { shape, dtype }) => sum + (5 * size(shape) * DTYPE_BITS[dtype]) / 8, 0)
+/** The same measure for a pass over a tensor: a byte is hashed in the time of about five. */
+export function scanCost({ shape, dtype }: Tensor): number {
+  return (5 * size(shape) * DTYPE_BITS[dtype]) / 8
 }
 
 /** About ten for each element of each step, and the multiplications of the products. */

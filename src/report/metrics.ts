@@ -2,12 +2,13 @@ import { type LayerMetric, needsFit } from './columns.ts'
 import type { Layer, Summary } from './schema.ts'
 
 /** Numbers of a model that are not means over its layers. */
-export type ModelMetric = 'layers' | 'failed' | 'errors' | 'coverage'
+export type ModelMetric = 'layers' | 'failed' | 'errors' | 'non_finite' | 'coverage'
 
 export const MODEL_METRICS: readonly ModelMetric[] = [
   'layers',
   'failed',
   'errors',
+  'non_finite',
   'coverage',
 ] satisfies (keyof Summary)[]
 

@@ -14,6 +14,7 @@ const finite = number.nullable().describe('null where the number is not finite')
 const count = z.int().min(0)
 const shape = z.array(count).max(32)
 const name = z.string().max(4096)
+const digest = z.string().max(128)
 
 /** What a project may call a figure of its own, so that a rule can name it. */
 export const FIGURE_NAME = /^[A-Za-z_][\w./-]{0,99}$/
@@ -71,6 +72,7 @@ function schemas(strictness: Strictness) {
     ...perMetric(columnsFrom('tail', 'norms'), computed),
     esd: histogram,
     fingerprint: z.string().max(128).optional().describe('SHA-256 over all that the numbers follow from'),
+    digest: digest.optional().describe('SHA-256 over type, shape and bytes of what it is made of'),
     reused: oneOf(['baseline', 'run'])
       .optional()
       .describe('Not computed again: from the baseline, or from an equal layer of this run'),
@@ -82,12 +84,20 @@ function schemas(strictness: Strictness) {
     dtype: z.string().max(16),
     code: oneOf(['dtype', 'rank', 'size', 'buffer', 'optimizer', 'excluded', 'unread']),
     reason: z.string().max(1024),
+    digest: digest.optional().describe('SHA-256 over type, shape and bytes'),
+    non_finite: z.string().max(256).optional().describe('Its first NaN or Inf'),
   })
 
   const summary = object({
     layers: count.describe('All rows'),
     failed: count.describe('Rows whose status is not success'),
     errors: count.describe('Rows whose status is error'),
+    non_finite: z
+      .int()
+      .min(0)
+      .nullable()
+      .default(null)
+      .describe('Tensors with a NaN or an Inf, skipped ones too; null where an earlier version did not look'),
     coverage: finite.describe("The share of the model's parameters that was analysed"),
     ...perMetric(SUMMARY_METRICS, () => finite, null),
   })
@@ -142,6 +152,14 @@ function schemas(strictness: Strictness) {
           .describe('Those that differ, the largest change of alpha first'),
         added: z.array(object({ name, shape, part: name.optional() })),
         removed: z.array(object({ name, shape, part: name.optional() })),
+        tensors: object({
+          same: z.boolean().describe('Every tensor of both sides was compared, and has the same bytes'),
+          changed: z.array(name).describe('Whose bytes changed and whose spectrum did not, or is not looked at'),
+          added: z.array(name).describe('Skipped tensors that the baseline lacks'),
+          removed: z.array(name).describe('Skipped tensors that only the baseline has'),
+        })
+          .optional()
+          .describe('What spectra do not show'),
       }),
     ),
     removed: z.array(name).describe('Models that only the baseline has'),

@@ -1,14 +1,15 @@
 import { createHash } from 'node:crypto'
-import { DTYPE_BITS, type FloatDType } from '../checkpoint/types.ts'
+import { isFloat, type Tensor } from '../checkpoint/types.ts'
 import { LayerError } from '../errors.ts'
-import { identityOf, type Recipe } from '../recipe/recipe.ts'
-import { viewOf } from '../recipe/values.ts'
-import { NUMERICS_VERSION, type Spectrum } from './engine.ts'
+import type { Recipe } from '../recipe/recipe.ts'
+import type { Scan, Spectrum } from './engine.ts'
+import { firstNonFinite } from './finite.ts'
 import { Kernel } from './kernel.ts'
-import { footprint, type MatrixSource, type OpenRecipe, openRecipe } from './source.ts'
+import { footprint, type MatrixSource, openRecipe } from './source.ts'
+import { TensorStream } from './stream.ts'
 import { widen } from './widen.ts'
 
-/** Fingerprints and spectra, one after another, on the thread at hand and with one instance of the kernel. */
+/** Scans and spectra, one after another, on the thread at hand and with one instance of the kernel. */
 export class Computer {
   readonly #kernel: Kernel
 
@@ -16,15 +17,28 @@ export class Computer {
     this.#kernel = kernel
   }
 
-  async fingerprint(recipe: Recipe): Promise<string> {
-    const hash = createHash('sha256').update(JSON.stringify([NUMERICS_VERSION, ...identityOf(recipe)]))
-    const open = await openRecipe(recipe)
+  async scan(tensor: Tensor): Promise<Scan> {
+    const { dtype, shape, source } = tensor
+    const hash = createHash('sha256').update(JSON.stringify([dtype, shape, source.strides]))
+    const stream = await TensorStream.open(tensor)
+    let nonFinite: string | undefined
+    let at = 0
     try {
-      for (const bytes of open.bytes()) hash.update(bytes)
-      return hash.digest('hex')
+      for (const bytes of stream.all()) {
+        hash.update(bytes)
+        if (nonFinite === undefined && isFloat(dtype)) {
+          const bad = firstNonFinite(dtype, bytes)
+          if (bad >= 0) {
+            const [value] = widen(dtype, bytes.subarray(bad * stream.bytes, (bad + 1) * stream.bytes))
+            nonFinite = `${value} at index [${indexOf(at + bad, shape, source.strides).join(', ')}]`
+          }
+        }
+        at += bytes.length / stream.bytes
+      }
     } finally {
-      await open.close()
+      await stream.close()
     }
+    return { digest: hash.digest('hex'), ...(nonFinite !== undefined && { nonFinite }) }
   }
 
   async spectrum(recipe: Recipe, onWork: (share: number) => void = () => {}): Promise<Spectrum> {
@@ -34,7 +48,7 @@ export class Computer {
       const matrices: Float64Array[] = []
       for (const [i, source] of open.matrices.entries()) {
         const eigenvalues = this.#eigenvalues(source, window, share => onWork((i + share) / open.matrices.length))
-        if (!eigenvalues) throw new LayerError('non-finite', firstNonFinite(recipe, open))
+        if (!eigenvalues) throw new LayerError('non-finite', 'NaN or Inf where its tensors are put together')
         if (!Number.isFinite(eigenvalues[eigenvalues.length - 1]))
           throw new LayerError('non-finite', 'its eigenvalues exceed the range of a double')
         matrices.push(eigenvalues)
@@ -75,21 +89,6 @@ export class Computer {
       )
     }
   }
-}
-
-/** Where the first NaN or Inf is, where the values are stored as such. */
-function firstNonFinite({ values }: Recipe, open: OpenRecipe): string {
-  const view = viewOf(values)
-  if (!view) return 'NaN or Inf among the weights that its tensors stand for'
-  const dtype = view.tensor.dtype as FloatDType
-  let at = 0
-  for (const bytes of open.bytes()) {
-    const values = widen(dtype, bytes)
-    const bad = values.findIndex(value => !Number.isFinite(value))
-    if (bad >= 0) return `${values[bad]} at index [${indexOf(at + bad, view.shape, view.strides).join(', ')}]`
-    at += (8 * bytes.length) / DTYPE_BITS[dtype]
-  }
-  return 'NaN or Inf'
 }
 
 /** The index of the stored element that lies `at` elements after the first. */

@@ -1,4 +1,6 @@
-import type { Recipe } from '../recipe/recipe.ts'
+import { createHash } from 'node:crypto'
+import type { Tensor } from '../checkpoint/types.ts'
+import { identityOf, type Recipe } from '../recipe/recipe.ts'
 
 /** Changes whenever the same bytes give other numbers: part of every fingerprint. */
 export const NUMERICS_VERSION = 1
@@ -8,13 +10,21 @@ export interface Spectrum {
   readonly matrices: readonly Float64Array[]
 }
 
+/** What one pass over a tensor's stored elements finds. */
+export interface Scan {
+  /** SHA-256, in hex, over type, shape, layout and bytes. */
+  readonly digest: string
+  /** The first element that is NaN or infinite, if there is one, such as `NaN at index [2, 5]`. */
+  readonly nonFinite?: string
+}
+
 /** All methods may be called at once for many recipes: the engine orders the work. */
 export interface Engine {
   /**
-   * A SHA-256, in hex, over all that the spectrum follows from: the version of our numerics, the recipe and the stored bytes.
-   * @throws LayerError, CheckpointError as `spectrum` does
+   * One pass over the stored elements of a tensor.
+   * @throws CheckpointError where the file ends early, or does not unpack to the tensor
    */
-  fingerprint(recipe: Recipe): Promise<string>
+  scan(tensor: Tensor): Promise<Scan>
   /**
    * Every eigenvalue of a recipe's matrices.
    * @param onWork told the share of this recipe's work that has been done, from 0 to 1
@@ -23,6 +33,15 @@ export interface Engine {
    */
   spectrum(recipe: Recipe, onWork?: (share: number) => void): Promise<Spectrum>
   close(): Promise<void>
+}
+
+/**
+ * A SHA-256, in hex, over all that a spectrum follows from: the version of our numerics, the recipe, and what is stored.
+ * @param digests of the recipe's tensors, as `tensorsOf` lists them
+ */
+export function fingerprint(recipe: Recipe, digests: readonly string[]): string {
+  const text = JSON.stringify([NUMERICS_VERSION, ...identityOf(recipe), ...digests])
+  return createHash('sha256').update(text).digest('hex')
 }
 
 /**

@@ -32,12 +32,6 @@ export class Evaluator {
     return closeAll(this.#streams)
   }
 
-  /** All stored bytes that the values are made of, tensor by tensor, in pieces that are valid until the next. */
-  *bytes(): Generator<Uint8Array> {
-    for (const [{ shape, source }, stream] of this.#streams)
-      yield* stream.pieces(0, extentOf(shape, source.strides), limits.chunk / 8)
-  }
-
   /**
    * The block of `shape` that begins at the indices `start`, row-major.
    * @throws CheckpointError where a file ends early

@@ -1,25 +1,24 @@
 import { availableParallelism, freemem } from 'node:os'
 import { Worker } from 'node:worker_threads'
+import type { Tensor } from '../checkpoint/types.ts'
 import { LayerError, type LayerErrorCode, UserError } from '../errors.ts'
 import { limits } from '../limits.ts'
-import { cost, hashCost, matricesOf, type Recipe } from '../recipe/recipe.ts'
+import { cost, matricesOf, type Recipe, scanCost } from '../recipe/recipe.ts'
 import { Computer } from './computer.ts'
-import type { Engine, Spectrum } from './engine.ts'
+import type { Engine, Scan, Spectrum } from './engine.ts'
 import { Kernel } from './kernel.ts'
 import wasm from './kernel.wasm'
 import { footprint } from './source.ts'
 
 /** What a worker is asked. */
-export interface Task {
-  readonly id: number
-  readonly kind: 'fingerprint' | 'spectrum'
-  readonly recipe: Recipe
-}
+export type Task =
+  | { readonly id: number; readonly kind: 'scan'; readonly of: Tensor }
+  | { readonly id: number; readonly kind: 'spectrum'; readonly of: Recipe }
 
 /** What it answers. */
 export type Answer =
   | { readonly id: number; readonly kind: 'work'; readonly share: number }
-  | { readonly id: number; readonly kind: 'done'; readonly result: string | Spectrum }
+  | { readonly id: number; readonly kind: 'done'; readonly result: Scan | Spectrum }
   | { readonly id: number; readonly kind: 'failed'; readonly failure: Failure }
 
 type Failure =
@@ -27,11 +26,12 @@ type Failure =
   | { readonly type: 'checkpoint'; readonly message: string; readonly remedy: string }
   | { readonly type: 'internal'; readonly message: string }
 
-interface Job extends Task {
+interface Job {
+  readonly task: Task
   readonly cost: number
   readonly bytes: number
   readonly onWork: (share: number) => void
-  readonly resolve: (result: string & Spectrum) => void
+  readonly resolve: (result: Scan & Spectrum) => void
   readonly reject: (error: Error) => void
 }
 
@@ -66,38 +66,32 @@ export class WorkerPool implements Engine {
     this.#memory = MEMORY_SHARE * (process.availableMemory?.() ?? freemem())
   }
 
-  fingerprint(recipe: Recipe): Promise<string> {
-    return this.#enqueue('fingerprint', recipe, () => {})
+  scan(tensor: Tensor): Promise<Scan> {
+    return this.#enqueue({ id: ++this.#ids, kind: 'scan', of: tensor }, scanCost(tensor), limits.chunk)
   }
 
-  spectrum(recipe: Recipe, onWork: (share: number) => void = () => {}): Promise<Spectrum> {
-    return this.#enqueue('spectrum', recipe, onWork)
+  spectrum(recipe: Recipe, onWork?: (share: number) => void): Promise<Spectrum> {
+    return this.#enqueue({ id: ++this.#ids, kind: 'spectrum', of: recipe }, cost(recipe), memoryOf(recipe), onWork)
   }
 
   async close(): Promise<void> {
     await Promise.all([...this.#idle, ...this.#busy.keys()].map(worker => worker.terminate()))
   }
 
-  #enqueue(kind: Task['kind'], recipe: Recipe, onWork: (share: number) => void): Promise<string & Spectrum> {
+  #enqueue(
+    task: Task,
+    cost: number,
+    bytes: number,
+    onWork: (share: number) => void = () => {},
+  ): Promise<Scan & Spectrum> {
     return new Promise((resolve, reject) => {
-      const id = ++this.#ids
-      const spectrum = kind === 'spectrum'
-      this.#queue.push({
-        id,
-        kind,
-        recipe,
-        cost: spectrum ? cost(recipe) : hashCost(recipe),
-        bytes: spectrum ? memoryOf(recipe) : limits.chunk,
-        onWork,
-        resolve,
-        reject,
-      })
+      this.#queue.push({ task, cost, bytes, onWork, resolve, reject })
       if (this.#scheduled) return
       this.#scheduled = true
       // After all that are asked for in this turn are in the queue, so that the longest can go first.
       queueMicrotask(() => {
         this.#scheduled = false
-        this.#queue.sort((a, b) => b.cost - a.cost || a.id - b.id)
+        this.#queue.sort((a, b) => b.cost - a.cost || a.task.id - b.task.id)
         const total = this.#queue.reduce((sum, job) => sum + job.cost, 0)
         if (total < WORTH_A_THREAD && this.#busy.size === 0) void this.#runHere(this.#queue.splice(0))
         else this.#dispatch()
@@ -107,10 +101,10 @@ export class WorkerPool implements Engine {
 
   async #runHere(jobs: readonly Job[]): Promise<void> {
     this.#local ??= Kernel.create(wasm).then(kernel => new Computer(kernel))
-    for (const { kind, recipe, onWork, resolve, reject } of jobs) {
+    for (const { task, onWork, resolve, reject } of jobs) {
       const computer = await this.#local
-      const result = kind === 'fingerprint' ? computer.fingerprint(recipe) : computer.spectrum(recipe, onWork)
-      await (result as Promise<string & Spectrum>).then(resolve, reject)
+      const result = task.kind === 'scan' ? computer.scan(task.of) : computer.spectrum(task.of, onWork)
+      await (result as Promise<Scan & Spectrum>).then(resolve, reject)
     }
   }
 
@@ -122,8 +116,7 @@ export class WorkerPool implements Engine {
       const [job] = this.#queue.splice(next, 1)
       const worker = this.#idle.pop() ?? this.#start()
       this.#busy.set(worker, job)
-      const { id, kind, recipe } = job
-      worker.postMessage({ id, kind, recipe } satisfies Task)
+      worker.postMessage(job.task)
     }
   }
 
@@ -137,14 +130,14 @@ export class WorkerPool implements Engine {
 
   #receive(worker: Worker, answer: Answer): void {
     const job = this.#busy.get(worker)
-    if (job?.id !== answer.id) return
+    if (job?.task.id !== answer.id) return
     if (answer.kind === 'work') {
       job.onWork(answer.share)
       return
     }
     this.#busy.delete(worker)
     this.#idle.push(worker)
-    if (answer.kind === 'done') job.resolve(answer.result as string & Spectrum)
+    if (answer.kind === 'done') job.resolve(answer.result as Scan & Spectrum)
     else job.reject(revive(answer.failure))
     this.#dispatch()
   }

@@ -28,8 +28,6 @@ export interface MatrixSource extends MatrixShape {
 /** A recipe's matrices, open to be read. */
 export interface OpenRecipe {
   readonly matrices: readonly MatrixSource[]
-  /** All stored bytes that the matrices follow from, in pieces that are valid until the next. */
-  bytes(): Generator<Uint8Array>
   close(): Promise<void>
 }
 
@@ -142,7 +140,6 @@ async function openView(view: StridedView): Promise<OpenRecipe> {
       dtype: view.tensor.dtype as FloatDType,
       chunks: (window: Uint8Array, multiple: number) => chunks(matrix, window, multiple),
     })),
-    bytes: () => stream.pieces(view.offset, extent, limits.chunk / 8),
     close: () => stream.close(),
   }
 }
@@ -187,7 +184,6 @@ async function openValues(recipe: Recipe): Promise<OpenRecipe> {
       chunks: (window: Uint8Array, multiple: number) =>
         shape.zeros > 0 ? core(shape.n, window, multiple) : chunks(slice, shape.k, shape.n, window, multiple),
     })),
-    bytes: () => evaluator.bytes(),
     close: () => evaluator.close(),
   }
 }

@@ -2,6 +2,8 @@ import { readSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { DTYPE_BITS, type FileSource, type Tensor } from '../checkpoint/types.ts'
 import { CheckpointError } from '../errors.ts'
+import { limits } from '../limits.ts'
+import { extentOf } from '../recipe/values.ts'
 import { openTensor } from './spool.ts'
 
 /** An open tensor whose stored elements can be read from any of them on. */
@@ -55,6 +57,12 @@ export class TensorStream {
       this.read(buffer, 0, from + done, length)
       yield buffer.subarray(0, length * this.bytes)
     }
+  }
+
+  /** All stored elements that the tensor covers, as `pieces` gives them. */
+  all(): Generator<Uint8Array> {
+    const { shape, source } = this.tensor
+    return this.pieces(0, extentOf(shape, source.strides), limits.chunk / 8)
   }
 
   close(): Promise<void> {

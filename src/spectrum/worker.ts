@@ -9,11 +9,11 @@ const port = parentPort!
 const computer = new Computer(await Kernel.create(wasm))
 
 port.on('message', async (task: Task) => {
-  const { id, kind, recipe } = task
+  const { id } = task
   const answer = (answer: Answer, transfer: ArrayBuffer[] = []) => port.postMessage(answer, transfer)
   try {
-    if (kind === 'fingerprint') return answer({ id, kind: 'done', result: await computer.fingerprint(recipe) })
-    const result = await computer.spectrum(recipe, share => answer({ id, kind: 'work', share }))
+    if (task.kind === 'scan') return answer({ id, kind: 'done', result: await computer.scan(task.of) })
+    const result = await computer.spectrum(task.of, share => answer({ id, kind: 'work', share }))
     answer(
       { id, kind: 'done', result },
       result.matrices.map(values => values.buffer as ArrayBuffer),

@@ -1,14 +1,17 @@
+import { createHash } from 'node:crypto'
 import { basename, isAbsolute, relative, resolve, sep } from 'node:path'
 import { type Checkpoint, openCheckpoint, refuseChanged } from '../checkpoint/index.ts'
+import type { Tensor } from '../checkpoint/types.ts'
 import { CheckpointError, LayerError } from '../errors.ts'
-import { type Plan, type PlannedLayer, planLayers } from '../layers/select.ts'
+import { type Plan, type PlannedLayer, type PlannedSkip, planLayers } from '../layers/select.ts'
 import { type Shard, shardPositions } from '../layers/shard.ts'
 import { errorRow, layerMetrics, sameRow } from '../metrics/layer.ts'
 import { summarise } from '../metrics/summary.ts'
 import type { OnProgress } from '../progress.ts'
 import { cost } from '../recipe/recipe.ts'
-import type { AnalysisOptions, Layer, Model } from '../report/schema.ts'
-import { type Engine, noiseFloor } from '../spectrum/engine.ts'
+import { tensorsOf } from '../recipe/values.ts'
+import type { AnalysisOptions, Layer, Model, Skipped } from '../report/schema.ts'
+import { type Engine, fingerprint, noiseFloor, type Scan } from '../spectrum/engine.ts'
 
 /** A checkpoint to analyse. `name` is the model's name in the report: from the file's name where it is not given. */
 export interface Source {
@@ -49,10 +52,13 @@ export async function analyseShard(source: Source, context: AnalyseContext, shar
     plan.layers.map(({ recipe }) => cost(recipe)),
     shard,
   )
-  const layers = await analyseLayers(
-    positions.map(i => plan.layers[i]),
-    context,
-  )
+  const [layers, skipped] = await Promise.all([
+    analyseLayers(
+      positions.map(i => plan.layers[i]),
+      context,
+    ),
+    Promise.all(plan.skipped.map(skip => scanSkipped(skip, context.engine))),
+  ])
   await refuseChanged(checkpoint)
   const model = {
     name: source.name ?? modelName(source.path),
@@ -64,10 +70,43 @@ export async function analyseShard(source: Source, context: AnalyseContext, shar
       ...(checkpoint.ignored.length > 0 && { ignored: checkpoint.ignored.slice(0, 1000) }),
     },
     layers,
-    skipped: [...plan.skipped],
-    summary: summarise(layers, plan.skipped),
+    skipped,
+    summary: summarise(layers, skipped),
   }
   return { model, layers: plan.layers.length, positions }
+}
+
+/** What is no layer can still hold a NaN, or have changed. */
+async function scanSkipped({ row, tensor }: PlannedSkip, engine: Engine): Promise<Skipped> {
+  if (!tensor) return row
+  const { digest, nonFinite } = await engine.scan(tensor)
+  const meant =
+    row.code === 'buffer' && !/(^|[._/])(running|moving)_(mean|var)/.test(tensor.name) && /Inf/.test(nonFinite ?? '')
+  return { ...row, digest, ...(nonFinite !== undefined && !meant && { non_finite: nonFinite }) }
+}
+
+/** What the stored tensors of a layer are, and the identity of its spectrum. */
+interface Identity {
+  readonly digest: string
+  readonly fingerprint: string
+}
+
+/** @returns the error of the layer where a tensor that it is made of holds a NaN or an infinity */
+async function identify(
+  { recipe, broken }: PlannedLayer,
+  scan: (tensor: Tensor) => Promise<Scan>,
+): Promise<Identity | LayerError> {
+  if (broken !== undefined) return new LayerError('quantised', broken)
+  const tensors = tensorsOf(recipe.values)
+  const scans = await Promise.all(tensors.map(scan))
+  const bad = scans.findIndex(({ nonFinite }) => nonFinite !== undefined)
+  if (bad >= 0) {
+    const where = tensors.length > 1 ? `${tensors[bad].name}: ` : ''
+    return new LayerError('non-finite', `${where}${scans[bad].nonFinite}`)
+  }
+  const digests = scans.map(({ digest }) => digest)
+  const digest = digests.length === 1 ? digests[0] : createHash('sha256').update(digests.join()).digest('hex')
+  return { digest, fingerprint: fingerprint(recipe, digests) }
 }
 
 /** All rows at once, in the order of the plan: the engine sees to it that the longest come first. */
@@ -75,37 +114,39 @@ async function analyseLayers(
   layers: readonly PlannedLayer[],
   { engine, known, onProgress }: AnalyseContext,
 ): Promise<Layer[]> {
-  const fingerprints = await Promise.all(
-    layers.map(({ recipe, broken }) => {
-      return broken ? new LayerError('quantised', broken) : engine.fingerprint(recipe).catch(layerErrors)
-    }),
-  )
+  const scans = new Map<Tensor, Promise<Scan>>()
+  const scan = (tensor: Tensor) => {
+    const found = scans.get(tensor) ?? engine.scan(tensor)
+    scans.set(tensor, found)
+    return found
+  }
+  const identities = await Promise.all(layers.map(layer => identify(layer, scan).catch(layerErrors)))
   const firsts = new Map<string, number>()
-  for (const [i, fingerprint] of fingerprints.entries()) {
-    if (typeof fingerprint === 'string' && !firsts.has(fingerprint)) firsts.set(fingerprint, i)
+  for (const [i, identity] of identities.entries()) {
+    if (!(identity instanceof LayerError) && !firsts.has(identity.fingerprint)) firsts.set(identity.fingerprint, i)
   }
   const progress = new Progress(onProgress)
   const computed = new Map<number, Promise<Layer>>()
-  const compute = (i: number, fingerprint: string): Promise<Layer> => {
+  const compute = (i: number, identity: Identity): Promise<Layer> => {
     const layer = layers[i]
     const onWork = progress.add(cost(layer.recipe), layer.name)
     const spectrum = engine.spectrum(layer.recipe, onWork)
     return spectrum.then(
-      spectrum => ({ ...layerMetrics(layer, spectrum, noiseFloor(layer.M)), fingerprint }),
+      spectrum => ({ ...layerMetrics(layer, spectrum, noiseFloor(layer.M)), ...identity }),
       error => errorRow(layer, layerErrors(error)),
     )
   }
   const row = async (i: number): Promise<Layer> => {
     const layer = layers[i]
-    const fingerprint = fingerprints[i]
-    if (typeof fingerprint !== 'string') return errorRow(layer, fingerprint)
-    if (!known) return compute(i, fingerprint)
-    const earlier = known.get(fingerprint)
-    if (earlier) return sameRow(layer, earlier, 'baseline')
-    const first = firsts.get(fingerprint)!
-    if (!computed.has(first)) computed.set(first, compute(first, fingerprint))
+    const identity = identities[i]
+    if (identity instanceof LayerError) return errorRow(layer, identity)
+    if (!known) return compute(i, identity)
+    const earlier = known.get(identity.fingerprint)
+    if (earlier) return sameRow(layer, identity, earlier, 'baseline')
+    const first = firsts.get(identity.fingerprint)!
+    if (!computed.has(first)) computed.set(first, compute(first, identity))
     const row = await computed.get(first)!
-    return first === i ? row : sameRow(layer, row, 'run')
+    return first === i ? row : sameRow(layer, identity, row, 'run')
   }
   return Promise.all(layers.map((_, i) => row(i)))
 }
@@ -140,7 +181,10 @@ class Progress {
 function nothingToAnalyse({ path }: Checkpoint, { skipped }: Plan): CheckpointError {
   if (skipped.length === 0) return new CheckpointError(path, 'holds no tensors', 'Is it the weights file of the model?')
   const reasons = new Map<string, number>()
-  for (const { reason } of skipped) reasons.set(reason, (reasons.get(reason) ?? 0) + 1)
+  for (const {
+    row: { reason },
+  } of skipped)
+    reasons.set(reason, (reasons.get(reason) ?? 0) + 1)
   const counted = [...reasons].sort((a, b) => b[1] - a[1]).map(([reason, n]) => `${n} × ${reason}`)
   const listed = counted.length > 6 ? [...counted.slice(0, 6), `${counted.length - 6} more reasons`] : counted
   return new CheckpointError(

@@ -20,6 +20,6 @@ export async function describe(source: Source, options: AnalysisOptions): Promis
     state_dict: stateDict,
     ignored,
     layers: layers.map(({ recipe, scale, broken, ...layer }) => layer),
-    skipped,
+    skipped: skipped.map(({ row }) => row),
   }
 }

@@ -173,9 +173,9 @@ export function markReused(model: Model, known: ReadonlyMap<string, Layer> | nul
   const layers = model.layers.map(({ reused, ...row }): Layer => {
     if (row.fingerprint === undefined) return row
     const earlier = known.get(row.fingerprint)
-    if (earlier) return sameRow(row, earlier, 'baseline')
+    if (earlier) return sameRow(row, row, earlier, 'baseline')
     const first = firsts.get(row.fingerprint)
-    if (first) return sameRow(row, first, 'run')
+    if (first) return sameRow(row, row, first, 'run')
     firsts.set(row.fingerprint, row)
     return row
   })

@@ -3,8 +3,7 @@ import { join } from 'node:path'
 import { gunzipSync, gzipSync, inflateRawSync } from 'node:zlib'
 import { isFloat, openCheckpoint } from '../../src/checkpoint/index.ts'
 import { LayerError, UserError } from '../../src/errors.ts'
-import { stored } from '../../src/recipe/values.ts'
-import { Evaluator } from '../../src/spectrum/evaluate.ts'
+import { TensorStream } from '../../src/spectrum/stream.ts'
 import { type Entry, makeZip } from '../checkpoint/torch/build.ts'
 
 /** What a run over one container's seeds found. */
@@ -202,9 +201,9 @@ async function readAll(path: string): Promise<void> {
   const { tensors } = await openCheckpoint(path)
   for (const tensor of tensors) {
     if (tensor.skip || !isFloat(tensor.dtype) || tensor.shape.includes(0)) continue
-    const open = await Evaluator.open(stored(tensor))
+    const open = await TensorStream.open(tensor)
     try {
-      for (const _ of open.bytes());
+      for (const _ of open.all());
     } finally {
       await open.close()
     }

@@ -8,7 +8,7 @@ function tensor(name: string, shape: number[], dtype: DType = 'F32'): Tensor {
 }
 const plan = (tensors: Tensor[], options = {}) => planLayers({ tensors, unread: [] }, { ...defaults, ...options })
 const reasons = (tensors: Tensor[], options = {}) =>
-  plan(tensors, options).skipped.map(({ code, reason }) => `${code}: ${reason}`)
+  plan(tensors, options).skipped.map(({ row: { code, reason } }) => `${code}: ${reason}`)
 
 test('2-D tensors are dense, 4-D ones convolutions, with N ≥ M', () => {
   const { layers, skipped } = plan([tensor('fc.weight', [10, 64]), tensor('conv.weight', [16, 32, 3, 5], 'BF16')])

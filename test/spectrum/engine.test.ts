@@ -3,10 +3,11 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { openCheckpoint } from '../../src/checkpoint/index.ts'
 import type { Tensor } from '../../src/checkpoint/types.ts'
-import { LayerError, UserError } from '../../src/errors.ts'
+import { UserError } from '../../src/errors.ts'
 import { limits } from '../../src/limits.ts'
 import type { Recipe } from '../../src/recipe/recipe.ts'
 import { stored } from '../../src/recipe/values.ts'
+import { fingerprint } from '../../src/spectrum/engine.ts'
 import { WorkerPool } from '../../src/spectrum/pool.ts'
 import { temporaryFolder } from '../support/folder.ts'
 import { generate } from '../support/golden.ts'
@@ -104,7 +105,7 @@ test('a large layer goes to a worker, with its progress', async () => {
   expect(shares.at(-1)).toBe(1)
 })
 
-test('fingerprints tell apart dtype, shape, layout and bytes, and nothing else', async () => {
+test('digests and fingerprints tell apart dtype, shape, layout and bytes, and nothing else', async () => {
   const values = generate(1, [40, 40], false).values as Float32Array<ArrayBuffer>
   const bytes = new Uint8Array(values.buffer)
   const changed = Float32Array.from(values)
@@ -117,12 +118,14 @@ test('fingerprints tell apart dtype, shape, layout and bytes, and nothing else',
     halves: { dtype: 'F16', shape: [40, 80], values: bytes },
     bfloats: { dtype: 'BF16', shape: [40, 80], values: bytes },
   })
-  const [a, same, ...others] = await Promise.all(
-    [...tensors, permuted(tensors[0], [1, 0])].map(tensor => pool.fingerprint(recipe(tensor))),
-  )
-  expect(a).toMatch(/^[0-9a-f]{64}$/)
-  expect(same).toBe(a)
-  expect(new Set([a, ...others]).size).toBe(others.length + 1)
+  const all = [...tensors, permuted(tensors[0], [1, 0])]
+  const digests = (await Promise.all(all.map(tensor => pool.scan(tensor)))).map(({ digest }) => digest)
+  const fingerprints = all.map((tensor, i) => fingerprint(recipe(tensor), [digests[i]]))
+  for (const [a, same, ...others] of [digests, fingerprints]) {
+    expect(a).toMatch(/^[0-9a-f]{64}$/)
+    expect(same).toBe(a)
+    expect(new Set([a, ...others]).size).toBe(others.length + 1)
+  }
 })
 
 test('the bytes of a stored tensor are hashed whole, however large it is', async () => {
@@ -130,18 +133,19 @@ test('the bytes of a stored tensor are hashed whole, however large it is', async
   const [whole] = await tensorsOf({ w: { shape: [3_000_000 / 30, 30], values } })
   values[2_999_999] = 1
   const [changed] = await tensorsOf({ w: { shape: [3_000_000 / 30, 30], values } })
-  expect(await pool.fingerprint(recipe(changed))).not.toBe(await pool.fingerprint(recipe(whole)))
+  expect((await pool.scan(changed)).digest).not.toBe((await pool.scan(whole)).digest)
 })
 
 test.each([
   [[20, 20], 45, 'NaN at index [2, 5]'],
   [[4, 3, 5, 5], 133, 'NaN at index [1, 2, 1, 3]'],
   [[90_000, 30], 2_699_999, 'NaN at index [89999, 29]'],
-])('NaN in %j is an error of that layer, and says where', async (shape, at, message) => {
+])('NaN in %j is found, and where', async (shape, at, message) => {
   const values = new Float32Array(shape.reduce((a, b) => a * b)).fill(1)
   values[at] = Number.NaN
   const [tensor] = await tensorsOf({ w: { shape, values } })
-  await expect(pool.spectrum(recipe(tensor))).rejects.toEqual(new LayerError('non-finite', message))
+  expect(await pool.scan(tensor)).toMatchObject({ nonFinite: message })
+  await expect(pool.spectrum(recipe(tensor))).rejects.toMatchObject({ code: 'non-finite' })
 })
 
 test('a file that shrinks while it is read is an error that names tensor and file', async () => {
@@ -168,7 +172,7 @@ test('a worker that dies takes its own layer with it, and the others go on', asy
   writeFileSync(
     script,
     `import { parentPort } from 'node:worker_threads'
-     parentPort.on('message', ({ id, recipe }) => {
+     parentPort.on('message', ({ id, of: recipe }) => {
        if (recipe.values.tensor.name === 'bomb') process.exit(7)
        parentPort.postMessage({ id, kind: 'done', result: { matrices: [] } })
      })`,
