@@ -1,4 +1,4 @@
-// Builds dist/, docs/report.schema.json and docs/config.schema.json from src/, the same bytes for the same sources: `npm run build`.
+// Builds dist/, docs/report.schema.json and docs/config.schema.json and the inputs of action.yml from src/, the same bytes for the same sources: `npm run build`.
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { build } from 'esbuild'
@@ -37,6 +37,12 @@ writeFileSync(
 writeFileSync(
   'docs/config.schema.json',
   `${JSON.stringify((await load('src/config/schema.ts')).configSchema(), null, 2)}\n`,
+)
+
+const inputs = (await load('src/config/table.ts')).actionInputs()
+writeFileSync(
+  'action.yml',
+  readFileSync('action.yml', 'utf8').replace(/^inputs:\n[\s\S]*?(?=^\n*outputs:)/m, `${inputs}\n`),
 )
 
 /** The licence of every package whose code is in the bundle, as their authors ask. */
