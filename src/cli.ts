@@ -1,15 +1,8 @@
 import { parseArgs } from 'node:util'
+import { type RawSettings, readSettings, resolvePartSettings, type Settings } from './config/settings.ts'
+import { OPTION_NAMES, optionOf } from './config/table.ts'
 import { explain, UserError } from './errors.ts'
 import type { Report } from './report/schema.ts'
-import {
-  OPTIONS,
-  type Option,
-  type OptionName,
-  type RawSettings,
-  readSettings,
-  resolvePartSettings,
-  type Settings,
-} from './settings.ts'
 import { VERSION } from './version.ts'
 import type { Source } from './walks/analyse.ts'
 import { nearest } from './words.ts'
@@ -105,8 +98,7 @@ async function describeAll(sources: readonly Source[], settings: Settings, json:
 type Values = Record<string, string | boolean | string[] | undefined>
 
 function parse(args: string[]): { values: Values; positionals: string[] } {
-  const names = Object.keys(OPTIONS) as OptionName[]
-  const flags = names.filter(name => OPTIONS[name].type === 'flag')
+  const flags = OPTION_NAMES.filter(name => optionOf(name).type === 'flag')
   const known = {
     help: { type: 'boolean', short: 'h' },
     version: { type: 'boolean', short: 'v' },
@@ -117,7 +109,10 @@ function parse(args: string[]): { values: Values; positionals: string[] } {
       flags.flatMap(name => [name, `no-${name}`].map(flag => [flag, { type: 'boolean' } as const])),
     ),
     ...Object.fromEntries(
-      names.filter(name => !flags.includes(name)).map(name => [name, { type: 'string', multiple: true } as const]),
+      OPTION_NAMES.filter(name => !flags.includes(name)).map(name => [
+        name,
+        { type: 'string', multiple: true } as const,
+      ]),
     ),
   } as const satisfies NonNullable<Parameters<typeof parseArgs>[0]>['options']
   try {
@@ -132,8 +127,8 @@ function parse(args: string[]): { values: Values; positionals: string[] } {
 
 function rawSettings(values: Values): RawSettings {
   const raw: RawSettings = {}
-  for (const name of Object.keys(OPTIONS) as OptionName[]) {
-    if (OPTIONS[name].type !== 'flag') raw[name] = values[name] as string[] | undefined
+  for (const name of OPTION_NAMES) {
+    if (optionOf(name).type !== 'flag') raw[name] = values[name] as string[] | undefined
     else if (values[name] && values[`no-${name}`])
       throw new UserError(`--${name} and --no-${name} contradict each other.`)
     else if (values[name] || values[`no-${name}`]) raw[name] = String(values[name] ?? false)
@@ -142,7 +137,8 @@ function rawSettings(values: Values): RawSettings {
 }
 
 function help(): string {
-  const options: [string, string][] = (Object.entries(OPTIONS) as [string, Option][]).map(([name, option]) => {
+  const options = OPTION_NAMES.map((name): [string, string] => {
+    const option = optionOf(name)
     const usage = option.type === 'flag' ? `--[no-]${name}` : `--${name} ${option.value}`
     const several = option.type === 'lines' ? ' Repeatable.' : ''
     const fallback = option.default === undefined || option.type === 'flag' ? '' : ` Default ${option.default}.`

@@ -4,13 +4,13 @@ import * as core from '@actions/core'
 import * as z from 'zod'
 import { UserError } from '../errors.ts'
 import { startDeadline } from '../github/api.ts'
-import { PART_PREFIX, partArtifactName } from '../github/baseline-options.ts'
+import { PART_PREFIX, partArtifactName } from '../github/baseline/options.ts'
 import type { Context } from '../github/context.ts'
 import { downloadParts } from '../github/parts.ts'
 import { limits } from '../limits.ts'
+import type { NamedPart } from '../report/io.ts'
 import { readPart } from '../report/io.ts'
 import type { Part } from '../report/schema.ts'
-import type { NamedPart } from '../walks/merge.ts'
 
 const strategy = z.object({ 'job-index': z.int().min(0), 'job-total': z.int().min(1) })
 

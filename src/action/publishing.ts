@@ -1,10 +1,11 @@
 import * as core from '@actions/core'
-import { PUBLISHING, type PublishingName, type RawPublishing, resolvePublishing } from '../config/options.ts'
+import { type RawPublishing, resolvePublishing } from '../config/publishing.ts'
+import { flag, type RawSettings } from '../config/settings.ts'
+import { OPTION_NAMES, PUBLISHING_NAMES, TABLE } from '../config/table.ts'
 import { UserError } from '../errors.ts'
-import { baselineArtifactName, parseMaxAge } from '../github/baseline-options.ts'
-import { type CommentMode, parseCommentMode } from '../github/comment-mode.ts'
+import { baselineArtifactName, parseMaxAge } from '../github/baseline/options.ts'
 import type { Context } from '../github/context.ts'
-import { flag, OPTIONS, type OptionName, type RawSettings } from '../settings.ts'
+import { type CommentMode, parseCommentMode } from './comment-mode.ts'
 
 /** How this step finds its baseline, and where it publishes what it found. */
 export interface Publishing {
@@ -28,8 +29,7 @@ export interface Publishing {
 
 /** The inputs, over what the config file says. */
 export function readPublishing({ workflow }: Context, config: RawPublishing): Publishing {
-  const names = Object.keys(PUBLISHING) as PublishingName[]
-  const raw = resolvePublishing(config, Object.fromEntries(names.map(name => [name, core.getInput(name)])))
+  const raw = resolvePublishing(config, Object.fromEntries(PUBLISHING_NAMES.map(name => [name, core.getInput(name)])))
   const { GITHUB_JOB: job = '', GITHUB_ACTION: step = '' } = process.env
   const key = { key: raw['baseline-key'], job, step, matrix: core.getInput('matrix') }
   return {
@@ -38,7 +38,7 @@ export function readPublishing({ workflow }: Context, config: RawPublishing): Pu
     commentKey: raw['comment-key'] || `${workflow}/${job}`,
     recreateOnWorse: flag('recreate-on-worse', raw['recreate-on-worse'])!,
     acceptLabel: raw['accept-label'],
-    artifact: raw['artifact-name'] === 'none' ? '' : raw['artifact-name'],
+    artifact: raw['artifact-name'] === 'none' ? '' : raw['artifact-name'] || 'spectral-gate',
     baselineArtifact: raw['baseline-artifact'] || baselineArtifactName(key),
     baselineBranch: raw['baseline-branch'],
     baselineWorkflow: raw['baseline-workflow'],
@@ -49,12 +49,12 @@ export function readPublishing({ workflow }: Context, config: RawPublishing): Pu
 }
 
 function oneOf(name: 'missing-checkpoint', text: string): string {
-  const { values } = PUBLISHING[name]
+  const { values } = TABLE[name]
   if ((values as readonly string[]).includes(text)) return text
   throw new UserError(`${name} is ${JSON.stringify(text)}, but takes ${values.join(' or ')}.`)
 }
 
 /** The inputs that are settings of the gate. */
 export function readInputs(): RawSettings {
-  return Object.fromEntries((Object.keys(OPTIONS) as OptionName[]).map(name => [name, core.getInput(name)]))
+  return Object.fromEntries(OPTION_NAMES.map(name => [name, core.getInput(name)]))
 }

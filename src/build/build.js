@@ -1,4 +1,4 @@
-// Builds dist/, docs/report.schema.json and docs/config.schema.json from src/, the same bytes for the same sources: `npm run build`.
+// Builds dist/, docs/report.schema.json and docs/config.schema.json and the inputs of action.yml from src/, the same bytes for the same sources: `npm run build`.
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { build } from 'esbuild'
@@ -61,6 +61,12 @@ writeFileSync(
     /(?<=<!-- columns: .*-->\n)[\s\S]*(?=<!-- \/columns -->)/,
     columnTable(),
   ),
+)
+
+const inputs = (await load('src/config/table.ts')).actionInputs()
+writeFileSync(
+  'action.yml',
+  readFileSync('action.yml', 'utf8').replace(/^inputs:\n[\s\S]*?(?=^\n*outputs:)/m, `${inputs}\n`),
 )
 
 /** The licence of every package whose code is in the bundle, as their authors ask. */

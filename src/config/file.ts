@@ -3,10 +3,19 @@ import { parseDocument } from 'yaml'
 import { stayInWorkspace } from '../bytes/workspace.ts'
 import { UserError } from '../errors.ts'
 import { limits } from '../limits.ts'
-import type { Option, OptionName, RawSettings } from '../settings.ts'
 import { nearest } from '../words.ts'
-import { ALL_OPTIONS, PUBLISHING, type PublishingName, type RawPublishing } from './options.ts'
+import type { RawPublishing } from './publishing.ts'
 import { configFile } from './schema.ts'
+import type { RawSettings } from './settings.ts'
+import {
+  FILE_NAMES,
+  type FileName,
+  OPTION_NAMES,
+  type Option,
+  type OptionName,
+  optionOf,
+  type PublishingName,
+} from './table.ts'
 
 /** Where the config file lies if nobody says otherwise. */
 export const CONFIG_PATH = '.github/spectral-gate.yml'
@@ -49,15 +58,15 @@ export function parseConfig(text: string, where: string): Config {
   const config: Config = { settings: {}, publishing: {} }
   for (const [key, value] of Object.entries(parseYaml(text, where))) {
     if (value === null) continue
-    const option = Object.hasOwn(ALL_OPTIONS, key) ? ALL_OPTIONS[key] : undefined
-    if (!option) throw unknownKey(key, where)
+    if (!FILE_NAMES.includes(key as FileName)) throw unknownKey(key, where)
+    const option = optionOf(key as FileName)
     if (!configFile.shape[key]!.safeParse(value).success) {
       const expected = option.values ? `takes ${option.values.join(', ')}` : EXPECTED[option.type]
       throw new UserError(`${where}: ${key} ${expected}.`)
     }
     const plain = Array.isArray(value) ? value : String(value)
-    if (Object.hasOwn(PUBLISHING, key)) config.publishing[key as PublishingName] = plain as string
-    else config.settings[key as OptionName] = plain
+    if (OPTION_NAMES.includes(key as OptionName)) config.settings[key as OptionName] = plain
+    else config.publishing[key as PublishingName] = plain as string
   }
   return config
 }
@@ -84,11 +93,10 @@ function parseYaml(text: string, where: string): object {
 }
 
 function unknownKey(key: string, where: string): UserError {
-  const names = Object.keys(ALL_OPTIONS)
-  const near = nearest(key, names)
+  const near = nearest(key, FILE_NAMES)
   const shown = JSON.stringify(key.slice(0, 100))
   return new UserError(
     `${where}: there is no option ${shown}${near ? `: did you mean ${near}?` : ''}`,
-    near ? '' : `Known are ${names.join(', ')}.`,
+    near ? '' : `Known are ${FILE_NAMES.join(', ')}.`,
   )
 }

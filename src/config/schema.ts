@@ -1,6 +1,5 @@
 import * as z from 'zod'
-import type { Option } from '../settings.ts'
-import { ALL_OPTIONS } from './options.ts'
+import { FILE_NAMES, type Option, optionOf } from './table.ts'
 
 const line = z
   .string()
@@ -18,10 +17,11 @@ const KINDS = {
 /** What a config file may hold: one schema for what we read and for what editors are told. */
 export const configFile = z.strictObject(
   Object.fromEntries(
-    Object.entries(ALL_OPTIONS).map(([name, { type, values, help }]) => [
-      name,
-      (values ? z.enum(values as readonly [string, ...string[]]) : KINDS[type]).optional().describe(help),
-    ]),
+    FILE_NAMES.map(name => {
+      const { type, values, help } = optionOf(name)
+      const kind = values ? z.enum(values as readonly [string, ...string[]]) : KINDS[type]
+      return [name, kind.optional().describe(help)]
+    }),
   ),
 )
 

@@ -49,3 +49,9 @@ export function clean(message: string): string {
     .replace(/\.$/, '')
     .slice(0, 300)
 }
+
+/** GitHub refused for its rate limits, which is no lack of a permission though the status may be 403. */
+export function isLimit(error: unknown): boolean {
+  const { status, message } = error as { status?: number; message?: string }
+  return error instanceof WaitError || status === 429 || (status === 403 && /rate limit/i.test(message ?? ''))
+}

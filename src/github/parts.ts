@@ -1,10 +1,10 @@
 import { UserError } from '../errors.ts'
 import { limits } from '../limits.ts'
+import type { NamedPart } from '../report/io.ts'
 import { parsePart } from '../report/io.ts'
-import type { NamedPart } from '../walks/merge.ts'
 import { type Api, connect, type Deadline } from './api.ts'
-import { type Candidate, readArtifact, UnreachableError } from './baseline-artifacts.ts'
-import { PART_PREFIX } from './baseline-options.ts'
+import { type Candidate, readArtifact, UnreachableError } from './baseline/archive.ts'
+import { PART_PREFIX } from './baseline/options.ts'
 import type { Context } from './context.ts'
 import { explainFailure } from './failures.ts'
 

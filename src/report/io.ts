@@ -19,6 +19,12 @@ export function serialiseReport(report: Report): string {
 /** A report of some of the layers or some of the models, to be merged. */
 export type PartialReport = Report & { readonly part: Part }
 
+/** A part of a report. `where` names it for people. */
+export interface NamedPart {
+  readonly where: string
+  readonly report: PartialReport
+}
+
 /**
  * Reads a whole report that this version or an earlier one wrote; unknown fields are dropped.
  * @param where names it in errors

@@ -8,6 +8,7 @@ import type { Shard } from '../layers/shard.ts'
 import { isComplete } from '../metrics/layer.ts'
 import type { Comparability } from '../policy/evaluate.ts'
 import { judge, type Policy, undecided } from '../policy/judge.ts'
+import type { NamedPart } from '../report/io.ts'
 import { type PartialReport, readReport } from '../report/io.ts'
 import {
   type AnalysisOptions,
@@ -22,7 +23,7 @@ import {
 } from '../report/schema.ts'
 import { VERSION } from '../version.ts'
 import { type AnalyseContext, analyse, analyseShard, type ModelPart, portable, type Source } from './analyse.ts'
-import { markReused, mergeParts, type NamedPart } from './merge.ts'
+import { markReused, mergeParts } from './merge.ts'
 
 export interface GateRequest {
   readonly sources: readonly Source[]

@@ -2,15 +2,9 @@ import { isDeepStrictEqual } from 'node:util'
 import { UserError } from '../errors.ts'
 import { sameRow } from '../metrics/layer.ts'
 import { summarise } from '../metrics/summary.ts'
-import type { PartialReport } from '../report/io.ts'
+import type { NamedPart } from '../report/io.ts'
 import type { AnalysisOptions, Layer, Model } from '../report/schema.ts'
 import { VERSION } from '../version.ts'
-
-/** A part of a report. `where` names it for people. */
-export interface NamedPart {
-  readonly where: string
-  readonly report: PartialReport
-}
 
 export interface Merged {
   readonly options: AnalysisOptions

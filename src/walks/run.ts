@@ -1,13 +1,12 @@
 import { stat } from 'node:fs/promises'
 import { refuseNamesakes } from '../comparison/pair.ts'
+import type { Settings } from '../config/settings.ts'
 import type { OnProgress } from '../progress.ts'
-import type { PartialReport } from '../report/io.ts'
+import type { NamedPart, PartialReport } from '../report/io.ts'
 import type { BaselineRecord, Provenance, Report } from '../report/schema.ts'
-import type { Settings } from '../settings.ts'
 import { WorkerPool } from '../spectrum/pool.ts'
 import { type AnalyseContext, modelName, type Source } from './analyse.ts'
 import { type FoundReport, gate, gatePart, gateParts, type PartRequest } from './gate.ts'
-import type { NamedPart } from './merge.ts'
 
 export interface RunRequest {
   /** PATH or NAME=PATH. */

@@ -1,5 +1,5 @@
+import { resolveSettings } from '../../src/config/settings.ts'
 import type { AnalysisOptions, Model } from '../../src/report/schema.ts'
-import { resolveSettings } from '../../src/settings.ts'
 import { WorkerPool } from '../../src/spectrum/pool.ts'
 import { analyse } from '../../src/walks/analyse.ts'
 import { type Written, writeSafetensors } from './safetensors.ts'

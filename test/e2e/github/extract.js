@@ -9,6 +9,7 @@ const OPERATIONS = [
   'actions/download-artifact',
   'actions/get-artifact',
   'actions/get-workflow-run',
+  'actions/list-jobs-for-workflow-run',
   'actions/list-artifacts-for-repo',
   'actions/list-workflow-run-artifacts',
   'actions/list-workflow-runs-for-repo',
@@ -22,7 +23,9 @@ const OPERATIONS = [
   'pulls/get',
   'pulls/list',
   'repos/compare-commits-with-basehead',
+  'repos/get-branch',
   'repos/get-collaborator-permission-level',
+  'repos/get-content',
   'repos/list-commits',
   'users/get-authenticated',
 ]

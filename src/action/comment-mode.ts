@@ -1,7 +1,7 @@
+import { COMMENT_MODES } from '../config/table.ts'
 import { UserError } from '../errors.ts'
 import type { Report } from '../report/schema.ts'
 
-export const COMMENT_MODES = ['always', 'on-change', 'on-failure', 'never'] as const
 export type CommentMode = (typeof COMMENT_MODES)[number]
 
 /** @throws UserError naming the input */

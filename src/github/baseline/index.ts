@@ -1,8 +1,9 @@
-import { connect, startDeadline } from './api.ts'
-import { readHead, resolveBase } from './base-commit.ts'
-import { type Baseline, baselineOfRun, findBaseline } from './baseline.ts'
-import { type BaselineSource, workflowPath } from './baseline-options.ts'
-import type { Context } from './context.ts'
+import { connect, startDeadline } from '../api.ts'
+import { readHead, resolveBase } from '../base-commit.ts'
+import type { Context } from '../context.ts'
+import { type BaselineSource, workflowPath } from './options.ts'
+import { baselineOfRun, findBaseline } from './search.ts'
+import type { Baseline } from './types.ts'
 
 export interface SearchRequest {
   context: Context

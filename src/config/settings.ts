@@ -1,83 +1,10 @@
-import { UserError } from './errors.ts'
-import { parseShard, type Shard } from './layers/shard.ts'
-import type { Policy } from './policy/judge.ts'
-import { parseRule } from './policy/rule.ts'
-import type { AnalysisOptions, Figure } from './report/schema.ts'
+import { UserError } from '../errors.ts'
+import { parseShard, type Shard } from '../layers/shard.ts'
+import type { Policy } from '../policy/judge.ts'
+import { parseRule } from '../policy/rule.ts'
+import type { AnalysisOptions, Figure } from '../report/schema.ts'
+import { type OptionName, optionOf } from './table.ts'
 
-/** What both doors, and later a config file, may set: in one place, so that they can't drift apart. */
-export const OPTIONS = {
-  baseline: {
-    type: 'text',
-    value: 'PATH',
-    help: 'An earlier report (JSON) or another checkpoint to compare with. In the Action also `auto` (the default), `none` and `run:ID`.',
-  },
-  'fail-if': {
-    type: 'lines',
-    value: 'RULE',
-    help: 'Fail where this is true, e.g. `alpha > 6` or `delta(alpha) > 5%`. One rule a line.',
-  },
-  'warn-if': { type: 'lines', value: 'RULE', help: 'Warn where this is true. One rule a line.' },
-  'metrics-file': {
-    type: 'text',
-    value: 'FILE',
-    help: 'JSON with figures of your own, which join the report, the comment and the rules: {"accuracy": {"value": 0.93, "better": "higher"}}.',
-  },
-  include: { type: 'lines', value: 'PATTERN', help: 'Only layers whose name matches one of these globs.' },
-  exclude: { type: 'lines', value: 'PATTERN', help: 'No layer whose name matches one of these globs.' },
-  'min-evals': {
-    type: 'count',
-    value: 'N',
-    default: '10',
-    help: 'Skip layers with fewer eigenvalues; 0 for no limit.',
-  },
-  'max-evals': {
-    type: 'count',
-    value: 'N',
-    default: '15000',
-    help: 'Skip layers with more eigenvalues; 0 for no limit.',
-  },
-  'max-n': {
-    type: 'count',
-    value: 'N',
-    default: '50000',
-    help: 'Skip layers whose longer side exceeds this; 0 for no limit.',
-  },
-  'state-dict': {
-    type: 'text',
-    value: 'KEY',
-    help: 'Which state dict of a training checkpoint to read, e.g. `ema.model`.',
-  },
-  shard: {
-    type: 'text',
-    value: 'I/N',
-    help: 'Only the I-th of N shares of each model’s layers, balanced by cost: a part of a report, to be merged with the others.',
-  },
-  workers: {
-    type: 'count',
-    value: 'N',
-    help: 'Threads that compute spectra at once. By default as many as cores and memory allow.',
-  },
-  reuse: {
-    type: 'flag',
-    default: 'true',
-    help: 'Whether unchanged layers take their numbers from the baseline report, and equal layers from each other.',
-  },
-  enforce: { type: 'flag', default: 'true', help: 'Whether the verdict can fail the job; false shows it only.' },
-  'fail-on-inconclusive': {
-    type: 'flag',
-    help: 'Whether a rule that can’t be evaluated fails the job. By default yes, except on a first run, where there is nothing to compare with yet.',
-  },
-} as const satisfies Record<string, Option>
-
-export interface Option {
-  /** `lines`: several, one a line. `flag`: true or false. */
-  readonly type: 'text' | 'lines' | 'count' | 'flag'
-  readonly value?: string
-  readonly default?: string
-  readonly help: string
-}
-
-export type OptionName = keyof typeof OPTIONS
 /** Values as a door read them. What a door was not told is absent or empty. */
 export type RawSettings = Partial<Record<OptionName, string | readonly string[] | undefined>>
 
@@ -110,7 +37,7 @@ export function resolveSettings(...layers: readonly RawSettings[]): Settings {
 export async function readSettings(...layers: readonly RawSettings[]): Promise<Settings> {
   const { 'metrics-file': path } = layers.findLast(layer => layer['metrics-file']?.length) ?? {}
   if (!path) return resolveWith([], layers)
-  const { readFigures } = await import('./report/figures.ts')
+  const { readFigures } = await import('../report/figures.ts')
   return resolveWith(await readFigures(String(path)), layers)
 }
 
@@ -168,7 +95,7 @@ function resolveWith(figures: readonly Figure[], layers: readonly RawSettings[])
 }
 
 function defaultOf(name: OptionName): string {
-  return (OPTIONS[name] as Option).default ?? ''
+  return optionOf(name).default ?? ''
 }
 
 function workers(text: string | undefined): number | undefined {

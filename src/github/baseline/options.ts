@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { UserError } from '../errors.ts'
-import type { Context } from './context.ts'
+import { UserError } from '../../errors.ts'
+import type { Context } from '../context.ts'
 
 /** Where the input `baseline` says that the baseline is. */
 export type BaselineSource =

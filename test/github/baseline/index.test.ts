@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { type SearchRequest, searchBaseline } from '../../src/github/baseline-search.ts'
-import { readContext } from '../../src/github/context.ts'
-import { GitHubDouble, sha } from '../e2e/github/double.ts'
+import { type SearchRequest, searchBaseline } from '../../../src/github/baseline/index.ts'
+import { readContext } from '../../../src/github/context.ts'
+import { GitHubDouble, sha } from '../../e2e/github/double.ts'
 
 let github: GitHubDouble
 beforeEach(async () => {

@@ -1,18 +1,19 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { connect, startDeadline } from '../../src/github/api.ts'
-import { uploadArtifact } from '../../src/github/artifact.ts'
-import type { BaseCommit } from '../../src/github/base-commit.ts'
-import { type Baseline, type BaselineRequest, baselineOfRun, findBaseline } from '../../src/github/baseline.ts'
-import { readContext } from '../../src/github/context.ts'
-import { limits } from '../../src/limits.ts'
-import { serialiseReport } from '../../src/report/io.ts'
-import type { Report } from '../../src/report/schema.ts'
-import { resolveSettings } from '../../src/settings.ts'
-import { type Entry, makeZip } from '../checkpoint/torch/build.ts'
-import { type Artifact, GitHubDouble, type Run, sha } from '../e2e/github/double.ts'
-import { layer, model } from '../support/models.ts'
+import { resolveSettings } from '../../../src/config/settings.ts'
+import { connect, startDeadline } from '../../../src/github/api.ts'
+import { uploadArtifact } from '../../../src/github/artifact.ts'
+import type { BaseCommit } from '../../../src/github/base-commit.ts'
+import { baselineOfRun, findBaseline } from '../../../src/github/baseline/search.ts'
+import type { Baseline, BaselineRequest } from '../../../src/github/baseline/types.ts'
+import { readContext } from '../../../src/github/context.ts'
+import { limits } from '../../../src/limits.ts'
+import { serialiseReport } from '../../../src/report/io.ts'
+import type { Report } from '../../../src/report/schema.ts'
+import { type Entry, makeZip } from '../../checkpoint/torch/build.ts'
+import { type Artifact, GitHubDouble, type Run, sha } from '../../e2e/github/double.ts'
+import { layer, model } from '../../support/models.ts'
 
 const NAME = 'spectral-gate-baseline-gate-0123456789abcdef'
 const DAY = 86_400_000
@@ -403,7 +404,7 @@ describe('invalid', () => {
     ['a member too large', () => zipped('{}', { size: limits.report + 1 }), /more than|overlaps/],
     ['a wrong checksum', () => zipped('{}', { crc: 1 }), /CRC-32/],
     ['two files', () => members('report.json', 'x'), /has to hold report\.json alone, but has "report\.json", "x"/],
-    ['another file', () => members('../report.json'), /invalid relative path/],
+    ['another file', () => members('../../report.json'), /invalid relative path/],
     ['no file', () => members(), /but has nothing/],
     ['no JSON', () => zipped('{'), /report\.json: is not valid JSON/],
     ['another JSON', () => zipped('{"a":1}'), /is not a report of Spectral Gate/],

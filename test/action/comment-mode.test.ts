@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
+import { commentAction, parseCommentMode } from '../../src/action/comment-mode.ts'
 import { compare } from '../../src/comparison/compare.ts'
-import { commentAction, parseCommentMode } from '../../src/github/comment-mode.ts'
+import { resolveSettings } from '../../src/config/settings.ts'
 import type { Model, Report, Verdict } from '../../src/report/schema.ts'
-import { resolveSettings } from '../../src/settings.ts'
 import { layer, model } from '../support/models.ts'
 
 const { options } = resolveSettings({})

@@ -1,7 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { UserError } from '../../src/errors.ts'
-import { missingBaseline } from '../../src/github/baseline.ts'
+import { UserError } from '../../../src/errors.ts'
 import {
   type BaselineKey,
   baselineArtifactName,
@@ -10,8 +9,9 @@ import {
   parseMaxAge,
   publishesBaseline,
   workflowPath,
-} from '../../src/github/baseline-options.ts'
-import { formatAge } from '../../src/render/numbers.ts'
+} from '../../../src/github/baseline/options.ts'
+import { missingBaseline } from '../../../src/github/baseline/search.ts'
+import { formatAge } from '../../../src/render/numbers.ts'
 
 test.each([
   ['', { kind: 'auto' }],
@@ -97,7 +97,7 @@ describe('the artifact’s name', () => {
     expect(key()).toMatch(/^spectral-gate-baseline-gate-[0-9a-f]{16}$/)
     expect(key({ matrix: '{"model":"resnet 20/x","seed":3}' })).toMatch(/-baseline-gate-resnet-20-x-3-[0-9a-f]{16}$/)
     expect(key({ key: 'resnet20', job: 'other', matrix: '{"a":1}' })).toBe(key({ key: 'resnet20' }))
-    expect(key({ key: '../..' })).toMatch(/^spectral-gate-baseline-[0-9a-f]{16}$/)
+    expect(key({ key: '../../..' })).toMatch(/^spectral-gate-baseline-[0-9a-f]{16}$/)
   })
 
   test('is the same however the matrix was written', () => {

@@ -1,7 +1,5 @@
-import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { ALL_OPTIONS } from '../src/config/options.ts'
-import { OPTIONS, type Option, resolveSettings } from '../src/settings.ts'
+import { resolveSettings } from '../../src/config/settings.ts'
 
 test('the defaults are WeightWatcher’s filters, an enforced gate and no rule', () => {
   expect(resolveSettings({})).toEqual({
@@ -44,23 +42,4 @@ test.each([
   [{ 'warn-if': 'alhpa > 6' }, /warn-if, column 1/],
 ])('refuses %j', (raw, message) => {
   expect(() => resolveSettings(raw)).toThrow(message)
-})
-
-test('action.yml and the README’s table have every option', () => {
-  const action = readFileSync('action.yml', 'utf8')
-  const inputs = [...action.split(/^outputs:/m)[0].matchAll(/^ {2}([\w-]+):$/gm)].map(([, name]) => name)
-  expect(inputs).toEqual(expect.arrayContaining(Object.keys(ALL_OPTIONS)))
-  expect(inputs.filter(name => !(name in ALL_OPTIONS))).toEqual([
-    ...['checkpoint', 'mode', 'reports', 'allow-unsafe-checkout', 'config', 'matrix', 'strategy', 'github-token'],
-  ])
-  const readme = readFileSync('README.md', 'utf8')
-  for (const name of inputs.filter(name => name !== 'matrix' && name !== 'strategy'))
-    expect(readme).toContain(`\`${name}\``)
-  // A default there would override the config file.
-  for (const name of Object.keys(OPTIONS))
-    expect(action).not.toMatch(new RegExp(`^  ${name}:\\n(?:    .*\\n)*    default:`, 'm'))
-  for (const [name, option] of Object.entries(OPTIONS) as [string, Option][]) {
-    if (option.default && option.type === 'count') expect(action).toContain(`Default ${option.default}.`)
-    expect(option.help, name).toMatch(/\.$/)
-  }
 })

@@ -1,0 +1,286 @@
+/** Where an option may be set. What the command line takes, an input and the config file take, too. */
+export type Place = 'cli' | 'action' | 'file'
+
+export interface Option {
+  /** `lines`: several, one a line. `flag`: true or false. */
+  readonly type: 'text' | 'lines' | 'count' | 'flag'
+  /** What stands for its value in the help. */
+  readonly value?: string
+  /** The only values that it takes. */
+  readonly values?: readonly string[]
+  readonly default?: string
+  /** The input's default in action.yml: an expression. No other input has one there, for it would override the config file. */
+  readonly expression?: string
+  readonly help: string
+  readonly in: readonly Place[]
+  /**
+   * It can let pass what would have failed. In a pull request such a change takes effect once it is merged: those who are judged
+   * do not set the rules.
+   */
+  readonly loosens?: true
+}
+
+const EVERYWHERE = ['cli', 'action', 'file'] as const
+const WORKFLOW = ['action', 'file'] as const
+const INPUT = ['action'] as const
+
+export const COMMENT_MODES = ['always', 'on-change', 'on-failure', 'never'] as const
+
+/** Every option there is. action.yml, --help, the schema of the config file and the README's table follow from it. */
+export const TABLE = {
+  checkpoint: {
+    type: 'lines',
+    in: INPUT,
+    help: 'Checkpoint files or Hugging Face folders, one a line. NAME=PATH gives a model a name of its own. Required, but for `mode: merge`.',
+  },
+  mode: {
+    type: 'text',
+    values: ['gate', 'part', 'merge', 'comment'],
+    in: INPUT,
+    help: "`gate`; or `part`, for the metrics of one leg of a matrix, kept for a later job; or `merge`, in that job: one report, one verdict and one comment from all parts; or `comment`, on workflow_run, for what a fork's run reports. Default gate, or part where a shard is set.",
+  },
+  shard: {
+    type: 'text',
+    value: 'I/N',
+    in: EVERYWHERE,
+    help: "Only the I-th of N shares of each model's layers, such as 2/4, balanced by cost: a part of a report, to be merged with the others.",
+  },
+  reports: {
+    type: 'lines',
+    in: INPUT,
+    help: 'For `mode: merge`, the files of the parts, or folders of them, one a line. By default what the other jobs of this run uploaded (needs actions: read).',
+  },
+  'missing-checkpoint': {
+    type: 'text',
+    values: ['error', 'inconclusive'],
+    default: 'error',
+    in: WORKFLOW,
+    loosens: true,
+    help: 'What a checkpoint that is not there means, or of which only a Git LFS or DVC pointer is: `error`, or `inconclusive`, for pull requests of forks that have no credentials to fetch it.',
+  },
+  baseline: {
+    type: 'text',
+    value: 'PATH',
+    in: EVERYWHERE,
+    loosens: true,
+    help: 'An earlier report (JSON) or another checkpoint to compare with. In the Action also `auto` (the default: what this workflow published for the base commit or the nearest one before it), `none` and `run:ID`.',
+  },
+  'baseline-required': {
+    type: 'flag',
+    default: 'false',
+    in: WORKFLOW,
+    loosens: true,
+    help: 'Whether the job fails where there is nothing to compare with, on a first run too.',
+  },
+  'baseline-max-age': {
+    type: 'text',
+    value: 'AGE',
+    in: WORKFLOW,
+    loosens: true,
+    help: 'A baseline older than this counts as expired, such as 30d, 36h or 8w. By default as long as its artifact lives.',
+  },
+  'baseline-branch': {
+    type: 'text',
+    value: 'BRANCH',
+    in: WORKFLOW,
+    loosens: true,
+    help: "Branch whose baselines are compared with. By default the pull request's base, or the branch that was pushed.",
+  },
+  'baseline-workflow': {
+    type: 'text',
+    value: 'FILE',
+    in: WORKFLOW,
+    loosens: true,
+    help: 'Workflow that publishes the baselines, such as train.yml. By default this one.',
+  },
+  'baseline-artifact': {
+    type: 'text',
+    value: 'NAME',
+    in: WORKFLOW,
+    loosens: true,
+    help: 'Name of an artifact that holds report.json alone, in place of those that this Action publishes.',
+  },
+  'baseline-key': {
+    type: 'text',
+    value: 'KEY',
+    in: WORKFLOW,
+    loosens: true,
+    help: 'What tells the baselines of several gates apart. By default the workflow, the job, the step, the leg of the matrix and the names given to models.',
+  },
+  'fail-if': {
+    type: 'lines',
+    value: 'RULE',
+    in: EVERYWHERE,
+    help: 'Fail where this is true, e.g. `alpha > 6`, `delta(alpha) > 5%`, `any(alpha) < 1.5` or `failed > 0`. One rule a line.',
+  },
+  'warn-if': { type: 'lines', value: 'RULE', in: EVERYWHERE, help: 'Warn where this is true. One rule a line.' },
+  'metrics-file': {
+    type: 'text',
+    value: 'FILE',
+    in: EVERYWHERE,
+    help: 'JSON with figures of your own, which join the report, the comment and the rules: {"accuracy": {"value": 0.93, "better": "higher"}}.',
+  },
+  include: {
+    type: 'lines',
+    value: 'PATTERN',
+    in: EVERYWHERE,
+    loosens: true,
+    help: 'Only layers whose name matches one of these globs.',
+  },
+  exclude: {
+    type: 'lines',
+    value: 'PATTERN',
+    in: EVERYWHERE,
+    loosens: true,
+    help: 'No layer whose name matches one of these globs.',
+  },
+  'min-evals': {
+    type: 'count',
+    value: 'N',
+    default: '10',
+    in: EVERYWHERE,
+    loosens: true,
+    help: 'Skip layers with fewer eigenvalues; 0 for no limit.',
+  },
+  'max-evals': {
+    type: 'count',
+    value: 'N',
+    default: '15000',
+    in: EVERYWHERE,
+    loosens: true,
+    help: 'Skip layers with more eigenvalues; 0 for no limit.',
+  },
+  'max-n': {
+    type: 'count',
+    value: 'N',
+    default: '50000',
+    in: EVERYWHERE,
+    loosens: true,
+    help: 'Skip layers whose longer side exceeds this; 0 for no limit.',
+  },
+  'state-dict': {
+    type: 'text',
+    value: 'KEY',
+    in: EVERYWHERE,
+    loosens: true,
+    help: 'Which state dict of a training checkpoint to read, e.g. `ema.model`. By default the first of a documented order.',
+  },
+  workers: {
+    type: 'count',
+    value: 'N',
+    in: EVERYWHERE,
+    help: 'Threads that compute spectra at once. By default as many as cores and memory allow.',
+  },
+  reuse: {
+    type: 'flag',
+    default: 'true',
+    in: EVERYWHERE,
+    help: 'Whether unchanged layers take their numbers from the baseline that was found, and equal layers from each other.',
+  },
+  enforce: {
+    type: 'flag',
+    default: 'true',
+    in: EVERYWHERE,
+    loosens: true,
+    help: 'Whether the verdict can fail the job; `false` shows it only.',
+  },
+  'fail-on-inconclusive': {
+    type: 'flag',
+    in: EVERYWHERE,
+    loosens: true,
+    help: "Whether a rule that can't be evaluated fails the job. By default yes, except on a first run, where there is nothing to compare with yet.",
+  },
+  comment: {
+    type: 'text',
+    values: COMMENT_MODES,
+    default: 'always',
+    in: WORKFLOW,
+    help: 'When to comment on the pull request. A comment that is there already is kept up to date in each mode but never.',
+  },
+  'recreate-on-worse': {
+    type: 'flag',
+    default: 'false',
+    in: WORKFLOW,
+    help: 'Whether a verdict that is worse than the last one gets a new comment in place of the old one: an edited comment notifies nobody.',
+  },
+  'accept-label': {
+    type: 'text',
+    value: 'LABEL',
+    in: WORKFLOW,
+    loosens: true,
+    help: 'A label with which somebody who may write lets a regression pass, until the next push. By default there is none.',
+  },
+  'allow-unsafe-checkout': {
+    type: 'flag',
+    default: 'false',
+    in: INPUT,
+    help: '`true` runs with a token that may write although files of a fork are checked out.',
+  },
+  'comment-key': {
+    type: 'text',
+    value: 'KEY',
+    in: WORKFLOW,
+    help: 'What tells the comments of several gates of one pull request apart. By default what tells their baselines apart.',
+  },
+  'artifact-name': {
+    type: 'text',
+    value: 'NAME',
+    in: WORKFLOW,
+    help: 'Name of the artifact that holds the report; `none` uploads nothing. By default spectral-gate-report and what tells gates apart.',
+  },
+  config: { type: 'text', in: INPUT, help: 'A config file. By default .github/spectral-gate.yml, where there is one.' },
+  matrix: {
+    type: 'text',
+    in: INPUT,
+    expression: 'toJSON(matrix)',
+    help: 'Not to be set. The leg of the matrix, which tells gates apart.',
+  },
+  strategy: {
+    type: 'text',
+    in: INPUT,
+    expression: 'toJSON(strategy)',
+    help: 'Not to be set. Which leg of its matrix this job is, so that a merge misses none.',
+  },
+  'github-token': {
+    type: 'text',
+    in: INPUT,
+    expression: 'github.token',
+    help: 'Token for baselines (actions read, contents read) and for the comment (pull-requests write).',
+  },
+} as const satisfies Record<string, Option>
+
+type Table = typeof TABLE
+type NamesIn<P extends Place> = {
+  [K in keyof Table]: P extends Table[K]['in'][number] ? K : never
+}[keyof Table]
+
+/** A setting of the gate itself, which both doors have. */
+export type OptionName = NamesIn<'cli'>
+/** What the Action's door alone has: how it finds baselines and publishes. */
+export type PublishingName = Exclude<NamesIn<'file'>, NamesIn<'cli'>>
+/** What a config file may set. */
+export type FileName = NamesIn<'file'>
+
+const entries = Object.entries(TABLE) as [keyof Table, Option][]
+const namesIn = (test: (option: Option) => boolean) =>
+  entries.filter(([, option]) => test(option)).map(([name]) => name)
+
+export const OPTION_NAMES = namesIn(option => option.in.includes('cli')) as OptionName[]
+export const PUBLISHING_NAMES = namesIn(
+  option => option.in.includes('file') && !option.in.includes('cli'),
+) as PublishingName[]
+export const FILE_NAMES = namesIn(option => option.in.includes('file')) as FileName[]
+
+export function optionOf(name: keyof Table): Option {
+  return TABLE[name]
+}
+
+/** action.yml's inputs, as YAML. */
+export function actionInputs(): string {
+  const inputs = entries.map(([name, { help, default: fallback, values, expression }]) => {
+    const takes = values && fallback ? ` One of ${values.map(value => `\`${value}\``).join(', ')}.` : ''
+    const said = JSON.stringify(`${help}${takes}${fallback ? ` Default ${fallback}.` : ''}`)
+    return `  ${name}:\n    description: ${said}\n${expression ? `    default: \${{ ${expression} }}\n` : ''}`
+  })
+  return `inputs:\n${inputs.join('')}`
+}

@@ -1,0 +1,53 @@
+import { limits } from '../../limits.ts'
+import { SUMMARY_METRICS } from '../../report/columns.ts'
+import type { Report } from '../../report/schema.ts'
+import { type Candidate, readArtifact } from './archive.ts'
+import type { Artifacts } from './artifacts.ts'
+import type { Lineage } from './lineage.ts'
+import { isoTime } from './prose.ts'
+import type { BaselineRequest, HistoryPoint } from './types.ts'
+
+/** Up to `history` points. What can't be read is left out: a trend is never worth a verdict. */
+export async function earlier(
+  { api, context, history = 0 }: BaselineRequest,
+  artifacts: Artifacts,
+  lineage: Lineage,
+  newest: Candidate,
+  report: Report,
+): Promise<HistoryPoint[]> {
+  if (history < 1) return []
+  const points = [point(newest, report)]
+  const end = Date.now() + Math.min(limits.historyTime, api.deadline.left() / 2)
+  let bytes = 0
+  try {
+    while (await artifacts.more());
+    for await (const { sha } of lineage.before(newest.sha)) {
+      for (const candidate of artifacts.of(sha)) {
+        if (points.length >= history || Date.now() > end) return points
+        if (candidate.expired || !(await artifacts.trusted(candidate))) continue
+        bytes += candidate.size
+        if (bytes > limits.historyArchives) return points
+        const read = await readArtifact(api, context, candidate).catch(() => undefined)
+        if (!read) continue
+        points.unshift(point(candidate, read))
+        break
+      }
+    }
+  } catch {}
+  return points
+}
+
+function point({ sha, run, created }: Candidate, { models, figures }: Report): HistoryPoint {
+  return {
+    commit: sha,
+    time: isoTime(created),
+    run_id: run,
+    ...(figures && { figures: figures.map(({ name, value }) => ({ name, value })) }),
+    models: models.map(({ name, summary }) => ({
+      name,
+      summary: Object.fromEntries(
+        SUMMARY_METRICS.map(metric => [metric, summary[metric]]),
+      ) as HistoryPoint['models'][number]['summary'],
+    })),
+  }
+}
