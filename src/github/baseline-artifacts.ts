@@ -91,12 +91,12 @@ export class Artifacts {
 
   /** There are more artifacts, or more runs of theirs, than were looked at. */
   get bounded(): boolean {
-    return this.#unasked || (this.#page >= limits.artifactPages && !this.#complete)
+    return this.#unasked || (this.#page >= limits.github.artifactPages && !this.#complete)
   }
 
   /** Lists one page more; false where there is none, or where enough were looked through. */
   async more(): Promise<boolean> {
-    if (this.#complete || this.#page >= limits.artifactPages) return false
+    if (this.#complete || this.#page >= limits.github.artifactPages) return false
     const { api, context, name } = this.#request
     const { data, headers } = await api.octokit.rest.actions.listArtifactsForRepo({
       owner: context.repository.owner,
@@ -125,7 +125,7 @@ export class Artifacts {
   }
 
   /** Whether the run that made it may be trusted: asks GitHub once for each run, and for no more than `most` of them. */
-  async trusted({ run, sha, id }: Candidate, most: number = limits.artifactRuns): Promise<boolean> {
+  async trusted({ run, sha, id }: Candidate, most: number = limits.github.artifactRuns): Promise<boolean> {
     if (!this.#runs.has(run)) {
       if (this.#runs.size >= most) {
         this.#unasked = true
@@ -252,7 +252,7 @@ export async function readArtifact<T extends Report = Report>(
   }: { parse?: (bytes: Buffer, where: string) => T; alone?: boolean } = {},
 ): Promise<T> {
   const { size, digest, id } = artifact
-  if (size > limits.baselineArchive) throw tooLarge(size)
+  if (size > limits.github.archiveBytes) throw tooLarge(size)
   const bytes = await download(api, context, id)
   const [, claimed] = /^sha256:([0-9a-f]{64})$/i.exec(digest) ?? []
   if (digest && claimed?.toLowerCase() !== createHash('sha256').update(bytes).digest('hex')) {
@@ -277,7 +277,7 @@ async function unpack(bytes: Buffer, alone: boolean): Promise<Buffer> {
         clean(`its archive has to hold report.json alone, but has ${names.join(', ') || 'nothing'}`),
       )
     }
-    return await zip.read(report, limits.report)
+    return await zip.read(report, limits.report.bytes)
   } catch (error) {
     // The remedies of a checkpoint's zip do not fit here.
     throw error instanceof UserError ? new InvalidError(clean(error.message), { cause: error }) : error
@@ -326,7 +326,7 @@ async function fetchArchive({ octokit, deadline }: Api, context: Context, id: nu
     throw new UnreachableError(`the store of artifacts answers ${response.status}`)
   }
   const length = Number(response.headers.get('content-length') ?? 0)
-  if (length > limits.baselineArchive) {
+  if (length > limits.github.archiveBytes) {
     await response.body?.cancel()
     throw tooLarge(length)
   }
@@ -339,7 +339,7 @@ async function collect(body: ReadableStream<Uint8Array> | null): Promise<Buffer>
   try {
     for await (const chunk of body ?? []) {
       size += chunk.length
-      if (size > limits.baselineArchive) throw tooLarge(size)
+      if (size > limits.github.archiveBytes) throw tooLarge(size)
       chunks.push(chunk)
     }
   } catch (error) {
@@ -356,5 +356,5 @@ function lost(error: unknown): Error {
 }
 
 function tooLarge(size: number): InvalidError {
-  return new InvalidError(`its archive has ${size} bytes or more; ${limits.baselineArchive} are allowed`)
+  return new InvalidError(`its archive has ${size} bytes or more; ${limits.github.archiveBytes} are allowed`)
 }

@@ -106,7 +106,7 @@ export async function findBaseline(request: BaselineRequest): Promise<Baseline> 
         continue
       }
       // However many were refused before, the newest ones are looked at.
-      const most = state === 'degraded' ? limits.artifactRuns + 10 : limits.artifactRuns
+      const most = state === 'degraded' ? limits.github.artifactRuns + 10 : limits.github.artifactRuns
       if (!(await artifacts.trusted(candidate, most))) continue
       const read = await readArtifact(api, context, candidate).catch(error => {
         if (error instanceof GoneError) return undefined
@@ -216,7 +216,7 @@ class Lineage {
   /** The first parent of a commit, that one's first parent, and so on. */
   async *before(start: string): AsyncGenerator<{ sha: string; distance: number }> {
     let sha: string | undefined = start
-    for (let distance = 1; distance <= limits.baselineDistance; distance++) {
+    for (let distance = 1; distance <= limits.github.baselineCommits; distance++) {
       sha = await this.#parent(sha)
       if (sha === undefined) return
       yield { sha, distance }
@@ -229,7 +229,7 @@ class Lineage {
   }
 
   async #load(sha: string): Promise<void> {
-    if (this.#requests++ >= limits.commitPages) return
+    if (this.#requests++ >= limits.github.commitPages) return
     const { owner, name: repo } = this.#context.repository
     try {
       const { data } = await this.#api.octokit.rest.repos.listCommits({ owner, repo, sha, per_page: 100 })
@@ -252,7 +252,7 @@ async function earlier(
 ): Promise<HistoryPoint[]> {
   if (history < 1) return []
   const points = [point(newest, report)]
-  const end = Date.now() + Math.min(limits.historyTime, api.deadline.left() / 2)
+  const end = Date.now() + Math.min(limits.github.historyMilliseconds, api.deadline.left() / 2)
   let bytes = 0
   try {
     while (await artifacts.more());
@@ -261,7 +261,7 @@ async function earlier(
         if (points.length >= history || Date.now() > end) return points
         if (candidate.expired || !(await artifacts.trusted(candidate))) continue
         bytes += candidate.size
-        if (bytes > limits.historyArchives) return points
+        if (bytes > limits.github.historyBytes) return points
         const read = await readArtifact(api, context, candidate).catch(() => undefined)
         if (!read) continue
         points.unshift(point(candidate, read))

@@ -87,7 +87,7 @@ export class WorkerPool implements Engine {
         kind,
         recipe,
         cost: spectrum ? cost(recipe) : hashCost(recipe),
-        bytes: spectrum ? memoryOf(recipe) : limits.chunk,
+        bytes: spectrum ? memoryOf(recipe) : limits.spectrum.chunkBytes,
         onWork,
         resolve,
         reject,

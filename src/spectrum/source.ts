@@ -60,7 +60,7 @@ export function footprint(recipe: Recipe, multiple: number): Footprint {
   const [{ k, n }] = matricesOf(recipe)
   const rows = Math.min(multiple, k)
   const least = matrix ? elements(matrix, rows) : rows * n
-  const window = whole <= limits.chunk ? whole : Math.max(limits.chunk, least * bytes)
+  const window = whole <= limits.spectrum.chunkBytes ? whole : Math.max(limits.spectrum.chunkBytes, least * bytes)
   return { window, evaluation: view ? 0 : evaluationMemory(recipe.values, window / 8) }
 }
 
@@ -142,7 +142,7 @@ async function openView(view: StridedView): Promise<OpenRecipe> {
       dtype: view.tensor.dtype as FloatDType,
       chunks: (window: Uint8Array, multiple: number) => chunks(matrix, window, multiple),
     })),
-    bytes: () => stream.pieces(view.offset, extent, limits.chunk / 8),
+    bytes: () => stream.pieces(view.offset, extent, limits.spectrum.chunkBytes / 8),
     close: () => stream.close(),
   }
 }
