@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto'
 import { DTYPE_BITS, type FloatDType } from '../checkpoint/types.ts'
+import { widen } from '../checkpoint/widen.ts'
 import { LayerError } from '../errors.ts'
 import { identityOf, type Recipe } from '../recipe/recipe.ts'
 import { viewOf } from '../recipe/values.ts'
 import { NUMERICS_VERSION, type Spectrum } from './engine.ts'
 import { Kernel } from './kernel.ts'
 import { footprint, type MatrixSource, type OpenRecipe, openRecipe } from './source.ts'
-import { widen } from './widen.ts'
 
 /** Fingerprints and spectra, one after another, on the thread at hand and with one instance of the kernel. */
 export class Computer {
