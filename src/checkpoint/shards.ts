@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { jsonProblem, parseJson } from '../bytes/json.ts'
 import { stayInWorkspace } from '../bytes/workspace.ts'
-import { CheckpointError } from '../errors.ts'
+import { CheckpointError, quoted } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { refusePointer } from './pointer.ts'
 
@@ -42,22 +42,20 @@ export async function readShardIndex(
   const path = join(folder, name)
   await stayInWorkspace(path)
   const { size } = await stat(path)
-  if (size > limits.index) throw new CheckpointError(path, `has ${size} bytes, more than ${limits.index}`)
+  if (size > limits.checkpoint.shardIndexBytes)
+    throw new CheckpointError(path, `has ${size} bytes, more than ${limits.checkpoint.shardIndexBytes}`)
   const bytes = await readFile(path)
   refusePointer(path, bytes)
   const map = weightMap(path, bytes)
   const shards = [...new Set(map.values())].sort()
   for (const shard of shards) {
     if (shard.includes('/') || shard.includes('\\') || shard.includes('\0')) {
-      throw new CheckpointError(
-        path,
-        `names the shard ${JSON.stringify(shard.slice(0, 200))}, which lies outside its folder`,
-      )
+      throw new CheckpointError(path, `names the shard ${quoted(shard)}, which lies outside its folder`)
     }
     if (!present.includes(shard)) {
       throw new CheckpointError(
         path,
-        `the shard ${JSON.stringify(shard.slice(0, 200))} is missing`,
+        `the shard ${quoted(shard)} is missing`,
         'Fetch all shards: was the download complete?',
       )
     }
@@ -67,7 +65,7 @@ export async function readShardIndex(
 function weightMap(path: string, bytes: Buffer): Map<string, string> {
   let index: unknown
   try {
-    index = parseJson(bytes, { depth: limits.jsonDepth, marks: limits.jsonMarks })
+    index = parseJson(bytes, { depth: limits.json.nestingLevels, marks: limits.json.marksCount })
   } catch (cause) {
     throw new CheckpointError(path, jsonProblem(cause), '', { cause })
   }
@@ -77,8 +75,8 @@ function weightMap(path: string, bytes: Buffer): Map<string, string> {
   }
   const entries = Object.entries(map as Record<string, string>)
   if (entries.length === 0) throw new CheckpointError(path, 'has an empty weight_map')
-  if (entries.length > limits.tensors)
-    throw new CheckpointError(path, `names ${entries.length} tensors, more than ${limits.tensors}`)
+  if (entries.length > limits.checkpoint.tensorsCount)
+    throw new CheckpointError(path, `names ${entries.length} tensors, more than ${limits.checkpoint.tensorsCount}`)
   return new Map(entries)
 }
 
@@ -95,10 +93,7 @@ function expectation(path: string, folder: string, map: ReadonlyMap<string, stri
       }
       for (const [name, shard] of map) {
         if (found.get(name) !== join(folder, shard)) {
-          throw new CheckpointError(
-            join(folder, shard),
-            `lacks the tensor ${JSON.stringify(name.slice(0, 200))} that ${path} places there`,
-          )
+          throw new CheckpointError(join(folder, shard), `lacks the tensor ${quoted(name)} that ${path} places there`)
         }
       }
     },

@@ -1,10 +1,10 @@
-import { CheckpointError } from '../../errors.ts'
+import { ReadAhead } from '../../bytes/read-ahead.ts'
+import { CheckpointError, quoted, RESAVE } from '../../errors.ts'
 import { limits } from '../../limits.ts'
-import { ReadAhead } from '../onnx/read-ahead.ts'
 import type { Reader } from '../reader.ts'
 import { contiguous, size } from '../types.ts'
 import type { BlocksParameters } from './dequantise.ts'
-import { Header, RESAVE } from './header.ts'
+import { Header } from './header.ts'
 import { GGML_TYPES, type GgmlType, type GgufTensor } from './types.ts'
 
 const CONVERT = 'Convert the model again with a current llama.cpp.'
@@ -28,8 +28,12 @@ export const gguf: Reader = {
     await header.u32('the magic number')
     await checkVersion(file.path, header)
     const count = await header.u64('the number of tensors')
-    if (count > limits.tensors) {
-      throw new CheckpointError(file.path, `claims ${count} tensors, more than ${limits.tensors}`, RESAVE)
+    if (count > limits.checkpoint.tensorsCount) {
+      throw new CheckpointError(
+        file.path,
+        `claims ${count} tensors, more than ${limits.checkpoint.tensorsCount}`,
+        RESAVE,
+      )
     }
     const alignment = await readMetadata(file.path, header)
     const infos: Info[] = []
@@ -38,8 +42,12 @@ export const gguf: Reader = {
     for (let i = 0; i < count; i++) {
       const info = await readInfo(file.path, header)
       characters += info.name.length
-      if (characters > limits.names) {
-        throw new CheckpointError(file.path, `names its tensors with more than ${limits.names} characters`, RESAVE)
+      if (characters > limits.checkpoint.namesCharacters) {
+        throw new CheckpointError(
+          file.path,
+          `names its tensors with more than ${limits.checkpoint.namesCharacters} characters`,
+          RESAVE,
+        )
       }
       if (names.has(info.name)) throw new CheckpointError(info.where, 'is there twice', RESAVE)
       names.add(info.name)
@@ -81,13 +89,13 @@ async function checkVersion(path: string, header: Header): Promise<void> {
 /** Passes over the metadata. @returns the alignment of the tensors */
 async function readMetadata(path: string, header: Header): Promise<number> {
   const pairs = await header.u64('the number of metadata pairs')
-  if (pairs > limits.ggufPairs) {
-    throw new CheckpointError(path, `claims ${pairs} metadata pairs, more than ${limits.ggufPairs}`, RESAVE)
+  if (pairs > limits.gguf.pairsCount) {
+    throw new CheckpointError(path, `claims ${pairs} metadata pairs, more than ${limits.gguf.pairsCount}`, RESAVE)
   }
   let alignment: number | undefined
   for (let i = 0; i < pairs; i++) {
     const key = await header.string(`the key of metadata pair ${i}`)
-    const what = `the metadata ${JSON.stringify(key.slice(0, 200))}`
+    const what = `the metadata ${quoted(key)}`
     const type = await header.u32(what)
     if (key === 'general.alignment' && type === UINT32) {
       if (alignment !== undefined) throw new CheckpointError(path, `${what} is there twice`, RESAVE)
@@ -99,7 +107,7 @@ async function readMetadata(path: string, header: Header): Promise<number> {
     }
   }
   alignment ??= DEFAULT_ALIGNMENT
-  if (alignment === 0 || alignment > limits.ggufAlignment || (alignment & (alignment - 1)) !== 0) {
+  if (alignment === 0 || alignment > limits.gguf.alignmentBytes || (alignment & (alignment - 1)) !== 0) {
     throw new CheckpointError(path, `its general.alignment is ${alignment}, which is no power of two in bounds`, RESAVE)
   }
   return alignment
@@ -116,11 +124,15 @@ function refuseSplit(path: string, count: number): void {
 
 async function readInfo(path: string, header: Header): Promise<Info> {
   const name = await header.string('the name of a tensor')
-  const what = `tensor ${JSON.stringify(name.slice(0, 200))}`
+  const what = `tensor ${quoted(name)}`
   const where = `${path}: ${what}`
   const dimensions = await header.u32(what)
-  if (dimensions > limits.dimensions) {
-    throw new CheckpointError(where, `has ${dimensions} dimensions, more than ${limits.dimensions}`, RESAVE)
+  if (dimensions > limits.checkpoint.dimensionsCount) {
+    throw new CheckpointError(
+      where,
+      `has ${dimensions} dimensions, more than ${limits.checkpoint.dimensionsCount}`,
+      RESAVE,
+    )
   }
   const shape: number[] = []
   for (let d = 0; d < dimensions; d++) shape.unshift(await header.u64(what))
@@ -167,7 +179,7 @@ function refuseOverlaps(path: string, infos: readonly Info[]): void {
   for (const [i, info] of sorted.entries()) {
     const next = sorted[i + 1]
     if (!next || info.offset + info.bytes <= next.offset) continue
-    const both = [info, next].map(({ name }) => JSON.stringify(name.slice(0, 200)))
+    const both = [info, next].map(({ name }) => quoted(name))
     throw new CheckpointError(path, `the tensors ${both.join(' and ')} overlap`, RESAVE)
   }
 }

@@ -1,9 +1,8 @@
 import { RandomAccessFile } from '../../bytes/file.ts'
-import { CheckpointError } from '../../errors.ts'
+import { CheckpointError, RESAVE, tensorIn } from '../../errors.ts'
 import { limits } from '../../limits.ts'
-import type { PackedSource } from '../types.ts'
 import { type ChunkTable, readChunkTable } from './chunks.ts'
-import { RESAVE, type Widths } from './cursor.ts'
+import type { Widths } from './cursor.ts'
 import { chunkGrid } from './dataset.ts'
 import { type Embedded, openEmbedded } from './embedded.ts'
 import { type Filter, unfilter } from './filters.ts'
@@ -28,9 +27,8 @@ export interface ChunkParameters {
  * The codec `hdf5-chunks`: the elements in row-major order. As many rows as fit are assembled at once from the chunks that they
  * cross, so that memory stays bounded whatever the shape of the chunks.
  */
-export async function* unpackChunks({ path, parameters }: PackedSource): AsyncGenerator<Uint8Array> {
-  const of = parameters as ChunkParameters
-  const where = `${path}: tensor ${JSON.stringify(of.tensor.slice(0, 200))}`
+export async function* unpackChunks(path: string, of: ChunkParameters): AsyncGenerator<Uint8Array> {
+  const where = tensorIn(path, of.tensor)
   const file = await RandomAccessFile.open(path)
   try {
     const embedded = await openEmbedded(file, of.embedded)
@@ -42,7 +40,8 @@ export async function* unpackChunks({ path, parameters }: PackedSource): AsyncGe
       for (const box of slabs(of)) {
         const slab = await assemble({ of, where, store, table, chunkBytes }, box)
         if (of.bigEndian) swap(slab, of.elementBytes)
-        for (let at = 0; at < slab.length; at += limits.chunk) yield slab.subarray(at, at + limits.chunk)
+        for (let at = 0; at < slab.length; at += limits.spectrum.chunkBytes)
+          yield slab.subarray(at, at + limits.spectrum.chunkBytes)
       }
     } finally {
       await embedded.close()
@@ -62,8 +61,8 @@ interface Box {
 function* slabs({ shape, chunk, elementBytes }: ChunkParameters): Generator<Box> {
   let axis = shape.length - 1
   let inner = elementBytes
-  while (axis > 0 && inner * shape[axis] <= limits.hdf5Slab) inner *= shape[axis--]
-  let rows = Math.min(shape[axis], Math.floor(limits.hdf5Slab / inner))
+  while (axis > 0 && inner * shape[axis] <= limits.hdf5.slabBytes) inner *= shape[axis--]
+  let rows = Math.min(shape[axis], Math.floor(limits.hdf5.slabBytes / inner))
   if (rows > chunk[axis]) rows -= rows % chunk[axis]
   const outer = shape.slice(0, axis)
   const low = new Array<number>(shape.length).fill(0)

@@ -1,7 +1,7 @@
 import { inflateSync } from 'node:zlib'
-import { CheckpointError } from '../../errors.ts'
+import { CheckpointError, RESAVE } from '../../errors.ts'
 import { limits } from '../../limits.ts'
-import { type Cursor, RESAVE } from './cursor.ts'
+import type { Cursor } from './cursor.ts'
 
 /** One step of what was done to a chunk when it was written, as plain data. */
 export interface Filter {
@@ -29,7 +29,8 @@ const NAMES: Record<number, string> = {
 export function readFilters(where: string, cursor: Cursor): Filter[] {
   const version = cursor.version(1, 2)
   const count = cursor.u8()
-  if (count > limits.hdf5Filters) throw cursor.error(`has ${count} filters, more than ${limits.hdf5Filters}`)
+  if (count > limits.hdf5.filtersCount)
+    throw cursor.error(`has ${count} filters, more than ${limits.hdf5.filtersCount}`)
   if (version === 1) cursor.skip(6)
   return Array.from({ length: count }, () => {
     const id = cursor.u16()

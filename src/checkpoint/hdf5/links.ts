@@ -1,4 +1,4 @@
-import { CheckpointError } from '../../errors.ts'
+import { CheckpointError, quoted } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import { entriesV1, recordsV2 } from './btree.ts'
 import type { Cursor } from './cursor.ts'
@@ -25,7 +25,8 @@ export async function readLinks(store: Store, messages: readonly Message[]): Pro
   if (!info && compact.length === 0) return undefined
   const links = compact.map(message => readLink(message.body))
   for await (const body of info ? denseObjects(store, info.body, 5, 4) : []) {
-    if (links.length === limits.tensors) throw body.error(`is one of more than ${limits.tensors} links`)
+    if (links.length === limits.checkpoint.tensorsCount)
+      throw body.error(`is one of more than ${limits.checkpoint.tensorsCount} links`)
     links.push(readLink(body))
   }
   return links.sort((a, b) => a.order - b.order || naturally(a.name, b.name))
@@ -75,7 +76,8 @@ async function symbolTable(store: Store, body: Cursor): Promise<Link[]> {
       nodes.skip(20)
       if (offset >= length) throw nodes.error(`has a name at ${offset} of ${length}`)
       names.at = offset
-      if (links.length === limits.tensors) throw nodes.error(`holds one of more than ${limits.tensors} links`)
+      if (links.length === limits.checkpoint.tensorsCount)
+        throw nodes.error(`holds one of more than ${limits.checkpoint.tensorsCount} links`)
       links.push({ name: checkName(names, names.text()), address: soft ? undefined : address })
     }
   }
@@ -93,7 +95,7 @@ function readLink(cursor: Cursor): Link & { order: number } {
   const name = checkName(cursor, cursor.take(cursor.uint([1, 2, 4, 8][flags & 3])).toString('utf8'))
   if (kind === EXTERNAL) {
     throw new CheckpointError(
-      `${cursor.path}: ${JSON.stringify(name.slice(0, 200))}`,
+      `${cursor.path}: ${quoted(name)}`,
       'is a link into another file, which is never followed',
       'Copy what it leads to into the file: h5py.Group.copy(…, expand_external=True).',
     )
@@ -102,7 +104,8 @@ function readLink(cursor: Cursor): Link & { order: number } {
 }
 
 function checkName(cursor: Cursor, name: string): string {
-  if (name.length > limits.name) throw cursor.error(`has a name of more than ${limits.name} characters`)
+  if (name.length > limits.checkpoint.nameCharacters)
+    throw cursor.error(`has a name of more than ${limits.checkpoint.nameCharacters} characters`)
   return name
 }
 

@@ -1,6 +1,6 @@
-import { CheckpointError } from '../../errors.ts'
+import { CheckpointError, RESAVE } from '../../errors.ts'
 import { limits } from '../../limits.ts'
-import { Cursor, RESAVE, type Widths } from './cursor.ts'
+import { Cursor, type Widths } from './cursor.ts'
 
 /** What an HDF5 file is read from: a file, a part of one, or a temporary file with what a member inflated to. */
 export interface Bytes {
@@ -32,16 +32,16 @@ export class Store {
     this.base = base
     this.widths = widths
     this.#bytes = bytes
-    this.#budget = Math.min(limits.hdf5Structures, 8 * bytes.size + 1024 * 1024)
+    this.#budget = Math.min(limits.hdf5.structuresBytes, 8 * bytes.size + 1024 * 1024)
   }
 
   /** `length` bytes of structure at an address. */
   async at(address: number, length: number): Promise<Cursor> {
     this.check(address, length)
-    if (length > limits.hdf5Block) {
+    if (length > limits.hdf5.blockBytes) {
       throw new CheckpointError(
         this.path,
-        `an HDF5 structure of it claims ${length} bytes, more than ${limits.hdf5Block}`,
+        `an HDF5 structure of it claims ${length} bytes, more than ${limits.hdf5.blockBytes}`,
       )
     }
     this.#budget -= length + 16

@@ -1,15 +1,14 @@
 import type { RandomAccessFile } from '../../bytes/file.ts'
-import { CheckpointError } from '../../errors.ts'
+import type { RangeParameters } from '../../bytes/range.ts'
+import { CheckpointError, quoted, RESAVE } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import type { ChunkParameters } from '../hdf5/codec.ts'
-import { RESAVE } from '../hdf5/cursor.ts'
 import type { Dataset } from '../hdf5/dataset.ts'
 import { type Embedded, openEmbedded } from '../hdf5/embedded.ts'
 import type { Link } from '../hdf5/links.ts'
 import type { Store } from '../hdf5/store.ts'
 import { openHdf5 } from '../hdf5/superblock.ts'
 import { type Found, type Visitor, walk } from '../hdf5/walk.ts'
-import type { RangeParameters } from '../numpy/range.ts'
 import type { Contents } from '../reader.ts'
 import { type ByteSource, contiguous, type DType, size, type Tensor } from '../types.ts'
 import { type KerasLayer, readConfig } from './config.ts'
@@ -70,7 +69,7 @@ class Collector implements Visitor {
       }
       if (path === 'vars' || path.endsWith('/vars')) {
         const name = await attributes.text('name')
-        if (name && name.length <= limits.name && !name.includes('/'))
+        if (name && name.length <= limits.checkpoint.nameCharacters && !name.includes('/'))
           this.#given.set(path.slice(0, -'/vars'.length), name)
       }
       return
@@ -95,7 +94,7 @@ class Collector implements Visitor {
     const prefix = path ? `${path}/` : ''
     for (const list of ['layer_names', 'weight_names']) {
       for (const name of await listed(attributes, list)) {
-        if (this.#order.size < limits.tensors) this.#order.set(prefix + name, this.#order.size)
+        if (this.#order.size < limits.checkpoint.tensorsCount) this.#order.set(prefix + name, this.#order.size)
       }
     }
     const rank = ({ name }: Link) => this.#order.get(prefix + name) ?? Number.POSITIVE_INFINITY
@@ -103,7 +102,7 @@ class Collector implements Visitor {
   }
 
   leaveOut(path: string, reason: string): void {
-    if (this.ignored.length < limits.ignored) this.ignored.push(`${path} (${reason})`)
+    if (this.ignored.length < limits.checkpoint.ignoredEntries) this.ignored.push(`${path} (${reason})`)
   }
 
   tensors(place: Place): Tensor[] {
@@ -129,8 +128,8 @@ class Collector implements Visitor {
   }
 
   #add(item: Item): void {
-    if (this.#items.length === limits.tensors) {
-      throw new CheckpointError(this.#path, `holds more than ${limits.tensors} tensors`)
+    if (this.#items.length === limits.checkpoint.tensorsCount) {
+      throw new CheckpointError(this.#path, `holds more than ${limits.checkpoint.tensorsCount} tensors`)
     }
     this.#items.push(item)
   }
@@ -214,13 +213,13 @@ function checkTotals({ file, store }: Place, items: readonly Item[]): void {
     if (dataset.layout.kind === 'chunked') unpacked += bytes
     else if (bytes > 0) ranges.push({ path, begin: dataset.layout.address!, end: dataset.layout.address! + bytes })
   }
-  if (unpacked > Math.max(limits.hdf5Chunk, store.size * limits.inflateRatio)) {
+  if (unpacked > Math.max(limits.hdf5.chunkBytes, store.size * limits.zip.inflateRatio)) {
     throw new CheckpointError(file.path, `claims to unpack from ${store.size} to ${unpacked} bytes`, RESAVE)
   }
   ranges.sort((a, b) => a.begin - b.begin)
   for (let i = 1; i < ranges.length; i++) {
     if (ranges[i].begin >= ranges[i - 1].end) continue
-    const both = [ranges[i - 1], ranges[i]].map(({ path }) => JSON.stringify(path.slice(0, 200))).join(' and ')
+    const both = [ranges[i - 1], ranges[i]].map(({ path }) => quoted(path)).join(' and ')
     throw new CheckpointError(file.path, `the tensors ${both} overlap`, RESAVE)
   }
 }

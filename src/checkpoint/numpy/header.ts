@@ -1,9 +1,8 @@
-import { CheckpointError } from '../../errors.ts'
+import { CheckpointError, RESAVE } from '../../errors.ts'
 import { limits } from '../../limits.ts'
-import { contiguous, DTYPE_BITS, type DType, size } from '../types.ts'
+import { contiguous, DTYPE_BITS, type DType, size } from '../elements.ts'
 import { type Literal, parseDictionary } from './literal.ts'
 
-const RESAVE = 'The file is truncated or damaged: fetch or save it again.'
 const MAGIC = '\x93NUMPY'
 
 /** What the header of an `.npy` file says about the array behind it. */
@@ -54,8 +53,8 @@ export function headerLength(where: string, head: Buffer): number {
   }
   if (major > 1 && head.length < 12) throw new CheckpointError(where, 'ends within its header', RESAVE)
   const length = major === 1 ? 10 + head.readUInt16LE(8) : 12 + head.readUInt32LE(8)
-  if (length > limits.npyHeader) {
-    throw new CheckpointError(where, `its header claims ${length} bytes, more than ${limits.npyHeader}`, RESAVE)
+  if (length > limits.numpy.headerBytes) {
+    throw new CheckpointError(where, `its header claims ${length} bytes, more than ${limits.numpy.headerBytes}`, RESAVE)
   }
   return length
 }
@@ -94,7 +93,7 @@ function fields(where: string, text: string): { descr: Literal; order: boolean; 
     const keys = JSON.stringify([...header.keys()]).slice(0, 200)
     throw new CheckpointError(where, `its header has the keys ${keys}, or values of other kinds than NumPy's`, RESAVE)
   }
-  if (shape.length > limits.dimensions || !shape.every(n => Number.isSafeInteger(n) && n >= 0)) {
+  if (shape.length > limits.checkpoint.dimensionsCount || !shape.every(n => Number.isSafeInteger(n) && n >= 0)) {
     throw new CheckpointError(where, `has the shape ${JSON.stringify(shape).slice(0, 200)}`, RESAVE)
   }
   return { descr, order, shape }

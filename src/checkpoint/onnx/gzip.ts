@@ -5,9 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { constants, createGunzip, gunzipSync } from 'node:zlib'
-import { CheckpointError } from '../../errors.ts'
+import { CheckpointError, RESAVE } from '../../errors.ts'
 import { limits } from '../../limits.ts'
-import { RESAVE } from './wire.ts'
 
 const UNPACK = 'Unpack it with gunzip before this step, and name the result.'
 
@@ -30,7 +29,7 @@ export function gunzipHead(head: Buffer): Buffer {
  */
 export async function unpackToTemporary(path: string, size: number): Promise<string> {
   const temporary = join(process.env.RUNNER_TEMP || tmpdir(), `spectral-gate-${randomUUID()}`)
-  const most = Math.min(limits.protobuf, Math.max(limits.inflateRatioFrom, size * limits.inflateRatio))
+  const most = Math.min(limits.onnx.messageBytes, Math.max(limits.zip.anyRatioBytes, size * limits.zip.inflateRatio))
   const file = await open(temporary, 'wx', 0o600)
   removeAtExit(temporary)
   let written = 0
