@@ -43,6 +43,7 @@ async function main(args: string[]): Promise<number> {
   const part = values.describe || values.shard
   const settings = part ? resolvePartSettings(raw) : await readSettings(raw)
   const outputs = readOutputs(values)
+  const detail = readDetail(values)
   const { prepareOutputs, renderOutput, write } = await import('./walks/output.ts')
   const { parseSource } = await import('./walks/run.ts')
   const sources = await Promise.all(positionals.map(text => parseSource(text, settings.stateDict)))
@@ -59,7 +60,7 @@ async function main(args: string[]): Promise<number> {
     return EXIT.passed
   }
   const report = await analyse(positionals, settings, values.merge === true)
-  await renderOutput(report, outputs, text => print(text))
+  await renderOutput(report, outputs, text => print(text), { ...terminal(), ...detail })
   return report.verdict?.fails_job ? EXIT.failed : EXIT.passed
 }
 
@@ -77,14 +78,18 @@ function readOutputs(values: Values): Partial<Record<Output, string>> {
 async function analyse(paths: string[], settings: Settings, merge: boolean): Promise<Report> {
   const { run, runMerge, runPart } = await import('./walks/run.ts')
   const { progressBar } = await import('./progress.ts')
-  const onProgress = progressBar(process.stderr)
   if (merge && settings.shard) throw new UserError('--merge and --shard contradict each other.')
-  if (settings.shard) return runPart({ checkpoints: paths, settings, onProgress })
-  if (!merge) return run({ checkpoints: paths, settings, onProgress })
-  const { readPart } = await import('./report/io.ts')
-  const parts = []
-  for (const path of paths) parts.push({ where: path, report: await readPart(path) })
-  return runMerge({ parts, settings, onProgress })
+  const { onProgress, stop } = progressBar(process.stderr, process.env)
+  try {
+    if (settings.shard) return await runPart({ checkpoints: paths, settings, onProgress })
+    if (!merge) return await run({ checkpoints: paths, settings, onProgress })
+    const { readPart } = await import('./report/io.ts')
+    const parts = []
+    for (const path of paths) parts.push({ where: path, report: await readPart(path) })
+    return await runMerge({ parts, settings, onProgress })
+  } finally {
+    stop()
+  }
 }
 
 async function describeAll(sources: readonly Source[], settings: Settings, json: boolean): Promise<string> {
@@ -92,7 +97,20 @@ async function describeAll(sources: readonly Source[], settings: Settings, json:
   const { renderDescription } = await import('./render/text.ts')
   const descriptions = []
   for (const source of sources) descriptions.push(await describe(source, settings.options))
-  return json ? `${JSON.stringify(descriptions, null, 2)}\n` : descriptions.map(renderDescription).join('\n')
+  return json
+    ? `${JSON.stringify(descriptions, null, 2)}\n`
+    : descriptions.map(one => renderDescription(one, terminal())).join('\n')
+}
+
+/** Columns of the terminal that gets the text, if one does. */
+function terminal(): { width?: number } {
+  return process.stdout.isTTY && process.stdout.columns > 0 ? { width: process.stdout.columns } : {}
+}
+
+function readDetail({ top, quiet }: Values): { top?: number; quiet?: boolean } {
+  if (top !== undefined && !/^[1-9]\d{0,5}$/.test(String(top)))
+    throw new UserError(`--top is ${JSON.stringify(top)}, but takes a number of layers from 1 on.`)
+  return { ...(top !== undefined && { top: Number(top) }), ...(quiet === true && { quiet }) }
 }
 
 type Values = Record<string, string | boolean | string[] | undefined>
@@ -104,6 +122,8 @@ function parse(args: string[]): { values: Values; positionals: string[] } {
     version: { type: 'boolean', short: 'v' },
     describe: { type: 'boolean' },
     merge: { type: 'boolean' },
+    quiet: { type: 'boolean', short: 'q' },
+    top: { type: 'string' },
     ...Object.fromEntries(Object.keys(OUTPUTS).map(name => [name, { type: 'string' } as const])),
     ...Object.fromEntries(
       flags.flatMap(name => [name, `no-${name}`].map(flag => [flag, { type: 'boolean' } as const])),
@@ -155,7 +175,7 @@ Usage: spectral-gate CHECKPOINT… [options]
 CHECKPOINT is a safetensors, PyTorch, Keras, ONNX, GGUF or NumPy file, or a Hugging Face folder;
 NAME=PATH gives a model a name of its own.
 
-${paragraphs([...options, ...outputs, ['--merge', 'Instead of checkpoints, take the parts that --shard wrote: together they are what one run would report.'], ['--describe', 'List layers, shapes and what would be skipped, from headers alone; --json - for tools.'], ['--version', 'Print the version.'], ['--help', 'Print this.']])}
+${paragraphs([...options, ...outputs, ['--merge', 'Instead of checkpoints, take the parts that --shard wrote: together they are what one run would report.'], ['--describe', 'List layers, shapes and what would be skipped, from headers alone; --json - for tools.'], ['--top N', 'Print only N layers: those to look at first, then those that moved most.'], ['--quiet', 'Print only the verdict.'], ['--version', 'Print the version.'], ['--help', 'Print this.']])}
 
 A rule compares a number with a threshold: alpha > 6 · median(alpha) > 5 · any(alpha) < 1.5 · count(alpha > 6) > 3
   alpha[layer1.0.conv1] > 4 · delta(alpha) > 0.2 · delta(alpha) > 5% · any(delta(alpha)) > 1 · failed > 0 · coverage < 0.9

@@ -14,8 +14,8 @@ import { readSettings, resolvePartSettings, type Settings } from './config/setti
 import { explain, MissingCheckpointError, UserError } from './errors.ts'
 import { type Context, provenance, readContext } from './github/context.ts'
 import { logProgress } from './progress.ts'
-import { printable } from './render/escape.ts'
 import { headline } from './render/headline.ts'
+import { phrase } from './render/text.ts'
 import type { Report } from './report/schema.ts'
 import { gateNothing } from './walks/gate.ts'
 import { run, runMerge, runPart } from './walks/run.ts'
@@ -54,8 +54,7 @@ async function main(): Promise<void> {
     throw error
   }
   const files = await writeOutputs(report)
-  if (report.verdict?.fails_job)
-    core.setFailed(printable(`${report.verdict.status}: ${headline(report, name => name)}`))
+  if (report.verdict?.fails_job) core.setFailed(`${report.verdict.status}: ${phrase(headline(report))}`)
   await publish(context, publishing, files, report)
 }
 
@@ -76,7 +75,7 @@ function analysePart(context: Context, settings: Settings): Promise<Report> {
 
 async function merge(context: Context, settings: Settings, publishing: Publishing): Promise<Report> {
   const parts = await collectParts(context, publishing.token)
-  for (const { where, report } of parts) core.info(printable(`${where}: ${headline(report, name => name)}`))
+  for (const { where, report } of parts) core.info(`${where}: ${phrase(headline(report))}`)
   return runMerge({ parts, ...common(context), ...(await resolveBaseline(context, settings, publishing)) })
 }
 

@@ -2,6 +2,7 @@ import { COMPARED_METRICS, SUMMARY_METRICS } from '../report/columns.ts'
 import type { AnalysisOptions, Change, Comparison, Figure, Layer, Model } from '../report/schema.ts'
 import { compareFigures } from './figures.ts'
 import { type Pair, pairModels } from './pair.ts'
+import { sharedAlpha } from './shared-alpha.ts'
 import { subtract } from './subtract.ts'
 import { compareTensors } from './tensors.ts'
 
@@ -58,6 +59,7 @@ function compareModels(pair: Pair, comparable: boolean): Comparison['models'][nu
         .filter(({ layer, base }) => differs(layer, base))
     : []
   const layers = changed.map(({ layer }) => layer)
+  const shared = sharedAlpha(pair)
   const differ = new Set(changed.map(({ head }) => head))
   return {
     name: head.name,
@@ -67,7 +69,7 @@ function compareModels(pair: Pair, comparable: boolean): Comparison['models'][nu
     layers: layers.sort((a, b) => Math.abs(b.alpha.change ?? 0) - Math.abs(a.alpha.change ?? 0)),
     added: base ? pair.added.map(key) : [],
     removed: pair.removed.map(key),
-    ...(base && comparable && { tensors: compareTensors(pair, differ) }),
+    ...(base && comparable && { tensors: compareTensors(pair, differ), ...(shared && { shared_alpha: shared }) }),
   }
 }
 

@@ -2,6 +2,7 @@ import type { Pair } from '../comparison/pair.ts'
 import type { LayerMetric } from '../report/columns.ts'
 import { isComputed, layerValue } from '../report/metrics.ts'
 import type { FigureChange, Layer, Model, RuleResult } from '../report/schema.ts'
+import { whyUnfitted } from '../report/state.ts'
 import type { FigureRule, ModelRule, Operator, Rule, Value } from './rule.ts'
 
 /** Below it a base is too near to 0 for a percentage of it to mean anything. */
@@ -21,12 +22,27 @@ export function evaluateRule(rule: ModelRule, pair: Pair, comparability: Compara
   const base = { ...said(rule), model: pair.head.name, of: pair.head.layers.length }
   if ('cause' in measured) return { ...base, outcome: 'inconclusive', value: null, layers: 0, ...measured }
   if (holds(measured.value, rule.operator, rule.threshold))
-    return { ...base, ...measured, outcome: 'violated', reason: '', cause: '' }
+    return { ...base, ...measured, outcome: 'violated', reason: '', cause: '', ...culprit(rule, pair) }
   if (dependsOnEveryLayer(rule) && pair.head.summary.errors > 0) {
     const reason = `${pair.head.summary.errors} of ${pair.head.layers.length} layers could not be read`
     return { ...base, ...measured, outcome: 'inconclusive', reason, cause: 'no-value' }
   }
   return { ...base, ...measured, outcome: 'ok', reason: '', cause: '' }
+}
+
+/** Who stands behind a count of what went wrong: the first that did not before. */
+function culprit({ subject }: ModelRule, { head, matched }: Pair): Partial<Pick<RuleResult, 'layer' | 'reason'>> {
+  if (!('value' in subject) || subject.value.kind !== 'model') return {}
+  const { metric } = subject.value
+  if (metric === 'non_finite') {
+    const skipped = head.skipped.find(({ non_finite }) => non_finite !== undefined)
+    if (skipped) return { layer: skipped.tensor, reason: skipped.non_finite! }
+  }
+  if (metric !== 'failed' && metric !== 'errors' && metric !== 'non_finite') return {}
+  const bad = head.layers.filter(({ status }) => (metric === 'failed' ? status !== 'success' : status === 'error'))
+  const before = new Map(matched.map(({ head, base }) => [head, base.status]))
+  const first = bad.find(layer => before.get(layer) === 'success') ?? bad[0]
+  return first ? { layer: first.name, reason: whyUnfitted(first) } : {}
 }
 
 function said({ text, level, threshold, percent }: Rule) {

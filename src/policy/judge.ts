@@ -1,6 +1,6 @@
 import type { Pair } from '../comparison/pair.ts'
 import type { FigureChange, Model, RuleResult, Verdict } from '../report/schema.ts'
-import { whyUnfitted } from '../report/unfitted.ts'
+import { whyUnfitted } from '../report/state.ts'
 import { type Comparability, evaluateFigure, evaluateRule } from './evaluate.ts'
 import { isFigureRule, isModelRule, type Rule } from './rule.ts'
 

@@ -1,17 +1,28 @@
 import { stringify } from 'csv-stringify/sync'
-import { LAYER_METRICS } from '../report/columns.ts'
+import { COMPARED_METRICS, LAYER_METRICS } from '../report/columns.ts'
 import type { Report } from '../report/schema.ts'
+import { printable } from './escape.ts'
+import { before } from './sections.ts'
 
 /**
- * One row a layer, WeightWatcher's column names, full doubles; an absent number is an empty field. Fields that a spreadsheet
- * would take for a formula are escaped.
+ * One row a layer, WeightWatcher's column names, full doubles; an absent number is an empty field. Where there is a comparison,
+ * base and change of the compared columns follow. Fields that a spreadsheet would take for a formula are escaped.
  */
-export function renderCsv({ models }: Report): string {
-  const rows = models.flatMap(model =>
-    model.layers.map(
-      layer => ({ model: model.name, ...layer, shape: layer.shape.join('x') }) as Record<string, unknown>,
-    ),
-  )
+export function renderCsv(report: Report): string {
+  const compared = report.comparison?.status === 'compared'
+  const rows = report.models.flatMap(model => {
+    const past = before(report, model)
+    return model.layers.map(layer => {
+      const row: Record<string, unknown> = { ...layer, model: model.name, shape: layer.shape.join('x') }
+      for (const metric of compared ? COMPARED_METRICS : []) {
+        const found = past(layer, metric)
+        if (found.kind !== 'compared') continue
+        row[`${metric}_base`] = found.change.base
+        row[`${metric}_change`] = found.change.change
+      }
+      return row
+    })
+  })
   const columns = [
     'model',
     'name',
@@ -23,6 +34,12 @@ export function renderCsv({ models }: Report): string {
     ...LAYER_METRICS,
     'status',
     'warning',
+    ...(compared ? COMPARED_METRICS.flatMap(metric => [`${metric}_base`, `${metric}_change`]) : []),
   ]
-  return stringify(rows, { header: true, columns, cast: { number: String }, escape_formulas: true })
+  return stringify(rows, {
+    header: true,
+    columns,
+    cast: { number: String, string: printable },
+    escape_formulas: true,
+  })
 }

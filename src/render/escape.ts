@@ -13,12 +13,12 @@ export function printable(name: string): string {
     .replaceAll('##[', '##\\u005b')
 }
 
-/** `printable` and no longer than 96 characters. */
-export function short(name: string): string {
+/** `printable` and no longer than so many characters, of which the middle goes first. */
+export function short(name: string, longest = LONGEST): string {
   const shown = printable(name)
   const characters = Array.from(shown)
-  if (characters.length <= LONGEST) return shown
-  const half = (LONGEST - 1) >> 1
+  if (characters.length <= longest) return shown
+  const half = (longest - 1) >> 1
   return `${characters.slice(0, half).join('')}…${characters.slice(-half).join('')}`
 }
 

@@ -1,35 +1,31 @@
 import type { Comparison, Part, Report, RuleResult } from '../report/schema.ts'
-import { plain, prose } from './escape.ts'
 import { format, formatChange, formatReal, plural } from './numbers.ts'
+import { join, name, names, type Phrase, said, spans } from './view.ts'
+import { direction } from './words.ts'
 
 export const ICON = { passed: '✅', accepted: '☑️', warned: '⚠️', inconclusive: '🟡', failed: '❌' } as const
-export const OUTCOME = { ok: '✅', violated: '❌', inconclusive: '🟡' } as const
+const OUTCOME = { ok: '✅', violated: '❌', inconclusive: '🟡' } as const
 
 /** The icon of one rule: a broken warning is not a failure. */
 export function ruleIcon({ outcome, level }: RuleResult): string {
   return outcome === 'violated' && level === 'warn' ? ICON.warned : OUTCOME[outcome]
 }
 
-/**
- * One sentence: what decided, or what moved most. Without the verdict's word and icon.
- * @param quote how foreign names are written
- */
-export function headline(report: Report, quote: (name: string) => string): string {
+/** One sentence: what decided, or what moved most. Without the verdict's word and icon. */
+export function headline(report: Report): Phrase {
   const { models, comparison, verdict, part } = report
   if (part) return describePart(part)
   const several = models.length > 1
-  const moved = comparison && movedMost(comparison, quote, several)
+  const moved = comparison ? movedMost(comparison, several) : ''
   const decisive = verdict && decisiveRule(verdict.rules)
   if (decisive?.cause === 'no-baseline' && verdict?.first_run)
-    return `first run, nothing to compare with yet; ${means(models, quote)}`
+    return ['first run, nothing to compare with yet; ', ...spans(means(models))]
   if (decisive) {
-    const said = `${describeRule(decisive, quote, several)}${others(verdict.rules, decisive)}`
-    return moved && !decisive.layer ? `${said}; ${moved}` : said
+    const because = [...spans(describeRule(decisive, several)), others(verdict.rules, decisive)]
+    return decisive.layer ? because : join([because, moved], '; ')
   }
-  if (comparison?.status === 'incomparable') return `incomparable with the baseline: ${plain(comparison.reason, quote)}`
-  if (moved) return moved
-  if (comparison) return 'nothing changed against the baseline'
-  return means(models, quote)
+  if (comparison?.status === 'incomparable') return ['incomparable with the baseline: ', said(comparison.reason)]
+  return comparison ? moved : means(models)
 }
 
 function describePart({ shard, models }: Part): string {
@@ -39,14 +35,15 @@ function describePart({ shard, models }: Part): string {
   return `${which}: ${analysed} of ${plural(layers, 'layer')}, to be merged`
 }
 
-function means(models: Report['models'], quote: (name: string) => string): string {
-  return models
-    .slice(0, 3)
-    .map(({ name, summary }) => {
-      const model = models.length > 1 ? `${quote(name)}: ` : ''
-      return `${model}alpha ${format(summary.alpha)} over ${plural(summary.layers - summary.failed, 'layer')}`
-    })
-    .join('; ')
+function means(models: Report['models']): Phrase {
+  return join(
+    models.slice(0, 3).map(model => {
+      const { alpha, layers, failed } = model.summary
+      const mean = `alpha ${format(alpha)} over ${plural(layers - failed, 'layer')}`
+      return models.length > 1 ? [name(model.name), `: ${mean}`] : mean
+    }),
+    '; ',
+  )
 }
 
 /** What was measured, as the table of rules shows it. */
@@ -56,24 +53,37 @@ export function measured({ value, unit, rule }: RuleResult): string {
   return /delta\(/.test(rule) ? formatChange(value) : format(value)
 }
 
+/** The boundary of a rule, as it was written. */
+export function limit({ rule }: RuleResult): string {
+  return /[<>]=?[^<>]*$/.exec(rule)?.[0].trim() ?? '–'
+}
+
 function decisiveRule(rules: readonly RuleResult[]): RuleResult | undefined {
   const order = (rule: RuleResult) => (rule.level === 'fail' ? 0 : 2) + (rule.outcome === 'violated' ? 0 : 1)
   return rules.filter(rule => rule.outcome !== 'ok').sort((a, b) => order(a) - order(b))[0]
 }
 
-function describeRule(rule: RuleResult, quote: (name: string) => string, several: boolean): string {
-  const where = several && rule.model ? ` in ${quote(rule.model)}` : ''
-  if (rule.model === '' && rule.builtin) return `there is no checkpoint: ${prose(rule.reason, quote)}`
-  if (rule.builtin && rule.rule.startsWith('errors')) {
-    return `${plural(rule.value ?? 0, 'layer')} could not be read${where}, ${quote(rule.layer ?? '')} for one: ${plain(rule.reason, quote)}`
-  }
+function describeRule(rule: RuleResult, several: boolean): Phrase {
+  const { value, layer = '', reason } = rule
+  const where = several && rule.model ? [' in ', name(rule.model)] : []
   if (rule.builtin) {
-    return `${plural(rule.value ?? 0, 'layer')} could not be judged${where}, ${quote(rule.layer ?? '')} for one: ${plain(rule.reason, quote)}`
+    if (rule.model === '' && rule.rule === 'no checkpoint') return ['there is no checkpoint: ', said(reason)]
+    const what = BUILT_IN[rule.rule.split(' ')[0]]
+    if (!what) return [said(reason), ...where]
+    const [one, many, verb] = what
+    const example = (value ?? 0) > 1 ? ' for one: ' : ': '
+    return [plural(value ?? 0, one, many), ` ${verb}`, ...where, ', ', name(layer), example, said(reason)]
   }
-  if (rule.outcome === 'inconclusive')
-    return `${quote(rule.rule)} is inconclusive${where}: ${plain(rule.reason, quote)}`
-  const layer = rule.layer ? ` (${quote(rule.layer)})` : ''
-  return `${quote(rule.rule)} is true${where}: ${measured(rule)}${layer}`
+  if (rule.outcome === 'inconclusive') return [name(rule.rule), ' is inconclusive', ...where, ': ', said(reason)]
+  const who = layer ? [' (', name(layer), ...(reason ? [': ', said(reason)] : []), ')'] : []
+  return [name(rule.rule), ' is true', ...where, `: ${measured(rule)}`, ...who]
+}
+
+/** By their first word: what such a rule counts, and what is wrong with it. */
+const BUILT_IN: Record<string, readonly [one: string, many: string, verb: string]> = {
+  errors: ['layer', 'layers', 'could not be read'],
+  failed: ['layer', 'layers', 'could not be judged'],
+  non_finite: ['tensor', 'tensors', 'not finite'],
 }
 
 function others(rules: readonly RuleResult[], decisive: RuleResult): string {
@@ -83,16 +93,51 @@ function others(rules: readonly RuleResult[], decisive: RuleResult): string {
   return more > 0 ? `, and ${more} more` : ''
 }
 
-function movedMost(comparison: Comparison, quote: (name: string) => string, several: boolean): string {
+/** Which mean moved most, or what changed although none did. */
+function movedMost(comparison: Comparison, several: boolean): Phrase {
   const moved = comparison.models
     .filter(model => model.summary?.alpha.change)
     .sort((a, b) => Math.abs(b.summary!.alpha.change!) - Math.abs(a.summary!.alpha.change!))[0]
-  if (!moved) {
-    const changed = comparison.models.reduce((sum, model) => sum + model.layers.length, 0)
-    return changed > 0 ? `${plural(changed, 'layer')} changed, the mean alpha did not` : ''
-  }
+  if (!moved) return nothingMoved(comparison)
   const { head, base, change } = moved.summary!.alpha
+  const way = direction('alpha', moved.summary!.alpha)
   const layer = moved.layers[0]
-  const most = layer?.alpha.change ? `, most in ${quote(layer.name)} (${formatChange(layer.alpha.change)})` : ''
-  return `alpha ${several ? `of ${quote(moved.name)} ` : ''}${formatReal(base)} → ${formatReal(head)} (${formatChange(change)})${most}`
+  const model = several ? ['of ', name(moved.name), ' '] : []
+  const most = layer?.alpha.change ? [', most in ', name(layer.name), ` (${formatChange(layer.alpha.change)})`] : []
+  return [
+    'alpha ',
+    ...model,
+    `${formatReal(base)} → ${formatReal(head)} (${formatChange(change)}${way ? `, ${way}` : ''})`,
+    ...most,
+  ]
+}
+
+function nothingMoved({ models, status }: Comparison): Phrase {
+  if (status === 'incomparable') return ''
+  const compared = models.filter(({ base }) => base !== null)
+  const changed = compared.reduce((sum, { layers }) => sum + layers.length, 0)
+  if (changed > 0) return `${plural(changed, 'layer')} changed, the mean alpha did not`
+  if (compared.length === 0) return 'nothing to compare with: the baseline has no model of this name'
+  if (compared.length === models.length && compared.every(({ tensors }) => tensors?.same))
+    return 'nothing changed against the baseline'
+  const all = (what: 'changed' | 'added' | 'removed') => compared.flatMap(({ tensors }) => tensors?.[what] ?? [])
+  const did = ' that spectra don’t show did: '
+  return join(['no spectrum changed', unseen(all('changed'), all('added'), all('removed'), did)], '; ')
+}
+
+/** Tensors that changed, came or went, though no spectrum shows it. */
+export function unseen(
+  changed: readonly string[],
+  added: readonly string[],
+  removed: readonly string[],
+  did = ' changed that spectra don’t show: ',
+): Phrase {
+  const few = (all: readonly string[]) => names(all, 5)
+  const phrases: Phrase[] = []
+  if (changed.length > 0) phrases.push([plural(changed.length, 'tensor'), did, ...spans(few(changed))])
+  const came = added.length > 0 ? [`${plural(added.length, 'tensor')} came (`, ...spans(few(added)), ')'] : []
+  const unit = added.length > 0 ? `${removed.length}` : plural(removed.length, 'tensor')
+  const went = removed.length > 0 ? [`${unit} went (`, ...spans(few(removed)), ')'] : []
+  if (came.length + went.length > 0) phrases.push(join([came, went], ', '))
+  return join(phrases, '; ')
 }

@@ -1,105 +1,133 @@
-import { column, columnsShown, type LayerMetric, SUMMARY_METRICS } from '../report/columns.ts'
+import { markdownTable } from 'markdown-table'
 import type { Description } from '../report/description.ts'
-import { layerKey } from '../report/metrics.ts'
 import type { Model, Report } from '../report/schema.ts'
 import { short } from './escape.ts'
-import { figureTable } from './figures.ts'
-import { headline, ICON, measured, ruleIcon } from './headline.ts'
-import { formatChange, formatMetric, formatReal, formatShare, plural } from './numbers.ts'
-import { sharedAlpha } from './shared.ts'
-import { terminalTable } from './table.ts'
+import { headline, ICON } from './headline.ts'
+import { plural } from './numbers.ts'
+import { changes, layersTable, legend, notes, ownMetrics, rules, summary, whatToLookAt } from './sections.ts'
+import { type Block, left, type Phrase, right, type Span, spans, type Table } from './view.ts'
+
+export interface TextOptions {
+  /** Columns of the terminal; without end where the text does not go to one. */
+  readonly width?: number | undefined
+  /** Layers to show: those to look at first, then those that moved most. All where it is not given. */
+  readonly top?: number | undefined
+  /** The verdict alone. */
+  readonly quiet?: boolean | undefined
+}
 
 /** The report for a terminal or a log: the layers, the summary, the rules, and the verdict last, where the eye is. */
-export function renderText(report: Report): string {
-  return `${[
-    ...report.models.flatMap(model => [layers(report, model), report.part ? '' : summary(report, model)]),
-    figures(report),
-    rules(report),
-    verdict(report),
-  ]
-    .filter(block => block !== '')
-    .join('\n\n')}\n`
-}
-
-function layers(report: Report, model: Model): string {
-  const compared = report.comparison?.models[report.models.indexOf(model)]
-  const change = new Map(compared?.layers.map(layer => [layerKey(layer), formatChange(layer.alpha.change)]))
-  for (const layer of compared?.added ?? []) change.set(layerKey(layer), 'new')
-  const metrics = columnsShown('terminal')
-  const perMetric = (metric: LayerMetric, own: string, changed: string) =>
-    metric === 'alpha' && compared ? [own, changed] : [own]
-  const header = metrics.flatMap(metric => perMetric(metric, column(metric).label ?? metric, 'change'))
-  const rows = model.layers.map(layer => [
-    short(layer.name),
-    layer.shape.join('×'),
-    ...metrics.flatMap(metric =>
-      perMetric(metric, formatMetric(layer, metric), change.get(layerKey(layer)) ?? formatChange(0)),
+export function renderText(report: Report, { width = Number.POSITIVE_INFINITY, top, quiet }: TextOptions = {}): string {
+  if (quiet) return `${verdict(report)}\n`
+  const { models } = report
+  const blocks = models.flatMap(model => [
+    [title(model), ...write([layersTable(report, model, 'terminal', top ?? Number.POSITIVE_INFINITY)], width)].join(
+      '\n',
     ),
-    layer.error
-      ? `error: ${short(layer.error.message)}`
-      : layer.warning
-        ? `${layer.status}, ${layer.warning}`
-        : layer.status,
+    ...write(report.comparison ? whatToLookAt(report, model, top ?? 10) : [], width),
+    ...write(
+      changes(report, model, 10).filter(({ kind }) => kind === 'text'),
+      width,
+    ),
   ])
-  const title = `${short(model.name)}  (${model.source.format}, ${short(model.source.path)})`
-  return `${title}\n${terminalTable([['layer', 'shape', ...header, 'status'], ...rows], `ll${'r'.repeat(header.length)}l`)}`
+  const parts = [
+    ...blocks,
+    ...write(summary(report, Number.POSITIVE_INFINITY), width),
+    ...write(ownMetrics(report), width),
+    ...write(rules(report, Number.POSITIVE_INFINITY), width),
+    ...write(report.comparison ? legend(report) : [], width),
+    [...write(notes(report), width), verdict(report)].join('\n'),
+  ]
+  return `${parts.filter(part => part !== '').join('\n\n')}\n`
 }
 
-function summary(report: Report, model: Model): string {
-  const compared = report.comparison?.models[report.models.indexOf(model)]
-  const changes = compared?.summary
-  const rows = SUMMARY_METRICS.map(metric => [
-    metric,
-    formatReal(model.summary[metric]),
-    ...(changes ? [formatReal(changes[metric].base), formatChange(changes[metric].change)] : []),
-  ])
-  const { layers, failed, coverage } = model.summary
-  const skipped = model.skipped.length > 0 ? `, ${plural(model.skipped.length, 'tensor')} skipped` : ''
-  const extent = `${layers - failed} of ${plural(layers, 'layer')} fitted; ${formatShare(coverage)} of the parameters analysed${skipped}`
-  const table = `${terminalTable([changes ? ['mean', 'head', 'base', 'change'] : ['mean', 'value'], ...rows], changes ? 'lrrr' : 'lr')}\n${extent}`
-  const gone = (compared?.removed ?? []).map(({ name }) => short(name))
-  const shown = `${gone.slice(0, 10).join(', ')}${gone.length > 10 ? `, and ${gone.length - 10} more` : ''}`
-  const shared = sharedAlpha(report, model)
-  return [table, gone.length > 0 ? `gone: ${shown}` : '', shared && `alpha ${shared}`].filter(Boolean).join('\n')
-}
-
-function figures(report: Report): string {
-  const rows = figureTable(report, short)
-  return rows.length > 0 ? terminalTable(rows, `l${'r'.repeat(rows[0].length - 1)}`) : ''
-}
-
-function rules({ verdict, models }: Report): string {
-  if (!verdict || verdict.rules.length === 0) return ''
-  const several = models.length > 1
-  const rows = verdict.rules.map(rule => [
-    ruleIcon(rule),
-    `${rule.level} if ${rule.rule}`,
-    ...(several ? [short(rule.model)] : []),
-    measured(rule),
-    rule.of === 0 ? '–' : `${rule.layers} of ${rule.of}`,
-    [rule.layer ? short(rule.layer) : '', short(rule.reason)].filter(Boolean).join(': '),
-  ])
-  return terminalTable(
-    [['', 'rule', ...(several ? ['model'] : []), 'measured', 'layers', ''], ...rows],
-    several ? 'lllrrl' : 'llrrl',
-  )
+function title(model: Model): string {
+  return `${short(model.name)}  (${short(model.source.format)}, ${short(model.source.path)})`
 }
 
 function verdict(report: Report): string {
-  const { verdict } = report
-  if (!verdict) return headline(report, short)
-  const notes = [
-    ...(report.comparison?.removed.slice(0, 10) ?? []).map(name => `The baseline also has the model ${short(name)}.`),
-    verdict.first_run && verdict.status === 'inconclusive'
-      ? 'No baseline was given: there is nothing to compare with yet.'
-      : '',
-    verdict.enforced ? '' : 'Not enforced: this verdict does not fail the job.',
+  const status = report.verdict?.status
+  const sentence = phrase(headline(report))
+  return status ? `${ICON[status] ?? ''} ${status}: ${sentence}` : sentence
+}
+
+function write(blocks: readonly Block[], width: number): string[] {
+  return blocks.flatMap(block => {
+    switch (block.kind) {
+      case 'table':
+        return [writeTable(block, width)]
+      case 'details':
+        return write(block.blocks, width)
+      default:
+        return [phrase(block.phrase)]
+    }
+  })
+}
+
+/** Words are cut no shorter than this. */
+const SHORTEST = 12
+
+/**
+ * As wide as there is room: columns go by their priority, then words are shortened in their middle, the longest first. A number is
+ * never cut.
+ */
+function writeTable({ columns, rows, omitted }: Table, width: number): string {
+  const all = [columns.map(({ label }) => label), ...rows.map(row => row.map(phrase))]
+  let kept = columns.map((_, i) => i)
+  const draw = (cells = all) =>
+    markdownTable(
+      cells.map(row => kept.map(i => row[i])),
+      { align: kept.map(i => columns[i].align[0]), delimiterStart: false, delimiterEnd: false },
+    ).replace(/ +$/gm, '')
+  const widest = (text: string) => Math.max(...text.split('\n').map(line => line.length))
+  let text = draw()
+  while (widest(text) > width) {
+    const last = Math.max(...kept.map(i => columns[i].priority ?? 0))
+    if (last === 0) break
+    kept = kept.filter(i => (columns[i].priority ?? 0) < last)
+    text = draw()
+  }
+  const lengths = columns.map((_, i) => Math.max(...all.map(row => row[i].length)))
+  for (let over = widest(text) - width; over > 0; over = widest(text) - width) {
+    const words = kept.filter(i => columns[i].align === 'left' && lengths[i] > SHORTEST)
+    if (words.length === 0) break
+    const longest = words.reduce((most, i) => (lengths[i] > lengths[most] ? i : most))
+    lengths[longest] = Math.max(SHORTEST, lengths[longest] - over)
+    text = draw(all.map(row => row.map((cell, i) => (columns[i].align === 'left' ? shorten(cell, lengths[i]) : cell))))
+  }
+  const hidden = columns.length - kept.length
+  return [
+    text,
+    omitted ? `… and ${plural(omitted.count, `more ${omitted.what}`)}` : '',
+    hidden > 0 ? `(${plural(hidden, 'column')} more in a wider terminal, or with --csv)` : '',
   ]
-  return [`${ICON[verdict.status]} ${verdict.status}: ${headline(report, short)}`, ...notes.filter(Boolean)].join('\n')
+    .filter(Boolean)
+    .join('\n')
+}
+
+function shorten(text: string, most: number): string {
+  if (text.length <= most) return text
+  const half = (most - 1) >> 1
+  return `${text.slice(0, half)}…${text.slice(-half)}`
+}
+
+/** A phrase for a terminal or a log, on one line. */
+export function phrase(phrase: Phrase): string {
+  return spans(phrase).map(span).join('')
+}
+
+function span(span: Span): string {
+  if (typeof span === 'string') return span
+  if ('name' in span) return short(span.name)
+  if ('said' in span) return short(span.said, 400)
+  return 'typed' in span ? span.typed : span.link
 }
 
 /** What an analysis would look at, for a terminal. */
-export function renderDescription(description: Description): string {
+export function renderDescription(
+  description: Description,
+  { width = Number.POSITIVE_INFINITY }: TextOptions = {},
+): string {
   const { name, path, state_dict, ignored, layers, skipped } = description
   const rows = layers.map(({ name, layer_type, shape, dtype, N, M, rf, num_evals }) => {
     return [short(name), layer_type, shape.join('×'), dtype, ...[N, M, rf, num_evals].map(value => String(value))]
@@ -107,15 +135,24 @@ export function renderDescription(description: Description): string {
   const reasons = skipped.map(({ tensor, shape, dtype, reason }) => [
     short(tensor),
     shape.join('×'),
-    dtype,
+    short(dtype),
     short(reason),
   ])
   const taken = state_dict ? `, its ${short(state_dict)}` : ''
+  const columns = [
+    left('layer'),
+    left('type', 3),
+    left('shape'),
+    left('dtype', 2),
+    ...['N', 'M', 'rf'].map(label => right(label, 1)),
+    right('evals'),
+  ]
+  const why = [left('skipped'), left('shape', 1), left('dtype', 2), left('why')]
   return `${[
     `${short(name)}  (${description.format}, ${short(path)}${taken})`,
-    terminalTable([['layer', 'type', 'shape', 'dtype', 'N', 'M', 'rf', 'evals'], ...rows], 'llllrrrr'),
-    reasons.length > 0 ? terminalTable([['skipped', 'shape', 'dtype', 'why'], ...reasons], 'llll') : '',
-    ignored.length > 0 ? `Not looked at: ${ignored.map(short).join(', ')}` : '',
+    writeTable({ kind: 'table', columns, rows }, width),
+    reasons.length > 0 ? writeTable({ kind: 'table', columns: why, rows: reasons }, width) : '',
+    ignored.length > 0 ? `Not looked at: ${ignored.map(one => short(one)).join(', ')}` : '',
     `${plural(layers.length, 'layer')}, ${plural(skipped.length, 'tensor')} skipped`,
   ]
     .filter(block => block !== '')

@@ -82,6 +82,7 @@ export const COLUMNS = {
     help: "standard error of alpha, (alpha − 1)/√n over the tail's n eigenvalues",
     from: 'fit',
     since: '0.1.0',
+    compared: true,
     shown: ['comment'],
   },
   xmin: { kind: 'real', unit: 'λ', help: 'where the tail begins', from: 'fit', since: '0.1.0' },

@@ -152,6 +152,9 @@ function schemas(strictness: Strictness) {
           .describe('Those that differ, the largest change of alpha first'),
         added: z.array(object({ name, shape, part: name.optional() })),
         removed: z.array(object({ name, shape, part: name.optional() })),
+        shared_alpha: object({ layers: count, head: finite, base: finite, change: finite })
+          .optional()
+          .describe('Mean alpha over the layers fitted on both sides, where the means are over other layers'),
         tensors: object({
           same: z.boolean().describe('Every tensor of both sides was compared, and has the same bytes'),
           changed: z.array(name).describe('Whose bytes changed and whose spectrum did not, or is not looked at'),

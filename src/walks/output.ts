@@ -4,7 +4,7 @@ import { UserError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { renderCsv } from '../render/csv.ts'
 import { renderMarkdown } from '../render/markdown.ts'
-import { renderText } from '../render/text.ts'
+import { renderText, type TextOptions } from '../render/text.ts'
 import { serialiseReport } from '../report/io.ts'
 import type { Report } from '../report/schema.ts'
 
@@ -58,6 +58,7 @@ export async function renderOutput(
   report: Report,
   outputs: Partial<Record<keyof typeof RENDERERS, string>>,
   print: (text: string) => void,
+  detail: TextOptions = {},
 ): Promise<void> {
   let taken = false
   for (const format of ['json', 'markdown', 'csv'] as const) {
@@ -68,7 +69,7 @@ export async function renderOutput(
     else await write(path, text)
     taken ||= path === '-'
   }
-  if (!taken) print(renderText(report))
+  if (!taken) print(renderText(report, detail))
 }
 
 /** @throws UserError naming the path */

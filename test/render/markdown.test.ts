@@ -5,7 +5,9 @@ import { expect, test } from 'vitest'
 import { compare } from '../../src/comparison/compare.ts'
 import { judge } from '../../src/policy/judge.ts'
 import { parseRule } from '../../src/policy/rule.ts'
+import { renderCsv } from '../../src/render/csv.ts'
 import { renderMarkdown } from '../../src/render/markdown.ts'
+import { renderText } from '../../src/render/text.ts'
 import type { Layer, Model, Report } from '../../src/report/schema.ts'
 import { strictReport } from '../../src/report/schema.ts'
 import { defaults } from '../support/analyse.ts'
@@ -43,12 +45,12 @@ test('the first line is the verdict and what decided it', () => {
   const head = [model('net', [layer('a', 3), layer('b', 4)])]
   const base = [model('net', [layer('a', 2), layer('b', 4)])]
   expect(first(render(report(head, base)))).toBe(
-    '### ❌ Failed: `delta(alpha) > 0.2` is true: +0.500; alpha 3.000 → 3.500 (+0.500), most in `a` (+1.000)',
+    '### ❌ Failed: `delta(alpha) > 0.2` is true: +0.500; alpha 3.000 → 3.500 (+0.500, worse), most in `a` (+1.000)',
   )
   expect(first(render(report(head, base, ['alpha > 9'])))).toBe(
-    '### ✅ Passed: alpha 3.000 → 3.500 (+0.500), most in `a` (+1.000)',
+    '### ✅ Passed: alpha 3.000 → 3.500 (+0.500, worse), most in `a` (+1.000)',
   )
-  expect(first(render(report(head, head, ['alpha > 9'])))).toBe('### ✅ Passed: nothing changed against the baseline')
+  expect(first(render(report(head, head, ['alpha > 9'])))).toBe('### ✅ Passed: no spectrum changed')
   expect(first(render(report(head, undefined)))).toBe(
     '### 🟡 Inconclusive: first run, nothing to compare with yet; alpha 3.500 over 2 layers',
   )
@@ -59,12 +61,12 @@ test('shows summary, rules, changed layers and all layers', () => {
   const markdown = render(
     report([model('net', [layer('a', 3), layer('b', 4)])], [model('net', [layer('a', 2), layer('b', 4)])]),
   )
-  expect(markdown).toContain('| `alpha` | 3.500 | 3.000 | +0.500 |')
-  expect(markdown).toContain('| ❌ | fail if `delta(alpha) > 0.2` | +0.500 | 2 of 2 | |')
+  expect(markdown).toContain('| `alpha` | 3.500 | 3.000 | +0.500, worse |')
+  expect(markdown).toContain('| ❌ | fail if `delta(alpha) > 0.2` | +0.500 | > 0.2 | 2 of 2 | |')
   expect(markdown).toContain('**1 of 2 layers changed**')
   expect(markdown).toContain('| `a` | 3.000 | 2.000 | +1.000 ████████ | 0 | success |')
   expect(markdown).toContain('<details><summary>All layers</summary>')
-  expect(markdown).toContain('| `b` | dense | 64 | 64 | 64 | 4.000 |')
+  expect(markdown).toContain('| `b` | dense | 64 | 64 | 64 | 4.000 | 0 |')
 })
 
 test.each([30, 300, 3000, 30_000])('%d layers fit into a comment, and what is left out is counted', n => {
@@ -115,6 +117,84 @@ test('a tiny limit still gives the verdict', () => {
   expect(markdown).toContain('### ❌ Failed: `alpha > 2` is true: 3')
 })
 
+/** What a reader sees before opening anything. */
+const unfolded = (markdown: string) =>
+  markdown
+    .replace(/<details>[\s\S]*?<\/details>/g, '')
+    .split('\n')
+    .filter(Boolean)
+
+test('a layer that died stands first, and the headline names it', () => {
+  const base = many(200, () => 3)
+  const head = many(200, i => (i === 150 ? null : 3 + (i % 3) / 10))
+  for (const rules of [[], ['failed > 0']]) {
+    const markdown = render(report([model('net', head)], [model('net', base)], rules))
+    expect(first(markdown)).toContain('`block.150.attention.self.query`')
+    const [row] = markdown.split('\n').filter(line => line.startsWith('| `block.'))
+    expect(row).toMatch(/^\| `block\.150\.attention\.self\.query` \| success → failed: /)
+    expect(unfolded(markdown).length).toBeLessThanOrEqual(40)
+  }
+})
+
+test('what violated a rule comes before what moved, and each layer stands once', () => {
+  const base = [layer('a', 3), layer('b', 3), layer('c', 3, { sigma: 1 })]
+  const head = [layer('a', 4), layer('b', 9, { sigma: 9 }), layer('c', 3.5, { sigma: 1 })]
+  const markdown = render(report([model('net', head)], [model('net', base)], ['any(alpha) > 8']))
+  const rows = unfolded(markdown).filter(line => /^\| `[abc]` \|/.test(line))
+  expect(rows).toEqual([
+    '| `b` | violates `any(alpha) > 8` | 9.000 | 3.000 | +6.000 | 0 |',
+    '| `a` | moved by 3.5 standard errors, worse | 4.000 | 3.000 | +1.000 | 0 |',
+  ])
+})
+
+test.each<[number, number, string]>([
+  [3, 4, 'worse'],
+  [4, 3, 'better'],
+  [1.5, 1.8, 'better'],
+  [2.5, 1.5, 'over-trained'],
+  [1.5, 4, ''],
+])('alpha from %d to %d is %j', (from, to, word) => {
+  const markdown = render(report([model('net', [layer('a', to)])], [model('net', [layer('a', from)])]))
+  const row = markdown.split('\n').find(line => line.startsWith('| `alpha` |'))
+  expect(row?.match(/(, [a-z-]+)? \|$/)?.[1] ?? '').toBe(word && `, ${word}`)
+})
+
+test('a model that the baseline lacks has no changes, not changes of 0', () => {
+  const one = report(
+    [model('a', [layer('x', 3)]), model('b', [layer('x', 3)])],
+    [model('a', [layer('x', 3)]), model('c', [layer('x', 3)])],
+  )
+  const text = renderText(one)
+  const [ofA, ofB] = text.split('\n').filter(line => line.startsWith('x '))
+  expect(ofA).toMatch(/\| +0 \|/)
+  expect(ofB).not.toMatch(/\| +0 \|/)
+  const csv = renderCsv(one).split('\n')
+  expect(csv[0]).toContain('alpha_base,alpha_change')
+  expect(csv[1]).toContain('3,0')
+  expect(csv[2]).toMatch(/,,,,,,,,,$/)
+})
+
+test('a table is as wide as its terminal: columns go, names are shortened, numbers stay', () => {
+  const layers = many(20, i => 3.25 + i)
+  const one = report(
+    [model('net', layers)],
+    [
+      model(
+        'net',
+        many(20, () => 3),
+      ),
+    ],
+  )
+  for (const width of [60, 80, 100, 120, 200]) {
+    const lines = renderText(one, { width }).split('\n')
+    const tables = lines.filter(line => line.includes(' | '))
+    expect(Math.max(...tables.map(line => line.length))).toBeLessThanOrEqual(width)
+    expect(lines.filter(line => / 4\.250 /.test(line)).length).toBeGreaterThan(0)
+  }
+  expect(renderText(one, { top: 3 }).match(/^block\.\d+.* success/gm)).toHaveLength(3)
+  expect(renderText(one, { quiet: true }).split('\n')).toHaveLength(2)
+})
+
 test('hostile names and reasons open no block, link or mention', () => {
   const evil = '</details>|`\n\n# @octocat #1 <img src=x onerror=y> [a](b) https://evil.example'
   const bad = layer(evil, null, { status: 'error', error: { code: 'worker', message: evil } })
@@ -141,7 +221,7 @@ test('hostile names and reasons open no block, link or mention', () => {
     expect(kinds).not.toContain('image')
     for (const block of html)
       expect(block.replace(/&#\d+;/g, '')).toMatch(
-        /^(<details><summary>All layers( of <code>[A-Za-z0-9 .…-]*<\/code>)?( \(\d+ tensors? skipped\))?<\/summary>|<\/details>|<sub>|<\/sub>)$/,
+        /^(<details><summary>(All layers|What changed)( of <code>[A-Za-z0-9 .…-]*<\/code>)?( \(\d+ tensors? skipped\))?<\/summary>|<\/details>|<sub>|<\/sub>)$/,
       )
   }
 })
