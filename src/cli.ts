@@ -31,6 +31,13 @@ process.exitCode = await main(process.argv.slice(2)).catch(error => {
   )
   return ours ? EXIT.internal : EXIT.usage
 })
+// Whatever still waits, for a worker or a file: all that was said has been written.
+await Promise.all([process.stdout, process.stderr].map(flushed))
+process.exit()
+
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise(resolve => stream.write('', () => resolve()))
+}
 
 async function main(args: string[]): Promise<number> {
   const { values, positionals } = parse(args)
@@ -48,7 +55,7 @@ async function main(args: string[]): Promise<number> {
   const { parseSource } = await import('./walks/run.ts')
   const sources = await Promise.all(positionals.map(text => parseSource(text, settings.stateDict)))
   const inputs = [...sources.map(({ path }) => path), raw.baseline, raw['metrics-file']].flat()
-  await prepareOutputs(
+  const onFiles = await prepareOutputs(
     Object.values(outputs).filter(path => path !== '-'),
     inputs.filter(path => path !== undefined),
   )
@@ -59,7 +66,7 @@ async function main(args: string[]): Promise<number> {
     else print(text)
     return EXIT.passed
   }
-  const report = await analyse(positionals, settings, values.merge === true)
+  const report = await analyse(positionals, settings, values.merge === true, onFiles)
   await renderOutput(report, outputs, text => print(text), { ...terminal(), ...detail })
   return report.verdict?.fails_job ? EXIT.failed : EXIT.passed
 }
@@ -75,18 +82,23 @@ function readOutputs(values: Values): Partial<Record<Output, string>> {
   return Object.fromEntries(names.map(name => [name, String(values[name])]))
 }
 
-async function analyse(paths: string[], settings: Settings, merge: boolean): Promise<Report> {
+async function analyse(
+  paths: string[],
+  settings: Settings,
+  merge: boolean,
+  onFiles: (files: readonly string[]) => Promise<void>,
+): Promise<Report> {
   const { run, runMerge, runPart } = await import('./walks/run.ts')
   const { progressBar } = await import('./progress.ts')
   if (merge && settings.shard) throw new UserError('--merge and --shard contradict each other.')
   const { onProgress, stop } = progressBar(process.stderr, process.env)
   try {
-    if (settings.shard) return await runPart({ checkpoints: paths, settings, onProgress })
-    if (!merge) return await run({ checkpoints: paths, settings, onProgress })
+    if (settings.shard) return await runPart({ checkpoints: paths, settings, onProgress, onFiles })
+    if (!merge) return await run({ checkpoints: paths, settings, onProgress, onFiles })
     const { readPart } = await import('./report/io.ts')
     const parts = []
     for (const path of paths) parts.push({ where: path, report: await readPart(path) })
-    return await runMerge({ parts, settings, onProgress })
+    return await runMerge({ parts, settings, onProgress, onFiles })
   } finally {
     stop()
   }

@@ -53,6 +53,7 @@ export class WorkerPool implements Engine {
   readonly #idle: Worker[] = []
   readonly #busy = new Map<Worker, Job>()
   #ids = 0
+  #closed = false
   #scheduled = false
   #local: Promise<Computer> | undefined
 
@@ -74,7 +75,10 @@ export class WorkerPool implements Engine {
     return this.#enqueue({ id: ++this.#ids, kind: 'spectrum', of: recipe }, cost(recipe), memoryOf(recipe), onWork)
   }
 
+  /** What is still asked for is never answered: nobody waits for it any more. */
   async close(): Promise<void> {
+    this.#closed = true
+    this.#queue.length = 0
     await Promise.all([...this.#idle, ...this.#busy.keys()].map(worker => worker.terminate()))
   }
 
@@ -91,6 +95,7 @@ export class WorkerPool implements Engine {
       // After all that are asked for in this turn are in the queue, so that the longest can go first.
       queueMicrotask(() => {
         this.#scheduled = false
+        if (this.#closed) return
         this.#queue.sort((a, b) => b.cost - a.cost || a.task.id - b.task.id)
         const total = this.#queue.reduce((sum, job) => sum + job.cost, 0)
         if (total < WORTH_A_THREAD && this.#busy.size === 0) void this.#runHere(this.#queue.splice(0))
@@ -103,13 +108,14 @@ export class WorkerPool implements Engine {
     this.#local ??= Kernel.create(wasm).then(kernel => new Computer(kernel))
     for (const { task, onWork, resolve, reject } of jobs) {
       const computer = await this.#local
+      if (this.#closed) return
       const result = task.kind === 'scan' ? computer.scan(task.of) : computer.spectrum(task.of, onWork)
       await (result as Promise<Scan & Spectrum>).then(resolve, reject)
     }
   }
 
   #dispatch(): void {
-    while (this.#queue.length > 0 && this.#busy.size < this.#size) {
+    while (!this.#closed && this.#queue.length > 0 && this.#busy.size < this.#size) {
       const taken = [...this.#busy.values()].reduce((sum, job) => sum + job.bytes, 0)
       const next = this.#queue.findIndex(job => this.#busy.size === 0 || taken + job.bytes <= this.#memory)
       if (next < 0) return

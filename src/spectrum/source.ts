@@ -106,9 +106,12 @@ function chunkRows(k: number, multiple: number, fits: (rows: number) => boolean)
 async function openView(view: StridedView): Promise<OpenRecipe> {
   const stream = await TensorStream.open(view.tensor)
   const extent = extentOf(view.shape, view.strides)
+  const views = matrixViews(view)
+  let picked: PickedSlices | undefined
   let resident: { readonly buffer: ArrayBufferLike; readonly byteOffset: number } | undefined
 
-  function* chunks(matrix: MatrixView, window: Uint8Array, multiple: number): Generator<Chunk> {
+  function* chunks(slice: number, window: Uint8Array, multiple: number): Generator<Chunk> {
+    const matrix = views[slice]
     const { k, n, offset, pStride, iStride } = matrix
     if (extent * stream.bytes <= window.length) {
       if (resident?.buffer !== window.buffer || resident.byteOffset !== window.byteOffset) {
@@ -116,6 +119,15 @@ async function openView(view: StridedView): Promise<OpenRecipe> {
         resident = { buffer: window.buffer, byteOffset: window.byteOffset }
       }
       yield { k, base: offset, pStride, iStride }
+      return
+    }
+    const together = Math.floor(limits.spectrum.chunkBytes / (k * n * stream.bytes))
+    if (together > 1 && elements(matrix, k) > WASTE * k * n) {
+      if (!picked || slice < picked.first || slice >= picked.first + picked.count)
+        picked = pickSlices(stream, view.offset, views, slice, Math.min(together, views.length - slice))
+      const bytes = k * n * stream.bytes
+      window.set(picked.bytes.subarray((slice - picked.first) * bytes, (slice - picked.first + 1) * bytes))
+      yield { k, base: 0, pStride: n, iStride: 1 }
       return
     }
     const room = Math.floor(window.length / stream.bytes)
@@ -133,15 +145,58 @@ async function openView(view: StridedView): Promise<OpenRecipe> {
   }
 
   return {
-    matrices: matrixViews(view).map(matrix => ({
+    matrices: views.map((matrix, slice) => ({
       k: matrix.k,
       n: matrix.n,
       zeros: 0,
       dtype: view.tensor.dtype as FloatDType,
-      chunks: (window: Uint8Array, multiple: number) => chunks(matrix, window, multiple),
+      chunks: (window: Uint8Array, multiple: number) => chunks(slice, window, multiple),
     })),
     close: () => stream.close(),
   }
+}
+
+/** Slices whose elements lie among each other's are picked out together where one has at least so many strangers to an element. */
+const WASTE = 4
+
+interface PickedSlices {
+  readonly first: number
+  readonly count: number
+  /** Each k×n, row-major, one after the other. */
+  readonly bytes: Uint8Array
+}
+
+/** Several kernel slices in one pass over the file. */
+function pickSlices(
+  stream: TensorStream,
+  from: number,
+  views: readonly MatrixView[],
+  first: number,
+  count: number,
+): PickedSlices {
+  const { k, n, pStride, iStride } = views[first]
+  const Elements = { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array, 8: BigUint64Array }[stream.bytes]!
+  const result = new Elements(count * k * n)
+  const offsets = views.slice(first, first + count).map(({ offset }) => offset)
+  const last = Math.max(...offsets)
+  // Pieces along the dimension with the longer stride: each is one run of the file.
+  const [outer, inner, outerStride, innerStride] =
+    pStride >= iStride ? [k, n, pStride, iStride] : [n, k, iStride, pStride]
+  const [outerStep, innerStep] = pStride >= iStride ? [n, 1] : [1, n]
+  const run = (inner - 1) * innerStride + last + 1
+  const most = Math.max(1, Math.floor((limits.spectrum.chunkBytes / stream.bytes - run) / outerStride) + 1)
+  const buffer = new Elements((Math.min(most, outer) - 1) * outerStride + run)
+  for (let o = 0; o < outer; o += most) {
+    const pieces = Math.min(most, outer - o)
+    stream.read(new Uint8Array(buffer.buffer), 0, from + o * outerStride, (pieces - 1) * outerStride + run)
+    for (const [s, offset] of offsets.entries()) {
+      for (let a = 0; a < pieces; a++) {
+        const [source, target] = [a * outerStride + offset, s * k * n + (o + a) * outerStep]
+        for (let b = 0; b < inner; b++) result[target + b * innerStep] = buffer[source + b * innerStride]
+      }
+    }
+  }
+  return { first, count, bytes: new Uint8Array(result.buffer) }
 }
 
 /** Blocks of doubles are computed into the window. */

@@ -2,9 +2,10 @@ import { randomUUID } from 'node:crypto'
 import { type FileHandle, open, unlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { unreadable } from '../bytes/file.ts'
 import { unpack } from '../checkpoint/codecs.ts'
 import { DTYPE_BITS, type FileSource, type Tensor } from '../checkpoint/types.ts'
-import { CheckpointError, tensorIn } from '../errors.ts'
+import { CheckpointError, tensorIn, UserError } from '../errors.ts'
 import { extentOf } from '../recipe/values.ts'
 
 /** An open file with a tensor's bytes, which can be read at any offset. */
@@ -19,13 +20,16 @@ export interface Readable {
  * @throws CheckpointError where the file can't be read or unpacks to more or less than the tensor
  */
 export async function openTensor({ name, dtype, source, shape }: Tensor): Promise<Readable> {
-  if (source.kind === 'file') return { file: await open(source.path, 'r'), source }
+  if (source.kind === 'file') {
+    const file = await open(source.path, 'r').catch(cause => {
+      throw unreadable(source.path, cause)
+    })
+    return { file, source }
+  }
   const { path, strides } = source
   const wanted = (extentOf(shape, strides) * DTYPE_BITS[dtype]) / 8
-  const temporary = join(process.env.RUNNER_TEMP || tmpdir(), `spectral-gate-${randomUUID()}`)
-  const file = await open(temporary, 'wx+', 0o600)
+  const file = await temporaryFile()
   try {
-    await unlink(temporary)
     let written = 0
     for await (const piece of unpack(source)) {
       written += piece.length
@@ -45,4 +49,24 @@ export async function openTensor({ name, dtype, source, shape }: Tensor): Promis
     await file.close()
     throw error
   }
+}
+
+/** A file without a name, in the first folder that takes one. */
+async function temporaryFile(): Promise<FileHandle> {
+  const folders = [process.env.RUNNER_TEMP, tmpdir(), '.'].filter(folder => folder !== undefined && folder !== '')
+  const refusals: string[] = []
+  for (const folder of folders) {
+    const path = join(folder!, `spectral-gate-${randomUUID()}`)
+    try {
+      const file = await open(path, 'wx+', 0o600)
+      await unlink(path)
+      return file
+    } catch (cause) {
+      refusals.push(`${folder} (${(cause as NodeJS.ErrnoException).code})`)
+    }
+  }
+  throw new UserError(
+    `No temporary file can be written: ${refusals.join(', ')}.`,
+    'Compressed tensors are unpacked into one. Set TMPDIR to a folder that can be written to.',
+  )
 }

@@ -1,5 +1,5 @@
 import { parentPort } from 'node:worker_threads'
-import { CheckpointError, LayerError } from '../errors.ts'
+import { LayerError, UserError } from '../errors.ts'
 import { Computer } from './computer.ts'
 import { Kernel } from './kernel.ts'
 import wasm from './kernel.wasm'
@@ -26,6 +26,6 @@ port.on('message', async (task: Task) => {
 /** An error's type would not survive the message: what is needed to make it anew. */
 function describe(error: unknown): Extract<Answer, { kind: 'failed' }>['failure'] {
   if (error instanceof LayerError) return { type: 'layer', code: error.code, message: error.message }
-  if (error instanceof CheckpointError) return { type: 'checkpoint', message: error.message, remedy: error.remedy }
+  if (error instanceof UserError) return { type: 'checkpoint', message: error.message, remedy: error.remedy }
   return { type: 'internal', message: error instanceof Error ? (error.stack ?? error.message) : String(error) }
 }

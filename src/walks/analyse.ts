@@ -26,6 +26,8 @@ export interface AnalyseContext {
   /** Rows by fingerprint that need not be computed again; null where everything has to be. */
   readonly known: ReadonlyMap<string, Layer> | null
   readonly onProgress?: OnProgress | undefined
+  /** Told which files a checkpoint is read from, before any weight is. */
+  readonly onFiles?: ((paths: readonly string[]) => Promise<void>) | undefined
 }
 
 /**
@@ -46,6 +48,7 @@ export interface ModelPart {
 /** As `analyse`, of the layers of one shard alone. The summary is of these. */
 export async function analyseShard(source: Source, context: AnalyseContext, shard: Shard): Promise<ModelPart> {
   const checkpoint = await openCheckpoint(source.path, { stateDict: source.stateDict })
+  await context.onFiles?.(checkpoint.stamps.map(({ path }) => path))
   const plan = planLayers(checkpoint, context.options)
   if (plan.layers.length === 0) throw nothingToAnalyse(checkpoint, plan)
   const positions = shardPositions(

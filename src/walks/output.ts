@@ -1,4 +1,5 @@
-import { access, constants, mkdir, readdir, stat, writeFile } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { access, constants, mkdir, readdir, realpath, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { UserError } from '../errors.ts'
 import { limits } from '../limits.ts'
@@ -17,15 +18,19 @@ const RENDERERS = {
 /**
  * Before the work begins: that each output can be written, and would not take the place of an input or of another output.
  * @param inputs files and folders that are read
+ * @returns the same for files that are found to be read later, such as shards
  * @throws UserError naming the path
  */
-export async function prepareOutputs(outputs: readonly string[], inputs: readonly string[]): Promise<void> {
+export async function prepareOutputs(
+  outputs: readonly string[],
+  inputs: readonly string[],
+): Promise<(files: readonly string[]) => Promise<void>> {
   const taken = new Map<string, string>()
   for (const input of inputs) {
     const names = await readdir(input).catch(() => [])
     for (const path of [input, ...names.map(name => join(input, name))]) {
       const id = await identity(path)
-      if (id) taken.set(id, `${path} is read: the output would take its place`)
+      if (id) taken.set(id, taking(path).message)
     }
   }
   for (const path of outputs) {
@@ -42,6 +47,18 @@ export async function prepareOutputs(outputs: readonly string[], inputs: readonl
       throw cause instanceof UserError ? cause : unwritable(path, cause)
     }
   }
+  return async files => {
+    if (outputs.length === 0) return
+    const targets = new Set(await Promise.all(outputs.map(identity)))
+    for (const file of files) {
+      const id = await identity(file)
+      if (id && targets.has(id)) throw taking(file)
+    }
+  }
+}
+
+function taking(path: string): UserError {
+  return new UserError(`${path} is read: the output would take its place`, 'Name another file.')
 }
 
 /** The same for every path that leads to the file, undefined where there is none. */
@@ -72,11 +89,24 @@ export async function renderOutput(
   if (!taken) print(renderText(report, detail))
 }
 
-/** @throws UserError naming the path */
+/**
+ * A file is written beside its place and then moved there: what stood there before is whole until then.
+ * @throws UserError naming the path
+ */
 export async function write(path: string, text: string): Promise<void> {
   try {
     await mkdir(dirname(path), { recursive: true })
-    await writeFile(path, text)
+    const target = await realpath(path).catch(() => path)
+    const found = await stat(target).catch(() => undefined)
+    if (found && !found.isFile()) return await writeFile(target, text)
+    const beside = `${target}.${randomUUID().slice(0, 8)}.tmp`
+    try {
+      await writeFile(beside, text, { flag: 'wx', ...(found && { mode: found.mode }) })
+      await rename(beside, target)
+    } catch (error) {
+      await rm(beside, { force: true })
+      throw error
+    }
   } catch (cause) {
     throw unwritable(path, cause)
   }

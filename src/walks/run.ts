@@ -17,6 +17,7 @@ export interface RunRequest {
   readonly search?: BaselineRecord | undefined
   readonly provenance?: Provenance | undefined
   readonly onProgress?: OnProgress | undefined
+  readonly onFiles?: AnalyseContext['onFiles']
 }
 
 /** Beside the bundle that this file becomes part of. */
@@ -37,7 +38,8 @@ export function run(request: RunRequest): Promise<Report> {
 
 /** As `run`, but a part of the report alone, for `runMerge`. */
 export function runPart(
-  request: Pick<RunRequest, 'checkpoints' | 'settings' | 'provenance' | 'onProgress'> & Pick<PartRequest, 'job'>,
+  request: Pick<RunRequest, 'checkpoints' | 'settings' | 'provenance' | 'onProgress' | 'onFiles'> &
+    Pick<PartRequest, 'job'>,
 ): Promise<PartialReport> {
   const { settings, job, provenance } = request
   return withEngine(request, async context =>
@@ -57,12 +59,16 @@ export function runMerge(
 }
 
 async function withEngine<T>(
-  { settings: { options, workers, reuse }, onProgress }: Pick<RunRequest, 'settings' | 'onProgress'>,
+  {
+    settings: { options, workers, reuse },
+    onProgress,
+    onFiles,
+  }: Pick<RunRequest, 'settings' | 'onProgress' | 'onFiles'>,
   work: (context: AnalyseContext) => Promise<T>,
 ): Promise<T> {
   const engine = new WorkerPool(WORKER, workers)
   try {
-    return await work({ engine, options, known: reuse ? new Map() : null, onProgress })
+    return await work({ engine, options, known: reuse ? new Map() : null, onProgress, onFiles })
   } finally {
     await engine.close()
   }
