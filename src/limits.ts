@@ -1,100 +1,189 @@
 const KiB = 1024
 const MiB = 1024 * KiB
 
-/** Every bound on what a hostile file may ask of us. Sizes are in bytes unless said otherwise. */
+/**
+ * Every bound on what a hostile file, artifact or server may ask of us, by the room that it guards. The end of a name is its unit;
+ * the line above says what is the largest honest case known, or the attack.
+ */
 export const limits = {
-  /** The JSON header of a safetensors file: the bound of the reference implementation. */
-  safetensorsHeader: 100 * MiB,
-  /** JSON from strangers: its nesting, and its commas, colons and brackets: of a header or index, of a report. */
-  jsonDepth: 16,
-  jsonMarks: 5_000_000,
-  reportMarks: 50_000_000,
-  /** Scales, zero points or group indices of one quantised tensor; the config.json beside a model. */
-  quantisedPart: 64 * MiB,
-  modelConfig: 4 * MiB,
-  /** Entries of a folder that is looked through for reports. */
-  folderEntries: 10_000,
-  /** A shard index, a pointer file's folder listing, an earlier report. */
-  index: 64 * MiB,
-  report: 256 * MiB,
-  /** A project's own figures: the file, and how many it names. */
-  figures: MiB,
-  figureCount: 200,
-  /** Pages of a hundred events of a pull request, and of a hundred runs of a commit. */
-  eventPages: 30,
-  /** The pickle of a PyTorch checkpoint: names and shapes only, the weights lie beside it. */
-  pickle: 64 * MiB,
-  pickleOpcodes: 5_000_000,
-  pickleDepth: 1_000,
-  tensors: 250_000,
-  dimensions: 32,
-  /** Characters of a tensor's name. */
-  name: 4_096,
-  zipEntries: 200_000,
-  /** A compressed member that has to be inflated whole, and how many times its compressed size it may reach. */
-  inflated: 256 * MiB,
-  inflateRatio: 200,
-  /** GitHub's bound on a comment, in characters, less room for the marker that identifies it. */
-  comment: 65_536 - 256,
-  /** How much of a tensor is read at once. */
-  chunk: 8 * MiB,
-  /** Members smaller than this may have any ratio: zeros compress a thousandfold. */
-  inflateRatioFrom: MiB,
-  /** What an unpickler may have at once: containers and objects, memo entries, values on its stack. */
-  pickleObjects: 1_000_000,
-  pickleMemo: 1_000_000,
-  pickleStack: 1_000_000,
-  /** Of one pickled integer; of one pickled string, a longer one stays undecoded. */
-  pickleLong: 1_024,
-  pickleString: MiB,
-  /** Characters of all tensors' names together, and of all members' names of a zip. */
-  names: 64 * MiB,
-  /** Elements of a view that has more of them than its storage holds (torch's expand). */
-  expanded: 16 * MiB,
-  /** Entries of the list of what a checkpoint holds beside its weights. */
-  ignored: 1_000,
-  /** The archive of a baseline; the report in it may have `report` bytes. */
-  baselineArchive: 64 * MiB,
-  /** How many commits back a baseline is looked for, and how many requests that may take. */
-  baselineDistance: 100,
-  commitPages: 5,
-  /** Pages of 100 artifacts that are looked through for baselines, and runs that are looked up one by one. */
-  artifactPages: 10,
-  artifactRuns: 40,
-  /** Archives of earlier baselines read for a trend, in bytes and in milliseconds. */
-  historyArchives: 32 * MiB,
-  historyTime: 15_000,
-  /** A config file. */
-  config: 256 * KiB,
-  /** The header of a NumPy array, and how deep its tuples nest. */
-  npyHeader: 64 * KiB,
-  npyDepth: 8,
-  /** Structures of an HDF5 file: one of them, and all that are read to describe it (also at most 8 times the file, plus 1 MiB). */
-  hdf5Block: 32 * MiB,
-  hdf5Structures: 256 * MiB,
-  /** Messages of one object header, B-tree levels, nested groups. */
-  hdf5Messages: 65_536,
-  hdf5Depth: 32,
-  /** Chunks of one dataset; the bytes of one chunk, and what is assembled of a dataset at once. */
-  hdf5Chunks: 1_000_000,
-  hdf5Chunk: 32 * MiB,
-  hdf5Slab: 16 * MiB,
-  hdf5Filters: 8,
-  /** The JSON in which Keras keeps a model's layers, and how deep they nest. */
-  kerasConfig: 4 * MiB,
-  kerasDepth: 16,
-  /** A protobuf message, unpacked: what protobuf itself allows. */
-  protobuf: 2048 * MiB,
-  /** Protobuf fields that describing an ONNX file may visit, its nodes, a node's attributes, graphs within graphs. */
-  onnxFields: 10_000_000,
-  onnxNodes: 500_000,
-  onnxAttributes: 1_000,
-  onnxDepth: 32,
-  /** Key/value pairs of a GGUF file, what their arrays may hold together, arrays within arrays. */
-  ggufPairs: 65_536,
-  ggufValues: 5_000_000,
-  ggufDepth: 4,
-  ggufAlignment: MiB,
-  /** Memory that an unpickled pickle may take, by an estimate on the safe side. */
-  pickleMemory: 128 * MiB,
+  /** Text in JSON, wherever strangers wrote it. */
+  json: {
+    /** A header nests 3 deep, a report 9; deep nesting overflows a parser's stack. */
+    nestingLevels: 16,
+    /** Commas, colons and brackets: 250,000 tensors in a header need about 4 million. A million empty objects take a gigabyte. */
+    marksCount: 5_000_000,
+  },
+
+  /** Common to every kind of checkpoint. */
+  checkpoint: {
+    /** Mixtures of experts have the most: DeepSeek-V3 91,991, with its scales. */
+    tensorsCount: 250_000,
+    /** NumPy's own bound before 2.0, and HDF5's. */
+    dimensionsCount: 32,
+    /** Honest names have a few hundred at most. */
+    nameCharacters: 4_096,
+    /** All names together: 250,000 of 250 each. */
+    namesCharacters: 64 * MiB,
+    /** The list of what lies beside the weights is for people. */
+    ignoredEntries: 1_000,
+    /** A view may repeat its storage (torch's expand): a few bytes must not become terabytes. */
+    expandedElements: 16 * MiB,
+    /** DeepSeek-V3's has 9 MiB. */
+    shardIndexBytes: 64 * MiB,
+    /** config.json and its like beside a model: a few KiB. */
+    configBytes: 4 * MiB,
+  },
+
+  /** Zip archives and what is deflated in them. */
+  zip: {
+    /** torch.save writes an entry a storage. */
+    entriesCount: 200_000,
+    /** A member that has to be inflated whole. */
+    memberBytes: 256 * MiB,
+    /** Weights hardly deflate; a bomb does a thousandfold. */
+    inflateRatio: 200,
+    /** Below this, any ratio: zeros deflate 1032 times. */
+    anyRatioBytes: MiB,
+  },
+
+  safetensors: {
+    /** The bound of the reference implementation. */
+    headerBytes: 100 * MiB,
+  },
+
+  /** Python's pickles, which hold names and shapes alone: the weights lie beside them. */
+  pickle: {
+    /** About 200 bytes a tensor. */
+    bytes: 64 * MiB,
+    /** About 20 a tensor. */
+    opcodesCount: 5_000_000,
+    /** Python itself gives up at a thousand. */
+    nestingLevels: 1_000,
+    /** What an unpickler may have at once, each of them a way to ask for gigabytes in a few bytes. */
+    objectsCount: 1_000_000,
+    memoEntries: 1_000_000,
+    stackValues: 1_000_000,
+    /** One integer: a long number takes time that grows with the square of its length. */
+    integerBytes: 1_024,
+    /** One string: a longer one stays undecoded. */
+    stringBytes: MiB,
+    /** What all that may take, by an estimate on the safe side. */
+    memoryBytes: 128 * MiB,
+  },
+
+  hdf5: {
+    /** One structure. */
+    blockBytes: 32 * MiB,
+    /** All structures that are read to describe a file; also at most 8 times the file, plus 1 MiB: they may refer to each other. */
+    structuresBytes: 256 * MiB,
+    /** Of one object's header. */
+    messagesCount: 65_536,
+    /** B-trees and groups; Keras nests about 10 deep. */
+    nestingLevels: 32,
+    /** Of one dataset. */
+    chunksCount: 1_000_000,
+    /** A chunk is unpacked whole; h5py guesses at most 1 MiB. */
+    chunkBytes: 32 * MiB,
+    /** What is assembled of a dataset at once. */
+    slabBytes: 16 * MiB,
+    /** Keras and h5py stack at most 3. */
+    filtersCount: 8,
+  },
+
+  keras: {
+    /** The JSON in which Keras keeps a model's layers: a few hundred KiB for the largest. */
+    configBytes: 4 * MiB,
+    /** Models within models. */
+    nestingLevels: 16,
+  },
+
+  numpy: {
+    /** NumPy itself refuses more unless it is told to trust the file. */
+    headerBytes: 64 * KiB,
+    nestingLevels: 8,
+  },
+
+  onnx: {
+    /** What protobuf itself allows of one message, unpacked. */
+    messageBytes: 2048 * MiB,
+    /** Fields that describing a file may visit: an empty one takes 2 bytes of the file. */
+    fieldsCount: 10_000_000,
+    /** The largest exports have about 100,000. */
+    nodesCount: 500_000,
+    /** Of one node. */
+    attributesCount: 1_000,
+    /** Graphs within graphs. */
+    nestingLevels: 32,
+  },
+
+  gguf: {
+    /** Metadata: a tokenizer's are the most, about 60. */
+    pairsCount: 65_536,
+    /** What arrays in the metadata may hold together: vocabularies have 300,000. */
+    valuesCount: 5_000_000,
+    nestingLevels: 4,
+    /** 32 bytes by default. */
+    alignmentBytes: MiB,
+  },
+
+  quantised: {
+    /** Scales, zero points or group indices of one tensor, which are held whole. */
+    partBytes: 64 * MiB,
+  },
+
+  /** The tar that PyTorch 0.1 wrote. */
+  tar: {
+    /** It writes five. */
+    membersCount: 64,
+    /** Of storages, and of tensors: each is listed with a pickle of its own. */
+    entriesCount: 65_536,
+  },
+
+  spectrum: {
+    /** How much of a tensor is read at once. */
+    chunkBytes: 8 * MiB,
+  },
+
+  report: {
+    /** About 2 KiB a layer. */
+    bytes: 256 * MiB,
+    /** As of `json`. */
+    marksCount: 50_000_000,
+    /** GitHub's bound on a comment, less room for the marker that identifies it. */
+    commentCharacters: 65_536 - 256,
+    /** A project's own figures. */
+    figuresBytes: MiB,
+    figuresCount: 200,
+  },
+
+  config: {
+    /** A config file is written by hand. */
+    bytes: 256 * KiB,
+  },
+
+  /** What is asked of GitHub, and what it may answer. */
+  github: {
+    /** The event that started the job. */
+    eventBytes: 64 * MiB,
+    /** Of a hundred events of a pull request: who put a label there, and when. */
+    eventPages: 30,
+    /** The archive of a baseline. */
+    archiveBytes: 64 * MiB,
+    /** How far back a baseline is looked for. */
+    baselineCommits: 100,
+    /** Of a hundred commits each. */
+    commitPages: 5,
+    /** Of a hundred artifacts each. */
+    artifactPages: 10,
+    /** Looked up one by one. */
+    artifactRuns: 40,
+    /** Archives of earlier baselines, read for a trend that is no more than nice to have. */
+    historyBytes: 32 * MiB,
+    historyMilliseconds: 15_000,
+  },
+
+  folder: {
+    /** A folder that is looked through for reports. */
+    entriesCount: 10_000,
+  },
 } as const

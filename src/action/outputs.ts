@@ -22,7 +22,7 @@ export interface Files {
 /** All that needs no network, before anything that does: files, outputs, log, step summary and annotations. */
 export async function writeOutputs(report: Report): Promise<Files> {
   const folder = join(process.env.RUNNER_TEMP || '.', `spectral-gate-${process.env.GITHUB_ACTION || 'report'}`)
-  const comment = renderMarkdown(report, { limit: limits.comment, whereabouts: summaryLink(report) })
+  const comment = renderMarkdown(report, { limit: limits.report.commentCharacters, whereabouts: summaryLink(report) })
   const files = { folder, json: join(folder, 'report.json'), markdown: join(folder, 'comment.md'), comment }
   await mkdir(folder, { recursive: true })
   await writeFile(files.json, serialiseReport(report))

@@ -65,7 +65,8 @@ async function reportsOf(path: string): Promise<string[]> {
   })
   if (!found.isDirectory()) return [path]
   const entries = await readdir(path, { recursive: true, withFileTypes: true })
-  if (entries.length > limits.folderEntries) throw new UserError(`${path}: has more than ${limits.folderEntries} files`)
+  if (entries.length > limits.folder.entriesCount)
+    throw new UserError(`${path}: has more than ${limits.folder.entriesCount} files`)
   const reports = entries.filter(entry => entry.isFile() && entry.name === 'report.json')
   if (reports.length === 0) throw new UserError(`${path}: has no report.json`)
   return reports.map(entry => join(entry.parentPath, entry.name)).sort()

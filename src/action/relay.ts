@@ -46,7 +46,7 @@ export async function relayComment(context: Context, publishing: Publishing): Pr
     if (!found) return said(`run ${run.id} has no artifact named ${artifact}`)
     const report = trusted(await readArtifact(api, context, found, { parse: parseReport, alone: false }), context, run)
     const body = renderMarkdown(report, {
-      limit: limits.comment,
+      limit: limits.report.commentCharacters,
       note: 'From the run of a fork: what its report says was not checked.',
     })
     const { url, warning, action } = await publishComment({

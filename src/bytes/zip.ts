@@ -84,16 +84,16 @@ export class Zip {
    * @param most bytes that it may have: checked before anything is allocated, and again while inflating
    * @throws CheckpointError where it is larger, damaged, or compressed by another method than deflate.
    */
-  async read(member: ZipMember, most: number = limits.inflated): Promise<Buffer> {
+  async read(member: ZipMember, most: number = limits.zip.memberBytes): Promise<Buffer> {
     const where = `${this.path}: ${quote(member.name)}`
     const { size, compressedSize } = member
     if (Math.max(size, compressedSize) > most) {
       throw new CheckpointError(where, `has ${Math.max(size, compressedSize)} bytes, more than ${most}`)
     }
-    if (size > limits.inflateRatioFrom && size > compressedSize * limits.inflateRatio) {
+    if (size > limits.zip.anyRatioBytes && size > compressedSize * limits.zip.inflateRatio) {
       throw new CheckpointError(
         where,
-        `claims to inflate from ${compressedSize} to ${size} bytes, more than ${limits.inflateRatio} times`,
+        `claims to inflate from ${compressedSize} to ${size} bytes, more than ${limits.zip.inflateRatio} times`,
         REPACK,
       )
     }
@@ -164,8 +164,8 @@ class WindowedReader extends RandomAccessReader {
 
 async function list(source: ZipSource, zip: ZipFile): Promise<Map<string, ZipMember>> {
   const { path } = source
-  if (zip.entryCount > limits.zipEntries) {
-    throw new CheckpointError(path, `has ${zip.entryCount} zip entries, more than ${limits.zipEntries}`)
+  if (zip.entryCount > limits.zip.entriesCount) {
+    throw new CheckpointError(path, `has ${zip.entryCount} zip entries, more than ${limits.zip.entriesCount}`)
   }
   // @types/yauzl 3.4.0 calls the cursor a boolean.
   const cursor = () => zip.readEntryCursor as unknown as number
@@ -176,8 +176,12 @@ async function list(source: ZipSource, zip: ZipFile): Promise<Map<string, ZipMem
     const name = entry.fileName
     if (members.has(name)) throw new CheckpointError(path, `has two members named ${quote(name)}`, REPACK)
     characters += name.length
-    if (characters > limits.names) {
-      throw new CheckpointError(path, `its members' names have more than ${limits.names} characters together`, REPACK)
+    if (characters > limits.checkpoint.namesCharacters) {
+      throw new CheckpointError(
+        path,
+        `its members' names have more than ${limits.checkpoint.namesCharacters} characters together`,
+        REPACK,
+      )
     }
     if (entry.isEncrypted()) {
       throw new CheckpointError(

@@ -19,16 +19,16 @@ export const safetensors: Reader = {
     const length = head.readBigUInt64LE(0)
     return (
       length >= 2n &&
-      (length <= BigInt(limits.safetensorsHeader) || /^\{\s*("|\})/.test(head.toString('latin1', 8, 64)))
+      (length <= BigInt(limits.safetensors.headerBytes) || /^\{\s*("|\})/.test(head.toString('latin1', 8, 64)))
     )
   },
 
   async read(file) {
     const length = (await file.read(0, 8)).readBigUInt64LE(0)
-    if (length > BigInt(limits.safetensorsHeader)) {
+    if (length > BigInt(limits.safetensors.headerBytes)) {
       throw new CheckpointError(
         file.path,
-        `its header claims ${length} bytes, more than ${limits.safetensorsHeader}`,
+        `its header claims ${length} bytes, more than ${limits.safetensors.headerBytes}`,
         RESAVE,
       )
     }
@@ -38,8 +38,11 @@ export const safetensors: Reader = {
     }
     const header = parse(file.path, await file.read(8, Number(length)))
     const entries = Object.entries(header).filter(([name]) => name !== '__metadata__')
-    if (entries.length > limits.tensors) {
-      throw new CheckpointError(file.path, `names ${entries.length} tensors, more than ${limits.tensors}`)
+    if (entries.length > limits.checkpoint.tensorsCount) {
+      throw new CheckpointError(
+        file.path,
+        `names ${entries.length} tensors, more than ${limits.checkpoint.tensorsCount}`,
+      )
     }
     const ranges = entries.map(([name, info]) => describe(file.path, name, info, file.size - start))
     checkTiling(file.path, ranges, file.size - start)
@@ -66,7 +69,7 @@ interface Range {
 function parse(path: string, bytes: Buffer): Record<string, unknown> {
   let header: unknown
   try {
-    header = parseJson(bytes, { depth: limits.jsonDepth, marks: limits.jsonMarks })
+    header = parseJson(bytes, { depth: limits.json.nestingLevels, marks: limits.json.marksCount })
   } catch (cause) {
     throw new CheckpointError(path, `its safetensors header ${jsonProblem(cause)}`, RESAVE, { cause })
   }
@@ -78,8 +81,11 @@ function parse(path: string, bytes: Buffer): Record<string, unknown> {
 
 function describe(path: string, name: string, info: unknown, dataBytes: number): Range {
   const where = `${path}: tensor ${JSON.stringify(name.slice(0, 200))}`
-  if (name.length > limits.name)
-    throw new CheckpointError(where, `its name has ${name.length} characters, more than ${limits.name}`)
+  if (name.length > limits.checkpoint.nameCharacters)
+    throw new CheckpointError(
+      where,
+      `its name has ${name.length} characters, more than ${limits.checkpoint.nameCharacters}`,
+    )
   const { dtype, shape, data_offsets: offsets } = (info ?? {}) as Record<string, unknown>
   if (typeof dtype !== 'string' || !Object.hasOwn(DTYPE_BITS, dtype)) {
     throw new CheckpointError(
@@ -88,7 +94,7 @@ function describe(path: string, name: string, info: unknown, dataBytes: number):
       'A newer version of Spectral Gate may know it.',
     )
   }
-  if (!Array.isArray(shape) || !shape.every(isCount) || shape.length > limits.dimensions) {
+  if (!Array.isArray(shape) || !shape.every(isCount) || shape.length > limits.checkpoint.dimensionsCount) {
     throw new CheckpointError(where, `has the shape ${JSON.stringify(shape)?.slice(0, 200)}`, RESAVE)
   }
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount) || offsets[0] > offsets[1]) {

@@ -42,7 +42,8 @@ export async function readShardIndex(
   const path = join(folder, name)
   await stayInWorkspace(path)
   const { size } = await stat(path)
-  if (size > limits.index) throw new CheckpointError(path, `has ${size} bytes, more than ${limits.index}`)
+  if (size > limits.checkpoint.shardIndexBytes)
+    throw new CheckpointError(path, `has ${size} bytes, more than ${limits.checkpoint.shardIndexBytes}`)
   const bytes = await readFile(path)
   refusePointer(path, bytes)
   const map = weightMap(path, bytes)
@@ -67,7 +68,7 @@ export async function readShardIndex(
 function weightMap(path: string, bytes: Buffer): Map<string, string> {
   let index: unknown
   try {
-    index = parseJson(bytes, { depth: limits.jsonDepth, marks: limits.jsonMarks })
+    index = parseJson(bytes, { depth: limits.json.nestingLevels, marks: limits.json.marksCount })
   } catch (cause) {
     throw new CheckpointError(path, jsonProblem(cause), '', { cause })
   }
@@ -77,8 +78,8 @@ function weightMap(path: string, bytes: Buffer): Map<string, string> {
   }
   const entries = Object.entries(map as Record<string, string>)
   if (entries.length === 0) throw new CheckpointError(path, 'has an empty weight_map')
-  if (entries.length > limits.tensors)
-    throw new CheckpointError(path, `names ${entries.length} tensors, more than ${limits.tensors}`)
+  if (entries.length > limits.checkpoint.tensorsCount)
+    throw new CheckpointError(path, `names ${entries.length} tensors, more than ${limits.checkpoint.tensorsCount}`)
   return new Map(entries)
 }
 

@@ -72,8 +72,8 @@ export function parseConfig(text: string, where: string): Config {
 }
 
 function parseYaml(text: string, where: string): object {
-  if (text.length > limits.config) {
-    throw new UserError(`${where}: has ${text.length} characters, more than ${limits.config}`)
+  if (text.length > limits.config.bytes) {
+    throw new UserError(`${where}: has ${text.length} characters, more than ${limits.config.bytes}`)
   }
   let value: unknown
   try {

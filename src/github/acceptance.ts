@@ -51,7 +51,8 @@ async function lastLabelled({ octokit }: Api, { repository }: Context, number: n
   let set: LabelEvent | undefined
   let forced = Number.NEGATIVE_INFINITY
   for (let page = 1; ; page++) {
-    if (page > limits.eventPages) throw new Error(`the pull request has more than ${100 * limits.eventPages} events`)
+    if (page > limits.github.eventPages)
+      throw new Error(`the pull request has more than ${100 * limits.github.eventPages} events`)
     const { data, headers } = await octokit.rest.issues.listEvents({
       ...{ owner: repository.owner, repo: repository.name, issue_number: number, per_page: 100, page },
     })
@@ -75,7 +76,7 @@ async function mayWrite({ octokit }: Api, { repository }: Context, username: str
 /** When the first run began that GitHub started for this commit as the pull request's head: this run at the latest. */
 async function firstSeen({ octokit }: Api, { repository }: Context, pull: PullRequest): Promise<number> {
   let first = Number.POSITIVE_INFINITY
-  for (let page = 1; page <= limits.eventPages; page++) {
+  for (let page = 1; page <= limits.github.eventPages; page++) {
     const { data, headers } = await octokit.rest.actions.listWorkflowRunsForRepo({
       ...{ owner: repository.owner, repo: repository.name, head_sha: pull.headSha, per_page: 100, page },
     })

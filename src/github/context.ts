@@ -175,7 +175,7 @@ async function readPayload(path: string | undefined, readFile: (path: string) =>
   let payload: unknown
   try {
     const text = await readFile(path)
-    if (text.length > limits.index) throw new RangeError(`it has ${text.length} characters`)
+    if (text.length > limits.github.eventBytes) throw new RangeError(`it has ${text.length} characters`)
     payload = JSON.parse(text)
   } catch (cause) {
     throw new UserError(`The event's payload at GITHUB_EVENT_PATH (${quote(path)}) cannot be read.`, OUTSIDE, { cause })

@@ -41,8 +41,10 @@ async function listParts({ octokit }: Api, context: Context): Promise<Candidate[
   const { owner, name: repo } = context.repository
   const newest = new Map<string, Candidate>()
   for (let page = 1; ; page++) {
-    if (page > limits.artifactPages) {
-      throw new UserError(`This run has more than ${100 * limits.artifactPages} artifacts: too many to look through.`)
+    if (page > limits.github.artifactPages) {
+      throw new UserError(
+        `This run has more than ${100 * limits.github.artifactPages} artifacts: too many to look through.`,
+      )
     }
     const { data, headers } = await octokit.rest.actions.listWorkflowRunArtifacts({
       ...{ owner, repo, run_id: context.run.id, per_page: 100, page },

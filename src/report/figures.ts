@@ -24,8 +24,8 @@ export async function readFigures(path: string): Promise<Figure[]> {
   const { size } = await stat(path).catch(cause => {
     throw new UserError(`${path}: the metrics file can't be read (${cause.code})`, '', { cause })
   })
-  if (size > limits.figures) {
-    throw new UserError(`${path}: has ${size} bytes, more than ${limits.figures} for a metrics file`)
+  if (size > limits.report.figuresBytes) {
+    throw new UserError(`${path}: has ${size} bytes, more than ${limits.report.figuresBytes} for a metrics file`)
   }
   return parseFigures(await readFile(path, 'utf8'), path)
 }
@@ -42,8 +42,8 @@ export function parseFigures(text: string, where: string): Figure[] {
     throw new UserError(`${where}: is not an object from names to numbers`, FORMAT)
   }
   const entries = Object.entries(json)
-  if (entries.length > limits.figureCount) {
-    throw new UserError(`${where}: has ${entries.length} figures, more than ${limits.figureCount}`)
+  if (entries.length > limits.report.figuresCount) {
+    throw new UserError(`${where}: has ${entries.length} figures, more than ${limits.report.figuresCount}`)
   }
   return entries.map(([name, said]) => {
     const quoted = JSON.stringify(name.slice(0, 200))

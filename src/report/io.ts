@@ -45,7 +45,7 @@ export function parsePart(bytes: Buffer, where: string): PartialReport {
 function parse(bytes: Buffer, where: string): Report {
   let json: unknown
   try {
-    json = parseJson(bytes, { depth: limits.jsonDepth, marks: limits.reportMarks })
+    json = parseJson(bytes, { depth: limits.json.nestingLevels, marks: limits.report.marksCount })
   } catch (cause) {
     throw new UserError(
       `${where}: ${jsonProblem(cause)}`,
@@ -87,7 +87,7 @@ async function readBytes(path: string): Promise<Buffer> {
   const { size } = await stat(path).catch(cause => {
     throw new UserError(`${path}: can't be read (${cause.code})`, '', { cause })
   })
-  if (size > limits.report) throw new UserError(`${path}: has ${size} bytes, more than ${limits.report}`)
+  if (size > limits.report.bytes) throw new UserError(`${path}: has ${size} bytes, more than ${limits.report.bytes}`)
   return readFile(path)
 }
 

@@ -119,7 +119,7 @@ export class Evaluator {
       const extent = extentOf(shape, strides)
       const longest = shape.reduce((most, n, d) => (n > 1 && (most < 0 || strides[d] > strides[most]) ? d : most), -1)
       const wanted = size(shape)
-      if (longest >= 0 && extent > 65_536 && (extent > WASTE * wanted || extent > limits.chunk / 8)) {
+      if (longest >= 0 && extent > 65_536 && (extent > WASTE * wanted || extent > limits.spectrum.chunkBytes / 8)) {
         const one = shape.map((n, d) => (d === longest ? 1 : n))
         for (let i = 0; i < shape[longest]; i++) fill(from + i * strides[longest], at + i * to[longest], one)
         return
@@ -156,7 +156,7 @@ export class Evaluator {
     const shape = shapeOf(of)
     const norms = new Float64Array(axis < 0 ? 1 : shape[axis])
     const [rows, ...rest] = shape
-    const step = Math.max(1, Math.floor(limits.chunk / 8 / size(rest)))
+    const step = Math.max(1, Math.floor(limits.spectrum.chunkBytes / 8 / size(rest)))
     for (let row = 0; row < rows; row += step) {
       const part = [Math.min(step, rows - row), ...rest]
       const block = this.block(of, [row, ...rest.map(() => 0)], part)

@@ -67,7 +67,7 @@ export class WorkerPool implements Engine {
   }
 
   scan(tensor: Tensor): Promise<Scan> {
-    return this.#enqueue({ id: ++this.#ids, kind: 'scan', of: tensor }, scanCost(tensor), limits.chunk)
+    return this.#enqueue({ id: ++this.#ids, kind: 'scan', of: tensor }, scanCost(tensor), limits.spectrum.chunkBytes)
   }
 
   spectrum(recipe: Recipe, onWork?: (share: number) => void): Promise<Spectrum> {

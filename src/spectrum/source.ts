@@ -58,7 +58,7 @@ export function footprint(recipe: Recipe, multiple: number): Footprint {
   const [{ k, n }] = matricesOf(recipe)
   const rows = Math.min(multiple, k)
   const least = matrix ? elements(matrix, rows) : rows * n
-  const window = whole <= limits.chunk ? whole : Math.max(limits.chunk, least * bytes)
+  const window = whole <= limits.spectrum.chunkBytes ? whole : Math.max(limits.spectrum.chunkBytes, least * bytes)
   return { window, evaluation: view ? 0 : evaluationMemory(recipe.values, window / 8) }
 }
 

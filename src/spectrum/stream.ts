@@ -62,7 +62,7 @@ export class TensorStream {
   /** All stored elements that the tensor covers, as `pieces` gives them. */
   all(): Generator<Uint8Array> {
     const { shape, source } = this.tensor
-    return this.pieces(0, extentOf(shape, source.strides), limits.chunk / 8)
+    return this.pieces(0, extentOf(shape, source.strides), limits.spectrum.chunkBytes / 8)
   }
 
   close(): Promise<void> {

@@ -10,7 +10,7 @@ import type { Report } from '../report/schema.ts'
 
 const RENDERERS = {
   json: serialiseReport,
-  markdown: (report: Report) => renderMarkdown(report, { limit: limits.comment }),
+  markdown: (report: Report) => renderMarkdown(report, { limit: limits.report.commentCharacters }),
   csv: renderCsv,
 }
 

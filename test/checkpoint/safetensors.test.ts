@@ -114,7 +114,9 @@ test.each<[string, Uint8Array, RegExp]>([
 })
 
 test('a name that is too long is refused without being printed whole', async () => {
-  const header = JSON.stringify({ ['x'.repeat(limits.name + 1)]: { dtype: 'F32', shape: [1], data_offsets: [0, 4] } })
+  const header = JSON.stringify({
+    ['x'.repeat(limits.checkpoint.nameCharacters + 1)]: { dtype: 'F32', shape: [1], data_offsets: [0, 4] },
+  })
   expect((await refusal(write(withHeader(header, Buffer.alloc(4))))).length).toBeLessThan(1000)
 })
 

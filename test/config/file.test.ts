@@ -118,7 +118,7 @@ describe('refuses', () => {
   })
 
   test('one that is too large', () => {
-    expect(refusal(`# ${'x'.repeat(limits.config)}`)).toContain('characters, more than')
+    expect(refusal(`# ${'x'.repeat(limits.config.bytes)}`)).toContain('characters, more than')
   })
 
   test('deep nesting, without a crash', () => {

@@ -250,7 +250,7 @@ describe('the comment', () => {
     const ended = await pull('good', {}, { 'fail-if': rules })
     expect(seen(ended)).toMatchObject({ status: 0, verdict: 'passed' })
     const { body } = github.comments(7)[0]!
-    expect(body.length).toBeLessThan(limits.comment + 200)
+    expect(body.length).toBeLessThan(limits.report.commentCharacters + 200)
     expect(body).toMatch(/… and \d+ more rules: the report has them all/)
   })
 })

@@ -111,7 +111,7 @@ describe('end to end', () => {
       status: 2,
       stderr: expect.stringContaining("the metrics file can't be read (ENOENT)"),
     })
-    writeFileSync(join(folder, 'big.json'), ' '.repeat(limits.figures + 1))
+    writeFileSync(join(folder, 'big.json'), ' '.repeat(limits.report.figuresBytes + 1))
     expect((await cli(path, '--metrics-file', join(folder, 'big.json'))).stderr).toMatch(
       /more than 1048576 for a metrics/,
     )

@@ -50,8 +50,12 @@ export class Header {
 
   async string(what: string): Promise<string> {
     const length = await this.u64(what)
-    if (length > limits.name) {
-      throw new CheckpointError(this.#bytes.path, `${what} has ${length} bytes, more than ${limits.name}`, RESAVE)
+    if (length > limits.checkpoint.nameCharacters) {
+      throw new CheckpointError(
+        this.#bytes.path,
+        `${what} has ${length} bytes, more than ${limits.checkpoint.nameCharacters}`,
+        RESAVE,
+      )
     }
     return (await this.#take(length, what)).toString('utf8')
   }
@@ -71,8 +75,8 @@ export class Header {
   }
 
   async #skipArray(what: string, depth: number): Promise<void> {
-    if (depth > limits.ggufDepth) {
-      throw new CheckpointError(this.#bytes.path, `${what} nests arrays more than ${limits.ggufDepth} deep`)
+    if (depth > limits.gguf.nestingLevels) {
+      throw new CheckpointError(this.#bytes.path, `${what} nests arrays more than ${limits.gguf.nestingLevels} deep`)
     }
     const type = await this.u32(what)
     const length = await this.u64(what)
@@ -107,8 +111,8 @@ export class Header {
   }
 
   #count(what: string): void {
-    if (++this.#values > limits.ggufValues) {
-      throw new CheckpointError(this.#bytes.path, `${what} exceeds ${limits.ggufValues} values in all arrays`)
+    if (++this.#values > limits.gguf.valuesCount) {
+      throw new CheckpointError(this.#bytes.path, `${what} exceeds ${limits.gguf.valuesCount} values in all arrays`)
     }
   }
 

@@ -28,8 +28,12 @@ export const gguf: Reader = {
     await header.u32('the magic number')
     await checkVersion(file.path, header)
     const count = await header.u64('the number of tensors')
-    if (count > limits.tensors) {
-      throw new CheckpointError(file.path, `claims ${count} tensors, more than ${limits.tensors}`, RESAVE)
+    if (count > limits.checkpoint.tensorsCount) {
+      throw new CheckpointError(
+        file.path,
+        `claims ${count} tensors, more than ${limits.checkpoint.tensorsCount}`,
+        RESAVE,
+      )
     }
     const alignment = await readMetadata(file.path, header)
     const infos: Info[] = []
@@ -38,8 +42,12 @@ export const gguf: Reader = {
     for (let i = 0; i < count; i++) {
       const info = await readInfo(file.path, header)
       characters += info.name.length
-      if (characters > limits.names) {
-        throw new CheckpointError(file.path, `names its tensors with more than ${limits.names} characters`, RESAVE)
+      if (characters > limits.checkpoint.namesCharacters) {
+        throw new CheckpointError(
+          file.path,
+          `names its tensors with more than ${limits.checkpoint.namesCharacters} characters`,
+          RESAVE,
+        )
       }
       if (names.has(info.name)) throw new CheckpointError(info.where, 'is there twice', RESAVE)
       names.add(info.name)
@@ -81,8 +89,8 @@ async function checkVersion(path: string, header: Header): Promise<void> {
 /** Passes over the metadata. @returns the alignment of the tensors */
 async function readMetadata(path: string, header: Header): Promise<number> {
   const pairs = await header.u64('the number of metadata pairs')
-  if (pairs > limits.ggufPairs) {
-    throw new CheckpointError(path, `claims ${pairs} metadata pairs, more than ${limits.ggufPairs}`, RESAVE)
+  if (pairs > limits.gguf.pairsCount) {
+    throw new CheckpointError(path, `claims ${pairs} metadata pairs, more than ${limits.gguf.pairsCount}`, RESAVE)
   }
   let alignment: number | undefined
   for (let i = 0; i < pairs; i++) {
@@ -99,7 +107,7 @@ async function readMetadata(path: string, header: Header): Promise<number> {
     }
   }
   alignment ??= DEFAULT_ALIGNMENT
-  if (alignment === 0 || alignment > limits.ggufAlignment || (alignment & (alignment - 1)) !== 0) {
+  if (alignment === 0 || alignment > limits.gguf.alignmentBytes || (alignment & (alignment - 1)) !== 0) {
     throw new CheckpointError(path, `its general.alignment is ${alignment}, which is no power of two in bounds`, RESAVE)
   }
   return alignment
@@ -119,8 +127,12 @@ async function readInfo(path: string, header: Header): Promise<Info> {
   const what = `tensor ${JSON.stringify(name.slice(0, 200))}`
   const where = `${path}: ${what}`
   const dimensions = await header.u32(what)
-  if (dimensions > limits.dimensions) {
-    throw new CheckpointError(where, `has ${dimensions} dimensions, more than ${limits.dimensions}`, RESAVE)
+  if (dimensions > limits.checkpoint.dimensionsCount) {
+    throw new CheckpointError(
+      where,
+      `has ${dimensions} dimensions, more than ${limits.checkpoint.dimensionsCount}`,
+      RESAVE,
+    )
   }
   const shape: number[] = []
   for (let d = 0; d < dimensions; d++) shape.unshift(await header.u64(what))

@@ -33,8 +33,8 @@ export class Attributes {
     for (const { type, shared, body } of messages) if (type === MESSAGE.attribute && !shared) add(body)
     const info = find(messages, MESSAGE.attributeInfo)
     for await (const body of info ? denseObjects(store, info.body, 8, 0) : []) {
-      if (attributes.size === limits.hdf5Messages)
-        throw body.error(`is one of more than ${limits.hdf5Messages} attributes`)
+      if (attributes.size === limits.hdf5.messagesCount)
+        throw body.error(`is one of more than ${limits.hdf5.messagesCount} attributes`)
       add(body)
     }
     return new Attributes(store, attributes)
@@ -88,7 +88,8 @@ function readAttribute(cursor: Cursor): (Attribute & { name: string }) | undefin
   if (version > 1 && flags & 3) return undefined
   const elementType = readDatatype(type)
   const count = size(readDataspace(space).shape)
-  if (count > limits.tensors) throw cursor.error(`is an attribute of ${count} elements, more than ${limits.tensors}`)
+  if (count > limits.checkpoint.tensorsCount)
+    throw cursor.error(`is an attribute of ${count} elements, more than ${limits.checkpoint.tensorsCount}`)
   return { name: name.text(), type: elementType, count, data: cursor.sub(cursor.left) }
 }
 

@@ -31,7 +31,7 @@ async function* nodeV1(
   head.signature('TREE')
   if (head.u8() !== kind) throw head.error('is a B-tree of another kind')
   const level = head.u8()
-  if (seen.has(address) || (expectedLevel ?? level) !== level || level > limits.hdf5Depth) {
+  if (seen.has(address) || (expectedLevel ?? level) !== level || level > limits.hdf5.nestingLevels) {
     throw head.error('is a node of a B-tree that leads to itself')
   }
   seen.add(address)
@@ -58,7 +58,8 @@ export async function* recordsV2(store: Store, address: number, kind: number): A
   const root = head.pointer()
   const count = head.u16()
   if (root === undefined) return
-  if (depth > limits.hdf5Depth || recordSize === 0 || nodeSize < 10 + recordSize) throw head.error('has absurd sizes')
+  if (depth > limits.hdf5.nestingLevels || recordSize === 0 || nodeSize < 10 + recordSize)
+    throw head.error('has absurd sizes')
   const tree: TreeV2 = { store, kind, nodeSize, recordSize, widths: pointerWidths(store, nodeSize, recordSize, depth) }
   yield* nodeV2(tree, root, count, depth, new Set())
 }

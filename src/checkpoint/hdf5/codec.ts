@@ -42,7 +42,8 @@ export async function* unpackChunks({ path, parameters }: PackedSource): AsyncGe
       for (const box of slabs(of)) {
         const slab = await assemble({ of, where, store, table, chunkBytes }, box)
         if (of.bigEndian) swap(slab, of.elementBytes)
-        for (let at = 0; at < slab.length; at += limits.chunk) yield slab.subarray(at, at + limits.chunk)
+        for (let at = 0; at < slab.length; at += limits.spectrum.chunkBytes)
+          yield slab.subarray(at, at + limits.spectrum.chunkBytes)
       }
     } finally {
       await embedded.close()
@@ -62,8 +63,8 @@ interface Box {
 function* slabs({ shape, chunk, elementBytes }: ChunkParameters): Generator<Box> {
   let axis = shape.length - 1
   let inner = elementBytes
-  while (axis > 0 && inner * shape[axis] <= limits.hdf5Slab) inner *= shape[axis--]
-  let rows = Math.min(shape[axis], Math.floor(limits.hdf5Slab / inner))
+  while (axis > 0 && inner * shape[axis] <= limits.hdf5.slabBytes) inner *= shape[axis--]
+  let rows = Math.min(shape[axis], Math.floor(limits.hdf5.slabBytes / inner))
   if (rows > chunk[axis]) rows -= rows % chunk[axis]
   const outer = shape.slice(0, axis)
   const low = new Array<number>(shape.length).fill(0)

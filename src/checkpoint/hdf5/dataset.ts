@@ -82,16 +82,16 @@ function checkChunks(
 ): void {
   const bytes = size(chunk) * elementBytes
   if (shape.length === 0 || !(bytes > 0)) throw new CheckpointError(where, `has chunks of shape [${chunk}]`, RESAVE)
-  if (bytes > limits.hdf5Chunk) {
+  if (bytes > limits.hdf5.chunkBytes) {
     throw new CheckpointError(
       where,
-      `has chunks of ${bytes} bytes, more than ${limits.hdf5Chunk}`,
+      `has chunks of ${bytes} bytes, more than ${limits.hdf5.chunkBytes}`,
       'Write it again in one piece or in smaller chunks: h5repack -l CONTI IN OUT.',
     )
   }
   const count = size(chunkGrid(shape, chunk))
-  if (count > Math.min(limits.hdf5Chunks, store.size)) {
-    throw new CheckpointError(where, `claims ${count} chunks`, `At most ${limits.hdf5Chunks} are read. ${RESAVE}`)
+  if (count > Math.min(limits.hdf5.chunksCount, store.size)) {
+    throw new CheckpointError(where, `claims ${count} chunks`, `At most ${limits.hdf5.chunksCount} are read. ${RESAVE}`)
   }
   if (growable && (index.kind === 'implicit' || index.kind === 'fixed-array')) {
     throw new CheckpointError(where, 'is a growable dataset whose chunks are listed by an array, which is not read')

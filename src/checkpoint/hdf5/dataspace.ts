@@ -14,7 +14,8 @@ export function readDataspace(cursor: Cursor): Dataspace {
   const flags = cursor.u8()
   const kind = cursor.u8()
   if (version === 1) cursor.skip(4)
-  if (rank > limits.dimensions) throw cursor.error(`has ${rank} dimensions, more than ${limits.dimensions}`)
+  if (rank > limits.checkpoint.dimensionsCount)
+    throw cursor.error(`has ${rank} dimensions, more than ${limits.checkpoint.dimensionsCount}`)
   if (version === 2 && kind === 2) return { shape: [0], growable: false }
   const shape = Array.from({ length: rank }, () => cursor.size())
   // An unlimited dimension has all bits set, like an absent address.

@@ -29,7 +29,8 @@ const NAMES: Record<number, string> = {
 export function readFilters(where: string, cursor: Cursor): Filter[] {
   const version = cursor.version(1, 2)
   const count = cursor.u8()
-  if (count > limits.hdf5Filters) throw cursor.error(`has ${count} filters, more than ${limits.hdf5Filters}`)
+  if (count > limits.hdf5.filtersCount)
+    throw cursor.error(`has ${count} filters, more than ${limits.hdf5.filtersCount}`)
   if (version === 1) cursor.skip(6)
   return Array.from({ length: count }, () => {
     const id = cursor.u16()

@@ -47,7 +47,8 @@ export async function readHeader(store: Store, address: number): Promise<Message
     while (block.left >= (later ? 4 : 8)) {
       const message = later ? laterMessage(block, flags) : earlyMessage(block)
       if (!message) break
-      if (messages.length === limits.hdf5Messages) throw block.error(`has more than ${limits.hdf5Messages} messages`)
+      if (messages.length === limits.hdf5.messagesCount)
+        throw block.error(`has more than ${limits.hdf5.messagesCount} messages`)
       messages.push(message)
       if (message.type === MESSAGE.continuation) blocks.push(await continuation(store, message.body, later, seen))
     }

@@ -25,7 +25,8 @@ export async function readLinks(store: Store, messages: readonly Message[]): Pro
   if (!info && compact.length === 0) return undefined
   const links = compact.map(message => readLink(message.body))
   for await (const body of info ? denseObjects(store, info.body, 5, 4) : []) {
-    if (links.length === limits.tensors) throw body.error(`is one of more than ${limits.tensors} links`)
+    if (links.length === limits.checkpoint.tensorsCount)
+      throw body.error(`is one of more than ${limits.checkpoint.tensorsCount} links`)
     links.push(readLink(body))
   }
   return links.sort((a, b) => a.order - b.order || naturally(a.name, b.name))
@@ -75,7 +76,8 @@ async function symbolTable(store: Store, body: Cursor): Promise<Link[]> {
       nodes.skip(20)
       if (offset >= length) throw nodes.error(`has a name at ${offset} of ${length}`)
       names.at = offset
-      if (links.length === limits.tensors) throw nodes.error(`holds one of more than ${limits.tensors} links`)
+      if (links.length === limits.checkpoint.tensorsCount)
+        throw nodes.error(`holds one of more than ${limits.checkpoint.tensorsCount} links`)
       links.push({ name: checkName(names, names.text()), address: soft ? undefined : address })
     }
   }
@@ -102,7 +104,8 @@ function readLink(cursor: Cursor): Link & { order: number } {
 }
 
 function checkName(cursor: Cursor, name: string): string {
-  if (name.length > limits.name) throw cursor.error(`has a name of more than ${limits.name} characters`)
+  if (name.length > limits.checkpoint.nameCharacters)
+    throw cursor.error(`has a name of more than ${limits.checkpoint.nameCharacters} characters`)
   return name
 }
 

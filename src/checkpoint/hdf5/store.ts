@@ -32,16 +32,16 @@ export class Store {
     this.base = base
     this.widths = widths
     this.#bytes = bytes
-    this.#budget = Math.min(limits.hdf5Structures, 8 * bytes.size + 1024 * 1024)
+    this.#budget = Math.min(limits.hdf5.structuresBytes, 8 * bytes.size + 1024 * 1024)
   }
 
   /** `length` bytes of structure at an address. */
   async at(address: number, length: number): Promise<Cursor> {
     this.check(address, length)
-    if (length > limits.hdf5Block) {
+    if (length > limits.hdf5.blockBytes) {
       throw new CheckpointError(
         this.path,
-        `an HDF5 structure of it claims ${length} bytes, more than ${limits.hdf5Block}`,
+        `an HDF5 structure of it claims ${length} bytes, more than ${limits.hdf5.blockBytes}`,
       )
     }
     this.#budget -= length + 16

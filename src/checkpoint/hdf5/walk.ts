@@ -50,17 +50,21 @@ export async function walk({ store, root }: Opened, visitor: Visitor): Promise<v
 
   async function group(found: Found, links: readonly Link[], depth: number): Promise<void> {
     const { path } = found
-    if (depth > limits.hdf5Depth) {
+    if (depth > limits.hdf5.nestingLevels) {
       throw new CheckpointError(
         store.path,
-        `nests more than ${limits.hdf5Depth} groups at ${JSON.stringify(path.slice(0, 200))}`,
+        `nests more than ${limits.hdf5.nestingLevels} groups at ${JSON.stringify(path.slice(0, 200))}`,
       )
     }
     await visitor.visit(found)
     for (const { name, address } of await visitor.children(found, links)) {
       const child = path ? `${path}/${name}` : name
-      if (child.length > limits.name) {
-        throw new CheckpointError(store.path, `holds a name of more than ${limits.name} characters`, RESAVE)
+      if (child.length > limits.checkpoint.nameCharacters) {
+        throw new CheckpointError(
+          store.path,
+          `holds a name of more than ${limits.checkpoint.nameCharacters} characters`,
+          RESAVE,
+        )
       }
       if (address === undefined) visitor.leaveOut(child, 'a soft link')
       else if (seen.has(address)) visitor.leaveOut(child, 'one more link to what was read')

@@ -29,11 +29,14 @@ export const keras: Reader = {
     }
     const config = zip.members.get(CONFIG)
     // It only serves names and their order: a model with a larger one is read without it.
-    const useful = config && config.size <= limits.kerasConfig ? config : undefined
-    const json = useful && (await zip.read(useful, limits.kerasConfig)).toString('utf8')
+    const useful = config && config.size <= limits.keras.configBytes ? config : undefined
+    const json = useful && (await zip.read(useful, limits.keras.configBytes)).toString('utf8')
     const contents = await readHdf5(file, await memberRange(file, weights), json)
     const others = [...zip.members.keys()].filter(name => !MEMBERS.has(name) && !name.endsWith('/'))
-    const ignored = [...contents.ignored, ...others.map(name => `${name.slice(0, limits.name)} (not weights)`)]
-    return { ...contents, ignored: ignored.slice(0, limits.ignored) }
+    const ignored = [
+      ...contents.ignored,
+      ...others.map(name => `${name.slice(0, limits.checkpoint.nameCharacters)} (not weights)`),
+    ]
+    return { ...contents, ignored: ignored.slice(0, limits.checkpoint.ignoredEntries) }
   },
 }

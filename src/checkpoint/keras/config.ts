@@ -18,7 +18,7 @@ export interface KerasLayer {
  */
 export function readConfig(text: string | undefined): KerasLayer[] {
   const layers: KerasLayer[] = []
-  if (text && text.length <= limits.kerasConfig) collect(parse(text), '', 0, layers)
+  if (text && text.length <= limits.keras.configBytes) collect(parse(text), '', 0, layers)
   return layers
 }
 
@@ -34,7 +34,7 @@ function collect(model: unknown, place: string, depth: number, found: KerasLayer
   const config = field(model, 'config')
   // The config of a Keras 1 Sequential is the list itself.
   const layers = Array.isArray(config) ? config : field(config, 'layers')
-  if (!Array.isArray(layers) || depth > limits.kerasDepth) return
+  if (!Array.isArray(layers) || depth > limits.keras.nestingLevels) return
   const used = new Map<string, number>()
   for (const layer of layers) {
     const className = field(layer, 'class_name')
@@ -61,7 +61,7 @@ function collect(model: unknown, place: string, depth: number, found: KerasLayer
 /** How Keras 3 turns the name of a class into that of a group. */
 function snakeCase(name: string): string {
   return name
-    .slice(0, limits.name)
+    .slice(0, limits.checkpoint.nameCharacters)
     .replace(/\W+/g, '')
     .replace(/(.)([A-Z][a-z]+)/g, '$1_$2')
     .replace(/([a-z])([A-Z])/g, '$1_$2')

@@ -70,7 +70,7 @@ class Collector implements Visitor {
       }
       if (path === 'vars' || path.endsWith('/vars')) {
         const name = await attributes.text('name')
-        if (name && name.length <= limits.name && !name.includes('/'))
+        if (name && name.length <= limits.checkpoint.nameCharacters && !name.includes('/'))
           this.#given.set(path.slice(0, -'/vars'.length), name)
       }
       return
@@ -95,7 +95,7 @@ class Collector implements Visitor {
     const prefix = path ? `${path}/` : ''
     for (const list of ['layer_names', 'weight_names']) {
       for (const name of await listed(attributes, list)) {
-        if (this.#order.size < limits.tensors) this.#order.set(prefix + name, this.#order.size)
+        if (this.#order.size < limits.checkpoint.tensorsCount) this.#order.set(prefix + name, this.#order.size)
       }
     }
     const rank = ({ name }: Link) => this.#order.get(prefix + name) ?? Number.POSITIVE_INFINITY
@@ -103,7 +103,7 @@ class Collector implements Visitor {
   }
 
   leaveOut(path: string, reason: string): void {
-    if (this.ignored.length < limits.ignored) this.ignored.push(`${path} (${reason})`)
+    if (this.ignored.length < limits.checkpoint.ignoredEntries) this.ignored.push(`${path} (${reason})`)
   }
 
   tensors(place: Place): Tensor[] {
@@ -129,8 +129,8 @@ class Collector implements Visitor {
   }
 
   #add(item: Item): void {
-    if (this.#items.length === limits.tensors) {
-      throw new CheckpointError(this.#path, `holds more than ${limits.tensors} tensors`)
+    if (this.#items.length === limits.checkpoint.tensorsCount) {
+      throw new CheckpointError(this.#path, `holds more than ${limits.checkpoint.tensorsCount} tensors`)
     }
     this.#items.push(item)
   }
@@ -214,7 +214,7 @@ function checkTotals({ file, store }: Place, items: readonly Item[]): void {
     if (dataset.layout.kind === 'chunked') unpacked += bytes
     else if (bytes > 0) ranges.push({ path, begin: dataset.layout.address!, end: dataset.layout.address! + bytes })
   }
-  if (unpacked > Math.max(limits.hdf5Chunk, store.size * limits.inflateRatio)) {
+  if (unpacked > Math.max(limits.hdf5.chunkBytes, store.size * limits.zip.inflateRatio)) {
     throw new CheckpointError(file.path, `claims to unpack from ${store.size} to ${unpacked} bytes`, RESAVE)
   }
   ranges.sort((a, b) => a.begin - b.begin)

@@ -54,8 +54,8 @@ export function headerLength(where: string, head: Buffer): number {
   }
   if (major > 1 && head.length < 12) throw new CheckpointError(where, 'ends within its header', RESAVE)
   const length = major === 1 ? 10 + head.readUInt16LE(8) : 12 + head.readUInt32LE(8)
-  if (length > limits.npyHeader) {
-    throw new CheckpointError(where, `its header claims ${length} bytes, more than ${limits.npyHeader}`, RESAVE)
+  if (length > limits.numpy.headerBytes) {
+    throw new CheckpointError(where, `its header claims ${length} bytes, more than ${limits.numpy.headerBytes}`, RESAVE)
   }
   return length
 }
@@ -94,7 +94,7 @@ function fields(where: string, text: string): { descr: Literal; order: boolean; 
     const keys = JSON.stringify([...header.keys()]).slice(0, 200)
     throw new CheckpointError(where, `its header has the keys ${keys}, or values of other kinds than NumPy's`, RESAVE)
   }
-  if (shape.length > limits.dimensions || !shape.every(n => Number.isSafeInteger(n) && n >= 0)) {
+  if (shape.length > limits.checkpoint.dimensionsCount || !shape.every(n => Number.isSafeInteger(n) && n >= 0)) {
     throw new CheckpointError(where, `has the shape ${JSON.stringify(shape).slice(0, 200)}`, RESAVE)
   }
   return { descr, order, shape }

@@ -29,7 +29,7 @@ export function parseDictionary(text: string): Map<string, Literal> {
 }
 
 function value(tokens: Tokens, depth: number): Literal {
-  if (depth > limits.npyDepth) throw tokens.error(`more than ${limits.npyDepth} nested tuples`)
+  if (depth > limits.numpy.nestingLevels) throw tokens.error(`more than ${limits.numpy.nestingLevels} nested tuples`)
   const token = tokens.next()
   if (token.text !== undefined) return token.text
   if (token.integer !== undefined) return token.integer

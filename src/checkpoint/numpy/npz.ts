@@ -21,7 +21,7 @@ export const npz: Reader = {
     const zip = await Zip.open(file)
     const tensors: Tensor[] = []
     const ignored: string[] = []
-    const leaveOut = (entry: string) => ignored.length < limits.ignored && ignored.push(entry)
+    const leaveOut = (entry: string) => ignored.length < limits.checkpoint.ignoredEntries && ignored.push(entry)
     let inflated = 0
     for (const member of zip.members.values()) {
       if (!member.name.endsWith('.npy')) {
@@ -30,10 +30,10 @@ export const npz: Reader = {
       }
       const name = member.name.slice(0, -'.npy'.length)
       const where = `${file.path}: tensor ${JSON.stringify(name.slice(0, 200))}`
-      if (name.length > limits.name)
-        throw new CheckpointError(where, `its name has more than ${limits.name} characters`)
-      if (tensors.length === limits.tensors)
-        throw new CheckpointError(where, `is one of more than ${limits.tensors} tensors`)
+      if (name.length > limits.checkpoint.nameCharacters)
+        throw new CheckpointError(where, `its name has more than ${limits.checkpoint.nameCharacters} characters`)
+      if (tensors.length === limits.checkpoint.tensorsCount)
+        throw new CheckpointError(where, `is one of more than ${limits.checkpoint.tensorsCount} tensors`)
       const range = await memberRange(file, member)
       inflated += range.inflated?.size ?? 0
       checkTotal(where, file, inflated)
@@ -63,6 +63,6 @@ async function readHeader(file: RandomAccessFile, where: string, range: FileRang
 }
 
 function checkTotal(where: string, file: RandomAccessFile, total: number): void {
-  if (total <= Math.max(limits.inflated, file.size * limits.inflateRatio)) return
+  if (total <= Math.max(limits.zip.memberBytes, file.size * limits.zip.inflateRatio)) return
   throw new CheckpointError(where, `with it the file claims to inflate from ${file.size} to ${total} bytes`)
 }

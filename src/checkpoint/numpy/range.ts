@@ -103,10 +103,10 @@ function reverse(bytes: Buffer, swap: number): Buffer {
  * @throws CheckpointError
  */
 export function checkRatio(where: string, { length, inflated }: FileRange): void {
-  if (inflated && inflated.size > limits.inflateRatioFrom && inflated.size > length * limits.inflateRatio) {
+  if (inflated && inflated.size > limits.zip.anyRatioBytes && inflated.size > length * limits.zip.inflateRatio) {
     throw new CheckpointError(
       where,
-      `claims to inflate from ${length} to ${inflated.size} bytes, more than ${limits.inflateRatio} times`,
+      `claims to inflate from ${length} to ${inflated.size} bytes, more than ${limits.zip.inflateRatio} times`,
       'Save it again without compression: honest weights do not compress like this.',
     )
   }

@@ -78,8 +78,8 @@ export class GraphReader {
   }
 
   async #graph(message: Extent, prefix: string, depth: number): Promise<Scope> {
-    if (depth > limits.onnxDepth) {
-      throw new CheckpointError(this.#wire.bytes.path, `nests graphs more than ${limits.onnxDepth} deep`)
+    if (depth > limits.onnx.nestingLevels) {
+      throw new CheckpointError(this.#wire.bytes.path, `nests graphs more than ${limits.onnx.nestingLevels} deep`)
     }
     const scope = this.#scope(prefix, depth)
     await this.#wire.walk(message.start, message.end, field => {
@@ -116,10 +116,10 @@ export class GraphReader {
   }
 
   #attributeOf({ attributes }: NodeParts, field: Field): void {
-    if (attributes.length === limits.onnxAttributes) {
+    if (attributes.length === limits.onnx.attributesCount) {
       throw new CheckpointError(
         this.#wire.bytes.path,
-        `a node at byte ${field.start} has more than ${limits.onnxAttributes} attributes`,
+        `a node at byte ${field.start} has more than ${limits.onnx.attributesCount} attributes`,
         RESAVE,
       )
     }
@@ -165,14 +165,14 @@ export class GraphReader {
       return prefix + short
     })
     const { path } = this.#wire.bytes
-    if (tensor.name.length > limits.name) {
+    if (tensor.name.length > limits.checkpoint.nameCharacters) {
       throw new CheckpointError(path, `has a tensor whose name has ${tensor.name.length} characters within its graphs`)
     }
     if (this.#names.has(tensor.name)) {
       throw new CheckpointError(path, `has two tensors named ${JSON.stringify(tensor.name.slice(0, 200))}`, RESAVE)
     }
-    if (this.tensors.length === limits.tensors) {
-      throw new CheckpointError(path, `has more than ${limits.tensors} tensors`)
+    if (this.tensors.length === limits.checkpoint.tensorsCount) {
+      throw new CheckpointError(path, `has more than ${limits.checkpoint.tensorsCount} tensors`)
     }
     this.#names.add(tensor.name)
     own.set(short, this.tensors.length)
@@ -193,7 +193,7 @@ export class GraphReader {
   /** Names of nodes need not be unique, those of values are. */
   #prefix(wanted: string, otherwise: string): string {
     const prefix = this.#prefixes.has(wanted) ? otherwise : wanted
-    if (prefix.length > limits.name) {
+    if (prefix.length > limits.checkpoint.nameCharacters) {
       throw new CheckpointError(this.#wire.bytes.path, `nests graphs whose names have ${prefix.length} characters`)
     }
     this.#prefixes.add(prefix)
@@ -201,8 +201,8 @@ export class GraphReader {
   }
 
   #counted(field: Field): Field {
-    if (++this.#nodes > limits.onnxNodes) {
-      throw new CheckpointError(this.#wire.bytes.path, `has more than ${limits.onnxNodes} nodes and graphs`)
+    if (++this.#nodes > limits.onnx.nodesCount) {
+      throw new CheckpointError(this.#wire.bytes.path, `has more than ${limits.onnx.nodesCount} nodes and graphs`)
     }
     return field
   }

@@ -30,7 +30,7 @@ export function gunzipHead(head: Buffer): Buffer {
  */
 export async function unpackToTemporary(path: string, size: number): Promise<string> {
   const temporary = join(process.env.RUNNER_TEMP || tmpdir(), `spectral-gate-${randomUUID()}`)
-  const most = Math.min(limits.protobuf, Math.max(limits.inflateRatioFrom, size * limits.inflateRatio))
+  const most = Math.min(limits.onnx.messageBytes, Math.max(limits.zip.anyRatioBytes, size * limits.zip.inflateRatio))
   const file = await open(temporary, 'wx', 0o600)
   removeAtExit(temporary)
   let written = 0

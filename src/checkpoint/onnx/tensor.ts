@@ -125,11 +125,11 @@ export class TensorReader {
   }
 
   async #dims(field: Field, dims: number[]): Promise<void> {
-    dims.push(...(await this.#wire.varints(field, limits.dimensions + 1)))
-    if (dims.length > limits.dimensions) {
+    dims.push(...(await this.#wire.varints(field, limits.checkpoint.dimensionsCount + 1)))
+    if (dims.length > limits.checkpoint.dimensionsCount) {
       throw new CheckpointError(
         this.#wire.bytes.path,
-        `the tensor at byte ${field.start} has more than ${limits.dimensions} dimensions`,
+        `the tensor at byte ${field.start} has more than ${limits.checkpoint.dimensionsCount} dimensions`,
         RESAVE,
       )
     }

@@ -56,8 +56,8 @@ export class Wire {
    * @throws CheckpointError where it is malformed or reaches beyond its message
    */
   field(at: number, end: number): Field | Promise<Field> {
-    if (++this.#fields > limits.onnxFields) {
-      throw new CheckpointError(this.bytes.path, `has more than ${limits.onnxFields} protobuf fields`)
+    if (++this.#fields > limits.onnx.fieldsCount) {
+      throw new CheckpointError(this.bytes.path, `has more than ${limits.onnx.fieldsCount} protobuf fields`)
     }
     this.bytes.position = at
     return this.bytes.lacks(20) ? this.bytes.fill().then(() => this.#field(end)) : this.#field(end)
@@ -108,9 +108,9 @@ export class Wire {
 
   /** A string that names something. @throws CheckpointError where it is longer than any name may be. */
   async name(field: Field, what: string): Promise<string> {
-    const name = await this.string(field, limits.name)
+    const name = await this.string(field, limits.checkpoint.nameCharacters)
     this.#names += name?.length ?? 0
-    if (name === undefined || this.#names > limits.names) throw this.#tooLong(field, what)
+    if (name === undefined || this.#names > limits.checkpoint.namesCharacters) throw this.#tooLong(field, what)
     return name
   }
 
@@ -162,7 +162,10 @@ export class Wire {
 
   #tooLong({ start, end }: Field, what: string): CheckpointError {
     const found = `has a name of ${end - start} bytes for ${what} at byte ${start}`
-    return new CheckpointError(this.bytes.path, `${found}: more than ${limits.name}, or than ${limits.names} together`)
+    return new CheckpointError(
+      this.bytes.path,
+      `${found}: more than ${limits.checkpoint.nameCharacters}, or than ${limits.checkpoint.namesCharacters} together`,
+    )
   }
 
   #damaged(at: number, found: string): CheckpointError {

@@ -169,8 +169,8 @@ async function* fromTable(scheme: Extract<Scheme, { kind: 'table' }>): AsyncGene
 
 async function bytesOf({ path, offset, dtype, shape }: Part): Promise<Buffer> {
   const length = (size(shape) * DTYPE_BITS[dtype]) / 8
-  if (length > limits.quantisedPart) {
-    throw new LayerError('quantised', `its scales take ${length} bytes, more than ${limits.quantisedPart}`)
+  if (length > limits.quantised.partBytes) {
+    throw new LayerError('quantised', `its scales take ${length} bytes, more than ${limits.quantised.partBytes}`)
   }
   const file = await RandomAccessFile.open(path)
   try {

@@ -202,7 +202,7 @@ async function zeroOffset(model: string): Promise<number> {
     const path = join(dirname(model), name)
     try {
       await stayInWorkspace(path)
-      if ((await stat(path)).size > limits.modelConfig) continue
+      if ((await stat(path)).size > limits.checkpoint.configBytes) continue
       const config = JSON.parse(await readFile(path, 'utf8'))
       const format = (config?.quantization_config ?? config)?.checkpoint_format
       if (typeof format === 'string') return format === 'gptq_v2' ? 0 : 1
@@ -268,7 +268,12 @@ function parseState(bytes: Float64Array) {
   }
   const { shape, blocksize, nested_blocksize, nested_offset } = state ?? {}
   const isCount = (n: unknown): n is number => Number.isSafeInteger(n) && (n as number) > 0
-  if (!Array.isArray(shape) || shape.length > limits.dimensions || !shape.every(isCount) || !isCount(blocksize)) {
+  if (
+    !Array.isArray(shape) ||
+    shape.length > limits.checkpoint.dimensionsCount ||
+    !shape.every(isCount) ||
+    !isCount(blocksize)
+  ) {
     throw new Misfit('its quant_state has no usable shape and blocksize')
   }
   return {

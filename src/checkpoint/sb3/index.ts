@@ -32,7 +32,7 @@ export const sb3: Reader = {
     const contents = await readPolicy(file, policy, options)
     const others = [...zip.members.keys()].filter(name => name !== POLICY && !name.endsWith('/'))
     const ignored = [...contents.ignored, ...others.map(name => name.slice(0, 200))]
-    return { ...contents, ignored: ignored.slice(0, limits.ignored) }
+    return { ...contents, ignored: ignored.slice(0, limits.checkpoint.ignoredEntries) }
   },
 }
 
@@ -40,10 +40,10 @@ async function readPolicy(file: RandomAccessFile, policy: ZipMember, options: Re
   const where = `${file.path}: "${POLICY}"`
   const range = await memberRange(file, policy)
   if (!range.inflated) return known(where, await readTorch(part(file, where, range.offset, range.length), options))
-  if (policy.size > limits.inflated) {
+  if (policy.size > limits.zip.memberBytes) {
     throw new CheckpointError(
       where,
-      `is compressed and has ${policy.size} bytes, more than ${limits.inflated}`,
+      `is compressed and has ${policy.size} bytes, more than ${limits.zip.memberBytes}`,
       'Pack the zip again without compression (zip -0), as Stable-Baselines3 writes it.',
     )
   }

@@ -28,7 +28,7 @@ export async function readArchive(source: Source, options: ReadOptions): Promise
 /** A pickle of the archive; the keys of its storages become the names of members. */
 async function pickled(zip: Zip, archive: string, name: 'data' | 'constants'): Promise<Unpickled> {
   const member = zip.members.get(`${archive}/${name}.pkl`)!
-  return unpickle(await zip.read(member, limits.pickle), zip.path, id => {
+  return unpickle(await zip.read(member, limits.pickle.bytes), zip.path, id => {
     if (!Array.isArray(id) || typeof id[2] !== 'string') return new Persistent(id)
     return new Persistent(id.with(2, `${name}/${id[2]}`))
   })

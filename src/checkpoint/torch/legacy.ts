@@ -51,7 +51,7 @@ export async function readLegacy(source: Source, options: ReadOptions): Promise<
 
 /** The pickle at an offset, `end` being where the next thing begins. */
 export async function unpickleAt(source: Source, offset: number, resolve?: Resolve): Promise<Unpickled> {
-  const most = Math.min(limits.pickle, source.size - offset)
+  const most = Math.min(limits.pickle.bytes, source.size - offset)
   for (let length = Math.min(PREFIX, most); ; length = Math.min(length * GROWTH, most)) {
     try {
       const unpickled = unpickle(await source.read(offset, length), source.path, resolve)

@@ -146,10 +146,10 @@ class Machine {
     for (;;) {
       this.#start = this.position
       const opcode = this.#byte()
-      this.#bound(++this.#opcodes, limits.pickleOpcodes, 'opcodes')
+      this.#bound(++this.#opcodes, limits.pickle.opcodesCount, 'opcodes')
       if (opcode === OP.STOP) return this.#pop()
       this.#step(opcode)
-      this.#bound(this.#stack.length, limits.pickleStack, 'values on its stack')
+      this.#bound(this.#stack.length, limits.pickle.stackValues, 'values on its stack')
     }
   }
 
@@ -163,7 +163,7 @@ class Machine {
         return
       case OP.MARK:
         this.#marks.push(this.#stack.length)
-        this.#bound(this.#marks.length, limits.pickleDepth, 'nested marks')
+        this.#bound(this.#marks.length, limits.pickle.nestingLevels, 'nested marks')
         return
       case OP.POP:
         if (this.#marks.at(-1) === this.#stack.length) this.#marks.pop()
@@ -385,7 +385,7 @@ class Machine {
   #remember(index: number): void {
     const before = this.#memo.size
     this.#memo.set(index, this.#top())
-    this.#bound(this.#memo.size, limits.pickleMemo, 'memo entries')
+    this.#bound(this.#memo.size, limits.pickle.memoEntries, 'memo entries')
     if (this.#memo.size > before) this.#charge(COST.pair)
   }
 
@@ -398,7 +398,7 @@ class Machine {
   // Objects
 
   #made<T extends Value>(value: T): T {
-    this.#bound(++this.#objects, limits.pickleObjects, 'objects')
+    this.#bound(++this.#objects, limits.pickle.objectsCount, 'objects')
     this.#charge(cost(value))
     return value
   }
@@ -406,8 +406,8 @@ class Machine {
   /** Counts what a value takes, roughly, and for good: what is dropped again is collected some time. */
   #charge(bytes: number): void {
     this.#memory += bytes
-    if (this.#memory > limits.pickleMemory)
-      throw this.#error(`takes more than ${limits.pickleMemory} bytes of memory`, TOO_MUCH)
+    if (this.#memory > limits.pickle.memoryBytes)
+      throw this.#error(`takes more than ${limits.pickle.memoryBytes} bytes of memory`, TOO_MUCH)
   }
 
   #append(values: readonly Value[]): void {
@@ -501,7 +501,7 @@ class Machine {
   /** Text, or the bytes themselves where it is too long for a name or not UTF-8. */
   #text(length: number): string | Buffer {
     const start = this.#skip(length)
-    if (length > limits.pickleString) return this.#made(this.#bytes.subarray(start, start + length))
+    if (length > limits.pickle.stringBytes) return this.#made(this.#bytes.subarray(start, start + length))
     const text = this.#string(start, start + length)
     if (!text.includes('\ufffd')) return text
     const raw = this.#bytes.subarray(start, start + length)
@@ -512,7 +512,7 @@ class Machine {
     const end = this.#bytes.indexOf(0x0a, this.position)
     if (end < 0) throw this.#unfinished('has a line without an end')
     const length = end - this.position
-    this.#bound(length, limits.pickleString, 'characters in a line')
+    this.#bound(length, limits.pickle.stringBytes, 'characters in a line')
     const start = this.#skip(length + 1)
     return this.#string(start, end)
   }
@@ -554,7 +554,7 @@ class Machine {
 
   /** A two's complement little-endian integer. */
   #long(length: number): number | bigint {
-    this.#bound(length, limits.pickleLong, 'bytes in an integer')
+    this.#bound(length, limits.pickle.integerBytes, 'bytes in an integer')
     const start = this.#skip(length)
     if (length === 0) return 0
     this.#charge(COST.number + length)

@@ -63,7 +63,7 @@ export function pathTo(root: Value, target: Value): string | undefined {
   const queue: [Value, string][] = [[root, '']]
   for (const [value, path] of queue) {
     if (value === target) return path
-    if (path.length > limits.name) continue
+    if (path.length > limits.checkpoint.nameCharacters) continue
     for (const [key, child] of isNode(value) ? entries(value) : unnamed(parts(value))) {
       if (typeof child !== 'object' || seen.has(child)) continue
       seen.add(child)
@@ -96,14 +96,14 @@ class Finder {
       throw new CheckpointError(this.#path, 'holds nothing but the state of an optimizer', SAVE)
     }
     let path = ''
-    for (let depth = 0; depth < limits.pickleDepth; depth++) {
+    for (let depth = 0; depth < limits.pickle.nestingLevels; depth++) {
       const next = this.#next(path, node, depth === 0)
       if (!next) return this.#flatten(path, node, true)
       this.#ignoreBeside(path, node, next.child)
       path = join(path, next.key)
       node = next.child
     }
-    throw new CheckpointError(this.#path, `nests its state dict more than ${limits.pickleDepth} times`)
+    throw new CheckpointError(this.#path, `nests its state dict more than ${limits.pickle.nestingLevels} times`)
   }
 
   select(wanted: string): StateDict {
@@ -165,17 +165,17 @@ class Finder {
         stack.pop()
         continue
       }
-      if (++steps > limits.pickleOpcodes)
+      if (++steps > limits.pickle.opcodesCount)
         throw new CheckpointError(this.#where(path), 'repeats its modules without end')
       const [key, child] = entry.value
       const name = join(path, key)
       const beside = chosen && stack.length === 1 && isContainer(root) && BESIDE.test(key)
       if (isTensor(child)) {
         characters += name.length
-        if (tensors.size >= limits.tensors || characters > limits.names) {
+        if (tensors.size >= limits.checkpoint.tensorsCount || characters > limits.checkpoint.namesCharacters) {
           throw new CheckpointError(
             this.#path,
-            `has more than ${limits.tensors} tensors, or ${limits.names} characters of names`,
+            `has more than ${limits.checkpoint.tensorsCount} tensors, or ${limits.checkpoint.namesCharacters} characters of names`,
           )
         }
         if (tensors.has(name)) throw new CheckpointError(this.#where(name), 'two tensors have this name', SAVE)
@@ -185,10 +185,10 @@ class Finder {
         else if (isContainer(node)) this.#ignore(join(stateDict, name))
       } else if (isNode(child)) {
         if (seen.has(child)) throw new CheckpointError(this.#where(name), 'holds itself, or stands in two places', SAVE)
-        if (stack.length >= limits.pickleDepth || name.length > limits.name) {
+        if (stack.length >= limits.pickle.nestingLevels || name.length > limits.checkpoint.nameCharacters) {
           throw new CheckpointError(
             this.#where(name),
-            `is nested more than ${limits.pickleDepth} deep, or its name is too long`,
+            `is nested more than ${limits.pickle.nestingLevels} deep, or its name is too long`,
           )
         }
         seen.add(child)
@@ -220,11 +220,11 @@ class Finder {
   }
 
   #leave(name: string, value: Value): void {
-    if (this.#unread.length === limits.tensors)
-      throw new CheckpointError(this.#path, `has more than ${limits.tensors} tensors`)
+    if (this.#unread.length === limits.checkpoint.tensorsCount)
+      throw new CheckpointError(this.#path, `has more than ${limits.checkpoint.tensorsCount} tensors`)
     const type = value instanceof Inert ? value.type.slice(0, 200) : 'a storage'
     const reason = `is made by ${type}, which is no tensor that has a reader: save plain tensors`
-    this.#unread.push({ name: name.slice(0, limits.name), dtype: type, shape: [], reason })
+    this.#unread.push({ name: name.slice(0, limits.checkpoint.nameCharacters), dtype: type, shape: [], reason })
   }
 
   #nothing(): CheckpointError {
@@ -246,7 +246,7 @@ class Finder {
         direct ||= isTensor(child) && !BESIDE.test(key)
         if (!isNode(child) || !this.#holdsTensors(key, child) || seen.has(child)) continue
         seen.add(child)
-        if (path.length < limits.name) queue.push([child, join(path, key)])
+        if (path.length < limits.checkpoint.nameCharacters) queue.push([child, join(path, key)])
       }
       if (direct) found.push(path)
     }
@@ -258,7 +258,7 @@ class Finder {
   }
 
   #ignore(path: string): void {
-    if (this.#ignored.length < limits.ignored) this.#ignored.push(path.slice(0, 200))
+    if (this.#ignored.length < limits.checkpoint.ignoredEntries) this.#ignored.push(path.slice(0, 200))
     else this.#more++
   }
 

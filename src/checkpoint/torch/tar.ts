@@ -13,9 +13,6 @@ import { Global, Inert, Persistent, type Value } from './values.ts'
 const RESAVE = 'The file is truncated or damaged: fetch or save it again.'
 const BLOCK = 512
 const MEMBERS = ['sys_info', 'pickle', 'tensors', 'storages']
-/** Of a tar that we read: members, torch writes five; storages, and tensors. */
-const ENTRIES = 64
-const MOST = 65_536
 
 /** Whether a file begins with the header of a tar's member, its checksum being right. */
 export function isTar(head: Buffer): boolean {
@@ -78,7 +75,8 @@ async function listMembers({ path, size, read }: Source): Promise<Map<string, Ex
         RESAVE,
       )
     }
-    if (entries === ENTRIES) throw new CheckpointError(path, `is a tar of more than ${ENTRIES} members`)
+    if (entries === limits.tar.membersCount)
+      throw new CheckpointError(path, `is a tar of more than ${limits.tar.membersCount} members`)
     if (MEMBERS.includes(name)) {
       if (members.has(name)) throw new CheckpointError(path, `has two members named ${JSON.stringify(name)}`, RESAVE)
       members.set(name, { offset, bytes })
@@ -92,7 +90,7 @@ async function listMembers({ path, size, read }: Source): Promise<Map<string, Ex
 async function listStorages(source: Source, base: number, found: Map<string, TarStorage>): Promise<void> {
   const { path, size } = source
   let { value: count, end } = await plain(source, 0)
-  if (!isCount(count) || count > MOST)
+  if (!isCount(count) || count > limits.tar.entriesCount)
     throw new CheckpointError(path, 'has no count of its storages that makes sense', RESAVE)
   for (let i = 0; i < count; i++) {
     const id = await plain(source, end)
@@ -125,7 +123,7 @@ async function listTensors(source: Source, storages: ReadonlyMap<string, TarStor
   const { path, size } = source
   const calls = new Map<string, Inert>()
   let { value: count, end } = await plain(source, 0)
-  if (!isCount(count) || count > MOST)
+  if (!isCount(count) || count > limits.tar.entriesCount)
     throw new CheckpointError(path, 'has no count of its tensors that makes sense', RESAVE)
   for (let i = 0; i < count; i++) {
     const id = await plain(source, end)
@@ -133,7 +131,7 @@ async function listTensors(source: Source, storages: ReadonlyMap<string, TarStor
     const storage = storages.get(keyOf(storageKey))
     const dimensions = id.end + 8 <= size ? (await source.read(id.end, 4)).readInt32LE() : -1
     const bytes = 8 * (2 * dimensions + 1)
-    if (!storage || dimensions < 0 || dimensions > limits.dimensions || id.end + 8 + bytes > size) {
+    if (!storage || dimensions < 0 || dimensions > limits.checkpoint.dimensionsCount || id.end + 8 + bytes > size) {
       throw new CheckpointError(path, `its tensor ${i} is no view of a storage`, RESAVE)
     }
     const raw = await source.read(id.end + 8, bytes)

@@ -116,8 +116,11 @@ export async function describeTensor(
   locate: Locate,
 ): Promise<Tensor | UnreadTensor> {
   const where = `${source.path}: tensor ${JSON.stringify(name.slice(0, 200))}`
-  if (name.length > limits.name) {
-    throw new CheckpointError(where, `its name has ${name.length} characters, more than ${limits.name}`)
+  if (name.length > limits.checkpoint.nameCharacters) {
+    throw new CheckpointError(
+      where,
+      `its name has ${name.length} characters, more than ${limits.checkpoint.nameCharacters}`,
+    )
   }
   const call = unwrap(where, value)
   if ('reason' in call) return unread(name, call.made, call.reason)
@@ -215,7 +218,7 @@ async function readList(source: Source, where: string, list: Value, locate: Loca
   const view = call && 'callee' in call ? readView(where, call) : undefined
   if (!view || 'reason' in view || view.shape.length !== 1) return undefined
   const { dtype, offset, bytes, shape, strides } = await placed(where, view, locate)
-  if (bytes > limits.chunk) return undefined
+  if (bytes > limits.spectrum.chunkBytes) return undefined
   const raw = await source.read(offset, bytes)
   const width = DTYPE_BITS[dtype] / 8
   const get = { F64: raw.readDoubleLE, F32: raw.readFloatLE, I32: raw.readInt32LE, I64: raw.readBigInt64LE }[
@@ -259,7 +262,7 @@ function checkRange(
       RESAVE,
     )
   }
-  if (elements > Math.max(available, limits.expanded)) {
+  if (elements > Math.max(available, limits.checkpoint.expandedElements)) {
     throw new CheckpointError(
       where,
       `its shape [${shape}] repeats the ${available} elements of its storage ${elements} times over`,
@@ -274,7 +277,7 @@ function unknown(found: Value | undefined): string {
 }
 
 function isCounts(value: Value): value is number[] {
-  return Array.isArray(value) && value.length <= limits.dimensions && value.every(isCount)
+  return Array.isArray(value) && value.length <= limits.checkpoint.dimensionsCount && value.every(isCount)
 }
 
 function isCount(value: unknown): value is number {

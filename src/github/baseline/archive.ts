@@ -53,7 +53,7 @@ export async function readArtifact<T extends Report = Report>(
   }: { parse?: (bytes: Buffer, where: string) => T; alone?: boolean } = {},
 ): Promise<T> {
   const { size, digest, id } = artifact
-  if (size > limits.baselineArchive) throw tooLarge(size)
+  if (size > limits.github.archiveBytes) throw tooLarge(size)
   const bytes = await download(api, context, id)
   const [, claimed] = /^sha256:([0-9a-f]{64})$/i.exec(digest) ?? []
   if (digest && claimed?.toLowerCase() !== createHash('sha256').update(bytes).digest('hex')) {
@@ -78,7 +78,7 @@ async function unpack(bytes: Buffer, alone: boolean): Promise<Buffer> {
         clean(`its archive has to hold report.json alone, but has ${names.join(', ') || 'nothing'}`),
       )
     }
-    return await zip.read(report, limits.report)
+    return await zip.read(report, limits.report.bytes)
   } catch (error) {
     // The remedies of a checkpoint's zip do not fit here.
     throw error instanceof UserError ? new InvalidError(clean(error.message), { cause: error }) : error
@@ -127,7 +127,7 @@ async function fetchArchive({ octokit, deadline }: Api, context: Context, id: nu
     throw new UnreachableError(`the store of artifacts answers ${response.status}`)
   }
   const length = Number(response.headers.get('content-length') ?? 0)
-  if (length > limits.baselineArchive) {
+  if (length > limits.github.archiveBytes) {
     await response.body?.cancel()
     throw tooLarge(length)
   }
@@ -140,7 +140,7 @@ async function collect(body: ReadableStream<Uint8Array> | null): Promise<Buffer>
   try {
     for await (const chunk of body ?? []) {
       size += chunk.length
-      if (size > limits.baselineArchive) throw tooLarge(size)
+      if (size > limits.github.archiveBytes) throw tooLarge(size)
       chunks.push(chunk)
     }
   } catch (error) {
@@ -157,5 +157,5 @@ function lost(error: unknown): Error {
 }
 
 function tooLarge(size: number): InvalidError {
-  return new InvalidError(`its archive has ${size} bytes or more; ${limits.baselineArchive} are allowed`)
+  return new InvalidError(`its archive has ${size} bytes or more; ${limits.github.archiveBytes} are allowed`)
 }

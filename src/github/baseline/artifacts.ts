@@ -57,12 +57,12 @@ export class Artifacts {
 
   /** There are more artifacts, or more runs of theirs, than were looked at. */
   get bounded(): boolean {
-    return this.#unasked || (this.#page >= limits.artifactPages && !this.#complete)
+    return this.#unasked || (this.#page >= limits.github.artifactPages && !this.#complete)
   }
 
   /** Lists one page more; false where there is none, or where enough were looked through. */
   async more(): Promise<boolean> {
-    if (this.#complete || this.#page >= limits.artifactPages) return false
+    if (this.#complete || this.#page >= limits.github.artifactPages) return false
     const { api, context, name } = this.#request
     const { data, headers } = await api.octokit.rest.actions.listArtifactsForRepo({
       owner: context.repository.owner,
@@ -91,7 +91,7 @@ export class Artifacts {
   }
 
   /** Whether the run that made it may be trusted: asks GitHub once for each run, and for no more than `most` of them. */
-  async trusted({ run, sha, id }: Candidate, most: number = limits.artifactRuns): Promise<boolean> {
+  async trusted({ run, sha, id }: Candidate, most: number = limits.github.artifactRuns): Promise<boolean> {
     if (!this.#runs.has(run)) {
       if (this.#runs.size >= most) {
         this.#unasked = true

@@ -17,7 +17,7 @@ export async function earlier(
 ): Promise<HistoryPoint[]> {
   if (history < 1) return []
   const points = [point(newest, report)]
-  const end = Date.now() + Math.min(limits.historyTime, api.deadline.left() / 2)
+  const end = Date.now() + Math.min(limits.github.historyMilliseconds, api.deadline.left() / 2)
   let bytes = 0
   try {
     while (await artifacts.more());
@@ -26,7 +26,7 @@ export async function earlier(
         if (points.length >= history || Date.now() > end) return points
         if (candidate.expired || !(await artifacts.trusted(candidate))) continue
         bytes += candidate.size
-        if (bytes > limits.historyArchives) return points
+        if (bytes > limits.github.historyBytes) return points
         const read = await readArtifact(api, context, candidate).catch(() => undefined)
         if (!read) continue
         points.unshift(point(candidate, read))

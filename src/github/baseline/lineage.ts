@@ -21,7 +21,7 @@ export class Lineage {
   /** The first parent of a commit, that one's first parent, and so on. */
   async *before(start: string): AsyncGenerator<{ sha: string; distance: number }> {
     let sha: string | undefined = start
-    for (let distance = 1; distance <= limits.baselineDistance; distance++) {
+    for (let distance = 1; distance <= limits.github.baselineCommits; distance++) {
       sha = await this.#parent(sha)
       if (sha === undefined) return
       yield { sha, distance }
@@ -34,7 +34,7 @@ export class Lineage {
   }
 
   async #load(sha: string): Promise<void> {
-    if (this.#requests++ >= limits.commitPages) return
+    if (this.#requests++ >= limits.github.commitPages) return
     const { owner, name: repo } = this.#context.repository
     try {
       const { data } = await this.#api.octokit.rest.repos.listCommits({ owner, repo, sha, per_page: 100 })

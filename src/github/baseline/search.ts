@@ -34,7 +34,7 @@ export async function findBaseline(request: BaselineRequest): Promise<Baseline> 
         continue
       }
       // However many were refused before, the newest ones are looked at.
-      const most = state === 'degraded' ? limits.artifactRuns + 10 : limits.artifactRuns
+      const most = state === 'degraded' ? limits.github.artifactRuns + 10 : limits.github.artifactRuns
       if (!(await artifacts.trusted(candidate, most))) continue
       const read = await readArtifact(api, context, candidate).catch(error => {
         if (error instanceof GoneError) return undefined

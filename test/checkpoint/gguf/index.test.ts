@@ -110,7 +110,7 @@ test.each<[string, Uint8Array, RegExp]>([
   ],
   [
     'arrays nested too deep',
-    gguf({ pairs: [pair('k', ARRAY, ...new Array(limits.ggufDepth + 1).fill([u32(ARRAY), u64(1)]).flat())] }),
+    gguf({ pairs: [pair('k', ARRAY, ...new Array(limits.gguf.nestingLevels + 1).fill([u32(ARRAY), u64(1)]).flat())] }),
     /"k" nests arrays more than 4 deep/,
   ],
   ['a value of an unknown type', gguf({ pairs: [pair('k', 13)] }), /"k" has the unknown type 13/],
@@ -169,7 +169,10 @@ test.each<[string, Uint8Array, RegExp]>([
 })
 
 test('more values in arrays than any tokenizer has are refused', async () => {
-  const strings = Buffer.alloc(8 * (limits.ggufValues + 1))
-  const path = write(gguf({ pairs: [pair('k', ARRAY, u32(STRING), u64(limits.ggufValues + 1), strings)] }), 'net.gguf')
+  const strings = Buffer.alloc(8 * (limits.gguf.valuesCount + 1))
+  const path = write(
+    gguf({ pairs: [pair('k', ARRAY, u32(STRING), u64(limits.gguf.valuesCount + 1), strings)] }),
+    'net.gguf',
+  )
   expect(await refusal(reader, path)).toMatch(/"k" exceeds 5000000 values in all arrays/)
 })

@@ -24,7 +24,7 @@ test.each([
   ['no JSON', '{"config": '],
   ['nothing', 'null'],
   ['nested without end', `${'{"config":{"layers":['.repeat(10_000)}${']}}'.repeat(10_000)}`],
-  ['too large', `"${'x'.repeat(limits.kerasConfig)}"`],
+  ['too large', `"${'x'.repeat(limits.keras.configBytes)}"`],
   ['of other kinds', '{"config": {"layers": [null, 1, {"class_name": 7}, {"class_name": "Dense", "config": []}]}}'],
 ])('a config that is %s: names come from the weights', async (_, config) => {
   const path = archive(entry('config.json', config, { method: 8 }), entry('model.weights.h5', weights))

@@ -62,7 +62,8 @@ export async function stored({ source, name, dtype, shape }: Tensor): Promise<Bu
   const unpack = { range: unpackRange, 'hdf5-chunks': unpackChunks }[source.codec]!
   for await (const piece of unpack(structuredClone(source))) {
     total += piece.length
-    if (piece.length > limits.chunk || total > length) throw new Error(`${name} unpacks to ${total} of ${length} bytes`)
+    if (piece.length > limits.spectrum.chunkBytes || total > length)
+      throw new Error(`${name} unpacks to ${total} of ${length} bytes`)
     pieces.push(Buffer.from(piece))
   }
   if (total !== length) throw new Error(`${name} unpacks to ${total} of ${length} bytes`)

@@ -36,7 +36,7 @@ test.each<[string, Uint8Array, RegExp]>([
   ['a number that the end cuts off', Buffer.from([8, 8, 0x3a, 0x80]), /number that reaches beyond its message/],
   ['the field 0', model(Buffer.from([0, 0])), /impossible tag 0/],
   ['a group', model(Buffer.from([3 * 8 + 3])), /wire type 3/],
-  ['graphs nested too deep', nested(limits.onnxDepth + 1), /nests graphs more than 32 deep/],
+  ['graphs nested too deep', nested(limits.onnx.nestingLevels + 1), /nests graphs more than 32 deep/],
   ['graphs nested very deep', nested(3_000), /nests graphs more than 32 deep/],
   ['a negative dimension', initializer('w', [-2], raw(1, 2)), /"w": has a dimension that is negative or too large/],
   [
@@ -46,7 +46,7 @@ test.each<[string, Uint8Array, RegExp]>([
   ],
   [
     'too many dimensions',
-    initializer('w', new Array(limits.dimensions + 1).fill(1), raw(1)),
+    initializer('w', new Array(limits.checkpoint.dimensionsCount + 1).fill(1), raw(1)),
     /more than 32 dimensions/,
   ],
   [
@@ -77,7 +77,7 @@ test.each<[string, Uint8Array, RegExp]>([
   ['no graph', Buffer.concat([number(1, 8), message(2, 'x')]), /without a graph/],
   [
     'a node with a thousand and one attributes',
-    model(message(1, ...new Array(limits.onnxAttributes + 1).fill(message(5, message(1, 'a'))))),
+    model(message(1, ...new Array(limits.onnx.attributesCount + 1).fill(message(5, message(1, 'a'))))),
     /more than 1000 attributes/,
   ],
 ])('refuses %s', async (_, bytes, pattern) => {
@@ -85,12 +85,12 @@ test.each<[string, Uint8Array, RegExp]>([
 })
 
 test('too many nodes are refused', async () => {
-  const path = write(model(Buffer.alloc(2 * (limits.onnxNodes + 1), Buffer.from([0x0a, 0]))), 'net.onnx')
+  const path = write(model(Buffer.alloc(2 * (limits.onnx.nodesCount + 1), Buffer.from([0x0a, 0]))), 'net.onnx')
   expect(await refusal(onnx, path)).toMatch(/more than 500000 nodes/)
 })
 
 test('too many fields are refused', async () => {
-  const path = write(model(Buffer.alloc(2 * (limits.onnxFields + 1), Buffer.from([0x18, 0]))), 'net.onnx')
+  const path = write(model(Buffer.alloc(2 * (limits.onnx.fieldsCount + 1), Buffer.from([0x18, 0]))), 'net.onnx')
   expect(await refusal(onnx, path)).toMatch(/more than 10000000 protobuf fields/)
 })
 

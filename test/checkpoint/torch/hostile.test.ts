@@ -58,7 +58,7 @@ describe('views', () => {
   })
 
   it('a name longer than the limit', async () => {
-    const name = 'n'.repeat(limits.name + 1)
+    const name = 'n'.repeat(limits.checkpoint.nameCharacters + 1)
     expect(await refusal(archive(dict({ [name]: tensor(SQUARE) }), FLOATS))).toContain('its name has 4097 characters')
   })
 })
@@ -100,7 +100,7 @@ describe('structures', () => {
   it('more beside the weights than anybody reads', async () => {
     const many = Object.fromEntries(Array.from({ length: 3000 }, (_, i) => [`k${i}`, int(i)]))
     const { ignored } = await readBytes(makeZip(archive(dict({ w, ...many }), FLOATS)))
-    expect(ignored).toHaveLength(limits.ignored + 1)
+    expect(ignored).toHaveLength(limits.checkpoint.ignoredEntries + 1)
     expect(ignored.at(-1)).toBe('and 2000 more')
   })
 })

@@ -123,7 +123,7 @@ describe('malformed pickles', () => {
     ['an integer that is none', ['Ix\n.'], 'has the integer "x"'],
     ['a number that is none', ['F1-\n.'], 'has the number "1-"'],
     ['a line without an end', ['I12'], 'has a line without an end'],
-    ['a long integer', [0x8b, u32(limits.pickleLong + 1), Buffer.alloc(2000), '.'], 'bytes in an integer'],
+    ['a long integer', [0x8b, u32(limits.pickle.integerBytes + 1), Buffer.alloc(2000), '.'], 'bytes in an integer'],
   ])('%s', (_, parts, found) => {
     const message = refusal(...parts)
     expect(message).toMatch(/^f: its pickle /)
@@ -133,7 +133,7 @@ describe('malformed pickles', () => {
 
 describe('bombs', () => {
   it('nested marks', () => {
-    expect(refusal('('.repeat(limits.pickleDepth + 1))).toContain('nested marks')
+    expect(refusal('('.repeat(limits.pickle.nestingLevels + 1))).toContain('nested marks')
   })
 
   it('a hundred thousand tuples in each other', () => {
@@ -142,15 +142,15 @@ describe('bombs', () => {
   })
 
   it('more objects than the limit', () => {
-    expect(refusal(']0'.repeat(limits.pickleObjects + 1))).toContain('objects')
+    expect(refusal(']0'.repeat(limits.pickle.objectsCount + 1))).toContain('objects')
   })
 
   it('more values on the stack than the limit', () => {
-    expect(refusal(Buffer.alloc(limits.pickleStack + 1, 'N'))).toContain('values on its stack')
+    expect(refusal(Buffer.alloc(limits.pickle.stackValues + 1, 'N'))).toContain('values on its stack')
   })
 
   it('more opcodes than the limit', () => {
-    expect(refusal(Buffer.alloc(limits.pickleOpcodes + 10, 'N0'))).toContain('opcodes')
+    expect(refusal(Buffer.alloc(limits.pickle.opcodesCount + 10, 'N0'))).toContain('opcodes')
   })
 
   it('a big list that is copied again and again', () => {

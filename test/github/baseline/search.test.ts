@@ -401,7 +401,7 @@ describe('invalid', () => {
       () => zipped(Buffer.alloc(64 << 20), { size: 1000 }),
       /inflates to more than its 1000 bytes/,
     ],
-    ['a member too large', () => zipped('{}', { size: limits.report + 1 }), /more than|overlaps/],
+    ['a member too large', () => zipped('{}', { size: limits.report.bytes + 1 }), /more than|overlaps/],
     ['a wrong checksum', () => zipped('{}', { crc: 1 }), /CRC-32/],
     ['two files', () => members('report.json', 'x'), /has to hold report\.json alone, but has "report\.json", "x"/],
     ['another file', () => members('../../report.json'), /invalid relative path/],
@@ -430,14 +430,14 @@ describe('invalid', () => {
 
   test('an archive larger than allowed is not fetched', async () => {
     const artifact = publish(history[0]!)
-    Object.defineProperty(artifact.zip, 'length', { value: limits.baselineArchive + 1 })
+    Object.defineProperty(artifact.zip, 'length', { value: limits.github.archiveBytes + 1 })
     expect(await find()).toMatchObject({ state: 'invalid', reason: expect.stringContaining('bytes or more') })
     expect(paths('/zip')).toHaveLength(0)
   })
 
   test('an archive that turns out larger than the list says is not read to its end', async () => {
     publish(history[0]!)
-    github.fault({ path: '/blob/', status: 200, body: Buffer.alloc(limits.baselineArchive + 1) })
+    github.fault({ path: '/blob/', status: 200, body: Buffer.alloc(limits.github.archiveBytes + 1) })
     expect(await find()).toMatchObject({ state: 'invalid', reason: expect.stringContaining('bytes or more') })
   })
 })
