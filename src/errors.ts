@@ -21,6 +21,21 @@ export class CheckpointError extends UserError {
   }
 }
 
+/** What to do about a file whose parts do not fit together. */
+export const RESAVE = 'The file is truncated or damaged: fetch or save it again.'
+
+const QUOTED = 200
+
+/** A name out of a file as a message quotes it: at most 200 characters of it. */
+export function quoted(name: string): string {
+  return JSON.stringify(name.slice(0, QUOTED))
+}
+
+/** A tensor of a file, as the place of an error. */
+export function tensorIn(path: string, name: string): string {
+  return `${path}: tensor ${quoted(name)}`
+}
+
 /** A checkpoint that is not there, or only as a pointer of Git LFS or DVC: something else should have put it there. */
 export class MissingCheckpointError extends CheckpointError {
   override name = 'MissingCheckpointError'

@@ -1,11 +1,10 @@
 import { promisify } from 'node:util'
 import { crc32, inflateRaw } from 'node:zlib'
 import { type Entry, fromRandomAccessReaderPromise, RandomAccessReader, type ZipFile } from 'yauzl'
-import { CheckpointError } from '../errors.ts'
+import { CheckpointError, quoted, RESAVE } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { RandomAccessFile } from './file.ts'
 
-const RESAVE = 'The file is truncated or damaged: fetch or save it again.'
 const REPACK = 'Save the checkpoint again: no tool that writes checkpoints makes such a zip.'
 const STORED = 0
 const DEFLATED = 8
@@ -245,5 +244,5 @@ function asCheckpointError(path: string, error: unknown): CheckpointError {
 }
 
 function quote(name: string): string {
-  return JSON.stringify(name.slice(0, 200))
+  return quoted(name)
 }

@@ -1,20 +1,26 @@
+import { CheckpointError } from '../errors.ts'
 import type { PackedSource } from './types.ts'
 
-/** Yields the unpacked bytes of a tensor in order, in pieces of bounded size. Throws CheckpointError where they are damaged. */
-export type Codec = (source: PackedSource) => AsyncIterable<Uint8Array>
-
-/** Loaded when first used. */
-const CODECS: Record<string, () => Promise<Codec>> = {
-  range: async () => (await import('./numpy/range.ts')).unpackRange,
-  'hdf5-chunks': async () => (await import('./hdf5/codec.ts')).unpackChunks,
-  'onnx-values': async () => (await import('./onnx/values.ts')).onnxValues,
-  'gguf-blocks': async () => (await import('./gguf/dequantise.ts')).ggufBlocks,
-  quantised: async () => (await import('./quantised/codec.ts')).dequantised,
-  'torch-quantised': async () => (await import('./torch/quantised.ts')).torchQuantised,
-}
-
-/** The unpacked bytes of a packed tensor, in order. */
+/**
+ * The unpacked bytes of a packed tensor, in order, in pieces of bounded size. Codecs are loaded when first used.
+ * @throws CheckpointError where they are damaged, LayerError where what they are made of can't be had
+ */
 export async function* unpack(source: PackedSource): AsyncGenerator<Uint8Array> {
-  const codec = await CODECS[source.codec]()
-  yield* codec(source)
+  const { path } = source
+  switch (source.codec) {
+    case 'range':
+      return yield* (await import('../bytes/range.ts')).unpackRange(path, source.parameters)
+    case 'hdf5-chunks':
+      return yield* (await import('./hdf5/codec.ts')).unpackChunks(path, source.parameters)
+    case 'onnx-values':
+      return yield* (await import('./onnx/values.ts')).onnxValues(path, source.parameters)
+    case 'gguf-blocks':
+      return yield* (await import('./gguf/dequantise.ts')).ggufBlocks(path, source.parameters)
+    case 'quantised':
+      return yield* (await import('./quantised/codec.ts')).dequantised(source.parameters)
+    case 'torch-quantised':
+      return yield* (await import('./torch/quantised.ts')).torchQuantised(path, source.parameters)
+    case 'unread':
+      throw new CheckpointError(path, 'a tensor that has no reader was to be read')
+  }
 }

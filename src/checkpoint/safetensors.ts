@@ -1,10 +1,8 @@
 import { jsonProblem, parseJson } from '../bytes/json.ts'
-import { CheckpointError } from '../errors.ts'
+import { CheckpointError, quoted, RESAVE, tensorIn } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { Reader } from './reader.ts'
 import { contiguous, DTYPE_BITS, type DType, size, type Tensor } from './types.ts'
-
-const RESAVE = 'The file is truncated or damaged: fetch or save it again.'
 
 /**
  * safetensors: 8 bytes little-endian header length, a JSON header `{name: {dtype, shape, data_offsets}}`, then the data.
@@ -80,7 +78,7 @@ function parse(path: string, bytes: Buffer): Record<string, unknown> {
 }
 
 function describe(path: string, name: string, info: unknown, dataBytes: number): Range {
-  const where = `${path}: tensor ${JSON.stringify(name.slice(0, 200))}`
+  const where = tensorIn(path, name)
   if (name.length > limits.checkpoint.nameCharacters)
     throw new CheckpointError(
       where,
@@ -122,7 +120,7 @@ function checkTiling(path: string, ranges: readonly Range[], dataBytes: number):
   let covered = 0
   for (const range of [...ranges].sort((a, b) => a.begin - b.begin || a.end - b.end)) {
     if (previous && range.begin < covered) {
-      const both = `${JSON.stringify(previous.name.slice(0, 200))} and ${JSON.stringify(range.name.slice(0, 200))}`
+      const both = `${quoted(previous.name)} and ${quoted(range.name)}`
       throw new CheckpointError(path, `the tensors ${both} overlap`, RESAVE)
     }
     if (range.begin > covered) throw unclaimed(path, covered, range.begin)

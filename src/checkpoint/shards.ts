@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { jsonProblem, parseJson } from '../bytes/json.ts'
 import { stayInWorkspace } from '../bytes/workspace.ts'
-import { CheckpointError } from '../errors.ts'
+import { CheckpointError, quoted } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { refusePointer } from './pointer.ts'
 
@@ -50,15 +50,12 @@ export async function readShardIndex(
   const shards = [...new Set(map.values())].sort()
   for (const shard of shards) {
     if (shard.includes('/') || shard.includes('\\') || shard.includes('\0')) {
-      throw new CheckpointError(
-        path,
-        `names the shard ${JSON.stringify(shard.slice(0, 200))}, which lies outside its folder`,
-      )
+      throw new CheckpointError(path, `names the shard ${quoted(shard)}, which lies outside its folder`)
     }
     if (!present.includes(shard)) {
       throw new CheckpointError(
         path,
-        `the shard ${JSON.stringify(shard.slice(0, 200))} is missing`,
+        `the shard ${quoted(shard)} is missing`,
         'Fetch all shards: was the download complete?',
       )
     }
@@ -96,10 +93,7 @@ function expectation(path: string, folder: string, map: ReadonlyMap<string, stri
       }
       for (const [name, shard] of map) {
         if (found.get(name) !== join(folder, shard)) {
-          throw new CheckpointError(
-            join(folder, shard),
-            `lacks the tensor ${JSON.stringify(name.slice(0, 200))} that ${path} places there`,
-          )
+          throw new CheckpointError(join(folder, shard), `lacks the tensor ${quoted(name)} that ${path} places there`)
         }
       }
     },

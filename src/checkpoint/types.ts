@@ -1,40 +1,12 @@
-/** Element types, named as safetensors names them. */
-export type DType = keyof typeof DTYPE_BITS
+import type { RangeParameters } from '../bytes/range.ts'
+import type { DType } from './elements.ts'
+import type { BlocksParameters } from './gguf/dequantise.ts'
+import type { ChunkParameters } from './hdf5/codec.ts'
+import type { ValuesParameters } from './onnx/values.ts'
+import type { Scheme } from './quantised/scheme.ts'
+import type { QuantisedParameters } from './torch/quantised.ts'
 
-/** Bits of one element. */
-export const DTYPE_BITS = {
-  F64: 64,
-  F32: 32,
-  F16: 16,
-  BF16: 16,
-  F8_E4M3: 8,
-  F8_E5M2: 8,
-  F8_E4M3FNUZ: 8,
-  F8_E5M2FNUZ: 8,
-  F8_E8M0: 8,
-  F6_E2M3: 6,
-  F6_E3M2: 6,
-  F4: 4,
-  C64: 64,
-  C128: 128,
-  I64: 64,
-  U64: 64,
-  I32: 32,
-  U32: 32,
-  I16: 16,
-  U16: 16,
-  I8: 8,
-  U8: 8,
-  BOOL: 8,
-} as const
-
-/** The types whose values the engine reads as weights. */
-export const FLOATS = ['F64', 'F32', 'F16', 'BF16', 'F8_E4M3', 'F8_E5M2'] as const
-export type FloatDType = (typeof FLOATS)[number]
-
-export function isFloat(dtype: DType): dtype is FloatDType {
-  return (FLOATS as readonly DType[]).includes(dtype)
-}
+export * from './elements.ts'
 
 /**
  * Where a tensor's bytes lie, as plain data that can be handed to a worker: in a file that can be read at any offset, or packed
@@ -53,15 +25,23 @@ export interface FileSource {
 }
 
 /** Little-endian elements that a codec yields in order: `unpack` in codecs.ts. */
-export interface PackedSource {
+export type PackedSource = Packing & {
   readonly kind: 'packed'
   readonly path: string
-  /** Name of the codec, and what it needs to know: plain data. */
-  readonly codec: string
-  readonly parameters: unknown
   /** As of a file source, in the unpacked elements. */
   readonly strides: readonly number[]
 }
+
+/** A codec, and what it needs to know: plain data. */
+export type Packing =
+  | { readonly codec: 'range'; readonly parameters: RangeParameters }
+  | { readonly codec: 'hdf5-chunks'; readonly parameters: ChunkParameters }
+  | { readonly codec: 'onnx-values'; readonly parameters: ValuesParameters }
+  | { readonly codec: 'gguf-blocks'; readonly parameters: BlocksParameters }
+  | { readonly codec: 'quantised'; readonly parameters: Scheme }
+  | { readonly codec: 'torch-quantised'; readonly parameters: QuantisedParameters }
+  /** Of a tensor that is described and never read. */
+  | { readonly codec: 'unread'; readonly parameters: null }
 
 /** A named tensor of a checkpoint: its description, not its values. Structured-clonable. */
 export interface Tensor {
@@ -124,20 +104,4 @@ export interface Stamp {
   readonly size: number
   /** Of its last change, in milliseconds since 1970. */
   readonly time: number
-}
-
-/** Strides, in elements, of a dense row-major tensor. */
-export function contiguous(shape: readonly number[]): number[] {
-  const strides = new Array<number>(shape.length)
-  let stride = 1
-  for (let d = shape.length - 1; d >= 0; d--) {
-    strides[d] = stride
-    stride *= shape[d]
-  }
-  return strides
-}
-
-/** The number of elements; Infinity or an unsafe integer where the product overflows, which callers must refuse. */
-export function size(shape: readonly number[]): number {
-  return shape.reduce((product, n) => product * n, 1)
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { isFloat, type Tensor } from '../checkpoint/types.ts'
+import { widen } from '../checkpoint/widen.ts'
 import { LayerError } from '../errors.ts'
 import type { Recipe } from '../recipe/recipe.ts'
 import type { Scan, Spectrum } from './engine.ts'
@@ -7,7 +8,6 @@ import { firstNonFinite } from './finite.ts'
 import { Kernel } from './kernel.ts'
 import { footprint, type MatrixSource, openRecipe } from './source.ts'
 import { TensorStream } from './stream.ts'
-import { widen } from './widen.ts'
 
 /** Scans and spectra, one after another, on the thread at hand and with one instance of the kernel. */
 export class Computer {

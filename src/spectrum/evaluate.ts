@@ -1,8 +1,8 @@
 import { contiguous, DTYPE_BITS, type FloatDType, size, type Tensor } from '../checkpoint/types.ts'
+import { widen } from '../checkpoint/widen.ts'
 import { limits } from '../limits.ts'
 import { extentOf, type StridedView, shapeOf, tensorsOf, type Values, viewOf } from '../recipe/values.ts'
 import { TensorStream } from './stream.ts'
-import { widen } from './widen.ts'
 
 /** A view is read at once where the file has at most this many elements for each that is wanted. */
 const WASTE = 4

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { unpack } from '../checkpoint/codecs.ts'
 import { DTYPE_BITS, type FileSource, type Tensor } from '../checkpoint/types.ts'
-import { CheckpointError } from '../errors.ts'
+import { CheckpointError, tensorIn } from '../errors.ts'
 import { extentOf } from '../recipe/values.ts'
 
 /** An open file with a tensor's bytes, which can be read at any offset. */
@@ -33,7 +33,7 @@ export async function openTensor({ name, dtype, source, shape }: Tensor): Promis
       await file.appendFile(piece)
     }
     if (written !== wanted) {
-      const where = `${path}: tensor ${JSON.stringify(name.slice(0, 200))}`
+      const where = tensorIn(path, name)
       throw new CheckpointError(
         where,
         `unpacks to ${written > wanted ? 'more than' : `${written} of`} ${wanted} bytes`,

@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { FloatDType } from '../../src/checkpoint/types.ts'
+import { widen } from '../../src/checkpoint/widen.ts'
 import { Kernel } from '../../src/spectrum/kernel.ts'
 import wasm from '../../src/spectrum/kernel.wasm'
-import { widen } from '../../src/spectrum/widen.ts'
 import { oracleEigenvalues } from '../support/oracle.ts'
 
 let kernel: Kernel

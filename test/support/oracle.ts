@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Matrix, SVD } from 'ml-matrix'
 import { contiguous, DTYPE_BITS, type FloatDType, size, type Tensor } from '../../src/checkpoint/types.ts'
-import { widen } from '../../src/spectrum/widen.ts'
+import { widen } from '../../src/checkpoint/widen.ts'
 
 /** The eigenvalues of WᵀW of each of a tensor's matrices by ml-matrix's singular values: slow, and none of our kernel's code. */
 export function oracleSpectrum(tensor: Tensor): Float64Array[] {

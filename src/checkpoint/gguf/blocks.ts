@@ -1,4 +1,4 @@
-import { half } from './half.ts'
+import { half } from '../widen.ts'
 
 /**
  * Decodes one block.

@@ -1,5 +1,4 @@
 import { RandomAccessFile } from '../../bytes/file.ts'
-import type { PackedSource } from '../types.ts'
 import { GGML_TYPES } from './types.ts'
 
 /** Quantised blocks in a file, one after the other. */
@@ -15,11 +14,13 @@ export interface BlocksParameters {
 const PIECE = 64 * 1024
 
 /** The F32 values of a quantised GGUF tensor. */
-export async function* ggufBlocks(source: PackedSource): AsyncGenerator<Uint8Array> {
-  const { type, offset, blocks } = source.parameters as BlocksParameters
+export async function* ggufBlocks(
+  path: string,
+  { type, offset, blocks }: BlocksParameters,
+): AsyncGenerator<Uint8Array> {
   const { elements, bytes, decode } = GGML_TYPES.get(type)!
   const step = PIECE / elements
-  const file = await RandomAccessFile.open(source.path)
+  const file = await RandomAccessFile.open(path)
   try {
     for (let from = 0; from < blocks; from += step) {
       const count = Math.min(step, blocks - from)

@@ -1,8 +1,6 @@
-import { CheckpointError } from '../../errors.ts'
+import type { ReadAhead } from '../../bytes/read-ahead.ts'
+import { CheckpointError, RESAVE } from '../../errors.ts'
 import { limits } from '../../limits.ts'
-import type { ReadAhead } from '../onnx/read-ahead.ts'
-
-export const RESAVE = 'The file is truncated or damaged: fetch or save it again.'
 
 /** Bytes of a metadata value, by type: the number types and bool. */
 const VALUE_BYTES: ReadonlyMap<number, number> = new Map([

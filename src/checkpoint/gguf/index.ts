@@ -1,10 +1,10 @@
-import { CheckpointError } from '../../errors.ts'
+import { ReadAhead } from '../../bytes/read-ahead.ts'
+import { CheckpointError, quoted, RESAVE } from '../../errors.ts'
 import { limits } from '../../limits.ts'
-import { ReadAhead } from '../onnx/read-ahead.ts'
 import type { Reader } from '../reader.ts'
 import { contiguous, size } from '../types.ts'
 import type { BlocksParameters } from './dequantise.ts'
-import { Header, RESAVE } from './header.ts'
+import { Header } from './header.ts'
 import { GGML_TYPES, type GgmlType, type GgufTensor } from './types.ts'
 
 const CONVERT = 'Convert the model again with a current llama.cpp.'
@@ -95,7 +95,7 @@ async function readMetadata(path: string, header: Header): Promise<number> {
   let alignment: number | undefined
   for (let i = 0; i < pairs; i++) {
     const key = await header.string(`the key of metadata pair ${i}`)
-    const what = `the metadata ${JSON.stringify(key.slice(0, 200))}`
+    const what = `the metadata ${quoted(key)}`
     const type = await header.u32(what)
     if (key === 'general.alignment' && type === UINT32) {
       if (alignment !== undefined) throw new CheckpointError(path, `${what} is there twice`, RESAVE)
@@ -124,7 +124,7 @@ function refuseSplit(path: string, count: number): void {
 
 async function readInfo(path: string, header: Header): Promise<Info> {
   const name = await header.string('the name of a tensor')
-  const what = `tensor ${JSON.stringify(name.slice(0, 200))}`
+  const what = `tensor ${quoted(name)}`
   const where = `${path}: ${what}`
   const dimensions = await header.u32(what)
   if (dimensions > limits.checkpoint.dimensionsCount) {
@@ -179,7 +179,7 @@ function refuseOverlaps(path: string, infos: readonly Info[]): void {
   for (const [i, info] of sorted.entries()) {
     const next = sorted[i + 1]
     if (!next || info.offset + info.bytes <= next.offset) continue
-    const both = [info, next].map(({ name }) => JSON.stringify(name.slice(0, 200)))
+    const both = [info, next].map(({ name }) => quoted(name))
     throw new CheckpointError(path, `the tensors ${both.join(' and ')} overlap`, RESAVE)
   }
 }

@@ -1,6 +1,6 @@
 import { CheckpointError } from '../../errors.ts'
 import { limits } from '../../limits.ts'
-import { size } from '../types.ts'
+import { size } from '../elements.ts'
 import type { Cursor } from './cursor.ts'
 import { readDataspace } from './dataspace.ts'
 import { type ElementType, readDatatype } from './datatype.ts'

@@ -1,9 +1,8 @@
 import { RandomAccessFile } from '../../bytes/file.ts'
-import { CheckpointError } from '../../errors.ts'
+import { CheckpointError, RESAVE, tensorIn } from '../../errors.ts'
 import { limits } from '../../limits.ts'
-import type { PackedSource } from '../types.ts'
 import { type ChunkTable, readChunkTable } from './chunks.ts'
-import { RESAVE, type Widths } from './cursor.ts'
+import type { Widths } from './cursor.ts'
 import { chunkGrid } from './dataset.ts'
 import { type Embedded, openEmbedded } from './embedded.ts'
 import { type Filter, unfilter } from './filters.ts'
@@ -28,9 +27,8 @@ export interface ChunkParameters {
  * The codec `hdf5-chunks`: the elements in row-major order. As many rows as fit are assembled at once from the chunks that they
  * cross, so that memory stays bounded whatever the shape of the chunks.
  */
-export async function* unpackChunks({ path, parameters }: PackedSource): AsyncGenerator<Uint8Array> {
-  const of = parameters as ChunkParameters
-  const where = `${path}: tensor ${JSON.stringify(of.tensor.slice(0, 200))}`
+export async function* unpackChunks(path: string, of: ChunkParameters): AsyncGenerator<Uint8Array> {
+  const where = tensorIn(path, of.tensor)
   const file = await RandomAccessFile.open(path)
   try {
     const embedded = await openEmbedded(file, of.embedded)

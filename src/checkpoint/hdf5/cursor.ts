@@ -1,6 +1,4 @@
-import { CheckpointError } from '../../errors.ts'
-
-export const RESAVE = 'The file is truncated or damaged: fetch or save it again.'
+import { CheckpointError, RESAVE } from '../../errors.ts'
 
 /** Widths of addresses and lengths, which the superblock states, in bytes. */
 export interface Widths {

@@ -1,4 +1,4 @@
-import type { DType } from '../types.ts'
+import type { DType } from '../elements.ts'
 import type { Cursor } from './cursor.ts'
 
 /** What one element is. `fixed-text` and `text` (of variable length, in a global heap) are what Keras keeps names in. */

@@ -3,7 +3,7 @@ import { open, unlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { RandomAccessFile } from '../../bytes/file.ts'
-import { type FileRange, readRange } from '../numpy/range.ts'
+import { type FileRange, readRange } from '../../bytes/range.ts'
 import type { Bytes } from './store.ts'
 
 /** Where an HDF5 file lies: the whole of a file, or a member of a zip. */

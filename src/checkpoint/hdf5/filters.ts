@@ -1,7 +1,7 @@
 import { inflateSync } from 'node:zlib'
-import { CheckpointError } from '../../errors.ts'
+import { CheckpointError, RESAVE } from '../../errors.ts'
 import { limits } from '../../limits.ts'
-import { type Cursor, RESAVE } from './cursor.ts'
+import type { Cursor } from './cursor.ts'
 
 /** One step of what was done to a chunk when it was written, as plain data. */
 export interface Filter {

@@ -1,5 +1,5 @@
-import { CheckpointError } from '../../errors.ts'
-import { type Cursor, RESAVE } from './cursor.ts'
+import { CheckpointError, RESAVE } from '../../errors.ts'
+import type { Cursor } from './cursor.ts'
 
 /** Where a dataset's elements lie, as plain data. Addresses are relative to the file's base. */
 export type Layout =

@@ -1,4 +1,4 @@
-import { CheckpointError } from '../../errors.ts'
+import { CheckpointError, quoted } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import { entriesV1, recordsV2 } from './btree.ts'
 import type { Cursor } from './cursor.ts'
@@ -95,7 +95,7 @@ function readLink(cursor: Cursor): Link & { order: number } {
   const name = checkName(cursor, cursor.take(cursor.uint([1, 2, 4, 8][flags & 3])).toString('utf8'))
   if (kind === EXTERNAL) {
     throw new CheckpointError(
-      `${cursor.path}: ${JSON.stringify(name.slice(0, 200))}`,
+      `${cursor.path}: ${quoted(name)}`,
       'is a link into another file, which is never followed',
       'Copy what it leads to into the file: h5py.Group.copy(…, expand_external=True).',
     )

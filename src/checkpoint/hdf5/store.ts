@@ -1,6 +1,6 @@
-import { CheckpointError } from '../../errors.ts'
+import { CheckpointError, RESAVE } from '../../errors.ts'
 import { limits } from '../../limits.ts'
-import { Cursor, RESAVE, type Widths } from './cursor.ts'
+import { Cursor, type Widths } from './cursor.ts'
 
 /** What an HDF5 file is read from: a file, a part of one, or a temporary file with what a member inflated to. */
 export interface Bytes {

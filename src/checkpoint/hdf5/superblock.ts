@@ -1,5 +1,4 @@
-import { CheckpointError } from '../../errors.ts'
-import { RESAVE } from './cursor.ts'
+import { CheckpointError, RESAVE } from '../../errors.ts'
 import { type Bytes, Store } from './store.ts'
 
 const MAGIC = '\x89HDF\r\n\x1a\n'

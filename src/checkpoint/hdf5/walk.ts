@@ -1,7 +1,6 @@
-import { CheckpointError } from '../../errors.ts'
+import { CheckpointError, quoted, RESAVE, tensorIn } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import { Attributes } from './attributes.ts'
-import { RESAVE } from './cursor.ts'
 import { type Dataset, isDataset, readDataset } from './dataset.ts'
 import { type Message, readHeader } from './header.ts'
 import { type Link, readLinks } from './links.ts'
@@ -36,7 +35,7 @@ export async function walk({ store, root }: Opened, visitor: Visitor): Promise<v
     const messages = await readHeader(store, address)
     const attributes = await Attributes.read(store, messages)
     if (isDataset(messages)) {
-      const where = `${store.path}: tensor ${JSON.stringify(path.slice(0, 200))}`
+      const where = tensorIn(store.path, path)
       await visitor.visit({ path, attributes, dataset: readDataset(store, where, messages) })
       return
     }
@@ -51,10 +50,7 @@ export async function walk({ store, root }: Opened, visitor: Visitor): Promise<v
   async function group(found: Found, links: readonly Link[], depth: number): Promise<void> {
     const { path } = found
     if (depth > limits.hdf5.nestingLevels) {
-      throw new CheckpointError(
-        store.path,
-        `nests more than ${limits.hdf5.nestingLevels} groups at ${JSON.stringify(path.slice(0, 200))}`,
-      )
+      throw new CheckpointError(store.path, `nests more than ${limits.hdf5.nestingLevels} groups at ${quoted(path)}`)
     }
     await visitor.visit(found)
     for (const { name, address } of await visitor.children(found, links)) {

@@ -1,7 +1,7 @@
+import { firstMember, memberRange } from '../../bytes/member.ts'
 import { Zip } from '../../bytes/zip.ts'
 import { CheckpointError } from '../../errors.ts'
 import { limits } from '../../limits.ts'
-import { firstMember, memberRange } from '../numpy/member.ts'
 import type { Reader } from '../reader.ts'
 import { readHdf5 } from './contents.ts'
 

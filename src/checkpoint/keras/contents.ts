@@ -1,15 +1,14 @@
 import type { RandomAccessFile } from '../../bytes/file.ts'
-import { CheckpointError } from '../../errors.ts'
+import type { RangeParameters } from '../../bytes/range.ts'
+import { CheckpointError, quoted, RESAVE } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import type { ChunkParameters } from '../hdf5/codec.ts'
-import { RESAVE } from '../hdf5/cursor.ts'
 import type { Dataset } from '../hdf5/dataset.ts'
 import { type Embedded, openEmbedded } from '../hdf5/embedded.ts'
 import type { Link } from '../hdf5/links.ts'
 import type { Store } from '../hdf5/store.ts'
 import { openHdf5 } from '../hdf5/superblock.ts'
 import { type Found, type Visitor, walk } from '../hdf5/walk.ts'
-import type { RangeParameters } from '../numpy/range.ts'
 import type { Contents } from '../reader.ts'
 import { type ByteSource, contiguous, type DType, size, type Tensor } from '../types.ts'
 import { type KerasLayer, readConfig } from './config.ts'
@@ -220,7 +219,7 @@ function checkTotals({ file, store }: Place, items: readonly Item[]): void {
   ranges.sort((a, b) => a.begin - b.begin)
   for (let i = 1; i < ranges.length; i++) {
     if (ranges[i].begin >= ranges[i - 1].end) continue
-    const both = [ranges[i - 1], ranges[i]].map(({ path }) => JSON.stringify(path.slice(0, 200))).join(' and ')
+    const both = [ranges[i - 1], ranges[i]].map(({ path }) => quoted(path)).join(' and ')
     throw new CheckpointError(file.path, `the tensors ${both} overlap`, RESAVE)
   }
 }

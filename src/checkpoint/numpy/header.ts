@@ -1,9 +1,8 @@
-import { CheckpointError } from '../../errors.ts'
+import { CheckpointError, RESAVE } from '../../errors.ts'
 import { limits } from '../../limits.ts'
-import { contiguous, DTYPE_BITS, type DType, size } from '../types.ts'
+import { contiguous, DTYPE_BITS, type DType, size } from '../elements.ts'
 import { type Literal, parseDictionary } from './literal.ts'
 
-const RESAVE = 'The file is truncated or damaged: fetch or save it again.'
 const MAGIC = '\x93NUMPY'
 
 /** What the header of an `.npy` file says about the array behind it. */

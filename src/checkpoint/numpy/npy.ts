@@ -1,10 +1,8 @@
-import { CheckpointError } from '../../errors.ts'
+import type { FileRange, RangeParameters } from '../../bytes/range.ts'
+import { CheckpointError, RESAVE, tensorIn } from '../../errors.ts'
 import type { Reader } from '../reader.ts'
 import type { ByteSource, Tensor } from '../types.ts'
 import { headerLength, isNpy, type NpyHeader, parseHeader } from './header.ts'
-import type { FileRange, RangeParameters } from './range.ts'
-
-const RESAVE = 'The file is truncated or damaged: fetch or save it again.'
 
 /** NumPy's `.npy`: one array, which has no name of its own and is called `array`. */
 export const npy: Reader = {
@@ -33,7 +31,7 @@ export function describe(path: string, name: string, range: FileRange, header: N
   const { dtype, shape, strides, swap, start, bytes } = header
   const available = (range.inflated?.size ?? range.length) - start
   if (bytes !== available) {
-    const where = `${path}: tensor ${JSON.stringify(name.slice(0, 200))}`
+    const where = tensorIn(path, name)
     throw new CheckpointError(
       where,
       `${dtype} of shape [${shape}] takes ${bytes} bytes, but ${available} are there`,

@@ -1,13 +1,13 @@
 import type { RandomAccessFile } from '../../bytes/file.ts'
+import { firstMember, memberRange } from '../../bytes/member.ts'
+import { type FileRange, readRange } from '../../bytes/range.ts'
 import { Zip, type ZipMember } from '../../bytes/zip.ts'
-import { CheckpointError } from '../../errors.ts'
+import { CheckpointError, tensorIn } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import type { Reader } from '../reader.ts'
 import type { Tensor } from '../types.ts'
 import { headerLength, parseHeader } from './header.ts'
-import { firstMember, memberRange } from './member.ts'
 import { describe } from './npy.ts'
-import { type FileRange, readRange } from './range.ts'
 
 /** NumPy's `.npz`: a zip of `.npy` members, stored (`savez`) or deflated (`savez_compressed`). */
 export const npz: Reader = {
@@ -29,7 +29,7 @@ export const npz: Reader = {
         continue
       }
       const name = member.name.slice(0, -'.npy'.length)
-      const where = `${file.path}: tensor ${JSON.stringify(name.slice(0, 200))}`
+      const where = tensorIn(file.path, name)
       if (name.length > limits.checkpoint.nameCharacters)
         throw new CheckpointError(where, `its name has more than ${limits.checkpoint.nameCharacters} characters`)
       if (tensors.length === limits.checkpoint.tensorsCount)

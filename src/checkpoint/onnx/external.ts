@@ -1,7 +1,7 @@
 import { readFile, realpath, stat } from 'node:fs/promises'
 import { dirname, join, sep } from 'node:path'
 import { unreadable } from '../../bytes/file.ts'
-import { CheckpointError } from '../../errors.ts'
+import { CheckpointError, quoted } from '../../errors.ts'
 import { refusePointer } from '../pointer.ts'
 
 const BESIDE = "External data must lie in the model's own folder: save the model again, or copy its files there."
@@ -37,12 +37,12 @@ export class ExternalData {
     this.#sizes.set(location, size)
     const length = number(where, entries, 'length') ?? bytes
     if (length !== bytes) {
-      throw new CheckpointError(where, `takes ${bytes} bytes, but has ${length} in ${quote(location)}`)
+      throw new CheckpointError(where, `takes ${bytes} bytes, but has ${length} in ${quoted(location)}`)
     }
     if (offset + length > size) {
       throw new CheckpointError(
         where,
-        `lies at bytes ${offset} to ${offset + length} of ${quote(location)}, which has ${size}`,
+        `lies at bytes ${offset} to ${offset + length} of ${quoted(location)}, which has ${size}`,
         'The external data is truncated, or belongs to another model: fetch or save both again.',
       )
     }
@@ -53,7 +53,7 @@ export class ExternalData {
     const parts = location.split(/[/\\]/)
     const outside = parts.includes('..') || /^([/\\]|[A-Za-z]:)/.test(location) || location.includes('\0')
     if (location === '' || outside) {
-      throw new CheckpointError(where, `its values lie in ${quote(location)}, outside the model's folder`, BESIDE)
+      throw new CheckpointError(where, `its values lie in ${quoted(location)}, outside the model's folder`, BESIDE)
     }
     return join(this.#folder, ...parts)
   }
@@ -68,17 +68,17 @@ export class ExternalData {
       if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw unreadable(path, cause)
       throw new CheckpointError(
         where,
-        `its values lie in ${quote(location)}, which is not there`,
+        `its values lie in ${quoted(location)}, which is not there`,
         'Keep the external data beside the model: was the download complete?',
         { cause },
       )
     }
     if (!real.startsWith(folder.endsWith(sep) ? folder : folder + sep)) {
-      throw new CheckpointError(where, `${quote(location)} is a symbolic link out of the model's folder`, BESIDE)
+      throw new CheckpointError(where, `${quoted(location)} is a symbolic link out of the model's folder`, BESIDE)
     }
     const found = await stat(real)
-    if (!found.isFile()) throw new CheckpointError(where, `${quote(location)} is not a file`, BESIDE)
-    if (found.size < 1024) refusePointer(`${where}: ${quote(location)}`, await readFile(real))
+    if (!found.isFile()) throw new CheckpointError(where, `${quoted(location)} is not a file`, BESIDE)
+    if (found.size < 1024) refusePointer(`${where}: ${quoted(location)}`, await readFile(real))
     return found.size
   }
 }
@@ -87,9 +87,5 @@ function number(where: string, entries: ReadonlyMap<string, string>, key: string
   const text = entries.get(key)
   if (text === undefined) return undefined
   if (/^\d{1,15}$/.test(text)) return Number(text)
-  throw new CheckpointError(where, `its external data has the ${key} ${quote(text)}`)
-}
-
-function quote(text: string): string {
-  return JSON.stringify(text.slice(0, 200))
+  throw new CheckpointError(where, `its external data has the ${key} ${quoted(text)}`)
 }

@@ -1,9 +1,9 @@
-import { CheckpointError } from '../../errors.ts'
+import { CheckpointError, quoted, RESAVE } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import { INPUTS, isMadeUp, tells, Uses } from './labels.ts'
 import type { Extent, TensorReader } from './tensor.ts'
 import type { OnnxTensor } from './types.ts'
-import { type Field, LENGTH, RESAVE, tag, type Wire } from './wire.ts'
+import { type Field, LENGTH, tag, type Wire } from './wire.ts'
 
 const GRAPH_NODE = tag(1, LENGTH)
 const GRAPH_INITIALIZER = tag(5, LENGTH)
@@ -169,7 +169,7 @@ export class GraphReader {
       throw new CheckpointError(path, `has a tensor whose name has ${tensor.name.length} characters within its graphs`)
     }
     if (this.#names.has(tensor.name)) {
-      throw new CheckpointError(path, `has two tensors named ${JSON.stringify(tensor.name.slice(0, 200))}`, RESAVE)
+      throw new CheckpointError(path, `has two tensors named ${quoted(tensor.name)}`, RESAVE)
     }
     if (this.tensors.length === limits.checkpoint.tensorsCount) {
       throw new CheckpointError(path, `has more than ${limits.checkpoint.tensorsCount} tensors`)

@@ -1,11 +1,11 @@
-import { CheckpointError } from '../../errors.ts'
+import { CheckpointError, RESAVE, tensorIn } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import { type ByteSource, contiguous, size } from '../types.ts'
 import { type ElementType, elementType } from './dtypes.ts'
 import type { ExternalData } from './external.ts'
 import type { OnnxTensor } from './types.ts'
 import type { ValuesParameters } from './values.ts'
-import { type Field, LENGTH, RESAVE, tag, VARINT, type Wire } from './wire.ts'
+import { type Field, LENGTH, tag, VARINT, type Wire } from './wire.ts'
 
 /** Where a message lies in the file. */
 export type Extent = Pick<Field, 'start' | 'end'>
@@ -52,7 +52,7 @@ export class TensorReader {
   async dense(message: Extent, name: (own: string) => string): Promise<OnnxTensor> {
     const found = await this.#gather(message)
     const key = name(found.name)
-    const where = `${this.#wire.bytes.path}: tensor ${JSON.stringify(key.slice(0, 200))}`
+    const where = tensorIn(this.#wire.bytes.path, key)
     const shape = checkShape(where, found.dims)
     const type = elementType(found.type)
     const skip = found.segmented
@@ -71,7 +71,7 @@ export class TensorReader {
       else if (isRepeated(field, SPARSE_DIMS)) await this.#dims(field, dims)
     })
     const key = name(values?.name ?? '')
-    const shape = checkShape(`${this.#wire.bytes.path}: tensor ${JSON.stringify(key.slice(0, 200))}`, dims)
+    const shape = checkShape(tensorIn(this.#wire.bytes.path, key), dims)
     const { dtype } = elementType(values?.type ?? 0)
     return { name: key, dtype, shape, source: unread(this.#path, shape), skip: 'a sparse tensor' }
   }

@@ -1,6 +1,5 @@
 import { RandomAccessFile } from '../../bytes/file.ts'
-import type { PackedSource } from '../types.ts'
-import { ReadAhead } from './read-ahead.ts'
+import { ReadAhead } from '../../bytes/read-ahead.ts'
 import { type Field, LENGTH, Wire } from './wire.ts'
 
 /** Where the values of a TensorProto lie that has no raw_data. */
@@ -22,10 +21,10 @@ const PIECE = 64 * 1024
  * The elements of a TensorProto's `int32_data` (FLOAT16 and BFLOAT16 too: one bit pattern a number), `int64_data`, `uint64_data`,
  * or of `float_data` and `double_data` in several parts.
  */
-export async function* onnxValues(source: PackedSource): AsyncGenerator<Uint8Array> {
-  const file = await RandomAccessFile.open(source.path)
+export async function* onnxValues(path: string, parameters: ValuesParameters): AsyncGenerator<Uint8Array> {
+  const file = await RandomAccessFile.open(path)
   try {
-    yield* joined(values(new Wire(new ReadAhead(file)), source.parameters as ValuesParameters))
+    yield* joined(values(new Wire(new ReadAhead(file)), parameters))
   } finally {
     await file.close()
   }

@@ -1,8 +1,8 @@
 import { RandomAccessFile } from '../../bytes/file.ts'
 import { LayerError } from '../../errors.ts'
 import { limits } from '../../limits.ts'
-import { widen } from '../../spectrum/widen.ts'
-import { DTYPE_BITS, type FloatDType, isFloat, type PackedSource, size } from '../types.ts'
+import { DTYPE_BITS, type FloatDType, isFloat, size } from '../elements.ts'
+import { widen } from '../widen.ts'
 import type { Part, Scheme } from './scheme.ts'
 
 /** Elements of a piece, about. */
@@ -14,8 +14,7 @@ const AWQ_FIELD = [0, 4, 1, 5, 2, 6, 3, 7]
  * The F32 values of a quantised tensor, in the order of its stored rows.
  * @throws LayerError where they can't be had
  */
-export async function* dequantised({ parameters }: PackedSource): AsyncGenerator<Uint8Array> {
-  const scheme = parameters as Scheme
+export async function* dequantised(scheme: Scheme): AsyncGenerator<Uint8Array> {
   switch (scheme.kind) {
     case 'scaled':
       return yield* scaled(scheme)

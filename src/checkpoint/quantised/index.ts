@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { stayInWorkspace } from '../../bytes/workspace.ts'
+import { quoted } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import { contiguous, type DType, isFloat, size, type Tensor } from '../types.ts'
 import { numbers } from './codec.ts'
@@ -80,7 +81,7 @@ class Misfit extends Error {
 
 function part({ name, dtype, shape, source }: Tensor): Part {
   const dense = source.kind === 'file' && source.strides.join() === contiguous(shape).join()
-  if (!dense) throw new Misfit(`${JSON.stringify(name.slice(0, 200))} is a view, or packed`)
+  if (!dense) throw new Misfit(`${quoted(name)} is a view, or packed`)
   return { path: source.path, offset: source.offset, dtype, shape }
 }
 

@@ -1,4 +1,4 @@
-import type { DType } from '../types.ts'
+import type { DType } from '../elements.ts'
 
 /** Dense elements in a file: a tensor that a quantised one is made of. */
 export interface Part {

@@ -1,11 +1,13 @@
+import { quoted, tensorIn } from '../../errors.ts'
 import type { Contents, ReadOptions } from '../reader.ts'
 import type { Tensor, UnreadTensor } from '../types.ts'
 import { isPiece, pieceOfTensor, refusePiece } from './distributed.ts'
 import { refusal } from './globals.ts'
 import type { Unpickled } from './pickle.ts'
 import type { Source } from './source.ts'
-import { findStateDict, pathTo } from './state-dict.ts'
+import { findStateDict } from './state-dict.ts'
 import { describeTensor, type Locate } from './tensors.ts'
+import { pathTo } from './tree.ts'
 
 /**
  * The weights in what a checkpoint's pickle holds.
@@ -19,7 +21,7 @@ export async function describeContents(
 ): Promise<Contents> {
   if (forbidden) {
     const at = pathTo(value, forbidden)
-    throw refusal(at ? `${source.path}: ${JSON.stringify(at.slice(0, 200))}` : source.path, forbidden)
+    throw refusal(at ? `${source.path}: ${quoted(at)}` : source.path, forbidden)
   }
   refusePiece(source.path, value)
   const found = findStateDict(source.path, value, wanted)
@@ -37,6 +39,6 @@ export async function describeContents(
 
 function checkPiece(path: string, name: string, types: readonly string[]): void {
   if (types.some(type => isPiece(name, type))) {
-    throw pieceOfTensor(`${path}: tensor ${JSON.stringify(name.slice(0, 200))}`)
+    throw pieceOfTensor(tensorIn(path, name))
   }
 }

@@ -1,4 +1,4 @@
-import { CheckpointError } from '../../errors.ts'
+import { CheckpointError, RESAVE } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import type { Contents, ReadOptions } from '../reader.ts'
 import { DTYPE_BITS } from '../types.ts'
@@ -9,7 +9,6 @@ import type { Source } from './source.ts'
 import { type Extent, storageType } from './tensors.ts'
 import { Persistent, type Value } from './values.ts'
 
-const RESAVE = 'The file is truncated or damaged: fetch or save it again.'
 const PROTOCOL = 1001
 /** How a pickle of 0x1950a86a20f9469cfc6c begins, in hexadecimal by the binary protocols, and as text. */
 const MAGIC = /^80(02|03|(04|05)(95.{16})?)8a0a6cfc9c46f9206aa850192e/

@@ -1,10 +1,9 @@
 import { isUtf8 } from 'node:buffer'
-import { CheckpointError } from '../../errors.ts'
+import { CheckpointError, RESAVE } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import { call, isForbidden, refusal } from './globals.ts'
 import { Global, Inert, Persistent, type Value } from './values.ts'
 
-const RESAVE = 'The file is truncated or damaged: fetch or save it again.'
 const TOO_MUCH =
   'Save the weights alone, torch.save(model.state_dict(), …), or as safetensors, which has room for more.'
 

@@ -1,5 +1,5 @@
 import { RandomAccessFile } from '../../bytes/file.ts'
-import type { ByteSource, PackedSource } from '../types.ts'
+import type { ByteSource } from '../types.ts'
 import type { Value } from './values.ts'
 
 /** Storages of quantised elements, as they lie in the file. Sub-byte types have no reader. */
@@ -59,8 +59,10 @@ export async function describeQuantised(
 }
 
 /** The F32 values of a quantised tensor, in the order of its bytes. */
-export async function* torchQuantised({ path, parameters }: PackedSource): AsyncGenerator<Uint8Array> {
-  const { offset, bytes, signed, scales, zeroPoints, stride } = parameters as QuantisedParameters
+export async function* torchQuantised(
+  path: string,
+  { offset, bytes, signed, scales, zeroPoints, stride }: QuantisedParameters,
+): AsyncGenerator<Uint8Array> {
   const file = await RandomAccessFile.open(path)
   try {
     for (let from = 0; from < bytes; from += PIECE) {

@@ -1,6 +1,6 @@
 import type { RandomAccessFile } from '../../bytes/file.ts'
+import type { RangeParameters } from '../../bytes/range.ts'
 import type { ZipSource } from '../../bytes/zip.ts'
-import type { RangeParameters } from '../numpy/range.ts'
 import type { ByteSource } from '../types.ts'
 
 /** What a checkpoint is read from: a file, or a member of a zip. `path` names it in errors. */

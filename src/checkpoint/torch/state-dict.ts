@@ -1,9 +1,23 @@
-import { CheckpointError } from '../../errors.ts'
+import { CheckpointError, quoted } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import type { UnreadTensor } from '../types.ts'
-import { isModule, membersOf } from './modules.ts'
+import { flatten, LeftOut } from './flatten.ts'
+import { isModule } from './modules.ts'
 import { isTensor } from './tensors.ts'
-import { Inert, Persistent, parts, type Value } from './values.ts'
+import {
+  entries,
+  findHolders,
+  isBeside,
+  isNested,
+  isNode,
+  isOptimizer,
+  join,
+  keyText,
+  type Node,
+  resolve,
+} from './tree.ts'
+import { Inert, type Value } from './values.ts'
+import { kind, LISTED, listed, SAVE } from './wording.ts'
 
 /** Where training scripts put the weights, the first that is there being taken. */
 const NESTS = [
@@ -19,18 +33,6 @@ const NESTS = [
   'params',
   'state',
 ]
-const OPTIMIZER = /(^|_)optim(i[sz]er)?s?([_A-Z\d]|$)|^opt(_|$)/
-/** Never taken of their own accord: averaged weights, and what else of training holds tensors. */
-const BESIDE =
-  /(^|_)(ema|swa|averaged)(_|$)|(^|_)rng(_|$)|(^|_)(lr_)?sched(uler)?s?(_|$)|(^|_)scaler(_|$)|^(callbacks|loops|amp|history)$/i
-const MOMENTS = ['exp_avg', 'exp_avg_sq', 'momentum_buffer', 'square_avg']
-
-const SAVE = "Save the weights alone: torch.save(model.state_dict(), 'model.pt')."
-const LISTED = 20
-
-type Container = Map<Value, Value> | Value[] | Set<Value>
-/** What may hold a state dict: a dictionary, a list, or an object whose attributes are known. */
-type Node = Container | Inert
 
 export interface StateDict {
   /** In the order of the file, by their keys within the state dict. */
@@ -57,35 +59,18 @@ export function findStateDict(path: string, root: Value, wanted: string | undefi
   return wanted ? finder.select(wanted) : finder.choose()
 }
 
-/** The path of keys to a value, one of the shortest; undefined where the pickle dropped it. */
-export function pathTo(root: Value, target: Value): string | undefined {
-  const seen = new Set<Value>([root])
-  const queue: [Value, string][] = [[root, '']]
-  for (const [value, path] of queue) {
-    if (value === target) return path
-    if (path.length > limits.checkpoint.nameCharacters) continue
-    for (const [key, child] of isNode(value) ? entries(value) : unnamed(parts(value))) {
-      if (typeof child !== 'object' || seen.has(child)) continue
-      seen.add(child)
-      queue.push([child, join(path, key)])
-    }
-  }
-  return undefined
-}
-
 class Finder {
   readonly #path: string
   readonly #root: Value
   /** Containers and objects that lead to a tensor. */
   readonly #holders: ReadonlySet<Value>
-  readonly #ignored: string[] = []
-  readonly #unread: UnreadTensor[] = []
-  #more = 0
+  readonly #leftOut: LeftOut
 
   constructor(path: string, root: Value) {
     this.#path = path
     this.#root = root
     this.#holders = findHolders(root)
+    this.#leftOut = new LeftOut(path)
   }
 
   choose(): StateDict {
@@ -122,7 +107,7 @@ class Finder {
     const reason = !steps ? 'there is none' : optimizer ? 'it is the state of an optimizer' : 'it holds no tensors'
     throw new CheckpointError(
       this.#path,
-      `the state dict ${quote(wanted)} was asked for, but ${reason}`,
+      `the state dict ${quoted(wanted)} was asked for, but ${reason}`,
       `It has ${this.#candidates()}.`,
     )
   }
@@ -131,7 +116,7 @@ class Finder {
   #next(path: string, node: Node, top: boolean): { key: string; child: Node } | undefined {
     if (!(node instanceof Map)) return undefined
     const tensorHolders = [...entries(node)].filter(([key, child]) => this.#holdsTensors(key, child))
-    const weights = tensorHolders.filter(([key]) => !BESIDE.test(key))
+    const weights = tensorHolders.filter(([key]) => !isBeside(key))
     for (const nest of NESTS) {
       const child = weights.find(([key]) => key === nest)?.[1]
       if (child === undefined || !(top || weights.length === 1)) continue
@@ -149,65 +134,11 @@ class Finder {
     return isTensor(child) || (this.#holders.has(child) && !isOptimizer(key, child))
   }
 
-  /** The tensors of a state dict under their dotted names. `chosen`: by us, so that what is known to be none of it is left out. */
   #flatten(stateDict: string, root: Node, chosen: boolean): StateDict {
-    const tensors = new Map<string, Inert>()
-    const seen = new Set<Value>([root])
-    const stack = [{ node: root, path: '', rest: this.#open(stateDict, '', root) }]
-    let characters = 0
-    let steps = 0
-    while (stack.length > 0) {
-      const { node, path, rest } = stack[stack.length - 1]
-      const entry = rest.next()
-      if (entry.done) {
-        // A module that is used twice has its parameters under both names.
-        if (node instanceof Inert) seen.delete(node)
-        stack.pop()
-        continue
-      }
-      if (++steps > limits.pickle.opcodesCount)
-        throw new CheckpointError(this.#where(path), 'repeats its modules without end')
-      const [key, child] = entry.value
-      const name = join(path, key)
-      const beside = chosen && stack.length === 1 && isContainer(root) && BESIDE.test(key)
-      if (isTensor(child)) {
-        characters += name.length
-        if (tensors.size >= limits.checkpoint.tensorsCount || characters > limits.checkpoint.namesCharacters) {
-          throw new CheckpointError(
-            this.#path,
-            `has more than ${limits.checkpoint.tensorsCount} tensors, or ${limits.checkpoint.namesCharacters} characters of names`,
-          )
-        }
-        if (tensors.has(name)) throw new CheckpointError(this.#where(name), 'two tensors have this name', SAVE)
-        tensors.set(name, child)
-      } else if (!this.#holders.has(child) || beside || isOptimizer(key, child)) {
-        if (child instanceof Inert && isContainer(node) && isInPlaceOfTensor(name, child)) this.#leave(name, child)
-        else if (isContainer(node)) this.#ignore(join(stateDict, name))
-      } else if (isNode(child)) {
-        if (seen.has(child)) throw new CheckpointError(this.#where(name), 'holds itself, or stands in two places', SAVE)
-        if (stack.length >= limits.pickle.nestingLevels || name.length > limits.checkpoint.nameCharacters) {
-          throw new CheckpointError(
-            this.#where(name),
-            `is nested more than ${limits.pickle.nestingLevels} deep, or its name is too long`,
-          )
-        }
-        seen.add(child)
-        stack.push({ node: child, path: name, rest: this.#open(stateDict, name, child) })
-      } else {
-        this.#leave(name, child)
-      }
-    }
+    const leftOut = this.#leftOut
+    const tensors = flatten(root, { path: this.#path, stateDict, holders: this.#holders, chosen, leftOut })
     if (tensors.size === 0) throw this.#nothing()
-    const ignored = this.#more ? [...this.#ignored, `and ${this.#more} more`] : this.#ignored
-    return { tensors, unread: this.#unread, stateDict, ignored }
-  }
-
-  /** What a node is made of; what a module keeps to itself is left out. */
-  #open(stateDict: string, path: string, node: Node): Generator<[string, Value], undefined> {
-    if (isContainer(node)) return entries(node)
-    const { named, transient } = membersOf(node)
-    for (const name of transient) this.#ignore(join(stateDict, join(path, name)))
-    return entries(named)
+    return { tensors, unread: leftOut.unread, stateDict, ignored: leftOut.ignored }
   }
 
   #refuseObject(path: string, value: Value): void {
@@ -217,14 +148,6 @@ class Finder {
       `is an object with tensors of the class ${value.type.slice(0, 200)}, which is no state dict`,
       SAVE,
     )
-  }
-
-  #leave(name: string, value: Value): void {
-    if (this.#unread.length === limits.checkpoint.tensorsCount)
-      throw new CheckpointError(this.#path, `has more than ${limits.checkpoint.tensorsCount} tensors`)
-    const type = value instanceof Inert ? value.type.slice(0, 200) : 'a storage'
-    const reason = `is made by ${type}, which is no tensor that has a reader: save plain tensors`
-    this.#unread.push({ name: name.slice(0, limits.checkpoint.nameCharacters), dtype: type, shape: [], reason })
   }
 
   #nothing(): CheckpointError {
@@ -243,7 +166,7 @@ class Finder {
       if (!isNode(node) || found.length > LISTED) continue
       let direct = false
       for (const [key, child] of entries(node)) {
-        direct ||= isTensor(child) && !BESIDE.test(key)
+        direct ||= isTensor(child) && !isBeside(key)
         if (!isNode(child) || !this.#holdsTensors(key, child) || seen.has(child)) continue
         seen.add(child)
         if (path.length < limits.checkpoint.nameCharacters) queue.push([child, join(path, key)])
@@ -254,130 +177,10 @@ class Finder {
   }
 
   #ignoreBeside(path: string, node: Node, chosen: Value): void {
-    for (const [key, child] of entries(node)) if (child !== chosen) this.#ignore(join(path, key))
-  }
-
-  #ignore(path: string): void {
-    if (this.#ignored.length < limits.checkpoint.ignoredEntries) this.#ignored.push(path.slice(0, 200))
-    else this.#more++
+    for (const [key, child] of entries(node)) if (child !== chosen) this.#leftOut.ignore(join(path, key))
   }
 
   #where(path: string): string {
-    return path === '' ? this.#path : `${this.#path}: ${quote(path)}`
+    return path === '' ? this.#path : `${this.#path}: ${quoted(path)}`
   }
-}
-
-interface Step {
-  readonly node: Node
-  readonly key: string
-  readonly child: Value
-}
-
-/** Follows a path of keys, which may contain dots themselves: the longest key first. */
-function resolve(node: Value, path: string): Step[] | undefined {
-  if (!isNode(node)) return undefined
-  for (let end = path.length; end > 0; end = path.lastIndexOf('.', end - 1)) {
-    const key = path.slice(0, end)
-    const child = childOf(node, key)
-    if (child === undefined) continue
-    if (end === path.length) return [{ node, key, child }]
-    const rest = resolve(child, path.slice(end + 1))
-    if (rest) return [{ node, key, child }, ...rest]
-  }
-  return undefined
-}
-
-function childOf(node: Node, key: string): Value | undefined {
-  for (const [name, child] of entries(node)) if (name === key) return child
-  return undefined
-}
-
-/** Whether an object with no tensor in it stands where only a tensor makes sense: under a dotted name. */
-function isInPlaceOfTensor(name: string, value: Inert): boolean {
-  return name.includes('.') && !name.endsWith('._extra_state') && !/^numpy\..*\.scalar$/.test(value.type)
-}
-
-function isOptimizer(key: string, value: Value): boolean {
-  if (value instanceof Inert) {
-    return !isTensor(value) && !isModule(value) && (OPTIMIZER.test(key) || value.type.startsWith('torch.optim.'))
-  }
-  if (!isContainer(value)) return false
-  if (OPTIMIZER.test(key)) return true
-  if (!(value instanceof Map)) return false
-  if (value.has('param_groups') && value.has('state')) return true
-  for (const child of value.values()) return child instanceof Map && MOMENTS.some(moment => child.has(moment))
-  return false
-}
-
-/** Every container and object from which a tensor can be reached, found in one walk without recursion. */
-function findHolders(root: Value): Set<Value> {
-  const holders = new Set<Value>()
-  const seen = new Set<Value>([root])
-  const stack = [{ value: root, children: parts(root), next: 0 }]
-  while (stack.length > 0) {
-    const frame = stack[stack.length - 1]
-    if (frame.next === frame.children.length) {
-      if (frame.children.some(child => isTensor(child) || holders.has(child))) holders.add(frame.value)
-      stack.pop()
-      continue
-    }
-    const child = frame.children[frame.next++]
-    if (typeof child !== 'object' || child === null || isTensor(child) || seen.has(child)) continue
-    seen.add(child)
-    stack.push({ value: child, children: parts(child), next: 0 })
-  }
-  return holders
-}
-
-function isContainer(value: Value): value is Container {
-  return value instanceof Map || value instanceof Set || Array.isArray(value)
-}
-
-function isNode(value: Value): value is Node {
-  return isContainer(value) || isModule(value)
-}
-
-/** Whether it may be the state dict that another dictionary holds. */
-function isNested(value: Value): value is Map<Value, Value> | Inert {
-  return value instanceof Map || isModule(value)
-}
-
-/** Keys, or positions where there are none, with their values. */
-function* entries(node: Node | ReadonlyMap<Value, Value>): Generator<[string, Value], undefined> {
-  if (node instanceof Inert) yield* entries(membersOf(node).named)
-  else if (node instanceof Map) for (const [key, child] of node) yield [keyText(key), child]
-  else {
-    let i = 0
-    for (const child of node) yield [String(i++), child]
-  }
-}
-
-function* unnamed(values: readonly Value[]): Generator<[string, Value]> {
-  for (const value of values) yield ['', value]
-}
-
-function keyText(key: Value): string {
-  if (key === null) return 'None'
-  return typeof key === 'object' ? `<${kind(key)}>` : String(key)
-}
-
-function join(path: string, key: string): string {
-  return path && key ? `${path}.${key}` : path || key
-}
-
-function quote(text: string): string {
-  return JSON.stringify(text.slice(0, 200))
-}
-
-function listed(names: readonly string[]): string {
-  const shown = names.slice(0, LISTED).map(name => (name === '' ? 'at the top' : quote(name)))
-  return shown.join(', ') + (names.length > LISTED ? ', …' : '')
-}
-
-function kind(value: Value): string {
-  if (value instanceof Inert) return `a ${value.type.slice(0, 200)}`
-  if (value instanceof Persistent) return 'a storage'
-  if (value instanceof Uint8Array) return 'bytes'
-  if (isContainer(value)) return value instanceof Map ? 'a dictionary' : 'a list'
-  return value === null ? 'None' : `a ${typeof value}`
 }

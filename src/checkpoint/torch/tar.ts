@@ -1,4 +1,4 @@
-import { CheckpointError } from '../../errors.ts'
+import { CheckpointError, RESAVE } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import type { Contents, ReadOptions } from '../reader.ts'
 import { DTYPE_BITS } from '../types.ts'
@@ -10,7 +10,6 @@ import type { Source } from './source.ts'
 import { type Extent, storageType } from './tensors.ts'
 import { Global, Inert, Persistent, type Value } from './values.ts'
 
-const RESAVE = 'The file is truncated or damaged: fetch or save it again.'
 const BLOCK = 512
 const MEMBERS = ['sys_info', 'pickle', 'tensors', 'storages']
 

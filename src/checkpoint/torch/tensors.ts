@@ -1,11 +1,9 @@
-import { CheckpointError } from '../../errors.ts'
+import { CheckpointError, RESAVE, tensorIn } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import { DTYPE_BITS, type DType, size, type Tensor, type UnreadTensor } from '../types.ts'
 import { describeQuantised, QUANTISED_STORAGES } from './quantised.ts'
 import type { Source } from './source.ts'
 import { Global, Inert, Persistent, type Value } from './values.ts'
-
-const RESAVE = 'The file is truncated or damaged: fetch or save it again.'
 
 /** A storage's bytes in the source. */
 export interface Extent {
@@ -115,7 +113,7 @@ export async function describeTensor(
   value: Inert,
   locate: Locate,
 ): Promise<Tensor | UnreadTensor> {
-  const where = `${source.path}: tensor ${JSON.stringify(name.slice(0, 200))}`
+  const where = tensorIn(source.path, name)
   if (name.length > limits.checkpoint.nameCharacters) {
     throw new CheckpointError(
       where,

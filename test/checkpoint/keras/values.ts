@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { RandomAccessFile } from '../../../src/bytes/file.ts'
-import { unpackChunks } from '../../../src/checkpoint/hdf5/codec.ts'
+import { unpack } from '../../../src/checkpoint/codecs.ts'
 import { keras } from '../../../src/checkpoint/keras/archive.ts'
 import { hdf5 } from '../../../src/checkpoint/keras/hdf5.ts'
 import { npy } from '../../../src/checkpoint/numpy/npy.ts'
 import { npz } from '../../../src/checkpoint/numpy/npz.ts'
-import { unpackRange } from '../../../src/checkpoint/numpy/range.ts'
 import type { Contents, Reader } from '../../../src/checkpoint/reader.ts'
 import { DTYPE_BITS, size, type Tensor } from '../../../src/checkpoint/types.ts'
 import { CheckpointError } from '../../../src/errors.ts'
@@ -59,7 +58,6 @@ export async function stored({ source, name, dtype, shape }: Tensor): Promise<Bu
   }
   const pieces: Buffer[] = []
   let total = 0
-  const unpack = { range: unpackRange, 'hdf5-chunks': unpackChunks }[source.codec]!
   for await (const piece of unpack(structuredClone(source))) {
     total += piece.length
     if (piece.length > limits.spectrum.chunkBytes || total > length)

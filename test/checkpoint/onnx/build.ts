@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { ggufBlocks } from '../../../src/checkpoint/gguf/dequantise.ts'
-import { onnxValues } from '../../../src/checkpoint/onnx/values.ts'
+import { unpack } from '../../../src/checkpoint/codecs.ts'
 import { DTYPE_BITS, size, type Tensor } from '../../../src/checkpoint/types.ts'
 
 /** Protobuf's wire format, right or wrong. */
@@ -41,9 +40,8 @@ export const initializer = (...content: Parameters<typeof tensor>) => model(mess
 export async function bytesOf({ dtype, shape, source }: Tensor): Promise<Buffer> {
   const length = (size(shape) * DTYPE_BITS[dtype]) / 8
   if (source.kind === 'file') return readFileSync(source.path).subarray(source.offset, source.offset + length)
-  const codecs = { 'onnx-values': onnxValues, 'gguf-blocks': ggufBlocks }
   const pieces: Uint8Array[] = []
-  for await (const piece of codecs[source.codec as keyof typeof codecs](source)) pieces.push(Buffer.from(piece))
+  for await (const piece of unpack(source)) pieces.push(Buffer.from(piece))
   return Buffer.concat(pieces)
 }
 

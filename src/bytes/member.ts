@@ -1,7 +1,7 @@
-import type { RandomAccessFile } from '../../bytes/file.ts'
-import type { ZipMember } from '../../bytes/zip.ts'
-import { CheckpointError } from '../../errors.ts'
+import { CheckpointError, quoted, RESAVE } from '../errors.ts'
+import type { RandomAccessFile } from './file.ts'
 import { checkRatio, type FileRange } from './range.ts'
+import type { ZipMember } from './zip.ts'
 
 const LOCAL_SIGNATURE = 0x04034b50
 const LOCAL_HEADER = 30
@@ -18,12 +18,11 @@ export function firstMember(head: Buffer): string | undefined {
  * @throws CheckpointError where it is compressed otherwise, reaches beyond its place, or claims to be a bomb
  */
 export async function memberRange(file: RandomAccessFile, member: ZipMember): Promise<FileRange> {
-  const where = `${file.path}: ${JSON.stringify(member.name.slice(0, 200))}`
-  const damaged = 'The file is truncated or damaged: fetch or save it again.'
+  const where = `${file.path}: ${quoted(member.name)}`
   const local = await file.read(member.header, LOCAL_HEADER)
   const offset = member.header + LOCAL_HEADER + local.readUInt16LE(26) + local.readUInt16LE(28)
   if (local.readUInt32LE() !== LOCAL_SIGNATURE || offset + member.compressedSize > member.bound) {
-    throw new CheckpointError(where, 'does not lie where the directory of the zip says', damaged)
+    throw new CheckpointError(where, 'does not lie where the directory of the zip says', RESAVE)
   }
   if (member.stored) return { offset, length: member.size }
   if (member.method !== DEFLATED) {

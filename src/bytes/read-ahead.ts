@@ -1,4 +1,4 @@
-import type { RandomAccessFile } from '../../bytes/file.ts'
+import type { RandomAccessFile } from './file.ts'
 
 const WINDOW = 64 * 1024
 

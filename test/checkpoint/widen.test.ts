@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { FloatDType } from '../../src/checkpoint/types.ts'
-import { widen } from '../../src/spectrum/widen.ts'
+import { widen } from '../../src/checkpoint/widen.ts'
 
 const bytes = (...list: number[]) => Uint8Array.from(list)
 

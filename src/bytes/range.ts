@@ -1,11 +1,9 @@
 import { Readable } from 'node:stream'
 import { crc32, createInflateRaw } from 'node:zlib'
-import { RandomAccessFile } from '../../bytes/file.ts'
-import { CheckpointError } from '../../errors.ts'
-import { limits } from '../../limits.ts'
-import type { PackedSource } from '../types.ts'
+import { CheckpointError, RESAVE } from '../errors.ts'
+import { limits } from '../limits.ts'
+import { RandomAccessFile } from './file.ts'
 
-const RESAVE = 'The file is truncated or damaged: fetch or save it again.'
 const PIECE = 256 * 1024
 
 /** Where bytes lie in a file, deflated or as they are. */
@@ -25,8 +23,10 @@ export interface RangeParameters {
 }
 
 /** The codec `range`: a part of a deflated member, or big-endian elements. */
-export async function* unpackRange({ path, parameters }: PackedSource): AsyncGenerator<Uint8Array> {
-  const { range, skip, bytes, swap } = parameters as RangeParameters
+export async function* unpackRange(
+  path: string,
+  { range, skip, bytes, swap }: RangeParameters,
+): AsyncGenerator<Uint8Array> {
   const file = await RandomAccessFile.open(path)
   try {
     let at = 0

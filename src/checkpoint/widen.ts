@@ -1,4 +1,4 @@
-import type { FloatDType } from '../checkpoint/types.ts'
+import type { FloatDType } from './elements.ts'
 
 /**
  * Little-endian elements to doubles, exactly. F16 is IEEE binary16, BF16 the upper half of binary32, F8_E4M3 the OCP `fn`
@@ -15,7 +15,7 @@ export function widen(dtype: FloatDType, bytes: Uint8Array): Float64Array {
     case 'F32':
       return Float64Array.from({ length: bytes.length / 4 }, (_, i) => view.getFloat32(4 * i, true))
     case 'F16':
-      return Float64Array.from({ length: bytes.length / 2 }, (_, i) => small(view.getUint16(2 * i, true), 5, 10))
+      return Float64Array.from({ length: bytes.length / 2 }, (_, i) => half(view.getUint16(2 * i, true)))
     case 'BF16':
       return Float64Array.from({ length: bytes.length / 2 }, (_, i) => small(view.getUint16(2 * i, true), 8, 7))
     case 'F8_E4M3':
@@ -44,4 +44,14 @@ function powerOfTwo(n: number): number {
   return scratch.getFloat64(0)
 }
 
+/** IEEE binary16 to a number, exactly. */
+export function half(encoded: number): number {
+  const exponent = (encoded >> 10) & 0x1f
+  const mantissa = encoded & 0x3ff
+  if (exponent === 0) return encoded & 0x8000 ? -mantissa * SUBNORMAL : mantissa * SUBNORMAL
+  scratch.setUint32(0, ((encoded & 0x8000) << 16) | ((exponent === 31 ? 255 : exponent + 112) << 23) | (mantissa << 13))
+  return scratch.getFloat32(0)
+}
+
+const SUBNORMAL = 1 / 16_777_216
 const scratch = new DataView(new ArrayBuffer(8))
