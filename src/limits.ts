@@ -129,6 +129,8 @@ export const limits = {
   quantised: {
     /** Scales, zero points or group indices of one tensor, which are held whole. */
     partBytes: 64 * MiB,
+    /** A row of values is held whole. */
+    rowElements: 16 * MiB,
   },
 
   /** The tar that PyTorch 0.1 wrote. */

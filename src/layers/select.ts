@@ -81,7 +81,8 @@ function isReadable(tensor: Tensor, { code }: Refusal): boolean {
 
 type Refusal = Pick<Skipped, 'code' | 'reason'>
 
-function unfit({ name, dtype, shape, skip, companion }: Tensor): Refusal | undefined {
+function unfit({ name, dtype, shape, skip, companion, broken }: Tensor): Refusal | undefined {
+  if (broken !== undefined) return undefined
   if (companion) return { code: 'buffer', reason: 'belongs to a quantised tensor' }
   if (skip) return { code: 'unread', reason: skip }
   const path = name.split(/[./]/)
@@ -114,7 +115,7 @@ function patterns({ include, exclude }: AnalysisOptions) {
 }
 
 function plan(name: string, tensor: Tensor, options: AnalysisOptions): PlannedLayer | Refusal {
-  const [rows, columns, height = 1, width = 1] = tensor.shape
+  const [rows = 1, columns = 1, height = 1, width = 1] = tensor.shape
   const N = Math.max(rows, columns)
   const M = Math.min(rows, columns)
   const rf = height * width

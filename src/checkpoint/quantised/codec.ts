@@ -1,9 +1,9 @@
 import { RandomAccessFile } from '../../bytes/file.ts'
 import { LayerError } from '../../errors.ts'
 import { limits } from '../../limits.ts'
-import { DTYPE_BITS, type FloatDType, isFloat, size } from '../elements.ts'
+import { DTYPE_BITS, isFloat, size } from '../elements.ts'
 import { widen } from '../widen.ts'
-import type { Part, Scheme } from './scheme.ts'
+import type { Coded, Grid, Part, Scheme } from './scheme.ts'
 
 /** Elements of a piece, about. */
 const PIECE = 64 * 1024
@@ -16,8 +16,8 @@ const AWQ_FIELD = [0, 4, 1, 5, 2, 6, 3, 7]
  */
 export async function* dequantised(scheme: Scheme): AsyncGenerator<Uint8Array> {
   switch (scheme.kind) {
-    case 'scaled':
-      return yield* scaled(scheme)
+    case 'coded':
+      return yield* coded(scheme)
     case 'table':
       return yield* fromTable(scheme)
     default:
@@ -25,18 +25,91 @@ export async function* dequantised(scheme: Scheme): AsyncGenerator<Uint8Array> {
   }
 }
 
-async function* scaled(scheme: Extract<Scheme, { kind: 'scaled' }>): AsyncGenerator<Uint8Array> {
-  const { values, rows, columns, blockRows, blockColumns, divisor } = scheme
-  const scales = (await numbers(scheme.scale)).map(scale => scale / divisor)
-  const across = Math.ceil(columns / blockColumns)
-  const all = Uint8Array.from({ length: 256 }, (_, i) => i)
-  const table =
-    values.dtype === 'I8' ? Float64Array.from(new Int8Array(all.buffer)) : widen(values.dtype as FloatDType, all)
-  yield* rowwise(values, rows, columns, (bytes, row, out) => {
-    for (let c = 0; c < columns; c++) {
-      out[c] = table[bytes[c]] * scales[Math.floor(row / blockRows) * across + Math.floor(c / blockColumns)]
+async function* coded(scheme: Coded): AsyncGenerator<Uint8Array> {
+  const { codes, bits, rows, columns, upperFirst } = scheme
+  const factor = await constant(scheme)
+  const scale = await gridOf(scheme.scale, bits)
+  const zero = scheme.zero && (await gridOf(scheme.zero, bits))
+  const bias = scheme.bias && (await gridOf(scheme.bias, bits))
+  const table = numbersOf(scheme)
+  const mask = table.length - 1
+  yield* rowwise(
+    codes,
+    rows,
+    columns,
+    (bytes, row, out) => {
+      for (let c = 0; c < columns; c++) {
+        const at = bits * c
+        const byte = at >> 3
+        const shift = upperFirst ? 4 - (at & 7) : at & 7
+        const code = ((bytes[byte] | ((bytes[byte + 1] ?? 0) << 8)) >> shift) & mask
+        const value = table[code] - (zero ? zero(row, c) : 0)
+        out[c] = value * scale(row, c) * factor + (bias ? bias(row, c) : 0)
+      }
+    },
+    Math.ceil((bits * columns) / DTYPE_BITS[codes.dtype]) * (DTYPE_BITS[codes.dtype] / 8),
+  )
+}
+
+const E2M1 = [0, 0.5, 1, 1.5, 2, 3, 4, 6, -0, -0.5, -1, -1.5, -2, -3, -4, -6]
+
+function numbersOf({ bits, numbers }: Coded): Float64Array {
+  const count = 1 << bits
+  const all = Uint8Array.from({ length: count }, (_, i) => i)
+  switch (numbers) {
+    case 'unsigned':
+      return Float64Array.from(all)
+    case 'signed':
+      return Float64Array.from(all, code => (code < count / 2 ? code : code - count))
+    case 'offset':
+      return Float64Array.from(all, code => code - count / 2)
+    case 'e2m1':
+      return Float64Array.from(E2M1)
+    case 'e4m3':
+      return widen('F8_E4M3', all)
+    case 'e5m2':
+      return widen('F8_E5M2', all)
+  }
+}
+
+async function constant({ times = [], over = [], divisor = 1 }: Coded): Promise<number> {
+  let factor = 1 / divisor
+  for (const part of times) factor *= (await numbers(part))[0]
+  for (const part of over) factor /= (await numbers(part))[0]
+  return factor
+}
+
+async function gridOf(grid: Grid, bits: number): Promise<(row: number, column: number) => number> {
+  const { part, blockRows, blockColumns, across } = grid
+  const groups = grid.columnGroups && (await numbers(grid.columnGroups))
+  const block = groups ? (column: number) => groups[column] : (column: number) => Math.floor(column / blockColumns)
+  if (grid.packed) {
+    const words = await bytesOf(part)
+    const perWord = 32 / grid.packed
+    const mask = (1 << bits) - 1
+    const middle = 1 << (bits - 1)
+    return (row, column) => {
+      const packedRow = Math.floor(row / blockRows)
+      const word = words.readUInt32LE(4 * (Math.floor(packedRow / perWord) * across + block(column)))
+      return ((word >>> (bits * (packedRow % perWord))) & mask) - middle
     }
-  })
+  }
+  const bytes = grid.exponents ? await bytesOf(part) : undefined
+  const all = bytes
+    ? Float64Array.from(bytes, byte => (byte === 255 ? Number.NaN : exponent(byte)))
+    : await numbers(part)
+  if (grid.tiled) {
+    return (row, column) => {
+      const c = block(column)
+      const tile = Math.floor(row / 128) * (across / 4) + Math.floor(c / 4)
+      return all[512 * tile + 16 * (row % 32) + 4 * Math.floor((row % 128) / 32) + (c % 4)]
+    }
+  }
+  return (row, column) => {
+    const group = block(column)
+    if (group >= 0 && group < across) return all[Math.floor(row / blockRows) * across + group]
+    throw new LayerError('quantised', `its g_idx puts column ${column} into group ${group} of ${across}`)
+  }
 }
 
 /** The codes' elements are read row by row, `bytesOfRow` bytes each, and become a row of floats. */
@@ -68,31 +141,12 @@ async function* rowwise(
   }
 }
 
-type Words = Extract<Scheme, { kind: 'gptq' | 'awq' | 'packed' }>
+type Words = Extract<Scheme, { kind: 'gptq' | 'awq' }>
 
 async function* fromWords(scheme: Words): AsyncGenerator<Uint8Array> {
   const { bits, rows, columns, words } = scheme
   const mask = (1 << bits) - 1
-  const perWord = 32 / bits
   const scales = await numbers(scheme.scales)
-  if (scheme.kind === 'packed') {
-    const across = scheme.scales.shape[1] ?? 1
-    const group = columns / across
-    const bytesOfRow = 4 * Math.ceil(columns / perWord)
-    const middle = 1 << (bits - 1)
-    return yield* rowwise(
-      words,
-      rows,
-      columns,
-      (bytes, row, out) => {
-        for (let c = 0; c < columns; c++) {
-          const q = (bytes.readUInt32LE(4 * Math.floor(c / perWord)) >>> (bits * (c % perWord))) & mask
-          out[c] = (q - middle) * scales[row * across + Math.floor(c / group)]
-        }
-      },
-      bytesOfRow,
-    )
-  }
   const zeros = await bytesOf(scheme.zeros)
   const groups = scheme.scales.shape[0]
   const zeroWords = scheme.zeros.shape[1]
@@ -103,11 +157,22 @@ async function* fromWords(scheme: Words): AsyncGenerator<Uint8Array> {
     if (group >= 0 && group < groups) return group
     throw new LayerError('quantised', `its g_idx puts row ${row} into group ${group} of ${groups}`)
   }
-  const field = (column: number) => bits * (scheme.kind === 'awq' ? AWQ_FIELD[column % 8] : column % perWord)
+  const field = (column: number) => bits * AWQ_FIELD[column % 8]
+  /** The i-th code of those that follow each other in words `stride` bytes apart: a code may lie across two of them. */
+  const code = (bytes: Buffer, offset: number, stride: number, i: number): number => {
+    const at = bits * i
+    const word = offset + stride * Math.floor(at / 32)
+    const shift = at % 32
+    const low = bytes.readUInt32LE(word) >>> shift
+    return (shift + bits > 32 ? low | (bytes.readUInt32LE(word + stride) << (32 - shift)) : low) & mask
+  }
   const zeroOffset = scheme.kind === 'gptq' ? scheme.zeroOffset : 0
   const value = (q: number, column: number, group: number): number => {
-    const word = zeros.readUInt32LE(4 * (group * zeroWords + Math.floor(column / perWord)))
-    return (q - ((word >>> field(column)) & mask) - zeroOffset) * scales[group * columns + column]
+    const zero =
+      scheme.kind === 'awq'
+        ? (zeros.readUInt32LE(4 * (group * zeroWords + Math.floor(column / 8))) >>> field(column)) & mask
+        : code(zeros, 4 * group * zeroWords, 4, column)
+    return (q - zero - zeroOffset) * scales[group * columns + column]
   }
   if (scheme.kind === 'awq') {
     return yield* rowwise(
@@ -123,21 +188,20 @@ async function* fromWords(scheme: Words): AsyncGenerator<Uint8Array> {
       4 * (columns / 8),
     )
   }
-  // A row of words is `perWord` rows of weights.
+  // So many rows of words are so many rows of weights: 1 and 32 / bits where that is a whole number.
+  const [wordRows, blockRows] = 32 % bits === 0 ? [1, 32 / bits] : [bits, 32]
   yield* rowwise(
     words,
-    rows / perWord,
-    columns * perWord,
-    (bytes, wordRow, out) => {
-      for (let r = 0; r < perWord; r++) {
-        const row = wordRow * perWord + r
+    rows / blockRows,
+    columns * blockRows,
+    (bytes, block, out) => {
+      for (let r = 0; r < blockRows; r++) {
+        const row = block * blockRows + r
         const group = groupOf(row)
-        for (let c = 0; c < columns; c++) {
-          out[r * columns + c] = value((bytes.readUInt32LE(4 * c) >>> (bits * r)) & mask, c, group)
-        }
+        for (let c = 0; c < columns; c++) out[r * columns + c] = value(code(bytes, 4 * c, 4 * columns, r), c, group)
       }
     },
-    4 * columns,
+    4 * columns * wordRows,
   )
 }
 
@@ -187,6 +251,7 @@ export async function numbers(part: Part): Promise<Float64Array> {
   const read: Partial<Record<Part['dtype'], (i: number) => number>> = {
     U8: i => bytes[i],
     I8: i => bytes.readInt8(i),
+    I16: i => bytes.readInt16LE(2 * i),
     I32: i => bytes.readInt32LE(4 * i),
     I64: i => Number(bytes.readBigInt64LE(8 * i)),
     // The exponent of a float, bias 127: the bits of a binary32 without sign and mantissa.

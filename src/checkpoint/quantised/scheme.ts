@@ -14,18 +14,8 @@ export interface Part {
  * F32 in the order of the stored rows.
  */
 export type Scheme =
-  /** Elements times scales: of the whole, of each row, or of each block. `divisor` divides every scale. */
-  | {
-      readonly kind: 'scaled'
-      readonly values: Part
-      readonly scale: Part
-      readonly rows: number
-      readonly columns: number
-      readonly blockRows: number
-      readonly blockColumns: number
-      readonly divisor: number
-    }
-  /** GPTQ: 32-bit words hold `32 / bits` rows of one column; (q − zero) · scale of the row's group. */
+  | Coded
+  /** GPTQ: codes of `bits` bits follow each other down a column, in 32-bit words; (q − zero) · scale of the row's group. */
   | (Grouped & {
       readonly kind: 'gptq'
       /** The group of each row; otherwise rows are grouped in order. */
@@ -35,15 +25,6 @@ export type Scheme =
     })
   /** AWQ: 32-bit words hold eight 4-bit columns of one row, interleaved. */
   | (Grouped & { readonly kind: 'awq' })
-  /** compressed-tensors, `pack-quantized`, symmetric: words hold columns of one row; (q − 2^(bits−1)) · scale. */
-  | {
-      readonly kind: 'packed'
-      readonly words: Part
-      readonly scales: Part
-      readonly bits: number
-      readonly rows: number
-      readonly columns: number
-    }
   /** bitsandbytes, 4 bits: a table's entry times the block's largest value, itself quantised where `nested` is given. */
   | {
       readonly kind: 'table'
@@ -59,6 +40,45 @@ export type Scheme =
         readonly offset: number
       }
     }
+
+/** Rows of codes, each times what its block has: (q − zero) · scale · factor + bias. */
+export interface Coded {
+  readonly kind: 'coded'
+  /** Row after row; a row's codes follow each other bit by bit, the first in the lowest bits of its first byte. */
+  readonly codes: Part
+  /** What a code of this many bits stands for. */
+  readonly bits: number
+  readonly numbers: 'unsigned' | 'signed' | 'offset' | 'e2m1' | 'e4m3' | 'e5m2'
+  /** The first of two 4-bit codes lies in the upper half of its byte. */
+  readonly upperFirst?: boolean
+  /** Of the matrix; several stacked are one after the other. */
+  readonly rows: number
+  readonly columns: number
+  readonly scale: Grid
+  readonly zero?: Grid
+  readonly bias?: Grid
+  /** Single numbers that the scales are multiplied and divided by. */
+  readonly times?: readonly Part[]
+  readonly over?: readonly Part[]
+  readonly divisor?: number
+}
+
+/** Numbers of which each is for a block of a matrix, row-major. */
+export interface Grid {
+  readonly part: Part
+  readonly blockRows: number
+  readonly blockColumns: number
+  /** How many lie side by side. */
+  readonly across: number
+  /** Bytes that are exponents with the bias 127. */
+  readonly exponents?: boolean
+  /** In the tiles of 128 × 4 that tensor cores read, padded to whole ones. */
+  readonly tiled?: boolean
+  /** Of zeros packed along rows in 32-bit words: bits each. The codes' own offset is theirs, too. */
+  readonly packed?: number
+  /** The block column of each column, where columns are not grouped in order. */
+  readonly columnGroups?: Part
+}
 
 interface Grouped {
   readonly words: Part

@@ -1,0 +1,161 @@
+import { readFile, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { jsonProblem, parseJson } from '../../bytes/json.ts'
+import { stayInWorkspace } from '../../bytes/workspace.ts'
+import { quoted } from '../../errors.ts'
+import { limits } from '../../limits.ts'
+import { contiguous, type Tensor } from '../types.ts'
+import type { Part, Scheme } from './scheme.ts'
+
+/** Why a quantised tensor can't be read. */
+export class Misfit extends Error {
+  override name = 'Misfit'
+}
+
+/** A checkpoint's tensors by name and by module, and what the files beside them say. */
+export class Relatives {
+  readonly #byName: ReadonlyMap<string, Tensor>
+  readonly #byModule = new Map<string, Tensor[]>()
+  readonly #configs = new Map<string, Promise<unknown>>()
+
+  constructor(tensors: readonly Tensor[]) {
+    this.#byName = new Map(tensors.map(tensor => [tensor.name, tensor]))
+    for (const tensor of tensors) {
+      for (let base = moduleOf(tensor.name), up = 0; up < LEVELS; base = moduleOf(base), up++) {
+        const members = this.#byModule.get(base)
+        if (!members) this.#byModule.set(base, [tensor])
+        else if (members.length <= CROWD) members.push(tensor)
+        if (base === '') break
+      }
+    }
+  }
+
+  get(name: string): Tensor | undefined {
+    return this.#byName.get(name)
+  }
+
+  has(name: string): boolean {
+    return this.#byName.has(name)
+  }
+
+  /** Those in a module, or in a module within it; none where they are so many that nothing can be told from that. */
+  within(module: string): readonly Tensor[] {
+    const members = this.#byModule.get(module) ?? []
+    return members.length > CROWD ? [] : members
+  }
+
+  /** A JSON file beside a file; undefined where there is none, or none that can be read. */
+  config(path: string, name: string): Promise<unknown> {
+    const file = join(dirname(path), name)
+    const known = this.#configs.get(file) ?? readConfig(file)
+    this.#configs.set(file, known)
+    return known
+  }
+}
+
+/** A module with more tensors is a whole model without modules. */
+const CROWD = 64
+/** `layer.weight.quant_state` and the like lie below the layer that they belong to. */
+const LEVELS = 3
+
+async function readConfig(path: string): Promise<unknown> {
+  try {
+    await stayInWorkspace(path)
+    if ((await stat(path)).size > limits.checkpoint.configBytes) return undefined
+    return parseJson(await readFile(path), { depth: limits.json.nestingLevels, marks: limits.json.marksCount })
+  } catch (error) {
+    jsonProblem(error)
+    return undefined
+  }
+}
+
+/** A name without its last component, whatever separates them. */
+export function moduleOf(name: string): string {
+  return name.slice(0, Math.max(0, name.lastIndexOf('.'), name.lastIndexOf('/')))
+}
+
+/** A tensor and those that belong to it by their names. */
+export class Family {
+  readonly tensor: Tensor
+  /** The name without its last component, and that component. */
+  readonly base: string
+  readonly leaf: string
+  readonly used = new Set<string>()
+  readonly #all: Relatives
+
+  constructor(tensor: Tensor, all: Relatives) {
+    this.tensor = tensor
+    this.base = moduleOf(tensor.name)
+    this.leaf = tensor.name.slice(this.base === '' ? 0 : this.base.length + 1)
+    this.#all = all
+  }
+
+  /** The first of these keys that is there, as a companion of the tensor. */
+  find(...names: readonly string[]): Tensor | undefined {
+    const found = names.map(name => this.#all.get(name)).find(tensor => tensor !== undefined)
+    if (found) this.used.add(found.name)
+    return found
+  }
+
+  /** A member of the family with this last component. */
+  sibling(...names: readonly string[]): Tensor | undefined {
+    return this.find(...names.map(name => this.named(name)))
+  }
+
+  /** The key of a member with this last component. */
+  named(leaf: string): string {
+    return this.base === '' ? leaf : this.tensor.name.slice(0, this.base.length + 1) + leaf
+  }
+
+  /** @throws Misfit where it is not there */
+  need(name: string): Part {
+    const found = this.sibling(name)
+    if (!found) throw new Misfit(`its ${name} is missing`)
+    return part(found)
+  }
+
+  /** The others in the module, or where it is a crowd those whose names begin with this one's. */
+  others(): readonly Tensor[] {
+    return this.#all.within(this.base).filter(other => other !== this.tensor)
+  }
+
+  config(name: string): Promise<unknown> {
+    return this.#all.config(this.tensor.source.path, name)
+  }
+}
+
+/** A member of a JSON object. */
+export function field(value: unknown, key: string): unknown {
+  const known = typeof value === 'object' && value !== null && Object.hasOwn(value, key)
+  return known ? (value as Record<string, unknown>)[key] : undefined
+}
+
+/** @throws Misfit where the tensor's elements do not lie one after the other in a file */
+export function part({ name, dtype, shape, source }: Tensor): Part {
+  const dense = source.kind === 'file' && source.strides.join() === contiguous(shape).join()
+  if (!dense) throw new Misfit(`${quoted(name)} is a view, or packed`)
+  return { path: source.path, offset: source.offset, dtype, shape }
+}
+
+/** A tensor of F32 values that the codec makes; `strides` where the stored rows are not the shape's. */
+export function as(family: Family, shape: readonly number[], scheme: Scheme, strides = contiguous(shape)): Tensor {
+  const { tensor } = family
+  return {
+    name: tensor.name,
+    dtype: 'F32',
+    shape,
+    source: { kind: 'packed', path: tensor.source.path, codec: 'quantised', parameters: scheme, strides },
+    ...labelOf(family),
+  }
+}
+
+/** Ends of keys under which quantisers keep a weight, and the weight's own key without them. */
+const PAYLOAD = /(?:[._]?_qdata|_packed|\._data|_q|_quantized|_quantised|_codes|_blocks)$/
+
+/** The weight's key where the payload's says more than that, or nothing. */
+export function labelOf({ tensor, base, leaf }: Family): Pick<Tensor, 'label'> {
+  if (/^(?:qweight|Qidxs|codes|W_q|B|weight_packed)$/.test(leaf) && base !== '') return { label: base }
+  const stem = tensor.name.replace(PAYLOAD, '').replace(/([./])_(\w+)$/, '$1$2')
+  if (stem !== tensor.name && stem !== '') return { label: stem }
+  return tensor.label ? { label: tensor.label } : {}
+}

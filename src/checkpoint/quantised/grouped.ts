@@ -1,0 +1,43 @@
+import { isFloat, type Tensor } from '../types.ts'
+import { as, type Family, field, Misfit, part } from './family.ts'
+import type { Scheme } from './scheme.ts'
+
+/** GPTQ (AutoGPTQ, GPTQModel) and AWQ (AutoAWQ), told apart by which side of `qweight` is packed. The layer is (out, in). */
+export async function grouped(family: Family): Promise<Tensor> {
+  const words = part(family.tensor)
+  const [scales, zeros] = [family.need('scales'), family.need('qzeros')]
+  const index = family.sibling('g_idx')
+  const columns = scales.shape[1]
+  // Zeros of 3 bits fill whole words where columns are a multiple of 32, as GPTQ's own kernels need them.
+  const bits = (32 * zeros.shape[1]) / columns
+  if (![2, 3, 4, 8].includes(bits)) throw new Misfit(`its ${bits} bits a weight are not supported`)
+  const awq = words.shape[1] === zeros.shape[1] && words.shape[1] !== columns
+  const rows = awq ? words.shape[0] : (words.shape[0] * 32) / bits
+  const matrices = [words, scales, zeros].every(({ shape }) => shape.length === 2 && !shape.includes(0))
+  const fits = words.shape[1] === (awq ? (columns * bits) / 32 : columns) && zeros.shape[0] === scales.shape[0]
+  if (!matrices || !fits || (awq && bits !== 4) || !isFloat(scales.dtype) || zeros.dtype !== 'I32') {
+    throw new Misfit(
+      `qweight [${words.shape}], scales [${scales.shape}] and qzeros [${zeros.shape}] do not fit together`,
+    )
+  }
+  if (index && (index.shape.join() !== String(rows) || index.dtype !== 'I32')) {
+    throw new Misfit(`its g_idx of shape [${index.shape}] does not fit ${rows} rows`)
+  }
+  if (!index && rows % scales.shape[0] !== 0)
+    throw new Misfit(`${rows} rows are no whole number of ${scales.shape[0]} groups`)
+  const common = { words, scales, zeros, bits, rows, columns }
+  const scheme: Scheme = awq
+    ? { kind: 'awq', ...common }
+    : { kind: 'gptq', ...common, groupIndex: index && part(index), zeroOffset: await zeroOffset(family) }
+  return as(family, [columns, rows], scheme, [1, columns])
+}
+
+/** GPTQ's first format stores zero − 1, its second (`gptq_v2` in the model's config) the zero itself. */
+async function zeroOffset(family: Family): Promise<number> {
+  for (const name of ['quantize_config.json', 'config.json']) {
+    const config = await family.config(name)
+    const format = field(field(config, 'quantization_config') ?? config, 'checkpoint_format')
+    if (typeof format === 'string') return format === 'gptq_v2' ? 0 : 1
+  }
+  return 1
+}

@@ -1,0 +1,123 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { openCheckpoint, size, type Tensor } from '../../../src/checkpoint/index.ts'
+import { openTensor } from '../../../src/spectrum/spool.ts'
+import { type Written, writeSafetensors } from '../../support/safetensors.ts'
+
+const FIXTURES = 'test/fixtures/layouts'
+
+/** The elements of a tensor whose rows lie in order or, for its transpose, in columns. */
+async function values(tensor: Tensor): Promise<number[]> {
+  const { file, source } = await openTensor(tensor)
+  try {
+    const floats = new Float32Array(size(tensor.shape))
+    await file.read(new Uint8Array(floats.buffer), 0, floats.byteLength, source.offset)
+    const [stride, inner] = source.strides.slice(-2)
+    const columns = tensor.shape.at(-1)!
+    if (inner === 1) return [...floats]
+    return Array.from(floats, (_, i) => floats[Math.floor(i / columns) * stride! + (i % columns) * inner!]!)
+  } finally {
+    await file.close()
+  }
+}
+
+function expected(name: string): number[] {
+  const bytes = readFileSync(join(FIXTURES, `${name}.expected.safetensors`))
+  const start = 8 + Number(bytes.readBigUInt64LE(0))
+  return Array.from({ length: (bytes.length - start) / 4 }, (_, i) => bytes.readFloatLE(start + 4 * i))
+}
+
+test.each([
+  ['torchao-f8', '0._weight_qdata', '0.weight', [48, 64]],
+  ['torchao-int8', '0._weight_qdata', '0.weight', [48, 64]],
+  ['quanto-f8', '0.weight._data', '0.weight', [48, 64]],
+  ['quanto-int8', '0.weight._data', '0.weight', [48, 64]],
+  ['mlx-3', 'l.weight', undefined, [48, 128]],
+  ['mlx-4', 'l.weight', undefined, [48, 128]],
+  ['mlx-6', 'l.weight', undefined, [48, 128]],
+  ['mlx-mxfp4', 'l.weight', undefined, [48, 128]],
+  ['compressed-asymmetric', 'l.weight_packed', 'l', [16, 64]],
+  ['int8-asymmetric', 'l.weight', undefined, [16, 64]],
+  ['nvfp4-modelopt', 'l.weight', undefined, [48, 128]],
+  ['nvfp4-compressed', 'l.weight_packed', 'l', [48, 128]],
+  ['nvfp4-comfy', 'l.weight', undefined, [48, 128]],
+  ['mxfp8', 'l.weight', undefined, [48, 128]],
+  ['mxfp4', 'l.weight_packed', 'l', [48, 128]],
+  ['gpt-oss', 'mlp.experts.gate_up_proj_blocks', 'mlp.experts.gate_up_proj', [2, 40, 128]],
+  ['gptq3', 'l.qweight', 'l', [32, 64]],
+])('%s stands for what its framework makes of it', async (name, key, label, shape) => {
+  const folder = join(FIXTURES, name)
+  const { tensors } = await openCheckpoint(existsSync(folder) ? folder : `${folder}.safetensors`)
+  const tensor = tensors.find(tensor => tensor.name === key)!
+  expect(tensor).toMatchObject({ dtype: 'F32', shape, ...(label && { label }) })
+  expect(tensor.broken).toBeUndefined()
+  const [found, wanted] = [await values(tensor), expected(name)]
+  expect(found).toHaveLength(wanted.length)
+  for (const [i, value] of found.entries()) {
+    expect(Math.abs(value - wanted[i]!), `element ${i}`).toBeLessThanOrEqual(2 ** -20 * Math.abs(wanted[i]!) + 1e-7)
+  }
+  const others = tensors.filter(other => other !== tensor && !/_?bias$|(?:in|out)put_scale$/.test(other.name))
+  expect(others.filter(({ companion }) => !companion)).toEqual([])
+})
+
+const of = (dtype: 'U8' | 'I8' | 'I32' | 'F16' | 'F8_E4M3', ...shape: number[]): Written => {
+  const width = { U8: 1, I8: 1, I32: 4, F16: 2, F8_E4M3: 1 }[dtype]
+  return { dtype, shape, values: new Uint8Array(shape.reduce((a, b) => a * b, width)).fill(1) }
+}
+
+describe('codes in a layout that has no reader', () => {
+  test.each<[string, string, Record<string, Written>, string[]]>([
+    ['Marlin', 'l.B', { 'l.B': of('I32', 80, 128), 'l.s': of('F16', 10, 64) }, ['l.s']],
+    [
+      'llm-awq',
+      'l.qweight',
+      { 'l.qweight': of('U8', 16, 1280), 'l.scales': of('F16', 16, 64), 'l.scaled_zeros': of('F16', 16, 64) },
+      ['l.scales', 'l.scaled_zeros'],
+    ],
+    [
+      'AQLM',
+      'l.codes',
+      { 'l.codes': of('I8', 64, 64, 2), 'l.codebooks': of('F16', 2, 64, 1, 8), 'l.scales': of('F16', 64, 1) },
+      ['l.codebooks', 'l.scales'],
+    ],
+    [
+      'SVDQuant',
+      'b.qweight',
+      { 'b.qweight': of('I8', 64, 64), 'b.wscales': of('F16', 4, 64), 'b.proj_down': of('F16', 64, 32) },
+      ['b.wscales', 'b.proj_down'],
+    ],
+    [
+      'int4 of two rows a byte',
+      'l.weight',
+      { 'l.weight': of('U8', 24, 1024), 'l.weight_scale': of('F16', 48, 16) },
+      ['l.weight_scale'],
+    ],
+    [
+      'MLX without its config',
+      'l.weight',
+      { 'l.weight': of('I32', 64, 80), 'l.scales': of('F16', 64, 10) },
+      ['l.scales'],
+    ],
+    ['F8 beside a scale of an unknown name', 'l.w', { 'l.w': of('F8_E4M3', 64, 80), 'l.w_descale': of('F16', 64) }, []],
+    ['integers under a name of weights', 'l.weight', { 'l.weight': of('I8', 64, 80) }, []],
+  ])('%s is a layer that is not read, and no companion is one', async (_, key, tensors, companions) => {
+    const described = (await openCheckpoint(writeSafetensors(tensors))).tensors
+    expect(described.find(({ name }) => name === key)?.broken).toMatch(/^it is quantised, and /)
+    expect(described.filter(({ companion }) => companion).map(({ name }) => name)).toEqual(
+      expect.arrayContaining(companions),
+    )
+  })
+
+  test('integers that index, count or mask are none, whatever lies beside them', async () => {
+    const { tensors } = await openCheckpoint(
+      writeSafetensors({
+        'a.position_ids': of('I32', 4, 64),
+        'a.relative_position_index': of('I32', 49, 49),
+        'a.attn_mask': of('U8', 64, 64),
+        'a.scale': of('F16', 64),
+      }),
+    )
+    expect(tensors.filter(({ broken, companion }) => broken || companion)).toEqual([])
+  })
+})
