@@ -56,6 +56,8 @@ export interface Tensor {
   readonly skip?: string
   /** Why it is a layer whose values can't be had. */
   readonly broken?: string
+  /** Why its contents are no weights, where they tell: a mask, a table of sines. */
+  readonly constant?: string
   /** It is a part of a quantised tensor, such as its scales. */
   readonly companion?: boolean
 }

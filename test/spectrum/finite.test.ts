@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { DTYPE_BITS, FLOATS } from '../../src/checkpoint/types.ts'
+import { widen } from '../../src/checkpoint/widen.ts'
 import { firstNonFinite } from '../../src/spectrum/finite.ts'
-import { widen } from '../../src/spectrum/widen.ts'
 
 test.each(FLOATS)('%s: what is not finite is what widens to it', dtype => {
   const size = DTYPE_BITS[dtype] / 8
