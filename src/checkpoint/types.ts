@@ -40,6 +40,8 @@ export type Packing =
   | { readonly codec: 'gguf-blocks'; readonly parameters: BlocksParameters }
   | { readonly codec: 'quantised'; readonly parameters: Scheme }
   | { readonly codec: 'torch-quantised'; readonly parameters: QuantisedParameters }
+  /** The bytes themselves, of what stands in a pickle. */
+  | { readonly codec: 'inline'; readonly parameters: Uint8Array }
   /** Of a tensor that is described and never read. */
   | { readonly codec: 'unread'; readonly parameters: null }
 
