@@ -42,8 +42,10 @@ export const limits = {
     memberBytes: 256 * MiB,
     /** Weights hardly deflate; a bomb does a thousandfold. */
     inflateRatio: 200,
-    /** Below this, any ratio: zeros deflate 1032 times. */
+    /** Below this, any ratio. */
     anyRatioBytes: MiB,
+    /** The same of what is unpacked in pieces: layers that begin as zeros deflate 1032 times. */
+    zerosBytes: 256 * MiB,
   },
 
   safetensors: {

@@ -1,4 +1,5 @@
 import { CheckpointError, quoted, RESAVE } from '../errors.ts'
+import { limits } from '../limits.ts'
 import type { RandomAccessFile } from './file.ts'
 import { checkRatio, type FileRange } from './range.ts'
 import type { ZipMember } from './zip.ts'
@@ -14,10 +15,14 @@ export function firstMember(head: Buffer): string | undefined {
 }
 
 /**
- * Where a member's data lies in the file, stored or deflated.
+ * Where a member's data lies in the file, stored or deflated. Up to `any` bytes it may inflate to from however few.
  * @throws CheckpointError where it is compressed otherwise, reaches beyond its place, or claims to be a bomb
  */
-export async function memberRange(file: RandomAccessFile, member: ZipMember): Promise<FileRange> {
+export async function memberRange(
+  file: RandomAccessFile,
+  member: ZipMember,
+  any: number = limits.zip.anyRatioBytes,
+): Promise<FileRange> {
   const where = `${file.path}: ${quoted(member.name)}`
   const local = await file.read(member.header, LOCAL_HEADER)
   const offset = member.header + LOCAL_HEADER + local.readUInt16LE(26) + local.readUInt16LE(28)
@@ -34,6 +39,6 @@ export async function memberRange(file: RandomAccessFile, member: ZipMember): Pr
   }
   const inflated = { size: member.size, crc32: member.crc32 }
   const range = { offset, length: member.compressedSize, inflated }
-  checkRatio(where, range)
+  checkRatio(where, range, any)
   return range
 }

@@ -99,11 +99,15 @@ function reverse(bytes: Buffer, swap: number): Buffer {
 }
 
 /**
- * Refuses a range that claims to inflate beyond any honest ratio.
+ * Refuses a range that claims to inflate beyond any honest ratio, to more than `any` bytes.
  * @throws CheckpointError
  */
-export function checkRatio(where: string, { length, inflated }: FileRange): void {
-  if (inflated && inflated.size > limits.zip.anyRatioBytes && inflated.size > length * limits.zip.inflateRatio) {
+export function checkRatio(
+  where: string,
+  { length, inflated }: FileRange,
+  any: number = limits.zip.anyRatioBytes,
+): void {
+  if (inflated && inflated.size > any && inflated.size > length * limits.zip.inflateRatio) {
     throw new CheckpointError(
       where,
       `claims to inflate from ${length} to ${inflated.size} bytes, more than ${limits.zip.inflateRatio} times`,

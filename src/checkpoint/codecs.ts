@@ -20,6 +20,9 @@ export async function* unpack(source: PackedSource): AsyncGenerator<Uint8Array> 
       return yield* (await import('./quantised/codec.ts')).dequantised(source.parameters)
     case 'torch-quantised':
       return yield* (await import('./torch/quantised.ts')).torchQuantised(path, source.parameters)
+    case 'inline':
+      yield source.parameters
+      return
     case 'unread':
       throw new CheckpointError(path, 'a tensor that has no reader was to be read')
   }

@@ -40,6 +40,8 @@ export type Packing =
   | { readonly codec: 'gguf-blocks'; readonly parameters: BlocksParameters }
   | { readonly codec: 'quantised'; readonly parameters: Scheme }
   | { readonly codec: 'torch-quantised'; readonly parameters: QuantisedParameters }
+  /** The bytes themselves, of what stands in a pickle. */
+  | { readonly codec: 'inline'; readonly parameters: Uint8Array }
   /** Of a tensor that is described and never read. */
   | { readonly codec: 'unread'; readonly parameters: null }
 
@@ -56,6 +58,8 @@ export interface Tensor {
   readonly skip?: string
   /** Why it is a layer whose values can't be had. */
   readonly broken?: string
+  /** Why its contents are no weights, where they tell: a mask, a table of sines. */
+  readonly constant?: string
   /** It is a part of a quantised tensor, such as its scales. */
   readonly companion?: boolean
 }

@@ -1,10 +1,13 @@
 import picomatch from 'picomatch'
-import { type Checkpoint, isFloat, size, type Tensor } from '../checkpoint/types.ts'
+import { type Checkpoint, size, type Tensor } from '../checkpoint/types.ts'
 import type { Recipe } from '../recipe/recipe.ts'
-import { stored } from '../recipe/values.ts'
+import { item, shapeOf, stored, type Values } from '../recipe/values.ts'
 import type { DescribedLayer } from '../report/description.ts'
 import type { AnalysisOptions, Skipped } from '../report/schema.ts'
+import { notWeights, type Refusal } from './classify.ts'
+import { effectiveWeights } from './effective.ts'
 import { layerNames } from './names.ts'
+import { naturalOrder } from './order.ts'
 
 /** What is known of a layer before its spectrum is: the head of its row in the report, and how to get its matrices. */
 export interface PlannedLayer extends DescribedLayer {
@@ -26,26 +29,6 @@ export interface PlannedSkip {
   readonly tensor?: Tensor
 }
 
-/** Last components of keys under which frameworks keep constants: masks, rotary tables, running statistics. */
-const BUFFERS = new Set([
-  'running_mean',
-  'running_var',
-  'num_batches_tracked',
-  'attn_mask',
-  'causal_mask',
-  'masked_bias',
-  'position_ids',
-  'relative_position_index',
-  'relative_coords_table',
-  'inv_freq',
-  'cos_cached',
-  'sin_cached',
-  'freqs_cis',
-])
-/** Optimizer state, by component (Adam, SGD) or by the key's root. */
-const OPTIMIZER = new Set(['exp_avg', 'exp_avg_sq', 'max_exp_avg_sq', 'momentum_buffer', 'square_avg'])
-const OPTIMIZER_ROOTS = new Set(['optimizer', 'optimizer_state_dict', 'optimizer_states', 'optim'])
-
 /**
  * Which tensors are layers, what shape their matrices have, and why the others are left out. A 2-D tensor is dense; a 4-D one
  * is a convolution (out, in, kh, kw) whose kernel slices are pooled into one ESD. N ≥ M are the sides of one matrix.
@@ -55,7 +38,13 @@ export function planLayers(
   { tensors, unread }: Pick<Checkpoint, 'tensors' | 'unread'>,
   options: AnalysisOptions,
 ): Plan {
-  const names = layerNames(tensors)
+  const { weights, parts } = effectiveWeights(tensors)
+  const keyed = tensors.map(tensor => {
+    const key = weights.get(tensor.name)?.key
+    return key === undefined ? tensor : { name: tensor.name, label: key }
+  })
+  const names = layerNames(keyed)
+  const refused = notWeights(tensors)
   const selected = patterns(options)
   const layers: PlannedLayer[] = []
   const skipped: PlannedSkip[] = unread.map(({ name, shape, dtype, reason }) => {
@@ -63,15 +52,25 @@ export function planLayers(
   })
   for (const tensor of tensors) {
     const name = names.get(tensor.name)!
-    const layer = unfit(tensor) ?? selected(name, tensor.name) ?? plan(name, tensor, options)
-    if ('reason' in layer) {
-      const row = { tensor: tensor.name, shape: [...tensor.shape], dtype: tensor.dtype, ...layer }
-      skipped.push(isReadable(tensor, layer) ? { row, tensor } : { row })
-    } else {
-      layers.push(layer)
+    const { values, broken = tensor.broken } = weights.get(tensor.name) ?? { values: stored(tensor) }
+    const whole = parts.get(tensor.name)
+    const weight: Weight = { name, tensor, values, broken }
+    const refusal =
+      (whole === undefined ? refused.get(tensor.name) : { code: 'buffer' as const, reason: partOf(whole) }) ??
+      unfit(weight) ??
+      selected(name, tensor.name)
+    const planned = refusal ? [refusal] : matricesIn(weight).map(matrix => plan(matrix, options))
+    const fit = planned.filter((one): one is PlannedLayer => !('reason' in one))
+    layers.push(...fit)
+    // Experts are of one shape: where one is too small, all are.
+    const why = planned.find((one): one is Refusal => 'reason' in one)
+    if (why && fit.length === 0) {
+      const row = { tensor: tensor.name, shape: [...tensor.shape], dtype: tensor.dtype, ...why }
+      skipped.push(isReadable(tensor, why) ? { row, tensor } : { row })
     }
   }
-  return { layers, skipped }
+  const inOrder = naturalOrder(layers.map(({ name }) => name))
+  return { layers: inOrder.map(i => layers[i]), skipped }
 }
 
 /** Whether its values belong to the model, and can be had. */
@@ -79,29 +78,54 @@ function isReadable(tensor: Tensor, { code }: Refusal): boolean {
   return code !== 'unread' && code !== 'optimizer' && tensor.broken === undefined && size(tensor.shape) > 0
 }
 
-type Refusal = Pick<Skipped, 'code' | 'reason'>
-
-function unfit({ name, dtype, shape, skip, companion, broken }: Tensor): Refusal | undefined {
-  if (broken !== undefined) return undefined
-  if (companion) return { code: 'buffer', reason: 'belongs to a quantised tensor' }
-  if (skip) return { code: 'unread', reason: skip }
-  const path = name.split(/[./]/)
-  if (OPTIMIZER_ROOTS.has(path[0]) || path.some(component => OPTIMIZER.has(component))) {
-    return { code: 'optimizer', reason: 'optimizer state' }
-  }
-  if (/^F[468]_|^F4$/.test(dtype) && !isFloat(dtype)) return { code: 'dtype', reason: `${dtype} is not decoded` }
-  if (!isFloat(dtype)) return { code: 'dtype', reason: `${dtype} is not a floating-point type` }
-  if (BUFFERS.has(path.at(-1)!) || isCausalMask(path.at(-1)!, shape))
-    return { code: 'buffer', reason: 'a known buffer, not a parameter' }
-  if (shape.length !== 2 && shape.length !== 4) return { code: 'rank', reason: `${shape.length}-D` }
-  if (size(shape) === 0) return { code: 'size', reason: 'empty' }
-  if (shape[0] < 2) return { code: 'size', reason: 'its first dimension is 1' }
-  return undefined
+function partOf(key: string): string {
+  return `a part of ${JSON.stringify(key.slice(0, 200))}`
 }
 
-/** GPT-2 keeps its causal mask under `attn.bias`, as (1, 1, n, n). */
-function isCausalMask(component: string, shape: readonly number[]): boolean {
-  return component === 'bias' && shape.length === 4 && shape[0] * shape[1] === 1 && shape[2] === shape[3]
+/** What may become a layer. */
+interface Weight {
+  readonly name: string
+  readonly tensor: Tensor
+  readonly values: Values
+  readonly broken?: string | undefined
+  /** Which of those that are stacked in one tensor. */
+  readonly part?: string
+}
+
+/** Components of keys under which mixtures of experts stack their matrices in one tensor. */
+const EXPERTS = /^(?:\w+_)?(?:experts?|exps|moe)(?:_\w+)?$/
+
+function stacksExperts({ tensor: { name, label }, values }: Weight): boolean {
+  const [experts, rows, columns, ...rest] = shapeOf(values)
+  const path = (label ?? name).split(/[./]/)
+  return (
+    rest.length === 0 &&
+    columns !== undefined &&
+    Math.min(experts, rows, columns) > 1 &&
+    path.some(component => EXPERTS.test(component))
+  )
+}
+
+/** A weight itself, or one for each expert of a stack. */
+function matricesIn(weight: Weight): Weight[] {
+  if (!stacksExperts(weight) || weight.broken !== undefined) return [weight]
+  const [experts] = shapeOf(weight.values)
+  return Array.from({ length: experts }, (_, i) => ({
+    ...weight,
+    part: `expert ${i}`,
+    values: item(weight.values, i),
+  }))
+}
+
+function unfit(weight: Weight): Refusal | undefined {
+  const shape = shapeOf(weight.values)
+  if (weight.broken !== undefined) return undefined
+  if (size(shape) === 0) return { code: 'size', reason: 'empty' }
+  if (shape.length !== 2 && shape.length !== 4 && !stacksExperts(weight)) {
+    return { code: 'rank', reason: `${shape.length}-D` }
+  }
+  if (shape[0] < 2) return { code: 'size', reason: 'its first dimension is 1' }
+  return undefined
 }
 
 function patterns({ include, exclude }: AnalysisOptions) {
@@ -114,33 +138,35 @@ function patterns({ include, exclude }: AnalysisOptions) {
   }
 }
 
-function plan(name: string, tensor: Tensor, options: AnalysisOptions): PlannedLayer | Refusal {
-  const [rows = 1, columns = 1, height = 1, width = 1] = tensor.shape
+function plan({ name, tensor, values, broken, part }: Weight, options: AnalysisOptions): PlannedLayer | Refusal {
+  const shape = shapeOf(values)
+  const [rows = 1, columns = 1, height = 1, width = 1] = shape
   const N = Math.max(rows, columns)
   const M = Math.min(rows, columns)
   const rf = height * width
   const num_evals = M * rf
   const { min_evals, max_evals, max_N } = options
-  const limited = tensor.broken === undefined
+  const limited = broken === undefined
   if (limited && min_evals && num_evals < min_evals)
     return { code: 'size', reason: `${num_evals} eigenvalues, fewer than min-evals ${min_evals}` }
   if (limited && max_evals && num_evals > max_evals)
     return { code: 'size', reason: `${num_evals} eigenvalues, more than max-evals ${max_evals}` }
   if (limited && max_N && N > max_N) return { code: 'size', reason: `N = ${N}, more than max-n ${max_N}` }
-  const conv2d = tensor.shape.length === 4
+  const conv2d = shape.length === 4
   return {
     name,
     tensor: tensor.name,
+    ...(part !== undefined && { part }),
     layer_type: conv2d ? 'conv2d' : 'dense',
-    shape: [...tensor.shape],
+    shape: [...shape],
     dtype: tensor.dtype,
     N,
     M,
     Q: N / M,
     rf,
     num_evals,
-    recipe: { read: conv2d ? 'kernel-slices' : 'matrix', values: stored(tensor) },
-    ...(tensor.broken !== undefined && { broken: tensor.broken }),
+    recipe: { read: conv2d ? 'kernel-slices' : 'matrix', values },
+    ...(broken !== undefined && { broken }),
     scale: conv2d ? 0.5 : 1,
   }
 }

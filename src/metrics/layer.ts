@@ -92,17 +92,20 @@ export function isComplete(row: Layer): boolean {
 export function sameRow(
   layer: Head,
   { digest, ...identity }: Pick<Layer, 'digest' | 'fingerprint'>,
-  row: Layer,
+  { part: _, ...row }: Layer,
   from: 'baseline' | 'run',
 ): Layer {
   const same = { ...row, ...head(layer) }
   return row.status === 'error' ? same : { ...same, ...identity, ...(digest !== undefined && { digest }), reused: from }
 }
 
-type Head = Pick<Layer, 'name' | 'tensor' | 'layer_type' | 'shape' | 'dtype' | 'N' | 'M' | 'Q' | 'rf' | 'num_evals'>
+type Head = Pick<
+  Layer,
+  'name' | 'tensor' | 'part' | 'layer_type' | 'shape' | 'dtype' | 'N' | 'M' | 'Q' | 'rf' | 'num_evals'
+>
 
-function head({ name, tensor, layer_type, shape, dtype, N, M, Q, rf, num_evals }: Head): Head {
-  return { name, tensor, layer_type, shape, dtype, N, M, Q, rf, num_evals }
+function head({ name, tensor, part, layer_type, shape, dtype, N, M, Q, rf, num_evals }: Head): Head {
+  return { name, tensor, ...(part !== undefined && { part }), layer_type, shape, dtype, N, M, Q, rf, num_evals }
 }
 
 /** Scaled, with what is within the noise of the matrix's largest singular value set to 0. */

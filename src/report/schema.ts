@@ -13,8 +13,6 @@ const number = z.number()
 const finite = number.nullable().describe('null where the number is not finite')
 const count = z.int().min(0)
 const shape = z.array(count).max(32)
-const name = z.string().max(4096)
-const digest = z.string().max(128)
 
 /** What a project may call a figure of its own, so that a rule can name it. */
 export const FIGURE_NAME = /^[A-Za-z_][\w./-]{0,99}$/
@@ -24,10 +22,28 @@ const NO_CHANGE = { head: null, base: null, change: null }
 /** A word of ours, which needs no escape anywhere. */
 const WORD = /^[A-Za-z][A-Za-z0-9-]{0,63}$/
 
+/** A longer text without its middle: the ends of names tell more. */
+function shortened(text: string, most: number): string {
+  if (text.length <= most) return text
+  const end = Math.floor((most - 1) / 2)
+  return `${text.slice(0, most - 1 - end)}…${text.slice(text.length - end)}`
+}
+
 /** The report and its parts. The same definition validates what we read, what we write, and makes the published JSON Schema. */
 function schemas(strictness: Strictness) {
   const object = ((shape: z.core.$ZodLooseShape) =>
     strictness === 'strict' ? z.strictObject(shape) : z.object(shape)) as typeof z.object
+
+  /** Text out of a checkpoint can have any length; ours has to fit the schema. */
+  const text = (most: number) =>
+    strictness === 'strict'
+      ? z
+          .string()
+          .overwrite(value => shortened(value, most))
+          .max(most)
+      : z.string().max(most)
+  const name = text(4096)
+  const digest = text(128)
 
   function oneOf<const Words extends readonly [string, ...string[]]>(words: Words) {
     const known = z.enum(words)
@@ -63,15 +79,15 @@ function schemas(strictness: Strictness) {
     part: name.optional().describe('A slice, gate or head, where a tensor has several'),
     layer_type: oneOf(['dense', 'conv2d']),
     shape,
-    dtype: z.string().max(16),
+    dtype: text(16),
     ...perMetric(columnsFrom('matrix', 'spectrum'), known),
     ...perMetric(columnsFrom('fit'), computed),
     status,
-    error: object({ code: z.string().max(64), message: z.string().max(4096) }).optional(),
+    error: object({ code: text(64), message: text(4096) }).optional(),
     warning: oneOf(['', 'over-trained', 'under-trained']),
     ...perMetric(columnsFrom('tail', 'norms'), computed),
     esd: histogram,
-    fingerprint: z.string().max(128).optional().describe('SHA-256 over all that the numbers follow from'),
+    fingerprint: text(128).optional().describe('SHA-256 over all that the numbers follow from'),
     digest: digest.optional().describe('SHA-256 over type, shape and bytes of what it is made of'),
     reused: oneOf(['baseline', 'run'])
       .optional()
@@ -81,11 +97,11 @@ function schemas(strictness: Strictness) {
   const skipped = object({
     tensor: name,
     shape,
-    dtype: z.string().max(16),
+    dtype: text(16),
     code: oneOf(['dtype', 'rank', 'size', 'buffer', 'optimizer', 'excluded', 'unread']),
-    reason: z.string().max(1024),
+    reason: text(1024),
     digest: digest.optional().describe('SHA-256 over type, shape and bytes'),
-    non_finite: z.string().max(256).optional().describe('Its first NaN or Inf'),
+    non_finite: text(256).optional().describe('Its first NaN or Inf'),
   })
 
   const summary = object({
@@ -105,11 +121,11 @@ function schemas(strictness: Strictness) {
   const model = object({
     name,
     source: object({
-      path: z.string().max(4096),
-      format: z.string().max(64),
+      path: text(4096),
+      format: text(64),
       bytes: count,
-      state_dict: z.string().max(4096).optional().describe('Where in the file the weights were found'),
-      ignored: z.array(z.string().max(4096)).max(1000).optional().describe('What lies beside the weights'),
+      state_dict: text(4096).optional().describe('Where in the file the weights were found'),
+      ignored: z.array(text(4096)).max(1000).optional().describe('What lies beside the weights'),
     }),
     layers: z.array(layer),
     skipped: z.array(skipped),
@@ -120,8 +136,8 @@ function schemas(strictness: Strictness) {
     min_evals: count,
     max_evals: count,
     max_N: count,
-    include: z.array(z.string().max(1024)).max(1000),
-    exclude: z.array(z.string().max(1024)).max(1000),
+    include: z.array(text(1024)).max(1000),
+    exclude: z.array(text(1024)).max(1000),
     conv2d: oneOf(['pooled']),
   })
 
@@ -131,8 +147,8 @@ function schemas(strictness: Strictness) {
 
   const comparison = object({
     status: oneOf(['compared', 'incomparable']),
-    reason: z.string().max(4096).describe('Why they are incomparable; empty otherwise'),
-    baseline: object({ path: z.string().max(4096), kind: oneOf(['report', 'checkpoint']) }),
+    reason: text(4096).describe('Why they are incomparable; empty otherwise'),
+    baseline: object({ path: text(4096), kind: oneOf(['report', 'checkpoint']) }),
     models: z.array(
       object({
         name,
@@ -173,7 +189,7 @@ function schemas(strictness: Strictness) {
   })
 
   const rule = object({
-    rule: z.string().max(1024),
+    rule: text(1024),
     level: oneOf(['fail', 'warn']),
     builtin: z.boolean(),
     model: name.describe('Empty where the rule is about a figure, or there is no model'),
@@ -184,7 +200,7 @@ function schemas(strictness: Strictness) {
     layers: count.describe('Layers behind the value'),
     of: count.describe('Layers of the model'),
     layer: name.optional().describe('The layer that decided, where one did'),
-    reason: z.string().max(4096).describe('Why it is inconclusive; empty otherwise'),
+    reason: text(4096).describe('Why it is inconclusive; empty otherwise'),
     cause: oneOf(['', 'no-baseline', 'unavailable', 'incomparable', 'no-layer', 'no-value']),
   })
 
@@ -195,28 +211,28 @@ function schemas(strictness: Strictness) {
     fails_job: z.boolean(),
     rules: z.array(rule),
     accepted: object({
-      label: z.string().max(1024),
-      by: z.string().max(256),
-      at: z.string().max(64),
+      label: text(1024),
+      by: text(256),
+      at: text(64),
       was: oneOf(['failed', 'inconclusive']),
     })
       .optional()
       .describe('A reviewer let it pass'),
-    refused: object({ label: z.string().max(1024), reason: z.string().max(1024) })
+    refused: object({ label: text(1024), reason: text(1024) })
       .optional()
       .describe('Why a label that is there accepts nothing'),
   })
 
   const provenance = object({
-    repository: z.string().max(512),
-    commit: z.string().max(64),
-    ref: z.string().max(1024),
-    event: z.string().max(64),
-    workflow: z.string().max(1024),
+    repository: text(512),
+    commit: text(64),
+    ref: text(1024),
+    event: text(64),
+    workflow: text(1024),
     run_id: count,
     run_attempt: count,
-    run_url: z.string().max(2048),
-    time: z.string().max(64),
+    run_url: text(2048),
+    time: text(64),
   })
 
   const baseline = object({
@@ -232,19 +248,19 @@ function schemas(strictness: Strictness) {
       'invalid',
       'unreachable',
     ]),
-    reason: z.string().max(4096).describe('For people: what it is, or why there is none and what to do'),
-    branch: z.string().max(1024),
-    wanted: z.string().max(64).nullable().describe('The commit that was asked for'),
-    commit: z.string().max(64).optional().describe('The commit that it is of'),
+    reason: text(4096).describe('For people: what it is, or why there is none and what to do'),
+    branch: text(1024),
+    wanted: text(64).nullable().describe('The commit that was asked for'),
+    commit: text(64).optional().describe('The commit that it is of'),
     run_id: count.optional(),
-    run_url: z.string().max(2048).optional(),
-    time: z.string().max(64).optional().describe('When it was published'),
+    run_url: text(2048).optional(),
+    time: text(64).optional().describe('When it was published'),
     distance: count.optional().describe('Commits between it and the wanted one'),
     history: z
       .array(
         object({
-          commit: z.string().max(64),
-          time: z.string().max(64),
+          commit: text(64),
+          time: text(64),
           run_id: count,
           figures: z
             .array(object({ name: figureName, value: number }))
@@ -267,7 +283,7 @@ function schemas(strictness: Strictness) {
   const index = z.int().min(1).max(256)
   const part = object({
     shard: object({ index, of: index }).optional().describe('Its share of the layers of each model'),
-    job: object({ id: z.string().max(256), index: count, of: count })
+    job: object({ id: text(256), index: count, of: count })
       .optional()
       .describe('The leg of the matrix that made it, from 0'),
     reuse: z.boolean(),
@@ -283,7 +299,7 @@ function schemas(strictness: Strictness) {
 
   const report = object({
     schemaVersion: z.literal(SCHEMA_VERSION),
-    tool: object({ name: z.literal('spectral-gate'), version: z.string().max(64) }),
+    tool: object({ name: z.literal('spectral-gate'), version: text(64) }),
     options,
     models: z.array(model),
     figures: z

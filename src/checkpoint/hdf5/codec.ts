@@ -21,6 +21,8 @@ export interface ChunkParameters {
   readonly filters: readonly Filter[]
   readonly elementBytes: number
   readonly bigEndian: boolean
+  /** The bytes of an element that was never written, as they would be stored; zeros where it is not given. */
+  readonly fill?: readonly number[]
 }
 
 /**
@@ -93,15 +95,17 @@ async function assemble(reading: Reading, box: Box): Promise<Buffer> {
   const { of, where, store, table, chunkBytes } = reading
   const grid = chunkGrid(of.shape, of.chunk)
   const extent = box.high.map((high, d) => high - box.low[d])
-  const slab = Buffer.alloc(extent.reduce((product, n) => product * n, of.elementBytes))
+  const slab = Buffer.alloc(
+    extent.reduce((product, n) => product * n, of.elementBytes),
+    Buffer.from(of.fill ?? [0]),
+  )
   const first = box.low.map((low, d) => Math.floor(low / of.chunk[d]))
   const end = box.high.map((high, d) => Math.ceil(high / of.chunk[d]))
   const at = [...first]
   do {
     const i = at.reduce((index, n, d) => index * grid[d] + n, 0)
-    if (table.address[i] < 0) {
-      throw new CheckpointError(where, `its chunk at [${at.map((n, d) => n * of.chunk[d])}] was never written`, RESAVE)
-    }
+    // Never written: the fill value, of which the slab is full.
+    if (table.address[i] < 0) continue
     if (table.length[i] > chunkBytes + Math.max(chunkBytes, 1024)) {
       throw new CheckpointError(where, `a chunk of it takes ${table.length[i]} bytes for ${chunkBytes}`, RESAVE)
     }

@@ -2,6 +2,7 @@ import { inflateSync } from 'node:zlib'
 import { CheckpointError, RESAVE } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import type { Cursor } from './cursor.ts'
+import { lzf } from './lzf.ts'
 
 /** One step of what was done to a chunk when it was written, as plain data. */
 export interface Filter {
@@ -12,12 +13,12 @@ export interface Filter {
 const DEFLATE = 1
 const SHUFFLE = 2
 const FLETCHER32 = 3
-const KNOWN = [DEFLATE, SHUFFLE, FLETCHER32]
+const LZF = 32000
+const KNOWN = [DEFLATE, SHUFFLE, FLETCHER32, LZF]
 const NAMES: Record<number, string> = {
   4: 'szip',
   5: 'nbit',
   6: 'scaleoffset',
-  32000: 'lzf',
   32001: 'blosc',
   32004: 'lz4',
   32008: 'bitshuffle',
@@ -25,14 +26,15 @@ const NAMES: Record<number, string> = {
   32026: 'blosc2',
 }
 
-/** Reads a filter pipeline message, versions 1 and 2. */
-export function readFilters(where: string, cursor: Cursor): Filter[] {
+/** Reads a filter pipeline message, versions 1 and 2; of a filter that is not known, why the dataset can't be read. */
+export function readFilters(cursor: Cursor): { filters: Filter[]; unknown: string | undefined } {
   const version = cursor.version(1, 2)
   const count = cursor.u8()
   if (count > limits.hdf5.filtersCount)
     throw cursor.error(`has ${count} filters, more than ${limits.hdf5.filtersCount}`)
   if (version === 1) cursor.skip(6)
-  return Array.from({ length: count }, () => {
+  let unknown: string | undefined
+  const filters = Array.from({ length: count }, () => {
     const id = cursor.u16()
     const nameLength = version === 1 || id >= 256 ? cursor.u16() : 0
     cursor.skip(2)
@@ -41,14 +43,12 @@ export function readFilters(where: string, cursor: Cursor): Filter[] {
     const values = Array.from({ length: valueCount }, () => cursor.u32())
     if (version === 1 && valueCount % 2 === 1) cursor.skip(4)
     if (!KNOWN.includes(id)) {
-      throw new CheckpointError(
-        where,
-        `is compressed by ${NAMES[id] ?? 'an unknown filter'} (filter ${id}); deflate, shuffle and fletcher32 are known`,
-        'Write it again without compression or with gzip: h5repack -f GZIP=4 IN OUT.',
-      )
+      const found = `is compressed by ${NAMES[id] ?? 'an unknown filter'} (filter ${id})`
+      unknown = `${found}; write it again with gzip: h5repack -f GZIP=4 IN OUT`
     }
     return { id, values }
   })
+  return { filters, unknown }
 }
 
 /**
@@ -69,6 +69,7 @@ export function unfilter(
   for (let i = filters.length - 1; i >= 0; i--) {
     if (mask & (1 << i)) continue
     if (filters[i].id === DEFLATE) bytes = inflate(where, bytes, most)
+    else if (filters[i].id === LZF) bytes = lzf(where, bytes, filters[i].values[2] ?? size)
     else if (filters[i].id === SHUFFLE) bytes = unshuffle(bytes, filters[i].values[0] ?? 1)
     else bytes = checked(where, bytes)
   }

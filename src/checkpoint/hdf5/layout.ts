@@ -11,6 +11,9 @@ export type ChunkIndex =
   | { readonly kind: 'btree-1' | 'implicit' | 'fixed-array' | 'btree-2'; readonly address: number | undefined }
   | { readonly kind: 'single'; readonly address: number | undefined; readonly length?: number; readonly mask?: number }
 
+/** A layout that is not read, in a file whose other datasets may be. */
+export class UnreadableLayout extends CheckpointError {}
+
 const REPACK = 'Write it again in one piece: h5repack -l CONTI IN OUT.'
 
 /** Reads a data layout message, versions 3 to 5. */
@@ -70,5 +73,5 @@ function indexV4(where: string, cursor: Cursor, flags: number): ChunkIndex {
     return { kind: 'btree-2', address: cursor.pointer() }
   }
   const name = kind === 4 ? 'an extensible array' : `an index of the unknown kind ${kind}`
-  throw new CheckpointError(where, `its chunks are listed by ${name}, which is not read`, REPACK)
+  throw new UnreadableLayout(where, `its chunks are listed by ${name}, which is not read`, REPACK)
 }

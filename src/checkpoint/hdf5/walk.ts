@@ -1,8 +1,9 @@
 import { CheckpointError, quoted, RESAVE, tensorIn } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import { Attributes } from './attributes.ts'
-import { type Dataset, isDataset, readDataset } from './dataset.ts'
+import { type Dataset, isDataset, readDataset, shapeOf, UnreadableDataset } from './dataset.ts'
 import { type Message, readHeader } from './header.ts'
+import { UnreadableLayout } from './layout.ts'
 import { type Link, readLinks } from './links.ts'
 import type { Opened } from './superblock.ts'
 
@@ -20,6 +21,8 @@ export interface Visitor {
   visit(found: Found): void | Promise<void>
   /** The children of a group that are of interest, in the order to visit them. */
   children(group: Found, links: readonly Link[]): readonly Link[] | Promise<readonly Link[]>
+  /** A dataset in a form that is not read. */
+  unreadable(path: string, reason: string, shape: readonly number[]): void
   /** Something that is not followed: why, in a few words. */
   leaveOut(path: string, reason: string): void
 }
@@ -36,7 +39,8 @@ export async function walk({ store, root }: Opened, visitor: Visitor): Promise<v
     const attributes = await Attributes.read(store, messages)
     if (isDataset(messages)) {
       const where = tensorIn(store.path, path)
-      await visitor.visit({ path, attributes, dataset: readDataset(store, where, messages) })
+      const dataset = describe(where, messages, path)
+      if (dataset) await visitor.visit({ path, attributes, dataset })
       return
     }
     const links = await readLinks(store, messages)
@@ -45,6 +49,16 @@ export async function walk({ store, root }: Opened, visitor: Visitor): Promise<v
       return
     }
     await group({ path, attributes }, links, depth)
+  }
+
+  function describe(where: string, messages: readonly Message[], path: string): Dataset | undefined {
+    try {
+      return readDataset(store, where, messages)
+    } catch (error) {
+      if (!(error instanceof UnreadableDataset || error instanceof UnreadableLayout)) throw error
+      visitor.unreadable(path, error.message.slice(where.length + 2), shapeOf(messages))
+      return undefined
+    }
   }
 
   async function group(found: Found, links: readonly Link[], depth: number): Promise<void> {

@@ -8,6 +8,8 @@ export interface KerasLayer {
   readonly className: string
   /** `th` where a Keras 1 kernel is (out, in, kh, kw). */
   readonly ordering: string | undefined
+  /** The mode of its dtype policy where that quantises: `int8`, `int4/16`. */
+  readonly mode: string | undefined
   /** Whether it holds layers itself. */
   readonly nested: boolean
 }
@@ -46,12 +48,14 @@ function collect(model: unknown, place: string, depth: number, found: KerasLayer
     const options = field(layer, 'config')
     const name = field(options, 'name') ?? field(layer, 'name')
     const ordering = field(options, 'dim_ordering')
+    const mode = field(field(field(options, 'dtype'), 'config'), 'mode')
     const nested = Array.isArray(options) || Array.isArray(field(options, 'layers'))
     found.push({
       place: at,
       name: typeof name === 'string' ? name : '',
       className,
       ordering: typeof ordering === 'string' ? ordering : undefined,
+      mode: typeof mode === 'string' ? mode : undefined,
       nested,
     })
     collect(layer, `${at}/`, depth + 1, found)

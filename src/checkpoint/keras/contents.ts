@@ -10,9 +10,10 @@ import type { Store } from '../hdf5/store.ts'
 import { openHdf5 } from '../hdf5/superblock.ts'
 import { type Found, type Visitor, walk } from '../hdf5/walk.ts'
 import type { Contents } from '../reader.ts'
-import { type ByteSource, contiguous, type DType, size, type Tensor } from '../types.ts'
+import { type ByteSource, contiguous, type DType, size, type Tensor, type UnreadTensor } from '../types.ts'
 import { type KerasLayer, readConfig } from './config.ts'
 import { asPyTorch, type Orientation, orientation } from './orientation.ts'
+import { type GroupMember, quantisedGroup } from './quantised.ts'
 import { isVariable, variableNames } from './variables.ts'
 
 /** Where whole models keep their weights, and what training leaves beside them. */
@@ -36,7 +37,7 @@ export async function readHdf5(file: RandomAccessFile, embedded: Embedded, confi
     const collector = new Collector(file.path, config)
     await walk(opened, collector)
     const place: Place = { file, embedded, store: opened.store }
-    return { tensors: collector.tensors(place), stateDict: '', ignored: collector.ignored }
+    return { tensors: collector.tensors(place), unread: collector.unread, stateDict: '', ignored: collector.ignored }
   } finally {
     await bytes.close()
   }
@@ -44,6 +45,7 @@ export async function readHdf5(file: RandomAccessFile, embedded: Embedded, confi
 
 class Collector implements Visitor {
   readonly ignored: string[] = []
+  readonly unread: UnreadTensor[] = []
   readonly #path: string
   readonly #items: Item[] = []
   /** Names that Keras 3 gives to layers, by their place. */
@@ -76,9 +78,11 @@ class Collector implements Visitor {
     }
     const { type } = dataset
     const brainFloat = type.kind === 'other' && type.name === 'opaque bytes' && type.bytes === 2
-    if (type.kind === 'number') this.#add({ path, dtype: type.dtype, dataset })
+    if (dataset.unread !== undefined) this.#leaveUnread(path, dataset, dtypeOf(type), dataset.unread)
+    else if (type.kind === 'number') this.#add({ path, dtype: type.dtype, dataset })
     else if (brainFloat && (await attributes.text('dtype')) === 'bfloat16') this.#add({ path, dtype: 'BF16', dataset })
-    else this.leaveOut(path, type.kind === 'other' ? type.name : 'text')
+    else if (type.kind === 'other') this.#leaveUnread(path, dataset, type.name, `holds ${type.name}`)
+    else this.leaveOut(path, 'text')
   }
 
   async children({ path, attributes }: Found, links: readonly Link[]): Promise<readonly Link[]> {
@@ -101,6 +105,10 @@ class Collector implements Visitor {
     return [...kept].sort((a, b) => compare(rank(a), rank(b)))
   }
 
+  unreadable(path: string, reason: string, shape: readonly number[]): void {
+    this.#leaveUnread(path, { shape }, 'unknown', reason)
+  }
+
   leaveOut(path: string, reason: string): void {
     if (this.ignored.length < limits.checkpoint.ignoredEntries) this.ignored.push(`${path} (${reason})`)
   }
@@ -116,7 +124,7 @@ class Collector implements Visitor {
       this.#given,
       this.#layers,
     )
-    return items.map(item => {
+    const tensors = items.map(item => {
       const { path, dtype, dataset } = item
       let how: Orientation = 'as-is'
       if (names.has(path) || this.#keras) {
@@ -125,6 +133,14 @@ class Collector implements Visitor {
       const { shape, strides } = asPyTorch(dataset.shape, contiguous(dataset.shape), how)
       return { name: names.get(path) ?? path, dtype, shape, source: source(place, item, strides) }
     })
+    return this.#dequantised(items, tensors)
+  }
+
+  #leaveUnread(name: string, { shape }: Pick<Dataset, 'shape'>, dtype: string, reason: string): void {
+    if (this.#items.length + this.unread.length === limits.checkpoint.tensorsCount) {
+      throw new CheckpointError(this.#path, `holds more than ${limits.checkpoint.tensorsCount} tensors`)
+    }
+    this.unread.push({ name, dtype, shape, reason })
   }
 
   #add(item: Item): void {
@@ -132,6 +148,24 @@ class Collector implements Visitor {
       throw new CheckpointError(this.#path, `holds more than ${limits.checkpoint.tensorsCount} tensors`)
     }
     this.#items.push(item)
+  }
+
+  /** Keras' quantised layers, a group each, as what they stand for. */
+  #dequantised(items: readonly Item[], tensors: readonly Tensor[]): Tensor[] {
+    const modes = new Map(this.#layers.map(({ place, mode }) => [place, mode]))
+    const groups = new Map<string, GroupMember[]>()
+    for (const [i, { path }] of items.entries()) {
+      const [, place = '', index] = /^(?:(.*)\/)?vars\/(\d+)$/.exec(path) ?? []
+      if (index === undefined) continue
+      const group = groups.get(place) ?? []
+      group.push({ index: Number(index), tensor: tensors[i] })
+      groups.set(place, group)
+    }
+    const found = new Map<string, Tensor>()
+    for (const [place, group] of groups) {
+      for (const [name, tensor] of quantisedGroup(group, modes.get(place))) found.set(name, tensor)
+    }
+    return tensors.map(tensor => found.get(tensor.name) ?? tensor)
   }
 
   /** The tensors of a layer lie in groups within its own, so `weight_names` orders them only now. */
@@ -174,10 +208,15 @@ interface Place {
 }
 
 function source({ file: { path }, embedded, store }: Place, item: Item, strides: readonly number[]): ByteSource {
-  const { shape, type, layout, filters } = item.dataset
+  const { shape, type, filters, fill } = item.dataset
+  const layout = writtenLayout(item.dataset)
   const bytes = size(shape) * type.bytes
   const bigEndian = type.kind === 'number' && type.bigEndian
   if (bytes === 0) return { kind: 'file', path, offset: embedded.offset, strides }
+  if (layout.kind === 'chunked' && shape.length === 0) {
+    const parameters = Uint8Array.from({ length: bytes }, (_, i) => fill?.[i] ?? 0)
+    return { kind: 'packed', path, codec: 'inline', parameters, strides }
+  }
   if (layout.kind === 'chunked') {
     const { base, widths } = store
     const { chunk, index } = layout
@@ -192,6 +231,7 @@ function source({ file: { path }, embedded, store }: Place, item: Item, strides:
       filters,
       elementBytes: type.bytes,
       bigEndian,
+      ...(fill && { fill }),
     }
     return { kind: 'packed', path, codec: 'hdf5-chunks', parameters, strides }
   }
@@ -204,16 +244,26 @@ function source({ file: { path }, embedded, store }: Place, item: Item, strides:
   return { kind: 'packed', path, codec: 'range', parameters, strides }
 }
 
+/** A dataset in one piece that was never written has one chunk, which is not there. */
+function writtenLayout({ layout, shape }: Dataset): Dataset['layout'] {
+  if (layout.kind === 'chunked' || layout.address !== undefined) return layout
+  return { kind: 'chunked', chunk: shape, index: { kind: 'single', address: undefined } }
+}
+
+function dtypeOf(type: Dataset['type']): string {
+  return type.kind === 'number' ? type.dtype : type.kind === 'other' ? type.name : 'text'
+}
+
 /** Refuses tensors that share bytes, and chunks that together unpack to what no honest file does. */
 function checkTotals({ file, store }: Place, items: readonly Item[]): void {
   let unpacked = 0
   const ranges: { path: string; begin: number; end: number }[] = []
   for (const { path, dataset } of items) {
     const bytes = size(dataset.shape) * dataset.type.bytes
-    if (dataset.layout.kind === 'chunked') unpacked += bytes
+    if (dataset.layout.kind === 'chunked' || dataset.layout.address === undefined) unpacked += bytes
     else if (bytes > 0) ranges.push({ path, begin: dataset.layout.address!, end: dataset.layout.address! + bytes })
   }
-  if (unpacked > Math.max(limits.hdf5.chunkBytes, store.size * limits.zip.inflateRatio)) {
+  if (unpacked > Math.max(limits.zip.zerosBytes, store.size * limits.zip.inflateRatio)) {
     throw new CheckpointError(file.path, `claims to unpack from ${store.size} to ${unpacked} bytes`, RESAVE)
   }
   ranges.sort((a, b) => a.begin - b.begin)

@@ -18,9 +18,14 @@ export interface NpyHeader {
   readonly bytes: number
 }
 
-/** An array of a type that holds no weights (text, dates, records): it is left out, and `reason` says why. */
-export interface NotNumeric {
+/** An array that is not read: `reason` says why. */
+export interface Unread {
   readonly reason: string
+  /** As NumPy writes it. */
+  readonly type: string
+  readonly shape: readonly number[]
+  /** Text, dates and times are no weights; all else may be some. */
+  readonly mayBeWeights: boolean
 }
 
 const TYPES: Record<string, DType> = {
@@ -38,6 +43,8 @@ const TYPES: Record<string, DType> = {
   u2: 'U16',
   u1: 'U8',
   b1: 'BOOL',
+  // NumPy has no name for bfloat16, and writes ml_dtypes' as two bytes of anything.
+  V2: 'BF16',
 }
 
 export function isNpy(head: Buffer): boolean {
@@ -62,14 +69,14 @@ export function headerLength(where: string, head: Buffer): number {
 /**
  * Reads a whole header: versions 1.0 to 3.0.
  * @param where the file, and the member if there is one
- * @throws CheckpointError where it is malformed, or the array consists of pickled objects
+ * @throws CheckpointError where it is malformed
  */
-export function parseHeader(where: string, header: Buffer): NpyHeader | NotNumeric {
+export function parseHeader(where: string, header: Buffer): NpyHeader | Unread {
   const version = header[6]
   const text = header.toString(version === 3 ? 'utf8' : 'latin1', version === 1 ? 10 : 12)
   const { descr, order, shape } = fields(where, text)
-  const type = numericType(where, descr)
-  if ('reason' in type) return type
+  const type = arrayType(descr)
+  if ('reason' in type) return { ...type, shape }
   const elements = size(shape)
   const bytes = elements * (DTYPE_BITS[type.dtype] / 8)
   if (!Number.isSafeInteger(elements) || !Number.isSafeInteger(bytes)) {
@@ -99,18 +106,22 @@ function fields(where: string, text: string): { descr: Literal; order: boolean; 
   return { descr, order, shape }
 }
 
-function numericType(where: string, descr: Literal): Pick<NpyHeader, 'dtype' | 'swap'> | NotNumeric {
+/** The elements of an array, by its `descr`; of pickled objects none, which are never unpickled. */
+export function arrayType(descr: Literal): Pick<NpyHeader, 'dtype' | 'swap'> | Omit<Unread, 'shape'> {
   if (holdsObjects(descr)) {
-    throw new CheckpointError(
-      where,
-      'is an array of pickled Python objects, which could run code when loaded',
-      'Save arrays of numbers only: one per name with numpy.savez(file, name=array, …), none of dtype=object.',
-    )
+    return {
+      reason: 'an array of pickled Python objects, which could run code when loaded',
+      type: 'object',
+      mayBeWeights: true,
+    }
   }
-  if (typeof descr !== 'string') return { reason: 'an array of records' }
+  if (typeof descr !== 'string') return { reason: 'an array of records', type: 'records', mayBeWeights: true }
   const match = /^([<>|=])([a-zA-Z])(\d+)/.exec(descr)
   const kind = match ? match[2] + match[3] : ''
-  if (!match || !Object.hasOwn(TYPES, kind)) return { reason: `of the type ${JSON.stringify(descr.slice(0, 100))}` }
+  if (!match || !Object.hasOwn(TYPES, kind)) {
+    const type = descr.slice(0, 100)
+    return { reason: `of the type ${JSON.stringify(type)}`, type, mayBeWeights: !/^[<>|=]?[SUaMm]/.test(descr) }
+  }
   const dtype = TYPES[kind]
   const bytes = DTYPE_BITS[dtype] / 8 / (kind[0] === 'c' ? 2 : 1)
   return { dtype, swap: match[1] === '>' ? bytes : 1 }

@@ -16,7 +16,8 @@ export const npy: Reader = {
     const length = headerLength(file.path, await file.read(0, Math.min(12, file.size)))
     const header = parseHeader(file.path, await file.read(0, length))
     if ('reason' in header) {
-      throw new CheckpointError(file.path, `is an array ${header.reason}, not of numbers`, 'Save an array of floats.')
+      const found = header.type === 'object' ? `is ${header.reason}` : `is an array ${header.reason}, not of numbers`
+      throw new CheckpointError(file.path, found, 'Save an array of floats, none of dtype=object.')
     }
     const tensor = describe(file.path, 'array', { offset: 0, length: file.size }, header)
     return { tensors: [tensor], stateDict: '', ignored: [] }

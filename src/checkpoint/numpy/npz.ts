@@ -5,7 +5,7 @@ import { Zip, type ZipMember } from '../../bytes/zip.ts'
 import { CheckpointError, tensorIn } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import type { Reader } from '../reader.ts'
-import type { Tensor } from '../types.ts'
+import type { Tensor, UnreadTensor } from '../types.ts'
 import { headerLength, parseHeader } from './header.ts'
 import { describe } from './npy.ts'
 
@@ -20,6 +20,7 @@ export const npz: Reader = {
   async read(file) {
     const zip = await Zip.open(file)
     const tensors: Tensor[] = []
+    const unread: UnreadTensor[] = []
     const ignored: string[] = []
     const leaveOut = (entry: string) => ignored.length < limits.checkpoint.ignoredEntries && ignored.push(entry)
     let inflated = 0
@@ -32,16 +33,19 @@ export const npz: Reader = {
       const where = tensorIn(file.path, name)
       if (name.length > limits.checkpoint.nameCharacters)
         throw new CheckpointError(where, `its name has more than ${limits.checkpoint.nameCharacters} characters`)
-      if (tensors.length === limits.checkpoint.tensorsCount)
+      if (tensors.length + unread.length === limits.checkpoint.tensorsCount)
         throw new CheckpointError(where, `is one of more than ${limits.checkpoint.tensorsCount} tensors`)
-      const range = await memberRange(file, member)
+      const range = await memberRange(file, member, limits.zip.zerosBytes)
       inflated += range.inflated?.size ?? 0
       checkTotal(where, file, inflated)
       const header = parseHeader(where, await readHeader(file, where, range, member))
-      if ('reason' in header) leaveOut(`${name} (${header.reason})`)
-      else tensors.push(describe(file.path, name, range, header))
+      if ('reason' in header && !header.mayBeWeights) leaveOut(`${name} (${header.reason})`)
+      else if ('reason' in header) {
+        const { type, shape, reason } = header
+        unread.push({ name, dtype: type.slice(0, 100), shape, reason })
+      } else tensors.push(describe(file.path, name, range, header))
     }
-    return { tensors, stateDict: '', ignored }
+    return { tensors, unread, stateDict: '', ignored }
   },
 }
 

@@ -105,10 +105,14 @@ async function gridOf(grid: Grid, bits: number): Promise<(row: number, column: n
       return all[512 * tile + 16 * (row % 32) + 4 * Math.floor((row % 128) / 32) + (c % 4)]
     }
   }
+  const values = grid.reciprocal ? all.map(value => 1 / value) : all
+  const rowGroups = grid.rowGroups && (await numbers(grid.rowGroups))
   return (row, column) => {
     const group = block(column)
-    if (group >= 0 && group < across) return all[Math.floor(row / blockRows) * across + group]
-    throw new LayerError('quantised', `its g_idx puts column ${column} into group ${group} of ${across}`)
+    const blockRow = rowGroups ? rowGroups[row] : Math.floor(row / blockRows)
+    const value = group >= 0 && group < across ? values[blockRow * across + group] : undefined
+    if (value !== undefined) return value
+    throw new LayerError('quantised', `its g_idx puts row ${row} and column ${column} where there is no scale`)
   }
 }
 

@@ -74,6 +74,10 @@ export interface Grid {
   readonly exponents?: boolean
   /** In the tiles of 128 × 4 that tensor cores read, padded to whole ones. */
   readonly tiled?: boolean
+  /** Divides. */
+  readonly reciprocal?: boolean
+  /** The block row of each row, where rows are not grouped in order. */
+  readonly rowGroups?: Part
   /** Of zeros packed along rows in 32-bit words: bits each. The codes' own offset is theirs, too. */
   readonly packed?: number
   /** The block column of each column, where columns are not grouped in order. */

@@ -31,11 +31,16 @@ export async function describeContents(
   for (const [name, call] of found.tensors) {
     checkPiece(source.path, name, call.args.slice(0, 2).map(String))
     const described = await describeTensor(source, name, call, locate)
-    if ('source' in described) tensors.push(described)
+    const packed = PACKED_PATH.test(name) && 'source' in described
+    if (packed) tensors.push({ ...described, label: name.replace(PACKED_PATH, 'weight') })
+    else if ('source' in described) tensors.push(described)
     else unread.push(described)
   }
   return { tensors, unread, stateDict: found.stateDict, ignored: found.ignored }
 }
+
+/** Where quantised layers keep their weight. */
+const PACKED_PATH = /_packed_params(?:\._packed_params)*$/
 
 function checkPiece(path: string, name: string, types: readonly string[]): void {
   if (types.some(type => isPiece(name, type))) {

@@ -1,9 +1,10 @@
 import { CheckpointError, quoted } from '../../errors.ts'
 import { limits } from '../../limits.ts'
-import type { UnreadTensor } from '../types.ts'
-import { membersOf } from './modules.ts'
-import { isTensor } from './tensors.ts'
-import { entries, isBeside, isContainer, isNode, isOptimizer, join, type Node } from './tree.ts'
+import { size, type UnreadTensor } from '../types.ts'
+import { isArray } from './arrays.ts'
+import { isModule, membersOf, PACKED } from './modules.ts'
+import { isTensor, shapeOf, type TensorCall } from './tensors.ts'
+import { entries, isBeside, isContainer, isNode, isOptimizer, join, type Node, tensorsWithin } from './tree.ts'
 import { Inert, type Value } from './values.ts'
 import { SAVE } from './wording.ts'
 
@@ -34,7 +35,8 @@ export class LeftOut {
       throw new CheckpointError(this.#path, `has more than ${limits.checkpoint.tensorsCount} tensors`)
     const type = value instanceof Inert ? value.type.slice(0, 200) : 'a storage'
     const reason = `is made by ${type}, which is no tensor that has a reader: save plain tensors`
-    this.unread.push({ name: name.slice(0, limits.checkpoint.nameCharacters), dtype: type, shape: [], reason })
+    const shape = shapeWithin(value)
+    this.unread.push({ name: name.slice(0, limits.checkpoint.nameCharacters), dtype: lastOf(type), shape, reason })
   }
 }
 
@@ -81,7 +83,13 @@ export function flatten(root: Node, { path: file, stateDict, holders, chosen, le
     const [key, child] = entry.value
     const name = join(path, key)
     const beside = chosen && stack.length === 1 && isContainer(root) && isBeside(key)
-    if (isTensor(child)) {
+    if (key === '_extra_state' && isContainer(node)) {
+      leftOut.ignore(join(stateDict, name))
+      continue
+    }
+    const packed = isTensor(child) ? undefined : packedWeight(key, child)
+    const tensor = packed ?? (isTensor(child) || (isArray(child) && isContainer(node)) ? child : undefined)
+    if (tensor) {
       characters += name.length
       const { tensorsCount, namesCharacters } = limits.checkpoint
       if (tensors.size >= tensorsCount || characters > namesCharacters) {
@@ -91,7 +99,7 @@ export function flatten(root: Node, { path: file, stateDict, holders, chosen, le
         )
       }
       if (tensors.has(name)) throw new CheckpointError(where(name), 'two tensors have this name', SAVE)
-      tensors.set(name, child)
+      tensors.set(name, tensor)
     } else if (!holders.has(child) || beside || isOptimizer(key, child)) {
       if (child instanceof Inert && isContainer(node) && isInPlaceOfTensor(name, child)) leftOut.leave(name, child)
       else if (isContainer(node)) leftOut.ignore(join(stateDict, name))
@@ -110,7 +118,33 @@ export function flatten(root: Node, { path: file, stateDict, holders, chosen, le
   return tensors
 }
 
-/** Whether an object with no tensor in it stands where only a tensor makes sense: under a dotted name. */
+/** Whether an object with no tensor in it stands where a tensor makes sense: under a dotted name, made by what may make one. */
 function isInPlaceOfTensor(name: string, value: Inert): boolean {
-  return name.includes('.') && !name.endsWith('._extra_state') && !/^numpy\..*\.scalar$/.test(value.type)
+  return name.includes('.') && (/tensor|param|weight|quant|script|storage|array/i.test(value.type) || isForeign(value))
+}
+
+/** Whether an object is of neither Python's own library nor NumPy's scalars. */
+function isForeign({ type }: Inert): boolean {
+  return !/^(?:builtins|__builtin__|collections|datetime|pathlib|argparse|types|enum|uuid|decimal|fractions|functools|operator|numpy|torch)\./.test(
+    type,
+  )
+}
+
+/** The weight in an object of quantised layers, which holds it with its bias; undefined where it is no such object. */
+function packedWeight(key: string, value: Value): TensorCall | undefined {
+  const type = value instanceof Inert ? value.type : ''
+  if (key !== PACKED || !(value instanceof Inert || Array.isArray(value)) || (isModule(value) && !/Base$/.test(type)))
+    return undefined
+  const matrices = tensorsWithin(value).filter(call => (shapeOf(call)?.length ?? 0) >= 2)
+  return matrices.length === 1 ? matrices[0] : undefined
+}
+
+/** The shape of the largest tensor in an object; empty where it holds none. */
+function shapeWithin(value: Value): number[] {
+  const shapes = tensorsWithin(value).map(call => shapeOf(call) ?? [])
+  return shapes.reduce((most, shape) => (shape.length > 0 && size(shape) >= size(most) ? shape : most), [])
+}
+
+function lastOf(type: string): string {
+  return type.slice(type.lastIndexOf('.') + 1)
 }

@@ -7,6 +7,9 @@ export interface Members {
   readonly transient: readonly string[]
 }
 
+/** What `torch.ao.nn.quantized` calls a packed weight and its bias. */
+export const PACKED = '_packed_params'
+
 const NONE = new Map<Value, Value>()
 
 /**
@@ -20,6 +23,9 @@ export function membersOf(object: Inert): Members {
   const left = state.get('_non_persistent_buffers_set')
   const transient = left instanceof Set ? [...left].filter(name => typeof name === 'string') : []
   const named = new Map([...table(parameters), ...table(buffers), ...table(modules)])
+  // Quantised layers keep their weights in an object of C++.
+  const packed = state.get(PACKED)
+  if (packed !== undefined && !named.has(PACKED)) named.set(PACKED, packed)
   for (const name of transient) named.delete(name)
   return { named, transient }
 }

@@ -1,6 +1,7 @@
 import { CheckpointError, quoted } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import type { UnreadTensor } from '../types.ts'
+import { isArray } from './arrays.ts'
 import { flatten, LeftOut } from './flatten.ts'
 import { isModule } from './modules.ts'
 import { isTensor } from './tensors.ts'
@@ -69,12 +70,17 @@ class Finder {
   constructor(path: string, root: Value) {
     this.#path = path
     this.#root = root
-    this.#holders = findHolders(root)
+    const holders = findHolders(root)
+    // Arrays are weights where there is nothing else.
+    this.#holders = holders.size > 0 ? holders : findHolders(root, isArray)
     this.#leftOut = new LeftOut(path)
   }
 
   choose(): StateDict {
     let node = this.#root
+    if (isTensor(node) || isArray(node)) {
+      return { tensors: new Map([['tensor', node]]), unread: [], stateDict: '', ignored: [] }
+    }
     this.#refuseObject('', node)
     if (!isNode(node) || !this.#holders.has(node)) throw this.#nothing()
     if (isOptimizer('', node)) {
@@ -131,7 +137,7 @@ class Finder {
   }
 
   #holdsTensors(key: string, child: Value): boolean {
-    return isTensor(child) || (this.#holders.has(child) && !isOptimizer(key, child))
+    return isTensor(child) || isArray(child) || (this.#holders.has(child) && !isOptimizer(key, child))
   }
 
   #flatten(stateDict: string, root: Node, chosen: boolean): StateDict {

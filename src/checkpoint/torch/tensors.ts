@@ -1,6 +1,7 @@
 import { CheckpointError, RESAVE, tensorIn } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import { DTYPE_BITS, type DType, size, type Tensor, type UnreadTensor } from '../types.ts'
+import { describeArray, isArray } from './arrays.ts'
 import { describeQuantised, QUANTISED_STORAGES } from './quantised.ts'
 import type { Source } from './source.ts'
 import { Global, Inert, Persistent, type Value } from './values.ts'
@@ -40,6 +41,8 @@ const DTYPES: Record<string, DType> = {
   float8_e4m3fn: 'F8_E4M3',
   float8_e5m2: 'F8_E5M2',
   float8_e8m0fnu: 'F8_E8M0',
+  float8_e4m3fnuz: 'F8_E4M3FNUZ',
+  float8_e5m2fnuz: 'F8_E5M2FNUZ',
   uint64: 'U64',
   uint32: 'U32',
   uint16: 'U16',
@@ -120,6 +123,7 @@ export async function describeTensor(
       `its name has ${name.length} characters, more than ${limits.checkpoint.nameCharacters}`,
     )
   }
+  if (isArray(value)) return describeArray(source.path, where, name, value)
   const call = unwrap(where, value)
   if ('reason' in call) return unread(name, call.made, call.reason)
   const view = readView(where, call)
@@ -225,14 +229,24 @@ async function readList(source: Source, where: string, list: Value, locate: Loca
   return get && Array.from({ length: shape[0] }, (_, i) => Number(get.call(raw, i * strides[0] * width)))
 }
 
+/** The shape that a tensor claims to have; undefined where none can be told. */
+export function shapeOf(call: TensorCall): number[] | undefined {
+  const inner = unwrap('', call)
+  const made = 'reason' in inner ? inner.made : inner
+  const args = made instanceof Inert ? made.args : []
+  return args.find(arg => Array.isArray(arg) && isCounts(arg)) as number[] | undefined
+}
+
 /** What is known of a tensor without reading it. */
 function unread(name: string, made: Value, reason: string): UnreadTensor {
   const args = made instanceof Inert ? made.args : []
   const inner = args.flatMap(arg => (Array.isArray(arg) && !isCounts(arg) ? arg.slice(0, 8) : [arg])).slice(0, 32)
   const shape = inner.find(arg => Array.isArray(arg) && isCounts(arg)) as number[] | undefined
-  const types = inner.flatMap(arg => [arg, ...(arg instanceof Inert ? arg.args.slice(0, 1) : [])])
-  const type = types.map(typeName).find(name => name !== '') ?? 'unknown'
-  return { name, dtype: type.replace(/Storage$/, '').slice(0, 100), shape: shape ?? [], reason }
+  const types = inner.flatMap(arg => [arg, ...(arg instanceof Inert ? arg.args.slice(0, 1) : [])]).map(typeName)
+  const known = types.map(type => STORAGES[type] ?? DTYPES[type]).filter(Boolean)
+  // Of a sparse tensor: its indices are integers.
+  const dtype = known.find(type => /^B?F/.test(type)) ?? known[0] ?? types.find(type => type !== '') ?? 'unknown'
+  return { name, dtype: dtype.replace(/Storage$/, '').slice(0, 100), shape: shape ?? [], reason }
 }
 
 /** The name of torch's type that a value is, or that a storage has. */

@@ -1,6 +1,6 @@
 import { limits } from '../../limits.ts'
 import { isModule, membersOf } from './modules.ts'
-import { isTensor } from './tensors.ts'
+import { isTensor, type TensorCall } from './tensors.ts'
 import { Inert, parts, type Value } from './values.ts'
 import { kind } from './wording.ts'
 
@@ -73,20 +73,20 @@ export function isOptimizer(key: string, value: Value): boolean {
   return false
 }
 
-/** Every container and object from which a tensor can be reached, found in one walk without recursion. */
-export function findHolders(root: Value): Set<Value> {
+/** Every container and object from which a leaf (a tensor) can be reached, found in one walk without recursion. */
+export function findHolders(root: Value, isLeaf: (value: Value) => boolean = isTensor): Set<Value> {
   const holders = new Set<Value>()
   const seen = new Set<Value>([root])
   const stack = [{ value: root, children: parts(root), next: 0 }]
   while (stack.length > 0) {
     const frame = stack[stack.length - 1]
     if (frame.next === frame.children.length) {
-      if (frame.children.some(child => isTensor(child) || holders.has(child))) holders.add(frame.value)
+      if (frame.children.some(child => isLeaf(child) || holders.has(child))) holders.add(frame.value)
       stack.pop()
       continue
     }
     const child = frame.children[frame.next++]
-    if (typeof child !== 'object' || child === null || isTensor(child) || seen.has(child)) continue
+    if (typeof child !== 'object' || child === null || isLeaf(child) || seen.has(child)) continue
     seen.add(child)
     stack.push({ value: child, children: parts(child), next: 0 })
   }
@@ -128,3 +128,23 @@ export function keyText(key: Value): string {
 export function join(path: string, key: string): string {
   return path && key ? `${path}.${key}` : path || key
 }
+
+/** The tensors within an object that is none itself, one walk without recursion; not more than a few. */
+export function tensorsWithin(root: Value): TensorCall[] {
+  const found: TensorCall[] = []
+  const seen = new Set<Value>([root])
+  const queue: Value[] = [root]
+  for (const value of queue) {
+    if (found.length === MOST || queue.length > limits.pickle.nestingLevels) break
+    for (const child of parts(value)) {
+      if (typeof child !== 'object' || child === null || seen.has(child)) continue
+      seen.add(child)
+      if (isTensor(child)) found.push(child)
+      else queue.push(child)
+    }
+  }
+  return found
+}
+
+/** Tensors that an object is asked for. */
+const MOST = 16

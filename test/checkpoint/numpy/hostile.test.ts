@@ -40,7 +40,7 @@ test.each([
   ['records with objects', dictionary("[('a', '<f4'), ('b', '|O')]", '(2,)'), /is an array of pickled Python objects/],
   ['records', dictionary("[('a', '<f4')]", '(2,)'), /is an array an array of records|not of numbers/],
   ['text', dictionary("'<U3'", '(2,)'), /not of numbers/],
-  ['raw bytes', dictionary("'|V2'", '(2,)'), /not of numbers/],
+  ['raw bytes', dictionary("'|V3'", '(2,)'), /not of numbers/],
   ['more than is there', dictionary("'<f4'", '(4, 4)'), /F32 of shape \[4,4\] takes 64 bytes, but 8 are there/],
 ])('a header with %s', async (_, header, found) => {
   expect(await refusal(write(npy(header, 8)))).toMatch(found)
@@ -70,7 +70,7 @@ test('names are keys, never paths', async () => {
 })
 
 test.each([
-  ['a bomb', member('w.npy', npy(dictionary("'<f4'", '(10000, 1000)'), 4e7), { method: 8 }), /claims to inflate from/],
+  ['a bomb', member('w.npy', good, { method: 8, size: 3e8 }), /claims to inflate from/],
   [
     'a size that is a lie',
     member('w.npy', good, { method: 8, size: good.length - 4 }),

@@ -1,0 +1,171 @@
+import { isFloat, type Tensor } from '../checkpoint/types.ts'
+import type { Skipped } from '../report/schema.ts'
+
+/** Why a tensor is no layer. */
+export type Refusal = Pick<Skipped, 'code' | 'reason'>
+
+/** Optimizer state, by any component of a key: PyTorch's, Keras' (`d_optimizer/vars`), Optax' (`opt_state/0/mu`). */
+const OPTIMIZER =
+  /^(?:exp_avg|exp_avg_sq|max_exp_avg_sq|momentum_buffer|square_avg|opt_states?|optim|(?:\w+_)?optimi[sz]ers?(?:_states?|_state_dicts?|_slots?)?|\.OPTIMIZER_SLOT)$/
+/** What TensorFlow 1 put below a variable, in the last component: `fc/W/Adam_1`. */
+const SLOT =
+  /^(?:Adam|AdamW|Adamax|Nadam|AMSGrad|Momentum|RMSProp|RMSprop|Adagrad|AdagradDA|Adadelta|Ftrl|ProximalAdagrad|LAMB|LARS|\w*Optimizer|adam_[mv])(?:_\d+)?$/
+
+/** Constants and caches that frameworks keep as tensors, by the last component. */
+const BUFFERS: readonly RegExp[] = [
+  /^(?:running_mean|running_var|num_batches_tracked|position_ids|relative_position_index|relative_coords_table)$/,
+  /(?:^|_)(?:attn_|attention_|causal_)?masks?$|^masked_bias$|^tril$|^triu$|causal_mask/,
+  // Rotary embeddings: tables of cosines and sines, frequencies.
+  /^(?:cos|sin)$|(?:^|_)(?:cos|sin)_(?:sin_)?(?:cached?|table|emb|freqs?|pos)|(?:^|_)cos_sin(?:_|$)|^inv_freq|^freqs?(?:_c?is|_cos|_sin)?$|^rope_(?:cache|freqs|cos|sin)/,
+  /(?:^|_)(?:k|v|kv|key|value|keys|values)_?cache(?:_|$)|^cache_|_cached?$|^past_(?:key|value)/,
+  // Filter banks, windows and transforms of audio.
+  /mel_?(?:basis|fb|banks?|filters?|filterbanks?|matrix)|(?:^|_)filter_?banks?$|^fbanks?$|^fb$|^dct_mat|^(?:stft|hann|hamming)_|(?:^|_)window$|(?:^|_)(?:forward|inverse)_basis/,
+  // Tables of positions that are computed; learned ones are called embeddings.
+  /^(?:pe|pos_?enc(?:oding)?s?|positional_encodings?|position_encodings?|pos_table|position_table|sinusoid\w*|sin_cos\w*)$/,
+  // Queues of negative samples, averages of codebooks.
+  /(?:^|_)queue$|^embed(?:ding)?_avg$|^ema_(?:w|embed\w*)$/,
+]
+/** By any component: collections of caches, state of modules that is not theirs to learn. */
+const COLLECTIONS = /^(?:_extra_state|batch_stats|cache)$/
+const ROTARY = /^(?:rotary_emb(?:edding)?s?|rotary_pos_emb|rope|rotary)$/
+/** Integers that are places, not codes. */
+const INDICES = /(?:^|_)(?:ids?|index|indices|idx|mask|masks|position|positions|perm|permutation|lengths?|offsets?)$/
+
+/** Averages of the whole model: the name alone says so. */
+const AVERAGE =
+  /^(?:(?:\w+_)?(?:ema|swa)|(?:ema|swa)_\w+|averaged_model|avg_model|shadow(?:_params|_model)?|ExponentialMovingAverage)$/
+/** A second network that follows the first: told by the first beside it. */
+const FOLLOWER =
+  /(?:^|_)(?:target|targ|teacher|momentum)(?:_|$)|(?:^|_)(?:key_encoder|encoder_k|k_encoder|encoder_key)$/
+/** What the first has in its name in place of that word. */
+const LEADER = /(?:^|_)(?:online|student|main|base|local|policy|current|learner)(?:_|$)/
+/** The same, of encoders alone: attention has queries and keys, too. */
+const QUERY = /(?:^|_)(?:query|q)(?:_|$)/
+
+/** The components of a key, without the `:0` of TensorFlow 1. */
+function componentsOf(name: string): string[] {
+  return name.replace(/:0$/, '').split(/[./]/)
+}
+
+/**
+ * The tensors of a checkpoint that are no weights of the model, by the components of their keys, their types, and what the reader
+ * saw of their contents.
+ */
+export function notWeights(tensors: readonly Tensor[]): Map<string, Refusal> {
+  const found = new Map<string, Refusal>()
+  const names = new Set(tensors.map(({ name }) => name.replace(/:0$/, '')))
+  for (const tensor of tensors) {
+    const refusal = refuse(tensor, names)
+    if (refusal) found.set(tensor.name, refusal)
+  }
+  const rest = tensors.filter(({ name, broken }) => !found.has(name) || broken !== undefined)
+  for (const [name, root] of copies(rest)) {
+    found.set(name, { code: 'buffer', reason: `of a copy of the weights, ${root.slice(0, 200)}` })
+  }
+  return found
+}
+
+function refuse({ name, dtype, skip, companion, constant, broken, shape }: Tensor, names: ReadonlySet<string>) {
+  if (broken !== undefined) return undefined
+  if (companion) return refusal('buffer', 'belongs to a quantised tensor')
+  if (skip) return refusal('unread', skip)
+  const path = componentsOf(name)
+  const leaf = path[path.length - 1]
+  if (path.some(component => OPTIMIZER.test(component))) return refusal('optimizer', 'optimizer state')
+  if (SLOT.test(leaf) && names.has(path.slice(0, -1).join(name.includes('/') ? '/' : '.')))
+    return refusal('optimizer', 'optimizer state')
+  if (path.includes('_extra_state')) return refusal('buffer', 'extra state of a module')
+  if (/^F[468]_|^F4$/.test(dtype) && !isFloat(dtype)) return refusal('dtype', `${dtype} is not decoded`)
+  if (!isFloat(dtype) && INDICES.test(leaf)) return refusal('buffer', 'integers that index or mask')
+  if (!isFloat(dtype)) return refusal('dtype', `${dtype} is not a floating-point type`)
+  const rotary = path.length > 1 && leaf !== 'weight' && path.slice(0, -1).some(component => ROTARY.test(component))
+  const collection = path.slice(0, -1).some(component => COLLECTIONS.test(component))
+  if (BUFFERS.some(pattern => pattern.test(leaf)) || rotary || collection || isCausalMask(leaf, shape))
+    return refusal('buffer', 'a known buffer, not a parameter')
+  return constant === undefined ? undefined : refusal('buffer', constant)
+}
+
+function refusal(code: Refusal['code'], reason: string): Refusal {
+  return { code, reason }
+}
+
+/** GPT-2 keeps its causal mask under `attn.bias`, as (1, 1, n, n). */
+function isCausalMask(component: string, shape: readonly number[]): boolean {
+  return component === 'bias' && shape.length === 4 && shape[0] * shape[1] === 1 && shape[2] === shape[3]
+}
+
+interface Subtree {
+  readonly root: string
+  readonly parent: string
+  readonly component: string
+  /** What follows the root, and the shape. */
+  readonly members: Map<string, string>
+}
+
+/** Tensors of averages and followers whose originals are there, with the root of each copy. */
+function copies(tensors: readonly Tensor[]): Map<string, string> {
+  const subtrees = new Map<string, Subtree>()
+  const others: Tensor[] = []
+  for (const { name, shape } of tensors) {
+    const path = componentsOf(name)
+    const at = path.findIndex((component, i) => isCopy(component, i === path.length - 1))
+    if (at < 0) {
+      others.push({ name, shape } as Tensor)
+      continue
+    }
+    const [parent, component] = [path.slice(0, at).join('.'), path[at]]
+    const root = path.slice(0, at + 1).join('.')
+    const subtree = subtrees.get(root) ?? { root, parent, component, members: new Map<string, string>() }
+    subtree.members.set(path.slice(at + 1).join('.'), shape.join())
+    subtrees.set(root, subtree)
+  }
+  const found = new Map<string, string>()
+  if (subtrees.size === 0) return found
+  const copied = new Set([...subtrees.values()].filter(subtree => hasOriginal(subtree, others)).map(({ root }) => root))
+  for (const { name } of tensors) {
+    const path = componentsOf(name)
+    const at = path.findIndex((component, i) => isCopy(component, i === path.length - 1))
+    const root = path.slice(0, at + 1).join('.')
+    if (at >= 0 && copied.has(root)) found.set(name, root)
+  }
+  return found
+}
+
+function isCopy(component: string, last: boolean): boolean {
+  return AVERAGE.test(component) || (!last && FOLLOWER.test(component))
+}
+
+function hasOriginal({ parent, component, members }: Subtree, others: readonly Pick<Tensor, 'name' | 'shape'>[]) {
+  const matrices = [...members].filter(([, shape]) => shape.includes(','))
+  if (AVERAGE.test(component)) {
+    // Averages may have mangled names (`model_ema.diffusion_modelinput_blocks00weight`): shapes tell.
+    const left = new Map<string, number>()
+    for (const { shape } of others) left.set(shape.join(), (left.get(shape.join()) ?? 0) + 1)
+    return matrices.every(([, shape]) => {
+      const count = left.get(shape) ?? 0
+      left.set(shape, count - 1)
+      return count > 0
+    })
+  }
+  const keys = /encoder/.test(component) && !/target|targ|teacher|momentum/.test(component)
+  const plain = keys ? 'encoder' : without(component, FOLLOWER)
+  const leads = (name: string) => [name, without(name, LEADER), ...(keys ? [without(name, QUERY)] : [])].includes(plain)
+  const siblings = new Map<string, Map<string, string>>()
+  for (const { name, shape } of others) {
+    const path = componentsOf(name)
+    const depth = parent === '' ? 0 : parent.split('.').length
+    if (path.slice(0, depth).join('.') !== parent || path.length <= depth) continue
+    const sibling = siblings.get(path[depth]) ?? new Map<string, string>()
+    sibling.set(path.slice(depth + 1).join('.'), shape.join())
+    siblings.set(path[depth], sibling)
+  }
+  return [...siblings].some(
+    ([name, sibling]) =>
+      leads(name) && matrices.length > 0 && matrices.every(([rest, shape]) => sibling.get(rest) === shape),
+  )
+}
+
+/** A name without one of its words. */
+function without(name: string, word: RegExp): string {
+  return name.replace(word, '_').replace(/^_|_$/g, '')
+}
