@@ -23,12 +23,15 @@ const kernel = {
   },
 }
 
-export default defineConfig({
+/** `--mode long`: what takes long, and runs in CI alone; `--mode all`: everything. */
+export default defineConfig(({ mode }) => ({
   root: fileURLToPath(new URL('..', import.meta.url)),
   plugins: [kernel],
   test: {
-    include: ['test/**/*.test.ts'],
+    include: mode === 'long' ? ['test/**/*.long.test.ts'] : ['test/**/*.test.ts'],
+    exclude: mode === 'long' || mode === 'all' ? [] : ['test/**/*.long.test.ts'],
+    globalSetup: 'test/support/build.ts',
     reporters: ['default', closingLine],
     testTimeout: 60_000,
   },
-})
+}))

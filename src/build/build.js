@@ -1,12 +1,11 @@
 // Builds dist/, docs/report.schema.json and docs/config.schema.json and the inputs of action.yml from src/, the same bytes for the same sources: `npm run build`.
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { build } from 'esbuild'
 import { kernelPlugin } from './kernel.js'
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
 
-rmSync('dist', { recursive: true, force: true })
 const kernel = await kernelPlugin()
 /** The toolkit's artifact client is larger than all else together, and few runs need it: a file of its own, loaded when needed. */
 const artifactClient = {
@@ -41,21 +40,20 @@ const bundles = await Promise.all(
       },
       plugins: [kernel, artifactClient],
       metafile: true,
+      write: false,
       logLevel: 'warning',
     }),
   ),
 )
-writeFileSync('dist/licenses.txt', licenses(bundles.flatMap(({ metafile }) => Object.keys(metafile.inputs))))
-writeFileSync(
-  'docs/report.schema.json',
-  `${JSON.stringify((await load('src/report/schema.ts')).jsonSchema(), null, 2)}\n`,
-)
-writeFileSync(
-  'docs/config.schema.json',
-  `${JSON.stringify((await load('src/config/schema.ts')).configSchema(), null, 2)}\n`,
-)
+const files = new Map(bundles.flatMap(({ outputFiles }) => outputFiles.map(({ path, text }) => [basename(path), text])))
+files.set('licenses.txt', licenses(bundles.flatMap(({ metafile }) => Object.keys(metafile.inputs))))
+mkdirSync('dist', { recursive: true })
+for (const [name, text] of files) write(join('dist', name), text)
+for (const name of readdirSync('dist')) if (!files.has(name)) rmSync(join('dist', name), { recursive: true })
+write('docs/report.schema.json', `${JSON.stringify((await load('src/report/schema.ts')).jsonSchema(), null, 2)}\n`)
+write('docs/config.schema.json', `${JSON.stringify((await load('src/config/schema.ts')).configSchema(), null, 2)}\n`)
 const { columnTable } = await load('src/report/columns.ts')
-writeFileSync(
+write(
   'docs/metrics.md',
   readFileSync('docs/metrics.md', 'utf8').replace(
     /(?<=<!-- columns: .*-->\n)[\s\S]*(?=<!-- \/columns -->)/,
@@ -64,10 +62,12 @@ writeFileSync(
 )
 
 const inputs = (await load('src/config/table.ts')).actionInputs()
-writeFileSync(
-  'action.yml',
-  readFileSync('action.yml', 'utf8').replace(/^inputs:\n[\s\S]*?(?=^\n*outputs:)/m, `${inputs}\n`),
-)
+write('action.yml', readFileSync('action.yml', 'utf8').replace(/^inputs:\n[\s\S]*?(?=^\n*outputs:)/m, `${inputs}\n`))
+
+/** Only what changed, so that nothing is missing while somebody runs it. */
+function write(path, text) {
+  if (!existsSync(path) || readFileSync(path, 'utf8') !== text) writeFileSync(path, text)
+}
 
 /** The licence of every package whose code is in the bundle, as their authors ask. */
 function licenses(inputs) {

@@ -52,7 +52,7 @@ export function link(text: string, url: string): string {
 /** Sentences that may quote foreign names: `plain` for each word, and what stands between backticks as one. */
 export function prose(text: string, quote: (text: string) => string): string {
   return text
-    .split(/(`[^`]+`|\s+)/)
+    .split(/(`[^`]+`|\[[\d, ]+\]|\s+)/)
     .map(part => {
       if (part.trim() === '') return part
       return /^`[^`]+`$/.test(part) ? quote(part.slice(1, -1)) : plain(part, quote)

@@ -67,7 +67,7 @@ test('the first run comments, the second updates, a regression turns it red and 
     {
       id,
       body: expect.stringMatching(
-        /^### ❌ Failed: `delta\(alpha\) > 0\.2` is true: \+1\.162; alpha 1\.988 → 3\.150 \(\+1\.162\)\n/,
+        /^### ❌ Failed: `delta\(alpha\) > 0\.2` is true: \+1\.162; alpha 1\.988 → 3\.150 \(\+1\.162, worse\)\n/,
       ),
     },
   ])
@@ -75,7 +75,7 @@ test('the first run comments, the second updates, a regression turns it red and 
 
   expect(await gate('better', REGRESSION)).toMatchObject({ status: 0, outputs: { verdict: 'passed' } })
   expect(comments()).toMatchObject([
-    { id, body: expect.stringMatching(/^### ✅ Passed: alpha 1\.988 → 1\.790 \(−0\.198\)/) },
+    { id, body: expect.stringMatching(/^### ✅ Passed: alpha 1\.988 → 1\.790 \(−0\.198, over-trained\)/) },
   ])
 })
 
@@ -181,7 +181,7 @@ test('enforce: false shows the verdict and does not fail the job', async () => {
 test('Inf in a weight fails the gate', async () => {
   expect(await gate('broken')).toMatchObject({ status: 1, outputs: { verdict: 'failed', alpha: '' } })
   expect(comments()[0].body).toMatch(
-    /^### ❌ Failed: 1 layer could not be read, `a` for one: `Infinity at index \[0, 9\]`/,
+    /^### ❌ Failed: 1 layer could not be read, `a`: Infinity at index `\[0, 9\]`/,
   )
 })
 
