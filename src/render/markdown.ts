@@ -50,10 +50,22 @@ const LAST: Detail = { look: 0, all: 0, columns: 'brief', changed: 0, models: 0,
 /** The report as GitHub-flavoured Markdown, in the richest level of detail that fits. Whole rows are dropped, and counted. */
 export function renderMarkdown(report: Report, options: MarkdownOptions): string {
   for (const detail of LEVELS) {
+    if (leastBytes(report, detail) > options.limit) continue
     const text = renderAt(report, options, detail)
     if (Buffer.byteLength(text) <= options.limit) return text
   }
   return renderAt(report, options, LAST)
+}
+
+/** No row of a table has fewer bytes. */
+const LEAST_ROW = 32
+
+/** What the tables have at least: a level that can't fit is not tried. */
+function leastBytes({ models, verdict }: Report, detail: Detail): number {
+  const layers = models.reduce((sum, model) => sum + Math.min(model.layers.length, detail.all), 0)
+  return (
+    LEAST_ROW * (layers + Math.min(models.length, detail.models) + Math.min(verdict?.rules.length ?? 0, detail.rules))
+  )
 }
 
 /** What failed first, then what was measured; the rest is folded. */

@@ -7,7 +7,7 @@ const IDEAL = 2
 /** Which way is better, for the one number that has such a way; empty for the others, and where it did not move. */
 export function direction(metric: LayerMetric, { head, base, change }: Change): string {
   if (metric !== 'alpha' || head === null || base === null || !change) return ''
-  if (change > 0) return base >= IDEAL ? 'worse' : head <= IDEAL ? 'better' : ''
+  if (change > 0) return head - IDEAL > IDEAL - base ? 'worse' : 'better'
   return head >= IDEAL ? 'better' : 'over-trained'
 }
 

@@ -180,9 +180,7 @@ test('enforce: false shows the verdict and does not fail the job', async () => {
 
 test('Inf in a weight fails the gate', async () => {
   expect(await gate('broken')).toMatchObject({ status: 1, outputs: { verdict: 'failed', alpha: '' } })
-  expect(comments()[0].body).toMatch(
-    /^### ❌ Failed: 1 layer could not be read, `a`: Infinity at index `\[0, 9\]`/,
-  )
+  expect(comments()[0].body).toMatch(/^### ❌ Failed: 1 layer could not be read, `a`: Infinity at index `\[0, 9\]`/)
 })
 
 test.each<[string, Record<string, string>, RegExp]>([

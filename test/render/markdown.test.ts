@@ -152,7 +152,8 @@ test.each<[number, number, string]>([
   [4, 3, 'better'],
   [1.5, 1.8, 'better'],
   [2.5, 1.5, 'over-trained'],
-  [1.5, 4, ''],
+  [1.5, 4, 'worse'],
+  [1, 2.5, 'better'],
 ])('alpha from %d to %d is %j', (from, to, word) => {
   const markdown = render(report([model('net', [layer('a', to)])], [model('net', [layer('a', from)])]))
   const row = markdown.split('\n').find(line => line.startsWith('| `alpha` |'))
