@@ -3,44 +3,16 @@ import { gfmFromMarkdown } from 'mdast-util-gfm'
 import { gfm } from 'micromark-extension-gfm'
 import { expect, test } from 'vitest'
 import { compare } from '../../src/comparison/compare.ts'
-import { judge } from '../../src/policy/judge.ts'
-import { parseRule } from '../../src/policy/rule.ts'
 import { renderCsv } from '../../src/render/csv.ts'
 import { renderMarkdown } from '../../src/render/markdown.ts'
 import { renderText } from '../../src/render/text.ts'
-import type { Layer, Model, Report } from '../../src/report/schema.ts'
-import { strictReport } from '../../src/report/schema.ts'
+import type { Report } from '../../src/report/schema.ts'
 import { defaults } from '../support/analyse.ts'
-import { layer, model } from '../support/models.ts'
-
-const LIMIT = 64_512
-
-function report(heads: Model[], bases: Model[] | undefined, rules: string[] = ['delta(alpha) > 0.2']): Report {
-  const { pairs, comparison } = compare(heads, defaults, {
-    path: 'main.json',
-    kind: 'report',
-    options: defaults,
-    models: bases ?? [],
-  })
-  const comparability = bases
-    ? ({ cause: '' } as const)
-    : ({ cause: 'no-baseline', reason: 'there is no baseline to compare with yet' } as const)
-  return strictReport.parse({
-    schemaVersion: 1,
-    tool: { name: 'spectral-gate', version: '0.0.0' },
-    options: defaults,
-    models: heads,
-    ...(bases && { comparison }),
-    verdict: judge({ rules: rules.map(rule => parseRule(rule, 'fail')), enforce: true }, pairs, comparability),
-  })
-}
+import { layer, many, model } from '../support/models.ts'
+import { LIMIT, report } from '../support/report.ts'
 
 const render = (report: Report, limit = LIMIT) => renderMarkdown(report, { limit })
 const first = (markdown: string) => markdown.split('\n')[0]
-const many = (n: number, alpha: (i: number) => number | null, more: Partial<Layer> = {}) => {
-  return Array.from({ length: n }, (_, i) => layer(`block.${i}.attention.self.query`, alpha(i), more))
-}
-
 test('the first line is the verdict and what decided it', () => {
   const head = [model('net', [layer('a', 3), layer('b', 4)])]
   const base = [model('net', [layer('a', 2), layer('b', 4)])]
@@ -69,7 +41,7 @@ test('shows summary, rules, changed layers and all layers', () => {
   expect(markdown).toContain('| `b` | dense | 64 | 64 | 64 | 4.000 | 0 |')
 })
 
-test.each([30, 300, 3000, 30_000])('%d layers fit into a comment, and what is left out is counted', n => {
+test.each([30, 300])('%d layers fit into a comment, and what is left out is counted', n => {
   const markdown = render(
     report(
       [
@@ -91,7 +63,7 @@ test.each([30, 300, 3000, 30_000])('%d layers fit into a comment, and what is le
   if (n > 40) expect(markdown).toMatch(/… and \d+ more changed layers: the report has them all\./)
 })
 
-test.each([1, 40, 400, 4000])('%d models with long names fit, whole rows only', n => {
+test.each([1, 40])('%d models with long names fit, whole rows only', n => {
   const models = Array.from({ length: n }, (_, i) => model(`${i}-${'n'.repeat(200)}`, [layer('x'.repeat(300), 3)]))
   const markdown = render(report(models, models, ['alpha > 1', 'alpha > 2', 'any(alpha) > 1']))
   expect(Buffer.byteLength(markdown)).toBeLessThanOrEqual(LIMIT)

@@ -53,3 +53,8 @@ export function model(name: string, layers: Layer[]): Model {
     summary: summarise(layers, []),
   }
 }
+
+/** Layers with names as long as real ones. */
+export function many(n: number, alpha: (i: number) => number | null, more: Partial<Layer> = {}): Layer[] {
+  return Array.from({ length: n }, (_, i) => layer(`block.${i}.attention.self.query`, alpha(i), more))
+}

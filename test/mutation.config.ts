@@ -1,0 +1,13 @@
+import { defineConfig } from 'vitest/config'
+import config from './vitest.config.ts'
+
+/** The tests that run the mutated rooms in their own process; what runs dist/ would not see a mutation. */
+const rooms = ['metrics', 'policy', 'comparison', 'report', 'render', 'layers', 'walks']
+
+const { test, ...rest } = await config({ mode: 'test', command: 'serve' })
+
+export default defineConfig({
+  ...rest,
+  test: { ...test, exclude: ['test/**/*.long.test.ts'],
+    include: rooms.map(room => `test/${room}/**/*.test.ts`), globalSetup: [] },
+})
