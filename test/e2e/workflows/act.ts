@@ -32,8 +32,9 @@ export const STAND_INS: Record<string, string> = {
 export interface WorkflowRun {
   github: GitHubDouble
   act: string
-  /** A file of `examples/workflows`. */
+  /** A file of `folder`, by default `examples/workflows`. */
   workflow: string
+  folder?: string
   event: JobOptions
   /** What the stand-ins for training and downloading find: `head.safetensors`, `base.safetensors`. */
   standIns: string
@@ -44,7 +45,7 @@ export interface WorkflowRun {
 
 /** Runs all jobs of a workflow with act on this machine, without containers, against the double of GitHub. */
 export function runWorkflow(run: WorkflowRun): Promise<Ended & { runId: number }> {
-  const { github, workflow, files = {}, secrets = {} } = run
+  const { github, workflow, folder = 'examples/workflows', files = {}, secrets = {} } = run
   const job = github.job(run.event)
   const path = `.github/workflows/${workflow}`
   job.workflowRun.path = path
@@ -52,7 +53,7 @@ export function runWorkflow(run: WorkflowRun): Promise<Ended & { runId: number }
     mkdirSync(join(job.workspace, name, '..'), { recursive: true })
     writeFileSync(join(job.workspace, name), content)
   }
-  put(path, readFileSync(join(root, 'examples/workflows', workflow), 'utf8'))
+  put(path, readFileSync(join(root, folder, workflow), 'utf8'))
   for (const [name, content] of Object.entries(files)) put(name, content)
   const git = (...words: string[]) =>
     execFileSync('git', ['-c', 'user.name=a', '-c', 'user.email=a@b.c', ...words], { cwd: job.workspace })

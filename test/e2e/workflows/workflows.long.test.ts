@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { root } from '../../support/cli.ts'
@@ -11,7 +11,8 @@ import type { JobOptions } from '../github/job.ts'
 import { findTool, runWorkflow, type WorkflowRun } from './act.ts'
 
 const FOLDER = join(root, 'examples/workflows')
-const workflows = readdirSync(FOLDER)
+const OWN = join(root, '.github/workflows')
+const all = [FOLDER, OWN].flatMap(folder => readdirSync(folder).map(name => join(folder, name)))
 const nets = {
   good: { 'a.weight': goldenTensor('G1'), 'b.weight': goldenTensor('G4') },
   worse: { 'a.weight': goldenTensor('G2'), 'b.weight': goldenTensor('G4') },
@@ -19,17 +20,13 @@ const nets = {
 
 const actionlint = findTool('actionlint')
 test.skipIf(!actionlint)('actionlint (not installed: tools.sh does) finds nothing', () => {
-  execFileSync(
-    actionlint!,
-    workflows.map(name => join(FOLDER, name)),
-    { encoding: 'utf8' },
-  )
+  execFileSync(actionlint!, all, { encoding: 'utf8' })
 })
 
 const zizmor = findTool('zizmor')
 test.skipIf(!zizmor)('zizmor (not installed: tools.sh does) finds nothing', () => {
   const config = join(root, 'test/e2e/workflows/zizmor.yml')
-  execFileSync(zizmor!, ['--offline', '--config', config, ...workflows.map(name => join(FOLDER, name))], {
+  execFileSync(zizmor!, ['--offline', '--config', config, ...all, join(root, '.github/dependabot.yml')], {
     encoding: 'utf8',
     stdio: 'pipe',
   })
@@ -91,6 +88,25 @@ describe.skipIf(!act)('act (not installed: tools.sh does) runs', () => {
     expect((await run('gate.yml', PUSH, 'good', { files: files('good') })).status).toBe(0)
     expect((await run('gate.yml', PULL, 'good', { files: files('worse') })).status).toBe(1)
     expect(comment()).toEqual([expect.stringMatching(/^### ❌ Failed: `delta\(alpha\) > 0\.3` is true/)])
+  })
+
+  test('the gate on itself: an example network, first on main and then against it', async () => {
+    const network = 'examples/digits/depth3-batch8.safetensors'
+    const own = ['action.yml', ...readdirSync(join(root, 'dist')).map(name => `dist/${name}`)]
+    const put = (path: string) => ({
+      folder: '.github/workflows',
+      files: Object.fromEntries([
+        ...own.map(name => [name, readFileSync(join(root, name))]),
+        [network, readFileSync(join(root, path))],
+      ]),
+    })
+    const first = await run('gate.yml', PUSH, 'good', put(network))
+    expect(first.status, first.log).toBe(0)
+    expect(baselines()).toBe(1)
+    expect((await run('gate.yml', PULL, 'good', put(network))).status).toBe(0)
+    expect(comment()).toEqual([expect.stringMatching(/^### ✅ Passed: nothing changed/)])
+    const other = put('examples/digits/depth3-batch16.safetensors')
+    expect((await run('gate.yml', PULL, 'good', other)).status).toBe(1)
   })
 
   test('finetune.yml: compared with the model that it started from', async () => {
