@@ -36,7 +36,7 @@ const bundles = await Promise.all(
       define: { SPECTRAL_GATE_VERSION: JSON.stringify(version) },
       // Bundled CommonJS packages call require() of Node's own modules.
       banner: {
-        js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+        js: `${name === 'cli' ? '#!/usr/bin/env node\n' : ''}import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);`,
       },
       plugins: [kernel, artifactClient],
       metafile: true,
