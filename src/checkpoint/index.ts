@@ -3,6 +3,7 @@ import { basename, dirname } from 'node:path'
 import { RandomAccessFile, unreadable } from '../bytes/file.ts'
 import { CheckpointError } from '../errors.ts'
 import { type Found, findInFolder } from './folder.ts'
+import { refuseForeign } from './foreign.ts'
 import { gguf } from './gguf/index.ts'
 import { keras } from './keras/archive.ts'
 import { hdf5 } from './keras/hdf5.ts'
@@ -36,13 +37,14 @@ export async function openCheckpoint(path: string, options: ReadOptions = {}): P
   })
   if (!found.isDirectory() && !found.isFile()) throw new CheckpointError(path, 'is neither a file nor a folder')
   if (!found.isDirectory() && !isShardIndex(path)) {
-    refuseShard(path)
+    await refuseShard(path)
     refusePart(path)
     const { format, bytes, contents, stamp } = await readFile(path, options)
     const tensors = await describeQuantised(contents.tensors)
     return { path, format, bytes, unread: [], ...contents, tensors, stamps: [stamp] }
   }
   const { files, expected, ignored } = found.isDirectory() ? await findInFolder(path) : await ofIndex(path)
+  if (!expected) for (const file of files) await refuseShard(file)
   const parts = []
   for (const file of files) parts.push({ file, ...(await readFile(file, options)) })
   const tensors = parts.flatMap(part => part.contents.tensors)
@@ -100,6 +102,7 @@ async function readFile(
 }
 
 function unknownKind(path: string, head: Buffer, size: number): CheckpointError {
+  refuseForeign(path, head)
   const known =
     'Known kinds are safetensors, PyTorch (torch.save, TorchScript), Keras (.h5, .keras), ONNX, GGUF, NumPy (.npz, .npy), Stable-Baselines3 zips, and Hugging Face folders.'
   if (size === 0) return new CheckpointError(path, 'is empty', known)
