@@ -2,11 +2,13 @@ import { readdir, stat } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { RandomAccessFile, unreadable } from '../bytes/file.ts'
 import { CheckpointError } from '../errors.ts'
+import { markConstants } from './constants.ts'
 import { type Found, findInFolder } from './folder.ts'
 import { refuseForeign } from './foreign.ts'
 import { gguf } from './gguf/index.ts'
 import { keras } from './keras/archive.ts'
 import { hdf5 } from './keras/hdf5.ts'
+import { orientKernels } from './kernels.ts'
 import { npy } from './numpy/npy.ts'
 import { npz } from './numpy/npz.ts'
 import { onnx } from './onnx/index.ts'
@@ -18,7 +20,7 @@ import { sb3 } from './sb3/index.ts'
 import { isShardIndex, readShardIndex, refuseShard } from './shards.ts'
 import { refusePart } from './torch/distributed.ts'
 import { torchLegacy, torchZip } from './torch/index.ts'
-import type { Checkpoint, Format, Stamp } from './types.ts'
+import type { Checkpoint, Format, Stamp, Tensor } from './types.ts'
 
 export * from './types.ts'
 export type { ReadOptions }
@@ -40,7 +42,7 @@ export async function openCheckpoint(path: string, options: ReadOptions = {}): P
     await refuseShard(path)
     refusePart(path)
     const { format, bytes, contents, stamp } = await readFile(path, options)
-    const tensors = await describeQuantised(contents.tensors)
+    const tensors = await interpreted(format, contents.tensors)
     return { path, format, bytes, unread: [], ...contents, tensors, stamps: [stamp] }
   }
   const { files, expected, ignored } = found.isDirectory() ? await findInFolder(path) : await ofIndex(path)
@@ -58,12 +60,21 @@ export async function openCheckpoint(path: string, options: ReadOptions = {}): P
     path,
     format: parts[0].format,
     bytes: parts.reduce((sum, part) => sum + part.bytes, 0),
-    tensors: await describeQuantised(tensors),
+    tensors: await interpreted(parts[0].format, tensors),
     unread: parts.flatMap(part => part.contents.unread ?? []),
     stateDict: parts[0].contents.stateDict,
     ignored: [...new Set([...ignored, ...parts.flatMap(part => part.contents.ignored)])],
     stamps: parts.map(part => part.stamp),
   }
+}
+
+/** Formats whose readers know themselves what their tensors stand for, and how they lie. */
+const SELF_CONTAINED: readonly Format[] = ['keras', 'hdf5', 'onnx', 'gguf']
+
+/** Quantised tensors as what they stand for, kernels as PyTorch has them, masks and tables as constants. */
+async function interpreted(format: Format, tensors: readonly Tensor[]): Promise<Tensor[]> {
+  if (SELF_CONTAINED.includes(format)) return markConstants(tensors)
+  return markConstants(orientKernels(await describeQuantised(tensors)))
 }
 
 async function ofIndex(path: string): Promise<Found> {
