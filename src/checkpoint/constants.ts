@@ -27,9 +27,13 @@ export async function markConstants(tensors: readonly Tensor[]): Promise<Tensor[
   return marked
 }
 
-function mayBeConstant({ name, label, dtype, shape, skip, companion, broken }: Tensor): boolean {
+const PLAIN: ReadonlySet<string> = new Set(['range', 'hdf5-chunks', 'onnx-values', 'inline'])
+
+function mayBeConstant({ name, label, dtype, shape, source, skip, companion, broken }: Tensor): boolean {
   if (!isFloat(dtype) || skip !== undefined || companion || broken !== undefined) return false
   if (shape.length !== 2 && shape.length !== 4) return false
+  // What has to be dequantised for it is not looked at.
+  if (source.kind === 'packed' && !PLAIN.has(source.codec)) return false
   return size(shape) >= LEAST && !LEARNED.test((label ?? name).replace(/:0$/, ''))
 }
 

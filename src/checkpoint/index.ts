@@ -2,6 +2,7 @@ import { readdir, stat } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { RandomAccessFile, unreadable } from '../bytes/file.ts'
 import { CheckpointError } from '../errors.ts'
+import { describeAdapters } from './adapter.ts'
 import { markConstants } from './constants.ts'
 import { type Found, findInFolder } from './folder.ts'
 import { refuseForeign } from './foreign.ts'
@@ -42,8 +43,8 @@ export async function openCheckpoint(path: string, options: ReadOptions = {}): P
     await refuseShard(path)
     refusePart(path)
     const { format, bytes, contents, stamp } = await readFile(path, options)
-    const tensors = await interpreted(format, contents.tensors)
-    return { path, format, bytes, unread: [], ...contents, tensors, stamps: [stamp] }
+    const described = await describeAdapters(await interpreted(format, contents.tensors))
+    return { path, format, bytes, unread: [], ...contents, ...described, stamps: [stamp] }
   }
   const { files, expected, ignored } = found.isDirectory() ? await findInFolder(path) : await ofIndex(path)
   if (!expected) for (const file of files) await refuseShard(file)
@@ -60,7 +61,7 @@ export async function openCheckpoint(path: string, options: ReadOptions = {}): P
     path,
     format: parts[0].format,
     bytes: parts.reduce((sum, part) => sum + part.bytes, 0),
-    tensors: await interpreted(parts[0].format, tensors),
+    ...(await describeAdapters(await interpreted(parts[0].format, tensors))),
     unread: parts.flatMap(part => part.contents.unread ?? []),
     stateDict: parts[0].contents.stateDict,
     ignored: [...new Set([...ignored, ...parts.flatMap(part => part.contents.ignored)])],

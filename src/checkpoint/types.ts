@@ -1,4 +1,5 @@
 import type { RangeParameters } from '../bytes/range.ts'
+import type { LowRank } from './adapter.ts'
 import type { DType } from './elements.ts'
 import type { BlocksParameters } from './gguf/dequantise.ts'
 import type { ChunkParameters } from './hdf5/codec.ts'
@@ -93,6 +94,8 @@ export interface Checkpoint {
   readonly bytes: number
   readonly tensors: readonly Tensor[]
   readonly unread: readonly UnreadTensor[]
+  /** Low-rank updates that some of the tensors are the factors of. */
+  readonly updates?: readonly LowRank[]
   /** Path of keys to the state dict that was taken, where the file nests one (`model_state_dict`). */
   readonly stateDict: string
   /** What lies beside the weights and was not looked at: optimizer state, epoch, other state dicts. */
