@@ -19,6 +19,7 @@ import type { Contents, Reader, ReadOptions } from './reader.ts'
 import { safetensors } from './safetensors.ts'
 import { sb3 } from './sb3/index.ts'
 import { isShardIndex, readShardIndex, refuseShard } from './shards.ts'
+import { METADATA, readDistributed } from './torch/dcp.ts'
 import { refusePart } from './torch/distributed.ts'
 import { torchLegacy, torchZip } from './torch/index.ts'
 import type { Checkpoint, Format, Stamp, Tensor } from './types.ts'
@@ -39,6 +40,7 @@ export async function openCheckpoint(path: string, options: ReadOptions = {}): P
     throw unreadable(path, cause)
   })
   if (!found.isDirectory() && !found.isFile()) throw new CheckpointError(path, 'is neither a file nor a folder')
+  if (basename(path) === METADATA) return distributed(path, dirname(path))
   if (!found.isDirectory() && !isShardIndex(path)) {
     await refuseShard(path)
     refusePart(path)
@@ -46,6 +48,7 @@ export async function openCheckpoint(path: string, options: ReadOptions = {}): P
     const described = await describeAdapters(await interpreted(format, contents.tensors))
     return { path, format, bytes, unread: [], ...contents, ...described, stamps: [stamp] }
   }
+  if (found.isDirectory() && (await isDistributed(path))) return distributed(path, path)
   const { files, expected, ignored } = found.isDirectory() ? await findInFolder(path) : await ofIndex(path)
   if (!expected) for (const file of files) await refuseShard(file)
   const parts = []
@@ -67,6 +70,19 @@ export async function openCheckpoint(path: string, options: ReadOptions = {}): P
     ignored: [...new Set([...ignored, ...parts.flatMap(part => part.contents.ignored)])],
     stamps: parts.map(part => part.stamp),
   }
+}
+
+/** Whether a folder is one of torch.distributed.checkpoint, and holds no weights in one piece beside that. */
+async function isDistributed(path: string): Promise<boolean> {
+  const names = await readdir(path)
+  const whole = names.some(name => /^(?:model\.safetensors|pytorch_model\.bin)(?:\.index\.json)?$/.test(name))
+  return !whole && names.includes(METADATA) && names.some(name => name.endsWith('.distcp'))
+}
+
+async function distributed(path: string, folder: string): Promise<Checkpoint> {
+  const { tensors, ...contents } = await readDistributed(folder)
+  const described = await describeAdapters(await interpreted('torch-distributed', tensors))
+  return { path, format: 'torch-distributed', unread: [], ...contents, ...described }
 }
 
 /** Formats whose readers know themselves what their tensors stand for, and how they lie. */

@@ -5,6 +5,7 @@ import type { BlocksParameters } from './gguf/dequantise.ts'
 import type { ChunkParameters } from './hdf5/codec.ts'
 import type { ValuesParameters } from './onnx/values.ts'
 import type { Scheme } from './quantised/scheme.ts'
+import type { AssembledParameters } from './torch/assembled.ts'
 import type { QuantisedParameters } from './torch/quantised.ts'
 
 export * from './elements.ts'
@@ -41,6 +42,7 @@ export type Packing =
   | { readonly codec: 'gguf-blocks'; readonly parameters: BlocksParameters }
   | { readonly codec: 'quantised'; readonly parameters: Scheme }
   | { readonly codec: 'torch-quantised'; readonly parameters: QuantisedParameters }
+  | { readonly codec: 'assembled'; readonly parameters: AssembledParameters }
   /** The bytes themselves, of what stands in a pickle. */
   | { readonly codec: 'inline'; readonly parameters: Uint8Array }
   /** Of a tensor that is described and never read. */
@@ -77,6 +79,7 @@ export type Format =
   | 'safetensors'
   | 'torch-zip'
   | 'torch-legacy'
+  | 'torch-distributed'
   | 'sb3-zip'
   | 'onnx'
   | 'hdf5'

@@ -227,15 +227,6 @@ test.each<[string, Record<string, string>, RegExp]>([
   expect(await refusal(folderOf(files))).toMatch(message)
 })
 
-test('a torch.distributed.checkpoint folder and its parts are refused, with the command that consolidates them', async () => {
-  const folder = 'test/fixtures/distributed/dcp'
-  const command = `python -m torch.distributed.checkpoint.format_utils dcp_to_torch ${folder} out.pt`
-  expect(await refusal(folder)).toContain(command)
-  expect(await refusal(join(folder, '__0_0.distcp'))).toContain(
-    `is one part of a torch.distributed.checkpoint folder\nConsolidate it: ${command}`,
-  )
-})
-
 test.each([
   ['sharded-bin', 'pytorch_model.bin.index.json', 'pytorch_model-00001-of-00002.bin'],
   ['sharded-safetensors', 'model.safetensors.index.json', 'model-00001-of-00002.safetensors'],
