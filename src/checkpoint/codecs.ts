@@ -20,6 +20,8 @@ export async function* unpack(source: PackedSource): AsyncGenerator<Uint8Array> 
       return yield* (await import('./quantised/codec.ts')).dequantised(source.parameters)
     case 'torch-quantised':
       return yield* (await import('./torch/quantised.ts')).torchQuantised(path, source.parameters)
+    case 'assembled':
+      return yield* (await import('./torch/assembled.ts')).assembled(source.parameters)
     case 'inline':
       yield source.parameters
       return

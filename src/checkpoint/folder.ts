@@ -1,6 +1,8 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CheckpointError, MissingCheckpointError } from '../errors.ts'
+import { limits } from '../limits.ts'
+import { foreignFolder } from './foreign.ts'
 import { type Expectation, isShardIndex, readShardIndex } from './shards.ts'
 import { distributedFolder } from './torch/distributed.ts'
 
@@ -17,7 +19,7 @@ const TORCH_STEMS = ['pytorch_model', 'diffusion_pytorch_model', 'adapter_model'
 
 /** Files that may hold weights, in any format. */
 const WEIGHTS =
-  /\.(safetensors|bin|pt|pth|pth\.tar|th|ckpt|h5|hdf5|keras|onnx|onnx\.gz|gguf|npz|msgpack|distcp)$|\.index\.json$/i
+  /\.(safetensors|bin|pt|pth|pth\.tar|th|ckpt|h5|hdf5|keras|onnx|onnx\.gz|gguf|npz|msgpack|distcp)$|\.index(\.[\w-]+)?\.json$/i
 /** What a trainer leaves beside them. */
 const STATE =
   /^(training_args|optimizer|optim|scheduler|scaler|sampler|trainer_state|rng_state|random_states|loss_and_metrics)(?![a-z])|_(states|optim)\.(pt|bin)$/i
@@ -29,7 +31,11 @@ const STATE =
  */
 export async function findInFolder(path: string): Promise<Found> {
   const entries = await readdir(path, { withFileTypes: true })
-  const names = entries.map(({ name }) => name).sort()
+  // macOS keeps notes beside files of file systems that are not its own.
+  const names = entries
+    .map(({ name }) => name)
+    .filter(name => !name.startsWith('._'))
+    .sort()
   const weights = names.filter(name => WEIGHTS.test(name) && !STATE.test(name))
   const single = (name: string): Found => ({
     files: [join(path, name)],
@@ -47,20 +53,21 @@ export async function findInFolder(path: string): Promise<Found> {
   const [safetensors, torch] = ['safetensors', 'bin'].map(kind =>
     conventional.filter(name => names.includes(name) && name.replace(/\.index\.json$/, '').endsWith(kind)),
   )
-  for (const known of [safetensors, unconventional(path, weights), torch]) {
+  const variants = weights.filter(name => isShardIndex(name) && /\.bin\.index\./.test(name) && !torch.includes(name))
+  for (const known of [safetensors, unconventional(path, weights), torch, variants.slice(0, 1)]) {
     if (known.length > 0) return isShardIndex(known[0]) ? sharded(known[0]) : single(known[0])
   }
-  const distributed = distributedFolder(path, names)
+  const distributed = distributedFolder(path, names) ?? foreignFolder(names)
   if (distributed) throw new CheckpointError(path, distributed.found, distributed.remedy)
   const others = weights.filter(name => !/\.(safetensors|msgpack|distcp|json)$/i.test(name))
   if (others.length === 1) return single(others[0])
   if (others.length > 1) throw several(path, others)
-  throw nothing(path, names)
+  throw await nothing(path, names)
 }
 
 /** The one safetensors file or index of another name. */
 function unconventional(path: string, weights: readonly string[]): string[] {
-  const indices = weights.filter(name => name.endsWith('.safetensors.index.json'))
+  const indices = weights.filter(name => isShardIndex(name) && name.includes('.safetensors.index.'))
   if (indices.length > 1) {
     throw new CheckpointError(
       path,
@@ -82,7 +89,7 @@ function several(path: string, files: readonly string[]): CheckpointError {
   )
 }
 
-function nothing(path: string, names: readonly string[]): CheckpointError {
+async function nothing(path: string, names: readonly string[]): Promise<CheckpointError> {
   const pointer = names.find(name => name.endsWith('.dvc'))
   if (pointer) {
     return new MissingCheckpointError(
@@ -91,12 +98,21 @@ function nothing(path: string, names: readonly string[]): CheckpointError {
       'Run `dvc pull` before this step.',
     )
   }
-  const earlier = names.filter(name => /^checkpoint-\d+$/.test(name))
+  const earlier = names.filter(name => STEP.test(name)).sort((a, b) => stepOf(a) - stepOf(b))
   if (earlier.length > 0) {
+    const latest = earlier[earlier.length - 1]
     return new CheckpointError(
       path,
-      `has no weights in it, but the checkpoints ${list(earlier)}`,
-      `Name one of them: ${join(path, earlier[earlier.length - 1])}`,
+      `has no weights in it, but ${earlier.length} checkpoints of a run, the latest ${latest}`,
+      `Name one of them: ${join(path, latest)}`,
+    )
+  }
+  const below = await withWeights(path, names)
+  if (below.length > 0) {
+    return new CheckpointError(
+      path,
+      `has no weights in it, but in its folders ${list(below)}`,
+      `Name each model that is meant: ${join(path, below[0])}`,
     )
   }
   if (names.includes('flax_model.msgpack')) {
@@ -111,6 +127,23 @@ function nothing(path: string, names: readonly string[]): CheckpointError {
     'has no checkpoint in it',
     'Looked for model.safetensors, pytorch_model.bin, their shards with an index, adapter_model.safetensors, or a single file of any kind that is read. Name the file itself if it is called otherwise.',
   )
+}
+
+/** What trainers call the folders of their checkpoints. */
+const STEP = /^(?:checkpoint|ckpt|step|epoch|iter|global_step)[-_]?\d+$/
+
+function stepOf(name: string): number {
+  return Number(/\d+$/.exec(name)?.[0])
+}
+
+/** The folders in a folder that have weights in them directly. */
+async function withWeights(path: string, names: readonly string[]): Promise<string[]> {
+  const found: string[] = []
+  for (const name of names.slice(0, limits.folder.entriesCount)) {
+    const inner = await readdir(join(path, name)).catch((): string[] => [])
+    if (inner.some(file => WEIGHTS.test(file) && !STATE.test(file) && !file.startsWith('._'))) found.push(name)
+  }
+  return found
 }
 
 function list(names: readonly string[]): string {

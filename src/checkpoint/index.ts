@@ -2,10 +2,14 @@ import { readdir, stat } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { RandomAccessFile, unreadable } from '../bytes/file.ts'
 import { CheckpointError } from '../errors.ts'
+import { describeAdapters } from './adapter.ts'
+import { markConstants } from './constants.ts'
 import { type Found, findInFolder } from './folder.ts'
+import { refuseForeign } from './foreign.ts'
 import { gguf } from './gguf/index.ts'
 import { keras } from './keras/archive.ts'
 import { hdf5 } from './keras/hdf5.ts'
+import { orientKernels } from './kernels.ts'
 import { npy } from './numpy/npy.ts'
 import { npz } from './numpy/npz.ts'
 import { onnx } from './onnx/index.ts'
@@ -15,9 +19,10 @@ import type { Contents, Reader, ReadOptions } from './reader.ts'
 import { safetensors } from './safetensors.ts'
 import { sb3 } from './sb3/index.ts'
 import { isShardIndex, readShardIndex, refuseShard } from './shards.ts'
+import { METADATA, readDistributed } from './torch/dcp.ts'
 import { refusePart } from './torch/distributed.ts'
 import { torchLegacy, torchZip } from './torch/index.ts'
-import type { Checkpoint, Format, Stamp } from './types.ts'
+import type { Checkpoint, Format, Stamp, Tensor } from './types.ts'
 
 export * from './types.ts'
 export type { ReadOptions }
@@ -35,14 +40,17 @@ export async function openCheckpoint(path: string, options: ReadOptions = {}): P
     throw unreadable(path, cause)
   })
   if (!found.isDirectory() && !found.isFile()) throw new CheckpointError(path, 'is neither a file nor a folder')
+  if (basename(path) === METADATA) return distributed(path, dirname(path))
   if (!found.isDirectory() && !isShardIndex(path)) {
-    refuseShard(path)
+    await refuseShard(path)
     refusePart(path)
     const { format, bytes, contents, stamp } = await readFile(path, options)
-    const tensors = await describeQuantised(contents.tensors)
-    return { path, format, bytes, unread: [], ...contents, tensors, stamps: [stamp] }
+    const described = await describeAdapters(await interpreted(format, contents.tensors))
+    return { path, format, bytes, unread: [], ...contents, ...described, stamps: [stamp] }
   }
+  if (found.isDirectory() && (await isDistributed(path))) return distributed(path, path)
   const { files, expected, ignored } = found.isDirectory() ? await findInFolder(path) : await ofIndex(path)
+  if (!expected) for (const file of files) await refuseShard(file)
   const parts = []
   for (const file of files) parts.push({ file, ...(await readFile(file, options)) })
   const tensors = parts.flatMap(part => part.contents.tensors)
@@ -56,12 +64,34 @@ export async function openCheckpoint(path: string, options: ReadOptions = {}): P
     path,
     format: parts[0].format,
     bytes: parts.reduce((sum, part) => sum + part.bytes, 0),
-    tensors: await describeQuantised(tensors),
+    ...(await describeAdapters(await interpreted(parts[0].format, tensors))),
     unread: parts.flatMap(part => part.contents.unread ?? []),
     stateDict: parts[0].contents.stateDict,
     ignored: [...new Set([...ignored, ...parts.flatMap(part => part.contents.ignored)])],
     stamps: parts.map(part => part.stamp),
   }
+}
+
+/** Whether a folder is one of torch.distributed.checkpoint, and holds no weights in one piece beside that. */
+async function isDistributed(path: string): Promise<boolean> {
+  const names = await readdir(path)
+  const whole = names.some(name => /^(?:model\.safetensors|pytorch_model\.bin)(?:\.index\.json)?$/.test(name))
+  return !whole && names.includes(METADATA) && names.some(name => name.endsWith('.distcp'))
+}
+
+async function distributed(path: string, folder: string): Promise<Checkpoint> {
+  const { tensors, ...contents } = await readDistributed(folder)
+  const described = await describeAdapters(await interpreted('torch-distributed', tensors))
+  return { path, format: 'torch-distributed', unread: [], ...contents, ...described }
+}
+
+/** Formats whose readers know themselves what their tensors stand for, and how they lie. */
+const SELF_CONTAINED: readonly Format[] = ['keras', 'hdf5', 'onnx', 'gguf']
+
+/** Quantised tensors as what they stand for, kernels as PyTorch has them, masks and tables as constants. */
+async function interpreted(format: Format, tensors: readonly Tensor[]): Promise<Tensor[]> {
+  if (SELF_CONTAINED.includes(format)) return markConstants(tensors)
+  return markConstants(orientKernels(await describeQuantised(tensors)))
 }
 
 async function ofIndex(path: string): Promise<Found> {
@@ -100,6 +130,7 @@ async function readFile(
 }
 
 function unknownKind(path: string, head: Buffer, size: number): CheckpointError {
+  refuseForeign(path, head)
   const known =
     'Known kinds are safetensors, PyTorch (torch.save, TorchScript), Keras (.h5, .keras), ONNX, GGUF, NumPy (.npz, .npy), Stable-Baselines3 zips, and Hugging Face folders.'
   if (size === 0) return new CheckpointError(path, 'is empty', known)

@@ -35,6 +35,7 @@ export const safetensors: Reader = {
       throw new CheckpointError(file.path, `its header claims ${length} bytes, but the file has ${file.size}`, RESAVE)
     }
     const header = parse(file.path, await file.read(8, Number(length)))
+    refuseSlices(file.path, header.__metadata__)
     const entries = Object.entries(header).filter(([name]) => name !== '__metadata__')
     if (entries.length > limits.checkpoint.tensorsCount) {
       throw new CheckpointError(
@@ -113,6 +114,17 @@ function describe(path: string, name: string, info: unknown, dataBytes: number):
     )
   }
   return { name, dtype: dtype as DType, shape, begin, end }
+}
+
+/** torch.distributed.checkpoint notes which slices of the tensors a file has: they must not pass for the tensors. */
+function refuseSlices(path: string, metadata: unknown): void {
+  const known = typeof metadata === 'object' && metadata !== null && Object.hasOwn(metadata, 'DCP_SHARDING_INFO')
+  if (!known) return
+  throw new CheckpointError(
+    path,
+    'is a piece of a distributed checkpoint: it has slices of the tensors (DCP_SHARDING_INFO)',
+    'Consolidate it: torch.distributed.checkpoint.consolidate_hf_safetensors_files, or save with enable_consolidation=True.',
+  )
 }
 
 function checkTiling(path: string, ranges: readonly Range[], dataBytes: number): void {

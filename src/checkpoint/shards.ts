@@ -1,5 +1,5 @@
-import { readFile, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { jsonProblem, parseJson } from '../bytes/json.ts'
 import { stayInWorkspace } from '../bytes/workspace.ts'
 import { CheckpointError, quoted } from '../errors.ts'
@@ -12,25 +12,71 @@ export interface Expectation {
   check(parts: readonly { file: string; names: readonly string[] }[]): void
 }
 
-/** A name such as `model.safetensors.index.json` or `pytorch_model.bin.index.json`. */
+/** A name such as `model.safetensors.index.json`, or with a variant in it, `pytorch_model.bin.index.fp16.json`. */
 export function isShardIndex(name: string): boolean {
-  return /\.(safetensors|bin)\.index\.json$/.test(name)
+  return /\.(safetensors|bin)\.index(\.[\w-]+)?\.json$/.test(name)
 }
+
+/** How many a name says that there are: `-00001-of-000163`, `_00001-of-00002`, `.1-of-61`. */
+const OF = /(?:^|[-_.])(\d{1,6})-of-(\d{1,6})(?=[-_.]|$)/
+/** The part of one rank: `model-rank-0-part-0`, `pytorch_model-TP-000`, `mp_rank_00`. */
+const RANK = /(?:^|[-_.])(?:rank|part|(?:tp|pp|mp)(?:[-_]?rank)?)[-_]?(\d+)(?=[-_.]|$)/gi
+/** Keras numbers its shards from 0. */
+const KERAS = /^(.*)_(\d{5})\.weights\.h5$/
 
 /**
  * A shard by itself is not the model.
- * @throws CheckpointError where the name says that it is one of several
+ * @throws CheckpointError where its name says that it is one of several, or an index beside it does
  */
-export function refuseShard(path: string): void {
-  const [, index, of, kind] = /-(\d{5})-of-(\d{5})\.(safetensors|bin|pt|pth|gguf)$/.exec(path) ?? []
-  if (!(Number(of) > 1)) return
-  throw new CheckpointError(
+export async function refuseShard(path: string): Promise<void> {
+  const name = basename(path)
+  const [, index, of] = OF.exec(name) ?? []
+  const gguf = /\.gguf$/i.test(name)
+  if (Number(of) > 1) throw piece(path, `shard ${Number(index)} of ${Number(of)}`, gguf)
+  const names = await readdir(dirname(path)).catch((): string[] => [])
+  const [, stem, number] = KERAS.exec(name) ?? []
+  if (number === '00000' || (stem !== undefined && names.includes(`${stem}_00000.weights.h5`))) {
+    throw new CheckpointError(
+      path,
+      `is shard ${Number(number)} of a Keras model, a piece of a model`,
+      'Save the weights in one file: model.save_weights("model.weights.h5").',
+    )
+  }
+  if (of === undefined && isRank(name, names)) throw piece(path, "one rank's part", gguf)
+  for (const other of names.filter(isShardIndex)) {
+    const shards = await shardsOf(join(dirname(path), other))
+    if (shards.size > 1 && shards.has(name)) throw piece(path, `a shard that ${other} lists`, gguf)
+  }
+}
+
+/** Whether a name is that of a rank: of the first, or of one whose first lies beside it. A LoRA's rank is neither. */
+function isRank(name: string, names: readonly string[]): boolean {
+  return [...name.matchAll(RANK)].some(({ 0: whole, 1: number, index }) => {
+    const at = index + whole.length - number.length
+    const first = name.slice(0, at) + '0'.repeat(number.length) + name.slice(at + number.length)
+    return Number(number) === 0 || names.includes(first)
+  })
+}
+
+function piece(path: string, what: string, gguf: boolean): CheckpointError {
+  return new CheckpointError(
     path,
-    `is shard ${Number(index)} of ${Number(of)}, a piece of a model`,
-    kind === 'gguf'
+    `is ${what}, a piece of a model`,
+    gguf
       ? 'Join them: llama-gguf-split --merge FIRST-SHARD out.gguf'
       : 'Name the folder, or the index (….index.json) in it.',
   )
+}
+
+/** The files that an index names; none where it is none. */
+async function shardsOf(path: string): Promise<Set<string>> {
+  try {
+    await stayInWorkspace(path)
+    if ((await stat(path)).size > limits.checkpoint.shardIndexBytes) return new Set()
+    return new Set(weightMap(path, await readFile(path)).values())
+  } catch {
+    return new Set()
+  }
 }
 
 /** The shards that an index names, and what it promises of them. */

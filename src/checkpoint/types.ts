@@ -1,9 +1,11 @@
 import type { RangeParameters } from '../bytes/range.ts'
+import type { LowRank } from './adapter.ts'
 import type { DType } from './elements.ts'
 import type { BlocksParameters } from './gguf/dequantise.ts'
 import type { ChunkParameters } from './hdf5/codec.ts'
 import type { ValuesParameters } from './onnx/values.ts'
 import type { Scheme } from './quantised/scheme.ts'
+import type { AssembledParameters } from './torch/assembled.ts'
 import type { QuantisedParameters } from './torch/quantised.ts'
 
 export * from './elements.ts'
@@ -40,6 +42,7 @@ export type Packing =
   | { readonly codec: 'gguf-blocks'; readonly parameters: BlocksParameters }
   | { readonly codec: 'quantised'; readonly parameters: Scheme }
   | { readonly codec: 'torch-quantised'; readonly parameters: QuantisedParameters }
+  | { readonly codec: 'assembled'; readonly parameters: AssembledParameters }
   /** The bytes themselves, of what stands in a pickle. */
   | { readonly codec: 'inline'; readonly parameters: Uint8Array }
   /** Of a tensor that is described and never read. */
@@ -76,6 +79,7 @@ export type Format =
   | 'safetensors'
   | 'torch-zip'
   | 'torch-legacy'
+  | 'torch-distributed'
   | 'sb3-zip'
   | 'onnx'
   | 'hdf5'
@@ -93,6 +97,8 @@ export interface Checkpoint {
   readonly bytes: number
   readonly tensors: readonly Tensor[]
   readonly unread: readonly UnreadTensor[]
+  /** Low-rank updates that some of the tensors are the factors of. */
+  readonly updates?: readonly LowRank[]
   /** Path of keys to the state dict that was taken, where the file nests one (`model_state_dict`). */
   readonly stateDict: string
   /** What lies beside the weights and was not looked at: optimizer state, epoch, other state dicts. */

@@ -14,7 +14,8 @@ export interface Pair {
 
 /**
  * Pairs the models of two reports. One model on each side is a pair whatever it is called; otherwise they are paired by name.
- * Layers are aligned by (name, shape, part), and what that leaves over by the exact key of its tensor.
+ * Layers are aligned by (name, shape, part), and what that leaves over by the exact key of its tensor, then without what wrappers
+ * put into names (PEFT's `base_layer`), then without a prefix that most of one side have and the other does not.
  * @throws UserError where two models of one side have the same name
  */
 export function pairModels(heads: readonly Model[], bases: readonly Model[]): { pairs: Pair[]; removed: Model[] } {
@@ -45,11 +46,27 @@ export function refuseNamesakes(names: readonly string[], whose = ''): void {
 function align(head: Model, base: Model | null): Pair {
   const left = new Set(base?.layers)
   const partners = new Map<Layer, Layer>()
-  for (const key of [(layer: Layer) => layer.name, (layer: Layer) => layer.tensor]) {
-    const free = new Map([...left].map(layer => [layerKey({ ...layer, name: key(layer) }), layer]))
-    for (const layer of head.layers) {
-      const partner = partners.has(layer) ? undefined : free.get(layerKey({ ...layer, name: key(layer) }))
+  const pairUp = (keyOfHead: (layer: Layer) => string | undefined, keyOfBase = keyOfHead) => {
+    const free = unique([...left], keyOfBase)
+    const open = head.layers.filter(layer => !partners.has(layer))
+    for (const [key, layer] of unique(open, keyOfHead)) {
+      const partner = free.get(key)
       if (partner && left.delete(partner)) partners.set(layer, partner)
+    }
+  }
+  pairUp(layer => layer.name)
+  pairUp(layer => layer.tensor)
+  pairUp(layer => unwrapped(layer.name))
+  const open = head.layers.filter(layer => !partners.has(layer))
+  const prefixes = [
+    { of: open, to: [...left], apply: (strip: Strip) => pairUp(({ name }) => strip(unwrapped(name)), plain) },
+    { of: [...left], to: open, apply: (strip: Strip) => pairUp(plain, ({ name }) => strip(unwrapped(name))) },
+  ]
+  for (const { of, to, apply } of prefixes) {
+    const prefix = commonPrefix(of, to)
+    // Fewer than what has partners already are more likely to be new than renamed.
+    if (prefix && prefix.count > partners.size && 2 * prefix.count >= Math.min(of.length, to.length)) {
+      apply(name => (name.startsWith(prefix.text) ? name.slice(prefix.text.length) : undefined))
     }
   }
   return {
@@ -62,4 +79,50 @@ function align(head: Model, base: Model | null): Pair {
     added: head.layers.filter(layer => !partners.has(layer)),
     removed: [...left],
   }
+}
+
+type Strip = (name: string) => string | undefined
+
+function plain({ name }: Layer): string {
+  return unwrapped(name)
+}
+
+/** A name without the components that adapters and parametrizations put into it. */
+function unwrapped(name: string): string {
+  return name
+    .replace(/(^|\.)(?:base_model\.model|base_layer|original_module|_orig_mod|module)(?=\.|$)/g, '')
+    .replace(/^\./, '')
+}
+
+/** Layers by their key, shape and part, those left out whose key is not theirs alone. */
+function unique(layers: readonly Layer[], keyOf: (layer: Layer) => string | undefined): Map<string, Layer> {
+  const found = new Map<string, Layer>()
+  const twice = new Set<string>()
+  for (const layer of layers) {
+    const name = keyOf(layer)
+    if (name === undefined) continue
+    const key = layerKey({ ...layer, name })
+    if (found.has(key)) twice.add(key)
+    found.set(key, layer)
+  }
+  for (const key of twice) found.delete(key)
+  return found
+}
+
+const DEEP = 4
+
+/** The leading components that lead from the names of most of some layers to those of others. */
+function commonPrefix(of: readonly Layer[], to: readonly Layer[]): { text: string; count: number } | undefined {
+  const wanted = unique(to, plain)
+  const counts = new Map<string, number>()
+  for (const layer of of) {
+    const name = plain(layer)
+    for (let at = name.indexOf('.'), depth = 0; at > 0 && depth < DEEP; at = name.indexOf('.', at + 1), depth++) {
+      if (!wanted.has(layerKey({ ...layer, name: name.slice(at + 1) }))) continue
+      const prefix = name.slice(0, at + 1)
+      counts.set(prefix, (counts.get(prefix) ?? 0) + 1)
+    }
+  }
+  const best = [...counts].reduce<[string, number] | undefined>((a, b) => (a && a[1] >= b[1] ? a : b), undefined)
+  return best && { text: best[0], count: best[1] }
 }

@@ -1,5 +1,17 @@
+import type { LowRank } from '../checkpoint/adapter.ts'
 import { isFloat, size, type Tensor } from '../checkpoint/types.ts'
-import { norm, permute, product, reshape, scale, stored, type Values } from '../recipe/values.ts'
+import {
+  norm,
+  permute,
+  product,
+  reshape,
+  scale,
+  shapeOf,
+  stored,
+  sum,
+  transpose,
+  type Values,
+} from '../recipe/values.ts'
 
 /** What a layer applies, where that is not a tensor as it is stored. */
 export interface Effective {
@@ -22,10 +34,11 @@ export interface Effectives {
 /**
  * Weights that modules make of several tensors before they apply them: PyTorch's weight_norm (w = g · v / ‖v‖), spectral_norm
  * (w = W / uᵀWv), pruning and sparsifiers (w = W · mask), in their old form (`weight_g`, `weight_orig`) and as parametrizations
- * (`parametrizations.weight.original0`). A parametrization that is none of these can't be had.
+ * (`parametrizations.weight.original0`); and low-rank updates, alone (ΔW = scale · up · down) or added to the weight that lies beside
+ * them, with DoRA's magnitudes where it has them. A parametrization that is none of these can't be had.
  * Source: torch/nn/utils/{weight_norm,spectral_norm,prune,parametrize,parametrizations}.py.
  */
-export function effectiveWeights(tensors: readonly Tensor[]): Effectives {
+export function effectiveWeights(tensors: readonly Tensor[], updates: readonly LowRank[] = []): Effectives {
   const all = new Map(tensors.map(tensor => [tensor.name, tensor]))
   const weights = new Map<string, Effective>()
   const parts = new Map<string, string>()
@@ -52,6 +65,7 @@ export function effectiveWeights(tensors: readonly Tensor[]): Effectives {
       for (const part of all.has(key) ? [mask, u, v] : []) if (part) parts.set(part.name, key)
     }
   }
+  for (const update of updates) addUpdate(update, all, add)
   for (const { key, members } of parametrised(tensors).values()) addParametrised(key, members, add)
   return { weights, parts }
 }
@@ -64,6 +78,45 @@ function unfit(values: Values | undefined): string | undefined {
 }
 
 type Add = (key: string, tensor: Tensor, values: Values, used: readonly (Tensor | undefined)[], broken?: string) => void
+
+function addUpdate(update: LowRank, all: ReadonlyMap<string, Tensor>, add: Add): void {
+  const [down, up] = [all.get(update.down)!, all.get(update.up)!]
+  const change = changeOf(update, down, up)
+  const prefix = update.down.slice(0, update.down.search(/\.lora_|[._]lora\./))
+  const base = [`${prefix}.base_layer.weight`, `${prefix}.weight`].map(name => all.get(name)).find(Boolean)
+  const magnitude = update.magnitude === undefined ? undefined : all.get(update.magnitude)
+  if (!base) {
+    add(update.key, up, change, [down, magnitude])
+    return
+  }
+  const merged = isFloat(base.dtype) && base.broken === undefined && mergedWith(base, change, magnitude)
+  if (merged) add(update.key, base, merged, [down, up, magnitude])
+  else add(update.key, base, stored(base), [down, up, magnitude], base.broken ?? MISFIT)
+}
+
+/** scale · up · down in the shape of the weight. */
+function changeOf({ scale: factor, embedding }: LowRank, down: Tensor, up: Tensor): Values {
+  if (embedding) return product(transpose(stored(down)), transpose(stored(up)), factor)
+  if (down.shape.length === 2) return product(stored(up), stored(down), factor)
+  const [rank, ...rest] = down.shape
+  const flat = product(reshape(stored(up), [up.shape[0], rank]), reshape(stored(down), [rank, size(rest)]), factor)
+  return reshape(flat, [up.shape[0], ...rest])
+}
+
+function mergedWith(base: Tensor, change: Values, magnitude: Tensor | undefined): Values | undefined {
+  const [shape, own] = [shapeOf(change), base.shape]
+  // Transformers' Conv1D keeps its weight as (in, out).
+  const turned = shape.length === 2 && shape.join() !== own.join() ? transpose(change) : change
+  if (shapeOf(turned).join() !== own.join()) return undefined
+  const whole = sum({ of: stored(base), factor: 1 }, { of: turned, factor: 1 })
+  if (!magnitude) return whole
+  if (turned !== change || size(magnitude.shape) !== own[0] || !isFloat(magnitude.dtype)) return undefined
+  const by = reshape(
+    stored(magnitude),
+    own.map((n, d) => (d === 0 ? n : 1)),
+  )
+  return scale(scale(whole, norm(whole, 0), { inverse: true }), by)
+}
 
 /** The tensors of each parametrised weight by what follows its prefix: `original`, `0._u`. */
 function parametrised(tensors: readonly Tensor[]): Map<string, { key: string; members: Map<string, Tensor> }> {

@@ -35,10 +35,10 @@ export interface PlannedSkip {
  * Source: WeightWatcher 0.7.5 layer selection and size filters (`min_evals`, `max_evals` on M·rf, `max_N` on N; 0 for no limit).
  */
 export function planLayers(
-  { tensors, unread }: Pick<Checkpoint, 'tensors' | 'unread'>,
+  { tensors, unread, updates }: Pick<Checkpoint, 'tensors' | 'unread' | 'updates'>,
   options: AnalysisOptions,
 ): Plan {
-  const { weights, parts } = effectiveWeights(tensors)
+  const { weights, parts } = effectiveWeights(tensors, updates)
   const keyed = tensors.map(tensor => {
     const key = weights.get(tensor.name)?.key
     return key === undefined ? tensor : { name: tensor.name, label: key }

@@ -89,6 +89,8 @@ function measure(
   }
   if (comparability.cause) return { cause: comparability.cause, reason: comparability.reason }
   if (!pair.base) return { cause: 'no-baseline', reason: 'the baseline has no model of this name' }
+  if (pair.matched.length === 0)
+    return { cause: 'incomparable', reason: 'no layer of the baseline is one of this model' }
   if (subject.kind === 'any') {
     if (!isComputed(pair.base.layers, subject.metric)) return inBaseline(notComputed(subject.metric))
     const values = pair.matched.map(({ head, base }) => {

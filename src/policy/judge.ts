@@ -1,5 +1,5 @@
 import type { Pair } from '../comparison/pair.ts'
-import type { FigureChange, Model, RuleResult, Verdict } from '../report/schema.ts'
+import type { FigureChange, Model, RuleResult, Skipped, Verdict } from '../report/schema.ts'
 import { whyUnfitted } from '../report/state.ts'
 import { type Comparability, evaluateFigure, evaluateRule } from './evaluate.ts'
 import { isFigureRule, isModelRule, type Rule } from './rule.ts'
@@ -13,8 +13,10 @@ export interface Policy {
 }
 
 /**
- * Every rule on every model, and what follows for the job; the worst decides. Two rules always hold: an unreadable layer is
- * never passed off as fine, and a layer without a usable fit is a warning, unless the user's rules speak of `failed` themselves.
+ * Every rule on every model, and what follows for the job; the worst decides. Some rules always hold: an unreadable layer is
+ * never passed off as fine; weights that were not read are a warning, and the gate is inconclusive where they are more than half
+ * of the model, unless the user's rules speak of `coverage`; a layer without a usable fit is a warning, unless they speak of
+ * `failed`.
  */
 export function judge(
   policy: Policy,
@@ -22,15 +24,17 @@ export function judge(
   comparability: Comparability,
   figures: readonly FigureChange[] = [],
 ): Verdict {
-  const speaksOfFailed = policy.rules.some(({ subject }) => {
-    return 'value' in subject && subject.value.kind === 'model' && subject.value.metric === 'failed'
-  })
+  const speaksOf = (metric: 'failed' | 'coverage') =>
+    policy.rules.some(({ subject }) => {
+      return 'value' in subject && subject.value.kind === 'model' && subject.value.metric === metric
+    })
   const rules = [
     ...pairs.flatMap(pair => [
       ...policy.rules.filter(isModelRule).map(rule => evaluateRule(rule, pair, comparability)),
       ...unreadable(pair.head),
       ...nonFinite(pair.head),
-      ...(speaksOfFailed ? [] : unjudged(pair.head)),
+      ...(speaksOf('coverage') ? [] : unread(pair.head)),
+      ...(speaksOf('failed') ? [] : unjudged(pair.head)),
     ]),
     ...policy.rules.filter(isFigureRule).map(rule => evaluateFigure(rule, figures, comparability)),
   ]
@@ -113,6 +117,39 @@ function nonFinite(model: Model): RuleResult[] {
       cause: '',
     },
   ]
+}
+
+/** Share of a model's parameters that may be unread before nothing can be said of it. */
+const MOST_UNREAD = 0.5
+
+/** Tensors that may be weights and were not read: unknown types, objects of C++, subclasses. */
+function unread(model: Model): RuleResult[] {
+  const rows = model.skipped.filter(mayBeWeights)
+  if (rows.length === 0) return []
+  const [missed, read] = [rows, model.layers].map(of => of.reduce((sum, { shape }) => sum + elements(shape), 0))
+  const share = missed / (missed + read)
+  const [largest] = [...rows].sort((a, b) => elements(b.shape) - elements(a.shape))
+  const percent = (100 * share).toPrecision(2)
+  const reason = `${rows.length} that may be weights were not read, ${percent} % of the parameters: ${largest.reason}`
+  const most = share > MOST_UNREAD
+  return [
+    {
+      ...builtin(model, most ? 'unread > 50%' : 'unread > 0', most ? 'fail' : 'warn', rows.length),
+      outcome: most ? 'inconclusive' : 'violated',
+      layer: largest.tensor,
+      reason,
+      cause: most ? 'no-value' : '',
+    },
+  ]
+}
+
+function mayBeWeights({ code, dtype, shape }: Skipped): boolean {
+  if (shape.length < 2) return false
+  return code === 'unread' || (code === 'dtype' && /^(?:C\d|F\d|[IU]8$)/.test(dtype))
+}
+
+function elements(shape: readonly number[]): number {
+  return shape.reduce((product, n) => product * n, 1)
 }
 
 function unjudged(model: Model): RuleResult[] {

@@ -83,14 +83,19 @@ async function parseSources({
   return sources
 }
 
-/** `NAME=PATH`, unless a file is called so as a whole: Lightning writes `epoch=3-step=100.ckpt`. */
+/**
+ * `NAME=PATH`, unless a file is called so as a whole: Lightning writes `epoch=3-step=100.ckpt`. Where neither is there, the whole
+ * is what an error should name.
+ */
 export async function parseSource(text: string, stateDict: string | undefined): Promise<Source> {
   const named = /^([^=/\\]+)=(.+)$/s.exec(text)
-  const whole =
-    named &&
-    (await stat(text).then(
-      () => true,
-      () => false,
-    ))
-  return named && !whole ? { name: named[1], path: named[2], stateDict } : { path: text, stateDict }
+  if (!named || (await exists(text)) || !(await exists(named[2]))) return { path: text, stateDict }
+  return { name: named[1], path: named[2], stateDict }
+}
+
+function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  )
 }

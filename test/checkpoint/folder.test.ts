@@ -192,7 +192,11 @@ test.each<[string, Record<string, string>, RegExp]>([
     { 'a.onnx': 'net.onnx', 'b.gguf': 'net.gguf' },
     /has 2 files that may be the model.*a\.onnx, b\.gguf/,
   ],
-  ['a Trainer’s folder', { 'checkpoint-500/x': '', 'checkpoint-1000/x': '' }, /Name one of them: .*checkpoint-500/],
+  [
+    'a Trainer’s folder',
+    { 'checkpoint-500/x': '', 'checkpoint-1000/x': '' },
+    /the latest checkpoint-1000\nName one of them: .*checkpoint-1000/,
+  ],
   ['Flax', { 'flax_model.msgpack': '' }, /flax_model\.msgpack, which is not read/],
   ['only training state', { 'optimizer.pt': 'zip.pt', 'training_args.bin': 'zip.pt' }, /has no checkpoint in it/],
   [
@@ -205,18 +209,22 @@ test.each<[string, Record<string, string>, RegExp]>([
     { 'mp_rank_00_model_states.pt': 'zip.pt', 'zero_pp_rank_0_mp_rank_00_optim_states.pt': '' },
     /DeepSpeed/,
   ],
+  [
+    'a diffusers pipeline',
+    { 'model_index.json': '', 'unet/a.safetensors': '', 'vae/a.safetensors': '' },
+    /in its folders unet, vae/,
+  ],
+  ['Orbax', { _CHECKPOINT_METADATA: '', 'd/x': '' }, /Orbax[\s\S]*save_file/],
+  ['a SavedModel', { 'saved_model.pb': '', 'variables/x': '' }, /SavedModel[\s\S]*tf2onnx/],
+  [
+    'TensorFlow',
+    { 'm.index': '', 'm.data-00000-of-00001': '', checkpoint: '' },
+    /checkpoint of TensorFlow[\s\S]*savez/,
+  ],
+  ['a shard alone', { 'model-00001-of-00002.safetensors': 'net.safetensors' }, /is shard 1 of 2/],
   ['FSDP’s ranks', { 'model_rank0.pt': 'zip.pt', 'model_rank1.pt': 'zip.pt' }, /holds the ranks' pieces/],
 ])('refuses %s', async (_, files, message) => {
   expect(await refusal(folderOf(files))).toMatch(message)
-})
-
-test('a torch.distributed.checkpoint folder and its parts are refused, with the command that consolidates them', async () => {
-  const folder = 'test/fixtures/distributed/dcp'
-  const command = `python -m torch.distributed.checkpoint.format_utils dcp_to_torch ${folder} out.pt`
-  expect(await refusal(folder)).toContain(command)
-  expect(await refusal(join(folder, '__0_0.distcp'))).toContain(
-    `is one part of a torch.distributed.checkpoint folder\nConsolidate it: ${command}`,
-  )
 })
 
 test.each([
@@ -278,4 +286,86 @@ test('a checkpoint that changed after its headers were read is refused', async (
   await refuseChanged(checkpoint)
   utimesSync(path, new Date(), new Date(0))
   await expect(refuseChanged(checkpoint)).rejects.toThrow(/changed while it was being read/)
+})
+
+describe('a piece of a model by itself', () => {
+  test.each([
+    'model-00001-of-00002.safetensors',
+    'model-00001-of-000163.safetensors',
+    'model_00001-of-00002.safetensors',
+    'model.00001-of-00002.safetensors',
+    'model-1-of-61.safetensors',
+    'pytorch_model-00001-of-00002.fp16.bin',
+    'model-rank-0-part-0.safetensors',
+    'pytorch_model-TP-000.bin',
+    'model_00000.weights.h5',
+  ])('%s is refused', async name => {
+    expect(await refusal(join(folderOf({ [name]: 'net.safetensors' }), name))).toMatch(/a piece of a model/)
+  })
+
+  test.each([
+    'model-00001-of-00001.safetensors',
+    'lora-rank-16.safetensors',
+    'part.safetensors',
+    'epoch_00012.weights.h5',
+  ])('%s is none', async name => {
+    expect(await refusal(join(folderOf({ [name]: 'net.safetensors' }), name))).toBe('accepted')
+  })
+
+  test('what an index beside it lists is one, whatever it is called', async () => {
+    const folder = sharded()
+    expect(await refusal(join(folder, 'm-1.safetensors'))).toMatch(/a shard that model\.safetensors\.index\.json lists/)
+  })
+
+  test('slices that torch.distributed.checkpoint wrote are refused', async () => {
+    const header = { __metadata__: { DCP_SHARDING_INFO: '{}' }, w: { dtype: 'U8', shape: [1], data_offsets: [0, 1] } }
+    const json = Buffer.from(JSON.stringify(header))
+    const length = Buffer.alloc(8)
+    length.writeBigUInt64LE(BigInt(json.length))
+    const path = join(temporaryFolder(), 'a.safetensors')
+    writeFileSync(path, Buffer.concat([length, json, Buffer.alloc(1)]))
+    expect(await refusal(path)).toMatch(/slices of the tensors \(DCP_SHARDING_INFO\)\n.*consolidate/)
+  })
+})
+
+test('shards of a variant are read through its index, by the folder and by its name', async () => {
+  const folder = temporaryFolder()
+  writeSafetensors({ a: { shape: [2, 2] } }, 'm.fp16-00001-of-00002.safetensors', folder)
+  writeSafetensors({ b: { shape: [2] } }, 'm.fp16-00002-of-00002.safetensors', folder)
+  const index = join(folder, 'm.safetensors.index.fp16.json')
+  const map = { a: 'm.fp16-00001-of-00002.safetensors', b: 'm.fp16-00002-of-00002.safetensors' }
+  writeFileSync(index, JSON.stringify({ weight_map: map }))
+  for (const path of [folder, index]) {
+    expect((await openCheckpoint(path)).tensors.map(({ name }) => name)).toEqual(['a', 'b'])
+  }
+})
+
+test("macOS's notes beside the files are not looked at", async () => {
+  const folder = folderOf({ '._net.safetensors': '', '.DS_Store': '', 'net.safetensors': 'net.safetensors' })
+  expect(await refusal(folder)).toBe('accepted')
+})
+
+const le = (...bytes: number[]) => String.fromCharCode(...bytes)
+
+test.each<[string, string, RegExp]>([
+  ['TensorFlow Lite', `${le(28, 0, 0, 0)}TFL3`, /TensorFlow Lite[\s\S]*convert/],
+  ['ExecuTorch', `${le(32, 0, 0, 0)}ET12`, /ExecuTorch[\s\S]*torch\.save/],
+  ['ONNX Runtime', `${le(20, 0, 0, 0)}ORTM`, /ONNX Runtime/],
+  ['GGML', `tjgg${le(3, 0, 0, 0)}`, /GGML[\s\S]*convert/],
+  ['MATLAB', 'MATLAB 5.0 MAT-file Platform: posix', /MATLAB's file[\s\S]*savez/],
+  ['TensorFlow’s note', 'model_checkpoint_path: "m"\n', /TensorFlow's note/],
+  ['macOS’s note', `${le(0, 5, 22, 7, 0, 2, 0, 0)}`, /macOS/],
+  ['a pickle', `${le(0x80, 4, 0x95)}data`, /is a pickle, and none that torch\.save wrote\nNothing of it was run/],
+  ['joblib', `${le(0x80, 4)}sklearn.linear_model`, /scikit-learn and joblib/],
+  ['PaddlePaddle', `${le(0x80, 4)}StructuredToParameterName@@`, /PaddlePaddle/],
+  ['msgpack', `${le(0x81, 0xa6)}params${le(0x81)}`, /flax's msgpack[\s\S]*save_file/],
+  ['Core ML', `${le(8, 4, 0x12, 32, 10, 14)}input`, /Core ML/],
+  ['a SavedModel', `${le(8, 1, 0x12, 32, 10, 14)}stripped_op_list`, /SavedModel[\s\S]*tf2onnx/],
+  ['a frozen graph', `${le(10, 30, 10, 1)}x${le(0x12, 11)}Placeholder`, /GraphDef[\s\S]*tf2onnx/],
+  ['zlib', `${le(0x78, 0x9c)}xxxxxxx`, /zlib, as joblib/],
+  ['xz', `${le(0xfd)}7zXZ${le(0)}`, /is compressed/],
+])('a file of %s is named, with what to do', async (_, content, message) => {
+  const path = join(temporaryFolder(), 'model')
+  writeFileSync(path, Buffer.from(content.padEnd(64, le(0)), 'latin1'))
+  expect(await refusal(path)).toMatch(message)
 })

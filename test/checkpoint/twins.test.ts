@@ -5,7 +5,8 @@ import { type Layer, strictReport } from '../../src/report/schema.ts'
 import { cli } from '../support/cli.ts'
 
 const FOLDER = 'test/fixtures/twins'
-const files = readdirSync(FOLDER).filter(name => !name.startsWith('sb3') && !name.endsWith('.py'))
+const DISTRIBUTED = '../distributed/dcp'
+const files = [...readdirSync(FOLDER).filter(name => !name.startsWith('sb3') && !name.endsWith('.py')), DISTRIBUTED]
 
 async function layers(name: string): Promise<Layer[]> {
   const { stdout } = await cli(join(FOLDER, name), '--json', '-')
@@ -26,7 +27,7 @@ test('the same network has the same numbers in every container', async () => {
     [24, 16, 1],
     [24, 11, 1],
   ])
-  expect(files).toHaveLength(15)
+  expect(files).toHaveLength(16)
   for (const name of files) {
     const found = (await layers(name)).map(numbers)
     expect(found, name).toHaveLength(expected.length)

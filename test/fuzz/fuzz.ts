@@ -1,9 +1,20 @@
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { copyFileSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gunzipSync, gzipSync, inflateRawSync } from 'node:zlib'
-import { isFloat, openCheckpoint } from '../../src/checkpoint/index.ts'
+import { openCheckpoint } from '../../src/checkpoint/index.ts'
+import { METADATA } from '../../src/checkpoint/torch/dcp.ts'
+import { resolveSettings } from '../../src/config/settings.ts'
 import { LayerError, UserError } from '../../src/errors.ts'
+import { limits } from '../../src/limits.ts'
+import { renderCsv } from '../../src/render/csv.ts'
+import { renderMarkdown } from '../../src/render/markdown.ts'
+import { renderText } from '../../src/render/text.ts'
+import { serialiseReport } from '../../src/report/io.ts'
+import type { Engine } from '../../src/spectrum/engine.ts'
+import { footprint, openRecipe } from '../../src/spectrum/source.ts'
 import { TensorStream } from '../../src/spectrum/stream.ts'
+import { gate } from '../../src/walks/gate.ts'
 import { type Entry, makeZip } from '../checkpoint/torch/build.ts'
 
 /** What a run over one container's seeds found. */
@@ -51,6 +62,10 @@ function filesBelow(folder: string): string[] {
     return entry.isDirectory() ? filesBelow(path) : entry.isFile() ? [path] : []
   })
 }
+
+/** Its seeds are the metadata; the parts lie beside them. */
+const DISTRIBUTED = 'torch-distributed'
+const PARTS = 'test/fixtures/distributed/sharded'
 
 const INTERESTING = [0, 1, 2, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff]
 
@@ -149,7 +164,7 @@ export function mutateSeed({ bytes, members, outside }: Seed, next: (n: number) 
 }
 
 /**
- * Mutates seeds and reads each: headers, then the bytes of every tensor. Whatever is not a typed error, or takes longer than two
+ * Mutates seeds and does with each what the command does, up to its outputs. Whatever is not a typed error, or takes longer than two
  * seconds, is a failure.
  * @param folder for the input at hand, and for those that failed
  */
@@ -159,7 +174,11 @@ export async function fuzz(
   { inputs, seed, folder }: { inputs: number; seed: number; folder: string },
 ): Promise<Outcome> {
   const next = generator(seed)
-  const path = join(folder, `${container}.input`)
+  const path = join(folder, container === DISTRIBUTED ? METADATA : `${container}.input`)
+  if (container === DISTRIBUTED) {
+    for (const name of readdirSync(PARTS).filter(name => name.endsWith('.distcp')))
+      copyFileSync(join(PARTS, name), join(folder, name))
+  }
   const apart = seeds.map(takeApart)
   const failures: string[] = []
   let accepted = 0
@@ -197,15 +216,45 @@ export async function fuzz(
   }
 }
 
-async function readAll(path: string): Promise<void> {
-  const { tensors } = await openCheckpoint(path)
-  for (const tensor of tensors) {
-    if (tensor.skip || !isFloat(tensor.dtype) || tensor.shape.includes(0)) continue
+const settings = resolveSettings({ 'min-evals': '0' })
+
+/** Reads all that an engine would, and makes up the eigenvalues: solving for them takes nothing from the input but finite numbers. */
+const engine: Engine = {
+  async scan(tensor) {
     const open = await TensorStream.open(tensor)
+    const hash = createHash('sha256')
     try {
-      for (const _ of open.all());
+      for (const bytes of open.all()) hash.update(bytes)
+      return { digest: hash.digest('hex') }
     } finally {
       await open.close()
     }
-  }
+  },
+  async spectrum(recipe) {
+    const { window } = footprint(recipe, ROWS)
+    const open = await openRecipe(recipe)
+    try {
+      return {
+        matrices: open.matrices.map(matrix => {
+          for (const _ of matrix.chunks(new Uint8Array(window), ROWS));
+          return Float64Array.from({ length: matrix.n + matrix.zeros }, (_, i) => i)
+        }),
+      }
+    } finally {
+      await open.close()
+    }
+  },
+  async close() {},
+}
+/** Of a chunk. */
+const ROWS = 8
+
+/** All that the command does with a checkpoint: headers, every tensor, every matrix, the verdict, and the outputs. */
+async function readAll(path: string): Promise<void> {
+  const context = { engine, options: settings.options, known: new Map() }
+  const report = await gate({ sources: [{ path }], policy: settings.policy, figures: [] }, context)
+  serialiseReport(report)
+  renderMarkdown(report, { limit: limits.report.commentCharacters })
+  renderCsv(report)
+  renderText(report, { width: 100 })
 }

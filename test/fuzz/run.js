@@ -20,11 +20,11 @@ const { values } = parseArgs({
 const HANGS = 20_000
 const MOST_MEMORY = 256
 
-const built = fileURLToPath(new URL('../../node_modules/.fuzz/', import.meta.url))
+const built = fileURLToPath(new URL('../../.tools/', import.meta.url))
 mkdirSync(built, { recursive: true })
 await build({
   entryPoints: [fileURLToPath(new URL('main.ts', import.meta.url))],
-  outfile: join(built, 'main.mjs'),
+  outfile: join(built, 'fuzz.mjs'),
   bundle: true,
   format: 'esm',
   platform: 'node',
@@ -39,7 +39,7 @@ function child(container) {
   const args = ['--inputs', inputs, '--seed', seed, '--folder', folder, '--container', container]
   return new Promise(resolve => {
     let answer
-    const process = fork(join(built, 'main.mjs'), args)
+    const process = fork(join(built, 'fuzz.mjs'), args)
     const input = join(folder, `${container}.input`)
     const watch = setInterval(() => {
       const age = Date.now() - (statSync(input, { throwIfNoEntry: false })?.mtimeMs ?? Date.now())

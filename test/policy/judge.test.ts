@@ -1,9 +1,9 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { pairModels } from '../../src/comparison/pair.ts'
 import type { Comparability } from '../../src/policy/evaluate.ts'
 import { judge, type Policy } from '../../src/policy/judge.ts'
 import { type Level, parseRule } from '../../src/policy/rule.ts'
-import type { Layer, Model } from '../../src/report/schema.ts'
+import type { Layer, Model, Skipped } from '../../src/report/schema.ts'
 import { layer, model } from '../support/models.ts'
 
 const firstRun: Comparability = { cause: 'no-baseline', reason: 'there is no baseline to compare with yet' }
@@ -203,4 +203,54 @@ test('a layer without a fit warns, unless a rule speaks of failed', () => {
     rules: [{ builtin: true, layer: 'z', reason: 'all its eigenvalues are 0' }],
   })
   expect(verdict(['failed > 1'], some)).toMatchObject({ status: 'passed' })
+})
+
+describe('weights that were not read', () => {
+  const row = (tensor: string, code: Skipped['code'], dtype: string, shape: number[]): Skipped => {
+    return { tensor, shape, dtype, code, reason: 'has no reader' }
+  }
+  const withSkipped = (...skipped: Skipped[]) => [{ ...model('net', head), skipped }]
+  const small = row('q', 'unread', 'Int8Tensor', [2, 2])
+  const large = row('big', 'unread', 'Int8Tensor', [10_000, 10_000])
+
+  test('are a warning that names the largest and their share', () => {
+    const { status, fails_job, rules } = verdict([], withSkipped(small, row('q2', 'dtype', 'C64', [1, 2])))
+    expect({ status, fails_job }).toEqual({ status: 'warned', fails_job: false })
+    expect(rules).toMatchObject([{ rule: 'unread > 0', level: 'warn', builtin: true, value: 2, layer: 'q' }])
+    expect(rules[0]!.reason).toMatch(/^2 that may be weights were not read, [\d.]+ % of the parameters: has no reader$/)
+  })
+
+  test('leave the gate inconclusive where they are more than half, and fail the job', () => {
+    const { status, fails_job, rules } = verdict([], withSkipped(large))
+    expect({ status, fails_job }).toEqual({ status: 'inconclusive', fails_job: true })
+    expect(rules).toMatchObject([{ rule: 'unread > 50%', level: 'fail', outcome: 'inconclusive', layer: 'big' }])
+    expect(verdict([], withSkipped(large), undefined, { failOnInconclusive: false }).fails_job).toBe(false)
+  })
+
+  test('are the business of a rule that speaks of coverage', () => {
+    expect(verdict(['coverage < 0'], withSkipped(large)).rules).toHaveLength(1)
+  })
+
+  test.each([
+    row('ids', 'dtype', 'I64', [100, 100]),
+    row('mask', 'dtype', 'BOOL', [100, 100]),
+    row('object', 'unread', 'Namespace', []),
+    row('bias', 'unread', 'F32', [1_000_000]),
+    row('small', 'size', 'F32', [100, 100]),
+    row('scales', 'buffer', 'F32', [100, 100]),
+    row('moments', 'optimizer', 'F32', [100, 100]),
+  ])('$tensor is none', skipped => {
+    expect(verdict([], withSkipped(skipped)).rules).toEqual([])
+  })
+})
+
+test('nothing in common with the baseline makes every relative rule inconclusive', () => {
+  const rules = ['delta(alpha) > 0.1', 'delta(alpha) > 500%', 'any(delta(alpha)) > 1', 'alpha > 100']
+  const { rules: results } = verdict(rules, head, [{ ...layer('z', 2), shape: [3, 3] }])
+  expect(results.map(({ outcome, cause }) => [outcome, cause])).toEqual([
+    ['inconclusive', 'incomparable'],
+    ['inconclusive', 'incomparable'],
+    ['inconclusive', 'incomparable'],
+    ['ok', ''],
+  ])
 })

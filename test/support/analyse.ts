@@ -14,6 +14,10 @@ export function analyseTensors(
   tensors: Record<string, Written>,
   options: Partial<AnalysisOptions> = {},
 ): Promise<Model> {
-  const path = writeSafetensors(tensors)
+  return analyseFile(writeSafetensors(tensors), options)
+}
+
+/** The model in a file or folder. */
+export function analyseFile(path: string, options: Partial<AnalysisOptions> = {}): Promise<Model> {
   return analyse({ path }, { engine, options: { ...defaults, ...options }, known: new Map() })
 }

@@ -130,6 +130,7 @@ class Collector implements Visitor {
       if (names.has(path) || this.#keras) {
         how = this.#keras1 && isTheano(path, dataset.shape, shapes) ? 'as-is' : orientation(path, classes, this.#given)
       }
+      if (how === 'as-is' && !this.#keras && /(?:^|\/)kernel(?::0)?$/.test(path)) how = 'kernel'
       const { shape, strides } = asPyTorch(dataset.shape, contiguous(dataset.shape), how)
       return { name: names.get(path) ?? path, dtype, shape, source: source(place, item, strides) }
     })

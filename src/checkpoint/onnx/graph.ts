@@ -1,9 +1,10 @@
 import { CheckpointError, quoted, RESAVE } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import { INPUTS, isMadeUp, tells, Uses } from './labels.ts'
+import { interpreted, isOperator, OPERANDS, type Operator } from './operators.ts'
 import type { Extent, TensorReader } from './tensor.ts'
 import type { OnnxTensor } from './types.ts'
-import { type Field, LENGTH, tag, type Wire } from './wire.ts'
+import { type Field, LENGTH, tag, VARINT, type Wire } from './wire.ts'
 
 const GRAPH_NODE = tag(1, LENGTH)
 const GRAPH_INITIALIZER = tag(5, LENGTH)
@@ -16,6 +17,9 @@ const NODE_OP_TYPE = tag(4, LENGTH)
 const NODE_ATTRIBUTE = tag(5, LENGTH)
 
 const ATTRIBUTE_NAME = tag(1, LENGTH)
+const ATTRIBUTE_INT = tag(3, VARINT)
+const ATTRIBUTE_INTS = tag(8, VARINT)
+const ATTRIBUTE_INTS_PACKED = tag(8, LENGTH)
 const ATTRIBUTE_TENSOR = tag(5, LENGTH)
 const ATTRIBUTE_GRAPH = tag(6, LENGTH)
 const ATTRIBUTE_GRAPHS = tag(11, LENGTH)
@@ -38,6 +42,7 @@ interface Scope {
   readonly prefix: string
   readonly depth: number
   readonly uses: Uses
+  readonly operators: Operator[]
   /** Of the tensors that it holds: their own names, and where they stand in the list. */
   readonly own: Map<string, number>
 }
@@ -99,20 +104,46 @@ export class GraphReader {
   async #node(message: Extent, scope: Scope): Promise<void> {
     const parts: NodeParts = { inputs: [], attributes: [] }
     await this.#wire.walk(message.start, message.end, field => {
-      if (field.tag === NODE_INPUT && parts.inputs.length < INPUTS) parts.inputs.push(field)
+      if (field.tag === NODE_INPUT && parts.inputs.length < OPERANDS) parts.inputs.push(field)
       else if (field.tag === NODE_OUTPUT) parts.output ??= field
       else if (field.tag === NODE_NAME) parts.name = field
       else if (field.tag === NODE_OP_TYPE) parts.op = field
       else if (field.tag === NODE_ATTRIBUTE) this.#attributeOf(parts, field)
     })
     const op = await this.#text(parts.op, 'an operator')
-    if (tells(op)) {
-      const inputs = []
+    const inputs: string[] = []
+    if (tells(op) || isOperator(op)) {
       for (const input of parts.inputs) inputs.push(await this.#text(input, 'a value'))
+    }
+    if (isOperator(op)) scope.operators.push(await this.#operator(op, inputs, parts))
+    if (tells(op)) {
       const name = await this.#text(parts.name, 'a node')
-      scope.uses.add({ name, op, inputs, output: await this.#text(parts.output, 'a value') })
+      scope.uses.add({ name, op, inputs: inputs.slice(0, INPUTS), output: await this.#text(parts.output, 'a value') })
     }
     for (const attribute of parts.attributes) await this.#attribute(attribute, op, parts, scope)
+  }
+
+  async #operator(op: string, inputs: readonly string[], { output, attributes }: NodeParts): Promise<Operator> {
+    const numbers = new Map<string, readonly number[]>()
+    for (const message of attributes) {
+      let name = ''
+      const values: number[] = []
+      await this.#wire.walk(message.start, message.end, async field => {
+        if (field.tag === ATTRIBUTE_NAME) name = await this.#wire.name(field, 'an attribute')
+        else if (field.tag === ATTRIBUTE_INT) values.push(this.#signed(field.value))
+        else if (field.tag === ATTRIBUTE_INTS || field.tag === ATTRIBUTE_INTS_PACKED) {
+          const room = limits.checkpoint.dimensionsCount - values.length
+          if (room > 0) values.push(...(await this.#wire.varints(field, room)))
+        }
+      })
+      if (values.length > 0) numbers.set(name, values)
+    }
+    return { op, inputs, output: await this.#text(output, 'a value'), numbers }
+  }
+
+  /** The varint that was read last, as an int32 where it is a negative one: as a double it has lost its lower bits. */
+  #signed(value: number): number {
+    return this.#wire.high === 0xffffffff ? this.#wire.low | 0 : value
   }
 
   #attributeOf({ attributes }: NodeParts, field: Field): void {
@@ -179,7 +210,12 @@ export class GraphReader {
     this.tensors.push(tensor)
   }
 
-  #label({ uses, own }: Scope): void {
+  #label({ uses, own, operators }: Scope): void {
+    const tensors = new Map([...own].map(([name, index]) => [name, this.tensors[index]]))
+    const found = interpreted(operators, tensors)
+    for (const index of own.values()) {
+      this.tensors[index] = found.get(this.tensors[index].name) ?? this.tensors[index]
+    }
     for (const [name, index] of own) {
       const label = isMadeUp(name) ? uses.label(name) : undefined
       if (label) this.tensors[index] = { ...this.tensors[index], label }
@@ -187,7 +223,7 @@ export class GraphReader {
   }
 
   #scope(prefix: string, depth: number): Scope {
-    return { prefix, depth, uses: new Uses(), own: new Map() }
+    return { prefix, depth, uses: new Uses(), operators: [], own: new Map() }
   }
 
   /** Names of nodes need not be unique, those of values are. */

@@ -58,8 +58,20 @@ export class TensorReader {
     const skip = found.segmented
       ? 'a segment of a tensor'
       : type.unread && `its ONNX type, ${type.name}, is not one that is read`
-    if (skip) return { name: key, dtype: type.dtype, shape, source: unread(this.#path, shape), skip }
+    if (skip) {
+      const nibbles =
+        !found.segmented && /^U?INT4$/.test(type.name) && (await this.#nibbles(where, found, type, message, shape))
+      const described = { name: key, dtype: type.dtype, shape, source: unread(this.#path, shape), skip }
+      return nibbles ? { ...described, nibbles } : described
+    }
     return { name: key, dtype: type.dtype, shape, source: await this.#source(where, found, type, message, shape) }
+  }
+
+  /** Two values a byte, where they are raw bytes of the file. */
+  async #nibbles(where: string, found: Gathered, type: ElementType, message: Extent, shape: readonly number[]) {
+    if (!found.external && (!found.raw || found.values.size > 0)) return undefined
+    const source = await this.#source(where, found, type, message, shape)
+    return source.kind === 'file' && { path: source.path, offset: source.offset, signed: type.name === 'INT4' }
   }
 
   /** A sparse tensor: named, and not read. */
@@ -149,7 +161,7 @@ export class TensorReader {
   ): Promise<ByteSource> {
     const strides = contiguous(shape)
     const elements = size(shape)
-    const bytes = (elements * type.bits) / 8
+    const bytes = Math.ceil((elements * type.bits) / 8)
     if (found.external) {
       const { path, offset } = await this.#external.locate(where, found.entries, bytes)
       return { kind: 'file', path, offset, strides }

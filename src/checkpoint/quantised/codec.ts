@@ -47,7 +47,7 @@ async function* coded(scheme: Coded): AsyncGenerator<Uint8Array> {
         out[c] = value * scale(row, c) * factor + (bias ? bias(row, c) : 0)
       }
     },
-    Math.ceil((bits * columns) / DTYPE_BITS[codes.dtype]) * (DTYPE_BITS[codes.dtype] / 8),
+    scheme.rowBytes ?? Math.ceil((bits * columns) / DTYPE_BITS[codes.dtype]) * (DTYPE_BITS[codes.dtype] / 8),
   )
 }
 
@@ -92,6 +92,15 @@ async function gridOf(grid: Grid, bits: number): Promise<(row: number, column: n
       const packedRow = Math.floor(row / blockRows)
       const word = words.readUInt32LE(4 * (Math.floor(packedRow / perWord) * across + block(column)))
       return ((word >>> (bits * (packedRow % perWord))) & mask) - middle
+    }
+  }
+  if (grid.nibbles) {
+    const { signed, rowBytes } = grid.nibbles
+    const codes = await bytesOf(part)
+    return (row, column) => {
+      const at = Math.floor(row / blockRows) * (rowBytes === undefined ? across : 2 * rowBytes) + block(column)
+      const code = (codes[at >> 1] >> (4 * (at & 1))) & 15
+      return signed && code > 7 ? code - 16 : code
     }
   }
   const bytes = grid.exponents ? await bytesOf(part) : undefined

@@ -51,6 +51,8 @@ export interface Coded {
   readonly numbers: 'unsigned' | 'signed' | 'offset' | 'e2m1' | 'e4m3' | 'e5m2'
   /** The first of two 4-bit codes lies in the upper half of its byte. */
   readonly upperFirst?: boolean
+  /** Bytes of a row, where they are more than its codes need. */
+  readonly rowBytes?: number
   /** Of the matrix; several stacked are one after the other. */
   readonly rows: number
   readonly columns: number
@@ -78,6 +80,8 @@ export interface Grid {
   readonly reciprocal?: boolean
   /** The block row of each row, where rows are not grouped in order. */
   readonly rowGroups?: Part
+  /** Codes of 4 bits, two a byte, the first in the lower half; rows are padded to `rowBytes` where it is given. */
+  readonly nibbles?: { readonly signed: boolean; readonly rowBytes?: number }
   /** Of zeros packed along rows in 32-bit words: bits each. The codes' own offset is theirs, too. */
   readonly packed?: number
   /** The block column of each column, where columns are not grouped in order. */

@@ -1,6 +1,7 @@
 import { Zip } from '../../bytes/zip.ts'
 import { CheckpointError } from '../../errors.ts'
 import { limits } from '../../limits.ts'
+import { foreignZip } from '../foreign.ts'
 import type { Contents, ReadOptions } from '../reader.ts'
 import { describeContents } from './contents.ts'
 import { type Unpickled, unpickle } from './pickle.ts'
@@ -55,6 +56,8 @@ function findArchive({ path, members }: Zip): string {
   const archives = names.flatMap(name => /^([^/]+)\/data\.pkl$/.exec(name)?.[1] ?? [])
   if (archives.length > 1) throw new CheckpointError(path, `holds ${archives.length} PyTorch archives`, SAVE)
   if (archives.length === 1) return archives[0]
+  const foreign = foreignZip(names)
+  if (foreign) throw new CheckpointError(path, foreign.found, foreign.remedy)
   const shown = names.slice(0, 5).map(name => JSON.stringify(name.slice(0, 100)))
   const found = names.length === 0 ? 'is an empty zip' : `is a zip without data.pkl: it holds ${shown.join(', ')}`
   throw new CheckpointError(path, names.length > 5 ? `${found}, …` : found, remedy(names))

@@ -39,7 +39,7 @@ export function refusePart(path: string): void {
   throw new CheckpointError(
     path,
     'is one part of a torch.distributed.checkpoint folder',
-    `Consolidate it: ${consolidate(dirname(path))}`,
+    `Name the folder: ${dirname(path)}`,
   )
 }
 

@@ -1,0 +1,128 @@
+import { numbers } from './quantised/codec.ts'
+import { field, Relatives } from './quantised/family.ts'
+import { isFloat, size, type Tensor } from './types.ts'
+
+/** The factors of a low-rank update of one weight: ΔW = scale · up · down. */
+export interface LowRank {
+  /** The key of the weight that it is added to. */
+  readonly key: string
+  /** (r, in), or a convolution's (r, in, kh, kw). */
+  readonly down: string
+  /** (out, r), or (out, r, 1, 1). */
+  readonly up: string
+  /** Of an embedding, whose rows are the inputs: ΔW is transposed. */
+  readonly embedding: boolean
+  readonly scale: number
+  /** DoRA's magnitudes, a number a row of the weight. */
+  readonly magnitude?: string
+}
+
+/** Keys of factors: PEFT's (an adapter's name may stand in them), kohya's, and those of diffusers before PEFT. */
+const DOWN = [
+  { pattern: /^(.*)\.lora_A(\.[^.]+)?\.weight$/, up: (module: string, name = '') => `${module}.lora_B${name}.weight` },
+  {
+    pattern: /^(.*)\.lora_embedding_A(\.[^.]+)?$/,
+    up: (module: string, name = '') => `${module}.lora_embedding_B${name}`,
+    embedding: true,
+  },
+  {
+    pattern: /^(.*)\.lora_down(\.[^.]+)?\.weight$/,
+    up: (module: string, name = '') => `${module}.lora_up${name}.weight`,
+  },
+  { pattern: /^(.*)[._]lora\.down()\.weight$/, up: (module: string) => `${module}_lora.up.weight` },
+]
+/** Parts of adapters of other kinds, which are no products of two factors. */
+const OTHER =
+  /\.(?:hada_[wt]\w*|lokr_\w+|ia3_l|vera_lambda_\w+|oft_\w+|boft_\w+|lora_E|lora_ranknum|randlora_\w+|bone_block|fourierft_spectrum|hra_u|prompt_encoder|ln_tuning)(?:\.|$)/
+const ANY = /(?:^|[._])lora(?:[._](?:A|B|up|down|embedding_A|embedding_B|magnitude_vector)\b)/
+
+const NO_SCALE = 'a factor of an adapter whose scale is not known: keep its adapter_config.json beside it'
+
+interface Found {
+  readonly tensors: Tensor[]
+  readonly updates: LowRank[]
+}
+
+/**
+ * The low-rank updates among the tensors of a checkpoint, with their scales: `lora_alpha` / r of the adapter_config.json beside it
+ * (/ √r for rsLoRA, its patterns for single modules), or the `alpha` of kohya's files. Factors without a scale, and parts of other
+ * kinds of adapters, are left unread. Source: peft/tuners/lora (layer.py, config.py) of PEFT 0.21.
+ */
+export async function describeAdapters(tensors: readonly Tensor[]): Promise<Found> {
+  if (!tensors.some(({ name }) => ANY.test(name) || OTHER.test(name))) return { tensors: [...tensors], updates: [] }
+  const all = new Map(tensors.map(tensor => [tensor.name, tensor]))
+  const config = await new Relatives([]).config(tensors[0].source.path, 'adapter_config.json')
+  const updates: LowRank[] = []
+  const unread = new Map<string, string>()
+  for (const { name } of tensors) {
+    if (OTHER.test(name)) unread.set(name, 'a part of an adapter of a kind that has no reader: merge it before saving')
+    const found = await updateOf(name, all, config)
+    if (!found) continue
+    const { update, factors } = found
+    if (update) updates.push(update)
+    else for (const factor of factors) unread.set(factor, NO_SCALE)
+  }
+  return {
+    updates,
+    tensors: tensors.map(tensor => {
+      const skip = unread.get(tensor.name)
+      return skip === undefined ? tensor : { ...tensor, skip }
+    }),
+  }
+}
+
+async function updateOf(name: string, all: ReadonlyMap<string, Tensor>, config: unknown) {
+  for (const { pattern, up, embedding = false } of DOWN) {
+    const [, module, adapter] = pattern.exec(name) ?? []
+    if (module === undefined) continue
+    const [down, other] = [all.get(name)!, all.get(up(module, adapter)) ?? all.get(`${module}.lora.up.weight`)]
+    if (!other) return { factors: [name] }
+    const factors = [name, other.name]
+    const scale = fits(down, other) ? await scaleOf(module, down, all, config) : undefined
+    if (scale === undefined || all.has(`${module}.lora_E${adapter}`)) return { factors }
+    const plain = module.replace(/^base_model\.model\./, '')
+    const magnitude = [
+      `${module}.lora_magnitude_vector${adapter}.weight`,
+      `${module}.lora_magnitude_vector${adapter}`,
+    ].find(key => all.has(key))
+    const update: LowRank = { key: `${plain}.weight`, down: name, up: other.name, embedding, scale }
+    return { factors, update: magnitude === undefined ? update : { ...update, magnitude } }
+  }
+  return undefined
+}
+
+/** Whether two factors have a product: their ranks are equal, and what is beside them is a kernel's. */
+function fits(down: Tensor, up: Tensor): boolean {
+  if (!isFloat(down.dtype) || !isFloat(up.dtype) || size(down.shape) * size(up.shape) === 0) return false
+  const two = down.shape.length === 2 && up.shape.length === 2
+  const four = down.shape.length === 4 && up.shape.length === 4 && up.shape[2] * up.shape[3] === 1
+  return (two || four) && down.shape[0] === up.shape[1]
+}
+
+async function scaleOf(module: string, down: Tensor, all: ReadonlyMap<string, Tensor>, config: unknown) {
+  const own = all.get(`${module}.alpha`)
+  if (own && size(own.shape) === 1 && own.source.kind === 'file') {
+    const { path, offset } = own.source
+    const [alpha] = await numbers({ path, offset, dtype: own.dtype, shape: [1] })
+    return Number.isFinite(alpha) ? alpha / down.shape[0] : undefined
+  }
+  if (field(config, 'peft_type') !== 'LORA') return undefined
+  const alpha = patterned(field(config, 'alpha_pattern'), module) ?? field(config, 'lora_alpha')
+  if (typeof alpha !== 'number' || !Number.isFinite(alpha)) return undefined
+  const rank = down.shape[0]
+  return alpha / (field(config, 'use_rslora') === true ? Math.sqrt(rank) : rank)
+}
+
+/**
+ * What a pattern of the config says of a module: its keys are whole names or ends of them.
+ * @returns undefined where none fits; NaN where a key is a regular expression, which nobody is to run
+ */
+function patterned(patterns: unknown, module: string): number | undefined {
+  if (typeof patterns !== 'object' || patterns === null) return undefined
+  for (const [key, value] of Object.entries(patterns)) {
+    if (!/^\^?[\w.]+\$?$/.test(key)) return Number.NaN
+    const plain = key.replace(/^\^|\$$/g, '')
+    if ((module === plain || module.endsWith(`.${plain}`)) && typeof value === 'number') return value
+  }
+  return undefined
+}

@@ -1,0 +1,275 @@
+import type { Coded, Grid, Part } from '../quantised/scheme.ts'
+import { contiguous, isFloat, size } from '../types.ts'
+import type { OnnxTensor } from './types.ts'
+
+/** A node whose inputs are made a weight of, or that turns one. */
+export interface Operator {
+  readonly op: string
+  readonly inputs: readonly string[]
+  readonly output: string
+  /** Attributes that are whole numbers, or lists of them. */
+  readonly numbers: ReadonlyMap<string, readonly number[]>
+}
+
+/** Where the weight, its scale and its zero point are among the inputs, and the default of its axis. */
+const QUANTISED: ReadonlyMap<string, { weight: number; scale: number; zero: number; axis: number }> = new Map([
+  ['DequantizeLinear', { weight: 0, scale: 1, zero: 2, axis: 1 }],
+  ['QLinearConv', { weight: 3, scale: 4, zero: 5, axis: 0 }],
+  ['QLinearMatMul', { weight: 3, scale: 4, zero: 5, axis: 1 }],
+  ['QGemm', { weight: 3, scale: 4, zero: 5, axis: 1 }],
+  ['DynamicQuantizeMatMul', { weight: 1, scale: 2, zero: 3, axis: 1 }],
+  ['MatMulIntegerToFloat', { weight: 1, scale: 3, zero: 5, axis: 1 }],
+])
+/** Nodes whose integer weights have no scale of their own, or one in a layout of their own: the place of the weight. */
+const UNREAD: ReadonlyMap<string, number> = new Map([
+  ['MatMulInteger', 1],
+  ['ConvInteger', 1],
+  ['MatMulBnb4', 1],
+  ['GatherBlockQuantized', 0],
+  ['QAttention', 1],
+  ['DynamicQuantizeLSTM', 1],
+  ['QMoE', 2],
+])
+const BLOCKS = 'MatMulNBits'
+/** Nodes that hand their first input on, and those that apply a kernel (out, in, kh, kw). */
+const PASSING = new Set(['Identity', 'Cast', 'DequantizeLinear', 'QuantizeLinear'])
+const CONVOLUTIONS = new Set(['Conv', 'FusedConv', 'ConvTranspose'])
+const HOPS = 8
+
+/** How many inputs of an operator are looked at. */
+export const OPERANDS = 8
+
+/** Whether a node of this kind says what a weight stands for, or how it lies. */
+export function isOperator(op: string): boolean {
+  return (
+    QUANTISED.has(op) ||
+    UNREAD.has(op) ||
+    op === BLOCKS ||
+    op === 'Transpose' ||
+    PASSING.has(op) ||
+    CONVOLUTIONS.has(op)
+  )
+}
+
+/** Why an operator's weight can't be read. */
+class Misfit extends Error {}
+
+/**
+ * The tensors of a graph as what its operators make of them: quantised weights as their values, with scales and zero points as
+ * companions; kernels that a Transpose turns before a convolution as they are applied.
+ * @param tensors by their own names in the graph
+ * @returns those that are another than they were
+ */
+export function interpreted(
+  operators: readonly Operator[],
+  tensors: ReadonlyMap<string, OnnxTensor>,
+): Map<string, OnnxTensor> {
+  const found = new Map<string, OnnxTensor>()
+  for (const operator of operators) {
+    const { op, inputs } = operator
+    const place = op === BLOCKS ? { weight: 1, scale: 2, zero: 3, axis: 0 } : QUANTISED.get(op)
+    const weight = tensors.get(inputs[place?.weight ?? UNREAD.get(op) ?? -1] ?? '')
+    if (!weight || found.get(weight.name)?.companion || isFloat(weight.dtype) === !/^F8/.test(weight.dtype)) continue
+    const [scale, zero] = place ? [place.scale, place.zero].map(i => tensors.get(inputs[i] ?? '')) : []
+    found.set(weight.name, place ? valuesOf(operator, place.axis, weight, scale, zero) : broken(weight, `of ${op}`))
+    for (const companion of [scale, zero, ...(op === BLOCKS ? [tensors.get(inputs[4] ?? '')] : [])]) {
+      if (companion) found.set(companion.name, { ...companion, companion: true })
+    }
+  }
+  const users = usersOf(operators)
+  for (const [name, tensor] of tensors) {
+    const axes = tensor.shape.length === 4 ? turned(name, users) : undefined
+    if (axes) found.set(tensor.name, permuted(found.get(tensor.name) ?? tensor, axes))
+  }
+  return found
+}
+
+function broken(weight: OnnxTensor, why: string): OnnxTensor {
+  const { skip: _, ...tensor } = weight
+  return { ...tensor, dtype: 'F32', broken: `it is quantised, and the layout ${why} has no reader` }
+}
+
+function valuesOf(
+  operator: Operator,
+  axis: number,
+  weight: OnnxTensor,
+  scale: OnnxTensor | undefined,
+  zero: OnnxTensor | undefined,
+): OnnxTensor {
+  try {
+    const own = scale && (operator.op === BLOCKS ? nBits : linear)(operator, axis, weight, scale, zero)
+    return own ?? broken(weight, `of ${operator.op} without a constant scale`)
+  } catch (error) {
+    if (!(error instanceof Misfit)) throw error
+    return broken(weight, `of ${operator.op}, ${error.message},`)
+  }
+}
+
+function one(numbers: Operator['numbers'], name: string, otherwise: number): number {
+  return numbers.get(name)?.[0] ?? otherwise
+}
+
+/** Codes in the file; of 4 bits two a byte, the first in the lower half. */
+function codesOf(tensor: OnnxTensor): { part: Part; bits: number; numbers: Coded['numbers'] } {
+  const { dtype, shape, source, nibbles } = tensor
+  if (nibbles) {
+    const part = {
+      path: nibbles.path,
+      offset: nibbles.offset,
+      dtype: 'U8' as const,
+      shape: [Math.ceil(size(shape) / 2)],
+    }
+    return { part, bits: 4, numbers: nibbles.signed ? 'signed' : 'unsigned' }
+  }
+  const kinds = { I8: 'signed', U8: 'unsigned', F8_E4M3: 'e4m3', F8_E5M2: 'e5m2' } as const
+  const numbers = (kinds as Partial<Record<string, Coded['numbers']>>)[dtype]
+  if (!numbers || tensor.skip !== undefined || source.kind !== 'file')
+    throw new Misfit('whose values are of an unusual kind or place')
+  return { part: { path: source.path, offset: source.offset, dtype, shape }, bits: 8, numbers }
+}
+
+/** DequantizeLinear and what is like it: (q − zero) · scale, for all, along an axis, or in blocks along it. */
+function linear(
+  { numbers }: Operator,
+  defaultAxis: number,
+  weight: OnnxTensor,
+  scale: OnnxTensor,
+  zero: OnnxTensor | undefined,
+): OnnxTensor {
+  const { shape } = weight
+  const given = one(numbers, 'axis', defaultAxis)
+  const axis = given < 0 ? given + shape.length : given
+  const block = gridOf(shape, axis, one(numbers, 'block_size', 0), scale)
+  const codes = codesOf(weight)
+  const columns = shape.at(-1) ?? 1
+  if (codes.bits === 4 && columns % 2 === 1) throw new Misfit('whose rows are no whole bytes')
+  return valuesIn(weight, shape, {
+    ...{ codes: codes.part, bits: codes.bits, numbers: codes.numbers },
+    scale: { part: floats(scale), ...block },
+    ...(zero && { zero: zeroGrid(zero, scale, block) }),
+  })
+}
+
+function gridOf(shape: readonly number[], axis: number, blockSize: number, scale: OnnxTensor): Omit<Grid, 'part'> {
+  const columns = shape.at(-1) ?? 1
+  const rows = size(shape) / columns
+  if (size(scale.shape) === 1) return { blockRows: rows, blockColumns: columns, across: 1 }
+  if (blockSize > 0) {
+    const wanted = shape.map((n, d) => (d === axis ? Math.ceil(n / blockSize) : n))
+    if (shape.length !== 2 || scale.shape.join() !== wanted.join()) throw new Misfit('whose blocks do not fit')
+    return axis === 0
+      ? { blockRows: blockSize, blockColumns: 1, across: columns }
+      : { blockRows: 1, blockColumns: blockSize, across: wanted[1] }
+  }
+  if (scale.shape.length !== 1 || scale.shape[0] !== shape[axis]) throw new Misfit('whose scale does not fit')
+  if (axis === 0) return { blockRows: rows / shape[0], blockColumns: columns, across: 1 }
+  if (axis === shape.length - 1) return { blockRows: rows, blockColumns: 1, across: columns }
+  throw new Misfit('whose axis is neither the first nor the last')
+}
+
+function floats(scale: OnnxTensor): Part {
+  if (!isFloat(scale.dtype) || scale.source.kind !== 'file')
+    throw new Misfit('whose scale is of an unusual kind or place')
+  return { path: scale.source.path, offset: scale.source.offset, dtype: scale.dtype, shape: scale.shape }
+}
+
+function zeroGrid(zero: OnnxTensor, scale: OnnxTensor, block: Omit<Grid, 'part'>): Grid {
+  if (size(zero.shape) !== size(scale.shape)) throw new Misfit('whose zero point does not fit')
+  const { part, bits, numbers } = codesOf(zero)
+  return { part, ...block, ...(bits === 4 && { nibbles: { signed: numbers === 'signed' } }) }
+}
+
+/** ONNX Runtime's MatMulNBits: B (N, blocks, bytes) along K, scales (N, blocks), zeros packed as B is, 2^(bits−1) by default. */
+function nBits(
+  { numbers, inputs }: Operator,
+  _: number,
+  weight: OnnxTensor,
+  scale: OnnxTensor,
+  zero: OnnxTensor | undefined,
+): OnnxTensor {
+  const [K, N, bits, block] = ['K', 'N', 'bits', 'block_size'].map(name => one(numbers, name, name === 'bits' ? 4 : 0))
+  const blocks = Math.ceil(K / block)
+  const bytes = (block * bits) / 8
+  const fits =
+    [2, 4, 8].includes(bits) &&
+    size(weight.shape) === N * blocks * bytes &&
+    size(scale.shape) === N * blocks &&
+    weight.dtype === 'U8'
+  if (!fits || inputs[4] || weight.source.kind !== 'file') throw new Misfit('whose parts do not fit together')
+  const codes: Part = {
+    path: weight.source.path,
+    offset: weight.source.offset,
+    dtype: 'U8',
+    shape: [N, blocks * bytes],
+  }
+  const grid = { blockRows: 1, blockColumns: block, across: blocks }
+  const coded = { codes, bits, rowBytes: blocks * bytes, scale: { part: floats(scale), ...grid } }
+  if (!zero) return valuesIn(weight, [N, K], { ...coded, numbers: 'offset' })
+  if (isFloat(zero.dtype)) {
+    if (size(zero.shape) !== N * blocks) throw new Misfit('whose zeros do not fit')
+    return valuesIn(weight, [N, K], { ...coded, numbers: 'unsigned', zero: { part: floats(zero), ...grid } })
+  }
+  const zeroBytes = Math.ceil((blocks * bits) / 8)
+  if (bits !== 4 && bits !== 8) throw new Misfit('whose zeros are of 2 bits')
+  if (zero.dtype !== 'U8' || size(zero.shape) !== N * zeroBytes || zero.source.kind !== 'file') {
+    throw new Misfit('whose zeros do not fit')
+  }
+  const part: Part = { path: zero.source.path, offset: zero.source.offset, dtype: 'U8', shape: [N, zeroBytes] }
+  const packed = bits === 4 ? { nibbles: { signed: false, rowBytes: zeroBytes } } : {}
+  return valuesIn(weight, [N, K], { ...coded, numbers: 'unsigned', zero: { part, ...grid, ...packed } })
+}
+
+function valuesIn(
+  weight: OnnxTensor,
+  shape: readonly number[],
+  codes: Omit<Coded, 'kind' | 'rows' | 'columns'>,
+): OnnxTensor {
+  const columns = shape.at(-1) ?? 1
+  const { skip: _, nibbles: __, ...tensor } = weight
+  return {
+    ...tensor,
+    dtype: 'F32',
+    shape,
+    source: {
+      ...{ kind: 'packed', path: codes.codes.path, codec: 'quantised', strides: contiguous(shape) },
+      parameters: { kind: 'coded', rows: size(shape) / columns, columns, ...codes },
+    },
+  }
+}
+
+/** Which operators take each value; of many, two. */
+function usersOf(operators: readonly Operator[]): Map<string, Operator[]> {
+  const users = new Map<string, Operator[]>()
+  for (const operator of operators) {
+    for (const input of new Set(operator.inputs)) {
+      const known = users.get(input)
+      if (!known) users.set(input, [operator])
+      else if (known.length < 2) known.push(operator)
+    }
+  }
+  return users
+}
+
+/** The order of dimensions in which a convolution has a tensor, where a Transpose on the way turns it. */
+function turned(name: string, all: ReadonlyMap<string, readonly Operator[]>): readonly number[] | undefined {
+  let value = name
+  let axes: readonly number[] | undefined
+  for (let hop = 0; hop < HOPS; hop++) {
+    const users = all.get(value) ?? []
+    if (users.length !== 1) return undefined
+    const [{ op, inputs, output, numbers }] = users
+    if (CONVOLUTIONS.has(op)) return inputs[1] === value ? axes : undefined
+    if (op === 'Transpose' && !axes) axes = numbers.get('perm')
+    else if (!PASSING.has(op)) return undefined
+    if (inputs[0] !== value) return undefined
+    value = output
+  }
+  return undefined
+}
+
+function permuted(tensor: OnnxTensor, axes: readonly number[]): OnnxTensor {
+  const { shape, source } = tensor
+  if ([...axes].sort().join() !== shape.map((_, d) => d).join()) return tensor
+  const strides = axes.map(d => source.strides[d])
+  return { ...tensor, shape: axes.map(d => shape[d]), source: { ...source, strides } }
+}

@@ -1,0 +1,108 @@
+import { expect, test } from 'vitest'
+import { contiguous, type DType, type Tensor } from '../../src/checkpoint/types.ts'
+import { notWeights } from '../../src/layers/classify.ts'
+
+function tensor(name: string, shape: number[] = [48, 40], dtype: DType = 'F32'): Tensor {
+  return { name, dtype, shape, source: { kind: 'file', path: 'x', offset: 0, strides: contiguous(shape) } }
+}
+const refused = (...tensors: (string | Tensor)[]) => {
+  const found = notWeights(tensors.map(one => (typeof one === 'string' ? tensor(one) : one)))
+  return Object.fromEntries([...found].map(([name, { code }]) => [name, code]))
+}
+
+test.each([
+  'd_optimizer/vars/2',
+  'optimizer.state.0.exp_avg',
+  'actor_optimizer/vars/3',
+  'opt_state/0/mu/Dense_0/kernel',
+  'opt_state.0.nu.Dense_0.kernel',
+  'model.fc.momentum_buffer',
+  'optimizer_states.0.state.1',
+])('%s is of an optimizer', name => {
+  expect(refused(name)).toEqual({ [name]: 'optimizer' })
+})
+
+test('what TensorFlow 1 put below a variable is of an optimizer, where the variable is there', () => {
+  expect(refused('fc/W:0', 'fc/W/Adam:0', 'fc/W/Adam_1:0', 'fc/W/RMSProp:0', 'blocks/Adam')).toEqual({
+    'fc/W/Adam:0': 'optimizer',
+    'fc/W/Adam_1:0': 'optimizer',
+    'fc/W/RMSProp:0': 'optimizer',
+  })
+})
+
+test.each([
+  'b.0.att.mask',
+  'sa.heads.0.tril',
+  'attn.causal_mask',
+  'mel_basis',
+  'mel_scale.fb',
+  'encoder.pe',
+  'attn.cache_k',
+  'attn.kv_cache',
+  'cos_cache',
+  'rotary_emb.cos_cached',
+  'rotary_emb.table',
+  'freqs_cis',
+  'module.queue',
+  'text_queue',
+  'fc._extra_state.cache',
+  'vq.embed_avg',
+  'stft.forward_basis_buffer',
+])('%s is a buffer', name => {
+  expect(refused(name)).toEqual({ [name]: 'buffer' })
+})
+
+test.each([
+  'fc.weight',
+  'mask_decoder.weight',
+  'position_embeddings.weight',
+  'positional_embedding',
+  'optimized_block.weight',
+  'window_attention.qkv.weight',
+  'memory.keys.weight',
+  'cosine_head.weight',
+  'key_proj.weight',
+  'peg.weight',
+  'target_proj.weight',
+  'cache_encoder.weight',
+])('%s is a weight', name => {
+  expect(refused(name)).toEqual({})
+})
+
+test.each([
+  ['an average under a mangled name', ['model.a.0.weight', 'model_ema.a0weight'], ['model_ema.a0weight']],
+  ['ema-pytorch', ['online_model.0.weight', 'ema_model.0.weight'], ['ema_model.0.weight']],
+  ['a target network', ['critic.0.weight', 'critic_target.0.weight'], ['critic_target.0.weight']],
+  ['the policy beside its target', ['policy_net.0.weight', 'target_net.0.weight'], ['target_net.0.weight']],
+  ['a teacher', ['student.a.weight', 'teacher.a.weight'], ['teacher.a.weight']],
+  ['MoCo', ['module.encoder_q.fc.weight', 'module.encoder_k.fc.weight'], ['module.encoder_k.fc.weight']],
+  ['a momentum encoder', ['encoder.a.weight', 'momentum_encoder.a.weight'], ['momentum_encoder.a.weight']],
+])('%s is a copy', (_, names, copies) => {
+  expect(Object.keys(refused(...names))).toEqual(copies)
+})
+
+test.each([
+  ['an average alone', [tensor('ema_model.0.weight')]],
+  ['an average of another shape', [tensor('model.a.weight', [3, 4]), tensor('ema.a.weight')]],
+  ['a teacher alone', [tensor('teacher.a.weight'), tensor('decoder.b.weight')]],
+  ['embeddings of source and target', [tensor('source_embedding.weight'), tensor('target_embedding.weight')]],
+  ['queries and keys', [tensor('query_proj.weight'), tensor('key_proj.weight')]],
+  ['a target network of another make', [tensor('critic.0.weight'), tensor('critic_target.1.weight')]],
+])('%s is none', (_, tensors) => {
+  expect(refused(...tensors)).toEqual({})
+})
+
+test('what the reader saw of contents and companions counts', () => {
+  expect(refused({ ...tensor('a.table'), constant: 'a mask' }, { ...tensor('a.s'), companion: true })).toEqual({
+    'a.table': 'buffer',
+    'a.s': 'buffer',
+  })
+  expect(refused({ ...tensor('a.q'), companion: true, broken: 'no reader' })).toEqual({})
+})
+
+test('integers that index are buffers, others are of a type that is not read', () => {
+  expect(refused(tensor('relative_position_index', [4, 4], 'I64'), tensor('codes', [4, 4], 'I32'))).toEqual({
+    relative_position_index: 'buffer',
+    codes: 'dtype',
+  })
+})

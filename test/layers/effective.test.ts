@@ -1,0 +1,48 @@
+import { readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import type { Model } from '../../src/report/schema.ts'
+import { analyseFile } from '../support/analyse.ts'
+
+const folder = 'test/fixtures/effective'
+type Expected = Record<string, Record<string, { shape: number[]; lambda_max: number; norm: number }>>
+const expected: Expected = JSON.parse(readFileSync(`${folder}/expected.json`, 'utf8'))
+
+const layersOf = ({ layers }: Model) =>
+  Object.fromEntries(layers.filter(({ status }) => status !== 'error').map(layer => [layer.name, layer]))
+
+test.each(Object.keys(expected))('%s: each layer is the weight that its module applies, by its name', async name => {
+  const layers = layersOf(await analyseFile(`${folder}/${name}`, { min_evals: 0 }))
+  expect(Object.keys(layers).sort()).toEqual(Object.keys(expected[name]!).sort())
+  for (const [key, { shape, lambda_max, norm }] of Object.entries(expected[name]!)) {
+    expect(layers[key]!.shape, key).toEqual(shape)
+    expect(layers[key]!.lambda_max! / lambda_max, key).toBeCloseTo(1, 5)
+    expect(layers[key]!.norm! / norm, key).toBeCloseTo(1, 5)
+  }
+})
+
+test('what a weight is made of is no layer, and says of which it is a part', async () => {
+  const { skipped } = await analyseFile(`${folder}/weight-norm.safetensors`, { min_evals: 0 })
+  const parts = skipped.filter(({ tensor }) => tensor.endsWith('_g'))
+  expect(parts).toHaveLength(4)
+  for (const { tensor, code, reason } of parts) {
+    expect([code, reason]).toEqual(['buffer', `a part of "${tensor.slice(0, -2)}"`])
+  }
+})
+
+test('a parametrization that is not known is a layer that is not read', async () => {
+  const { layers } = await analyseFile(`${folder}/orthogonal.safetensors`, { min_evals: 0 })
+  expect(layers.find(({ name }) => name === 'fc')).toMatchObject({
+    status: 'error',
+    error: { code: 'quantised', message: expect.stringMatching(/remove the parametrization/) },
+  })
+})
+
+test('factors whose scale nobody knows are not read', async () => {
+  const alone = analyseFile(`${folder}/lora/adapter_model.safetensors`, { min_evals: 0 })
+  expect(layersOf(await alone)).toMatchObject({ q: {}, v: {} })
+  const { copyFileSync } = await import('node:fs')
+  const { temporaryFolder } = await import('../support/folder.ts')
+  const path = `${temporaryFolder()}/adapter_model.safetensors`
+  copyFileSync(`${folder}/lora/adapter_model.safetensors`, path)
+  await expect(analyseFile(path, { min_evals: 0 })).rejects.toThrow(/whose scale is not known: keep its adapter_config/)
+})
