@@ -8,6 +8,10 @@ const { test, ...rest } = await config({ mode: 'test', command: 'serve' })
 
 export default defineConfig({
   ...rest,
-  test: { ...test, exclude: ['test/**/*.long.test.ts'],
-    include: rooms.map(room => `test/${room}/**/*.test.ts`), globalSetup: [] },
+  test: {
+    ...test,
+    exclude: ['test/**/*.long.test.ts'],
+    include: rooms.map(room => `test/${room}/**/*.test.ts`),
+    globalSetup: [],
+  },
 })

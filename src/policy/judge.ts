@@ -15,12 +15,14 @@ export interface Policy {
 /**
  * Every rule on every model, and what follows for the job; the worst decides. Two rules always hold: an unreadable layer is
  * never passed off as fine, and a layer without a usable fit is a warning, unless the user's rules speak of `failed` themselves.
+ * @param more what was decided elsewhere
  */
 export function judge(
   policy: Policy,
   pairs: readonly Pair[],
   comparability: Comparability,
   figures: readonly FigureChange[] = [],
+  more: readonly RuleResult[] = [],
 ): Verdict {
   const speaksOfFailed = policy.rules.some(({ subject }) => {
     return 'value' in subject && subject.value.kind === 'model' && subject.value.metric === 'failed'
@@ -33,6 +35,7 @@ export function judge(
       ...(speaksOfFailed ? [] : unjudged(pair.head)),
     ]),
     ...policy.rules.filter(isFigureRule).map(rule => evaluateFigure(rule, figures, comparability)),
+    ...more,
   ]
   const first_run = comparability.cause === 'no-baseline'
   const status = worst(rules)
