@@ -1,17 +1,20 @@
 import { readFile } from 'node:fs/promises'
 import * as core from '@actions/core'
 import { withAcceptance } from './action/acceptance.ts'
-import { resolveBaseline } from './action/baseline.ts'
 import { type GatingMode, parseMode } from './action/mode.ts'
 import { writeOutputs } from './action/outputs.ts'
 import { collectParts, readJob } from './action/parts.ts'
 import { publish, publishError } from './action/publish.ts'
-import { type Publishing, readInputs, readPublishing } from './action/publishing.ts'
+import { type Publishing, readCheckpoints, readInputs, readPublishing } from './action/publishing.ts'
+import { withPullRequest } from './action/pull-request.ts'
 import { relayComment } from './action/relay.ts'
+import { type Rules, readBaseConfig, readRules } from './action/rules.ts'
+import { type Settled, settle } from './action/settle.ts'
 import { refuseUnsafeCheckout } from './action/unsafe.ts'
-import { readConfig } from './config/file.ts'
-import { readSettings, resolvePartSettings, type Settings } from './config/settings.ts'
+import { NO_CONFIG } from './config/file.ts'
+import { resolvePartSettings } from './config/settings.ts'
 import { explain, MissingCheckpointError, UserError } from './errors.ts'
+import { hashOf } from './github/comment.ts'
 import { type Context, provenance, readContext } from './github/context.ts'
 import { logProgress } from './progress.ts'
 import { headline } from './render/headline.ts'
@@ -31,52 +34,85 @@ await main().catch(error => {
 process.exit()
 
 async function main(): Promise<void> {
-  const context = await readContext(process.env, path => readFile(path, 'utf8'))
-  let publishing = readPublishing(context, {})
-  if (core.getInput('mode') === 'comment') return relayComment(context, publishing)
+  const event = await readContext(process.env, path => readFile(path, 'utf8'))
+  const inputs = readInputs()
+  if (core.getInput('mode') === 'comment') {
+    return relayComment(event, readPublishing(event, { config: NO_CONFIG, inputs }))
+  }
+  const context = await withPullRequest(event)
+  let publishing = firstPublishing(context)
   let report: Report
   try {
+    const base = await readBaseConfig(context, core.getInput('github-token'))
+    if (base.kind === 'found') publishing = readPublishing(context, { config: base.config, inputs })
     if (core.getInput('allow-unsafe-checkout') !== 'true')
-      await refuseUnsafeCheckout(context, process.env.GITHUB_WORKSPACE ?? '')
-    const config = await readConfig(core.getInput('config'))
-    publishing = readPublishing(context, config.publishing)
-    const layers = [config.settings, readInputs()]
+      await refuseUnsafeCheckout(context, process.env.GITHUB_WORKSPACE ?? '', readCheckpoints())
+    const rules = await readRules(base)
+    publishing = readPublishing(context, rules.inForce)
+    const { config } = rules.inForce
     const mode = parseMode(
       core.getInput('mode'),
-      layers.some(({ shard }) => shard?.length),
+      [config.settings, inputs.settings].some(({ shard }) => shard?.length),
     )
-    const settings = mode === 'part' ? resolvePartSettings(...layers) : await readSettings(...layers)
+    const walked = await WALKS[mode](context, rules)
     // The comment is the merging job's.
-    if (mode === 'part') publishing = { ...publishing, comment: 'never' }
-    report = await withAcceptance(context, publishing, await WALKS[mode](context, settings, publishing))
+    publishing = mode === 'part' ? { ...publishing, comment: 'never' } : walked.publishing
+    const told = { ...walked.report.provenance!, gate: hashOf(publishing.commentKey) }
+    report = await withAcceptance(context, publishing, { ...walked.report, provenance: told })
   } catch (error) {
-    await publishError(context, publishing, error)
+    await publishError(context, isPart() ? { ...publishing, comment: 'never' } : publishing, error)
     throw error
   }
-  const files = await writeOutputs(report)
+  const written = await writeOutputs(report)
   if (report.verdict?.fails_job) core.setFailed(`${report.verdict.status}: ${phrase(headline(report))}`)
-  await publish(context, publishing, files, report)
+  await publish(context, publishing, written, report)
 }
 
-async function analyse(context: Context, settings: Settings, publishing: Publishing): Promise<Report> {
-  const request = { checkpoints: readCheckpoints(), ...common(context) }
+/** Whether the inputs ask for a part: whatever goes wrong, the comment is the merging job's. */
+function isPart(): boolean {
+  return core.getInput('mode') === 'part' || core.getInput('shard') !== ''
+}
+
+/** Until the config file was read: it may name the comment, so that none is written under a key that is guessed. */
+function firstPublishing(context: Context): Publishing {
+  const publishing = readPublishing(context, { config: NO_CONFIG, inputs: readInputs() })
+  return core.getInput('comment-key') ? publishing : { ...publishing, comment: 'never' }
+}
+
+interface Walked {
+  readonly report: Report
+  readonly publishing: Publishing
+}
+
+async function analyse(context: Context, rules: Rules): Promise<Walked> {
+  const settled = await settle(context, rules)
+  return { publishing: settled.publishing, report: await gated(context, settled) }
+}
+
+async function gated(context: Context, { settings, publishing, baseline, search, governed }: Settled): Promise<Report> {
+  const request = { checkpoints: named(), ...common(context), settings, baseline, search, governed }
   try {
-    return await run({ ...request, ...(await resolveBaseline(context, settings, publishing)) })
+    return await run(request)
   } catch (error) {
     if (!(error instanceof MissingCheckpointError && publishing.missingIsInconclusive)) throw error
     const reason = explain(error).replaceAll('\n', ' ')
-    return gateNothing(reason, { policy: settings.policy, provenance: request.provenance }, settings.options)
+    const { provenance } = request
+    return gateNothing(reason, { policy: settings.policy, provenance, governed }, settings.options)
   }
 }
 
-function analysePart(context: Context, settings: Settings): Promise<Report> {
-  return runPart({ checkpoints: readCheckpoints(), ...common(context), settings, job: readJob() })
+async function analysePart(context: Context, { inForce }: Rules): Promise<Walked> {
+  const publishing = readPublishing(context, inForce)
+  const settings = resolvePartSettings(inForce.config.settings, inForce.inputs.settings)
+  const report = await runPart({ checkpoints: named(), ...common(context), settings, job: readJob() })
+  return { publishing, report }
 }
 
-async function merge(context: Context, settings: Settings, publishing: Publishing): Promise<Report> {
-  const parts = await collectParts(context, publishing.token)
+async function merge(context: Context, rules: Rules): Promise<Walked> {
+  const parts = await collectParts(context, core.getInput('github-token'))
   for (const { where, report } of parts) core.info(`${where}: ${phrase(headline(report))}`)
-  return runMerge({ parts, ...common(context), ...(await resolveBaseline(context, settings, publishing)) })
+  const { publishing, ...settled } = await settle(context, rules, parts[0].report.options)
+  return { publishing, report: await runMerge({ parts, ...common(context), ...settled }) }
 }
 
 function common(context: Context) {
@@ -86,8 +122,8 @@ function common(context: Context) {
   }
 }
 
-function readCheckpoints(): string[] {
-  const checkpoints = core.getMultilineInput('checkpoint')
+function named(): string[] {
+  const checkpoints = readCheckpoints()
   if (checkpoints.length > 0) return checkpoints
   throw new UserError('The input checkpoint is empty.', 'It names the file to look at, such as out/model.safetensors.')
 }

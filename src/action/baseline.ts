@@ -1,58 +1,105 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { mkdtemp, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
 import * as core from '@actions/core'
 import type { Settings } from '../config/settings.ts'
 import { UserError } from '../errors.ts'
+import { type Api, connect, startDeadline } from '../github/api.ts'
 import { searchBaseline } from '../github/baseline/index.ts'
 import { parseBaselineSource } from '../github/baseline/options.ts'
 import { missingBaseline } from '../github/baseline/search.ts'
 import type { Baseline } from '../github/baseline/types.ts'
 import type { Context } from '../github/context.ts'
-import { printable } from '../render/escape.ts'
+import { explainFailure } from '../github/failures.ts'
+import { MOST_AT, readAt, statAt, UnreadableError } from '../github/repository.ts'
+import { printableLines } from '../render/escape.ts'
+import { parseReport } from '../report/io.ts'
 import type { BaselineRecord } from '../report/schema.ts'
 import type { FoundReport } from '../walks/gate.ts'
-import type { Publishing } from './publishing.ts'
+import { checkoutOf, isSubmodule, mainCheckout } from './checkout.ts'
+import { type Publishing, readCheckpoints } from './publishing.ts'
+import { baseRef, isJudged, repositoryPath } from './rules.ts'
+import { setOutput } from './safely.ts'
 
 export interface ResolvedBaseline {
-  /** Without a baseline of its own where this step is to have none. */
+  /** With the path of a baseline among the files, and without one where there is to be none. */
   readonly settings: Settings
   readonly baseline: FoundReport | undefined
   /** What a search came to; undefined where there was none. */
   readonly search: BaselineRecord | undefined
+  /** What the search found, whatever the settings say; undefined where nothing was looked for. */
+  readonly found: Baseline | undefined
 }
 
-/**
- * Where the setting asks for a search, the report that it found; its state goes to the outputs and to the log.
- * @throws UserError where `baseline-required` is set and there is none
- */
+/** Milliseconds that GitHub may take to give a file of the base branch. */
+const MOST = 60_000
+/** What a search with a report may be in, if the report is to be believed. */
+const TRUSTED: readonly string[] = ['exact', 'ancestor', 'degraded']
+
+/** Where the setting asks for a search, the report that it found; where it names a file of the repository, the base branch's. */
 export async function resolveBaseline(
   context: Context,
   settings: Settings,
   publishing: Publishing,
 ): Promise<ResolvedBaseline> {
   const source = parseBaselineSource(settings.baseline ?? '')
-  if (source.kind === 'path') return { settings, baseline: undefined, search: undefined }
-  if (source.kind === 'none') {
-    return { settings: { ...settings, baseline: undefined }, baseline: undefined, search: undefined }
-  }
-  const found = await searchBaseline({
-    ...{ context, source, token: publishing.token, workspace: process.env.GITHUB_WORKSPACE ?? '' },
-    ...{ artifactName: publishing.baselineArtifact, branch: publishing.baselineBranch },
-    ...{ workflow: publishing.baselineWorkflow, maxAge: publishing.baselineMaxAge, history: 10 },
-  })
-  core.info(printable(found.reason))
-  core.setOutput('baseline-state', found.state)
-  core.setOutput('baseline-commit', found.commit ?? '')
-  core.setOutput('baseline-run', found.run?.id ?? '')
-  if (!['exact', 'ancestor', 'given', 'first-run'].includes(found.state)) core.warning(printable(found.reason))
-  const missing = missingBaseline(found, publishing.baselineRequired)
-  if (missing) throw new UserError(missing)
-  return {
-    settings,
-    baseline: found.report && { report: found.report, where: `run ${found.run!.id}` },
-    search: baselineRecord(found),
-  }
+  const none = { settings: { ...settings, baseline: undefined }, baseline: undefined, search: undefined }
+  if (source.kind === 'none') return { ...none, found: undefined }
+  if (source.kind === 'path') return { ...none, found: undefined, ...(await ofPath(context, settings, source.path)) }
+  const found = await search(context, publishing, source)
+  return { ...none, found, baseline: foundReport(context, found), search: baselineRecord(found) }
 }
 
-function baselineRecord(found: Baseline): BaselineRecord {
+/** What this workflow published for the base, though the settings do not ask for it. */
+export function search(
+  context: Context,
+  publishing: Publishing,
+  source: Parameters<typeof searchBaseline>[0]['source'] = { kind: 'auto' },
+): Promise<Baseline> {
+  return mainCheckout(readCheckpoints(), process.env.GITHUB_WORKSPACE ?? '').then(workspace =>
+    searchBaseline({
+      ...{ context, source, token: publishing.token, workspace },
+      ...{ artifactName: publishing.baselineArtifact, branch: publishing.baselineBranch },
+      ...{ workflow: publishing.baselineWorkflow, maxAge: publishing.baselineMaxAge, history: 10 },
+    }),
+  )
+}
+
+/**
+ * Whether its numbers may be taken over: they are of a run that is to be believed, on the branch that this one goes into or on the
+ * default branch.
+ */
+export function isTrusted(context: Context, { state, branch }: Baseline): boolean {
+  const own = [context.ref.replace(/^refs\/heads\//, ''), baseRef(context).slice('refs/heads/'.length)]
+  return TRUSTED.includes(state) && [...own, context.defaultBranch].includes(branch)
+}
+
+export function foundReport(context: Context, found: Baseline): FoundReport | undefined {
+  const { report, run } = found
+  return report && { report, where: `run ${run!.id}`, trusted: isTrusted(context, found) }
+}
+
+/**
+ * Says what became of the search: in the outputs and in the log.
+ * @throws UserError where `baseline-required` is set and there is none
+ */
+export function announce({ found, search }: ResolvedBaseline, { baselineRequired }: Publishing): void {
+  if (!search) return
+  core.info(printableLines(search.reason))
+  void setOutput('baseline-state', search.state)
+  void setOutput('baseline-commit', search.commit ?? '')
+  void setOutput('baseline-run', search.run_id ?? '')
+  if (!['exact', 'ancestor', 'given', 'first-run'].includes(search.state)) core.warning(printableLines(search.reason))
+  const missing = missingBaseline(
+    { ...(found?.report && { report: found.report }), reason: search.reason },
+    baselineRequired,
+  )
+  if (missing) throw new UserError(missing)
+}
+
+export function baselineRecord(found: Baseline): BaselineRecord {
   const { state, reason, branch, wanted, commit, run, time, distance, history } = found
   return {
     ...{ state, reason, branch, wanted, history },
@@ -61,4 +108,80 @@ function baselineRecord(found: Baseline): BaselineRecord {
     ...(time !== undefined && { time }),
     ...(distance !== undefined && { distance }),
   }
+}
+
+/**
+ * A baseline among the files. Where a change is judged and the file is one of the repository, it is the base branch's: the change
+ * may have touched its own. What a step made is taken as it is.
+ */
+async function ofPath(
+  context: Context,
+  settings: Settings,
+  path: string,
+): Promise<Pick<ResolvedBaseline, 'settings' | 'baseline' | 'search'>> {
+  const asItIs = { settings, baseline: undefined, search: undefined }
+  if (!isJudged(context)) return asItIs
+  const inRepository = await repositoryPath(path, context)
+  const branch = baseRef(context).slice('refs/heads/'.length)
+  const missing = (state: BaselineRecord['state'], reason: string) => ({
+    settings: { ...settings, baseline: undefined },
+    baseline: undefined,
+    search: { state, reason, branch, wanted: null, history: [] },
+  })
+  if (await isSubmodule(await checkoutOf(path, process.env.GITHUB_WORKSPACE || process.cwd()))) {
+    return missing('disabled', `The baseline ${path} lies in a submodule: the change may have moved it.`)
+  }
+  if (inRepository === undefined) return asItIs
+  const what = `The baseline ${inRepository} of the branch ${branch} can't be read`
+  const token = core.getInput('github-token')
+  if (!token) return missing('forbidden', `${what}: the input github-token is empty.`)
+  const deadline = startDeadline(MOST)
+  try {
+    const api = await connect({ token, apiUrl: context.apiUrl, deadline })
+    const base = await statAt(api, context, inRepository, baseRef(context))
+    if (!base) {
+      if (!(await broughtByHead(api, context, inRepository, path))) return asItIs
+      const reason = `The branch ${branch} has no ${inRepository} yet: this change brings it, and is not compared with it.`
+      return missing('first-run', reason)
+    }
+    if ((await idOf(path, base.sha)) === base.sha) return asItIs
+    const bytes = await readAt(api, context, { path: inRepository, ref: baseRef(context), most: MOST_AT })
+    return await ofBytes(settings, bytes!, inRepository)
+  } catch (error) {
+    if (error instanceof UserError) throw error
+    if (error instanceof UnreadableError) return missing('unreachable', `${what}: ${error.message}.`)
+    const forbidden = [401, 403].includes((error as { status?: number }).status ?? 0)
+    const reason = explainFailure(error, what, 'contents: read', context)
+    return missing(forbidden ? 'forbidden' : 'unreachable', reason)
+  } finally {
+    deadline.done()
+  }
+}
+
+async function ofBytes(settings: Settings, bytes: Buffer, path: string) {
+  const none = { ...settings, baseline: undefined }
+  if (/^\s*\{/.test(bytes.toString('utf8', 0, 64))) {
+    const report = parseReport(bytes, path)
+    return { settings: none, baseline: { report, where: path, trusted: false }, search: undefined }
+  }
+  const folder = await mkdtemp(join(process.env.RUNNER_TEMP || tmpdir(), 'spectral-gate-base-'))
+  const copy = join(folder, basename(path))
+  await writeFile(copy, bytes)
+  return { settings: { ...settings, baseline: copy }, baseline: undefined, search: undefined }
+}
+
+/** Whether the file that lies there is one of the judged commit. */
+async function broughtByHead(api: Api, context: Context, inRepository: string, path: string): Promise<boolean> {
+  const head = context.pullRequest?.headSha ?? context.mergeGroup!.headSha
+  const found = await statAt(api, context, inRepository, head)
+  return found !== undefined && (await idOf(path, found.sha)) === found.sha
+}
+
+/** The id that git gives to the content of a file, by the hash that the other id is of; empty where there is no file. */
+async function idOf(path: string, like: string): Promise<string> {
+  const found = await stat(path).catch(() => undefined)
+  if (!found?.isFile()) return ''
+  const hash = createHash(like.length === 64 ? 'sha256' : 'sha1').update(`blob ${found.size}\0`)
+  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer)
+  return hash.digest('hex')
 }

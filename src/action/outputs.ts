@@ -1,4 +1,5 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as core from '@actions/core'
 import { limits } from '../limits.ts'
@@ -7,6 +8,7 @@ import { renderMarkdown } from '../render/markdown.ts'
 import { renderText } from '../render/text.ts'
 import { serialiseReport } from '../report/io.ts'
 import type { Report, RuleResult, Verdict } from '../report/schema.ts'
+import { addSummary, safely, setOutput } from './safely.ts'
 
 /** GitHub's bound on a step summary, in bytes, less room for what other commands of the step may add. */
 const SUMMARY_ROOM = 1024 * 1024 - 4096
@@ -15,34 +17,59 @@ export interface Files {
   readonly folder: string
   readonly json: string
   readonly markdown: string
-  /** The text of the Markdown file. */
+}
+
+export interface Written {
+  /** Undefined where no folder can be written. */
+  readonly files: Files | undefined
+  /** The text of the comment. */
   readonly comment: string
 }
 
-/** All that needs no network, before anything that does: files, outputs, log, step summary and annotations. */
-export async function writeOutputs(report: Report): Promise<Files> {
-  const folder = join(process.env.RUNNER_TEMP || '.', `spectral-gate-${process.env.GITHUB_ACTION || 'report'}`)
+/**
+ * All that needs no network, before anything that does: the log, files, outputs, step summary and annotations. What the runner does
+ * not let us write is a warning.
+ */
+export async function writeOutputs(report: Report): Promise<Written> {
   const comment = renderMarkdown(report, { limit: limits.report.commentCharacters, whereabouts: summaryLink(report) })
-  const files = { folder, json: join(folder, 'report.json'), markdown: join(folder, 'comment.md'), comment }
-  await mkdir(folder, { recursive: true })
-  await writeFile(files.json, serialiseReport(report))
-  await writeFile(files.markdown, comment)
-
   core.info(renderText(report))
-  core.setOutput('verdict', report.verdict?.status ?? '')
+  await setOutput('verdict', report.verdict?.status ?? '')
   if (report.models.length === 1 && !report.part) {
     const { alpha, alpha_weighted, log_spectral_norm } = report.models[0].summary
-    core.setOutput('alpha', alpha ?? '')
-    core.setOutput('alpha-weighted', alpha_weighted ?? '')
-    core.setOutput('log-spectral-norm', log_spectral_norm ?? '')
+    await setOutput('alpha', alpha ?? '')
+    await setOutput('alpha-weighted', alpha_weighted ?? '')
+    await setOutput('log-spectral-norm', log_spectral_norm ?? '')
   }
   const summaries = report.part ? [] : report.models.map(({ name, summary }) => [name, summary])
-  core.setOutput('metrics', JSON.stringify(Object.fromEntries(summaries)))
-  core.setOutput('report-json', files.json)
-  core.setOutput('report-markdown', files.markdown)
-  await core.summary.addRaw(renderMarkdown(report, { limit: SUMMARY_ROOM }), true).write()
+  await setOutput('metrics', JSON.stringify(Object.fromEntries(summaries)))
+  const files = await writeFiles(serialiseReport(report), comment)
+  await setOutput('report-json', files?.json ?? '')
+  await setOutput('report-markdown', files?.markdown ?? '')
+  await addSummary(renderMarkdown(report, { limit: SUMMARY_ROOM }))
   if (report.verdict) annotate(report.verdict)
-  return files
+  return { files, comment }
+}
+
+/** In the runner's folder for such things, or else in that of the system. */
+async function writeFiles(json: string, markdown: string): Promise<Files | undefined> {
+  const name = `spectral-gate-${process.env.GITHUB_ACTION || 'report'}`.replace(/[^\w.-]/g, '-')
+  const runners = process.env.RUNNER_TEMP
+  const write = (what: string, folderOf: () => Promise<string>): Promise<Files | undefined> =>
+    safely(`The report in ${what}`, async () => {
+      const folder = await folderOf()
+      const files = { folder, json: join(folder, 'report.json'), markdown: join(folder, 'comment.md') }
+      await writeFile(files.json, json)
+      await writeFile(files.markdown, markdown)
+      return files
+    })
+  const first = runners && (await write(runners, () => made(join(runners, name))))
+  return first || write(tmpdir(), () => mkdtemp(join(tmpdir(), `${name}-`)))
+}
+
+/** Not recursive: in /proc that never ends. */
+async function made(folder: string): Promise<string> {
+  await stat(folder).catch(() => mkdir(folder))
+  return folder
 }
 
 /** Ten a level is what GitHub shows of a step. An error would look as if it failed the job: where it does not, it is a warning. */

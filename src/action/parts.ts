@@ -4,7 +4,7 @@ import * as core from '@actions/core'
 import * as z from 'zod'
 import { UserError } from '../errors.ts'
 import { startDeadline } from '../github/api.ts'
-import { PART_PREFIX, partArtifactName } from '../github/baseline/options.ts'
+import { PART_PREFIX } from '../github/baseline/options.ts'
 import type { Context } from '../github/context.ts'
 import { downloadParts } from '../github/parts.ts'
 import { limits } from '../limits.ts'
@@ -18,13 +18,8 @@ const strategy = z.object({ 'job-index': z.int().min(0), 'job-total': z.int().mi
 export function readJob(): Part['job'] {
   const { data } = strategy.safeParse(parseJson(core.getInput('strategy')))
   const id = process.env.GITHUB_JOB
-  return data && id ? { id, index: data['job-index'], of: data['job-total'] } : undefined
-}
-
-/** The name of the artifact that carries this step's part: another one for each step of each leg. */
-export function readPartArtifact(): string {
-  const { GITHUB_JOB: job = '', GITHUB_ACTION: step = '' } = process.env
-  return partArtifactName({ job, step, matrix: core.getInput('matrix') })
+  const runner = process.env.RUNNER_NAME?.slice(0, 256)
+  return data && id ? { id, index: data['job-index'], of: data['job-total'], ...(runner && { runner }) } : undefined
 }
 
 /**

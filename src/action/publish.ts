@@ -3,33 +3,67 @@ import * as core from '@actions/core'
 import { explain, UserError } from '../errors.ts'
 import { connect, type Deadline, startDeadline } from '../github/api.ts'
 import { uploadArtifact } from '../github/artifact.ts'
-import { publishesBaseline } from '../github/baseline/options.ts'
+import { newestOfRun } from '../github/baseline/artifacts.ts'
+import { publishesBaseline, twiceName } from '../github/baseline/options.ts'
 import { publishComment } from '../github/comment.ts'
 import type { Context } from '../github/context.ts'
 import { code, plain } from '../render/escape.ts'
 import { ICON } from '../render/headline.ts'
 import type { Report } from '../report/schema.ts'
 import { commentAction } from './comment-mode.ts'
-import type { Files } from './outputs.ts'
-import { readPartArtifact } from './parts.ts'
+import type { Files, Written } from './outputs.ts'
 import type { Publishing } from './publishing.ts'
+import { addSummary, setOutput } from './safely.ts'
 
-/** Baseline, artifact and comment. What fails is a warning: it never changes the verdict. */
-export async function publish(context: Context, publishing: Publishing, files: Files, report: Report): Promise<void> {
-  const deadline = startDeadline()
+/**
+ * The comment, the baseline and the report, each within a deadline of its own. What fails is a warning, and never changes the
+ * verdict; but where something would be missed later, it fails the job: a part that was not kept, and what another gate of the same
+ * run has taken the place of.
+ */
+export async function publish(
+  context: Context,
+  publishing: Publishing,
+  { files, comment: body }: Written,
+  report: Report,
+): Promise<void> {
   if (report.part) {
-    await upload(context, deadline, files.folder, readPartArtifact(), [files.json], 'The part')
-    return deadline.done()
-  }
-  if (publishesBaseline(context) && report.models.length > 0) {
-    await upload(context, deadline, files.folder, publishing.baselineArtifact, [files.json], 'The baseline')
-  }
-  if (publishing.artifact) {
-    await upload(context, deadline, files.folder, publishing.artifact, [files.json, files.markdown], 'The report')
+    if (!files) return core.setFailed('The part was not kept: no folder can be written.')
+    const failed = await upload(context, files.folder, publishing.partArtifact, [files.json])
+    if (failed) core.setFailed(`The part was not kept, so that the merge would miss it. ${failed.warning}`)
+    return
   }
   const decided = commentAction(publishing.comment, report)
-  await comment(context, publishing, files.comment, deadline, decided, report.verdict?.status)
-  deadline.done()
+  await comment(context, publishing, body, decided, report.verdict?.status)
+  if (!files) return core.warning('Neither the baseline nor the report was published: no folder can be written.')
+  if (publishesBaseline(context) && report.models.length > 0) {
+    const { baselineArtifact } = publishing
+    const failed = await upload(context, files.folder, baselineArtifact, [files.json], publishing.token)
+    // Whoever finds the other's must not take it for this one's.
+    if (failed?.taken) await upload(context, files.folder, twiceName(baselineArtifact), [files.json])
+    const say = failed?.taken ? core.setFailed : core.warning
+    if (failed) say(`The baseline was not published. ${failed.warning}${failed.taken ? apart('baseline-key') : ''}`)
+  }
+  await uploadReport(context, publishing, files)
+}
+
+async function uploadReport(
+  context: Context,
+  { artifact, otherArtifact, token }: Publishing,
+  { folder, json, markdown }: Files,
+): Promise<void> {
+  let failed: Awaited<ReturnType<typeof upload>>
+  for (const name of [artifact, otherArtifact].filter(Boolean)) {
+    failed = await upload(context, folder, name, [json, markdown], token)
+    if (!failed?.taken) break
+  }
+  if (failed) {
+    core.warning(`The report was not published. ${failed.warning}${failed.taken ? apart('artifact-name') : ''}`)
+  }
+}
+
+/** What to do where two gates can't be told apart. */
+function apart(input: string): string {
+  return ` Two gates of this run are alike: give each its own \`${input}\`, or its models names (NAME=PATH).`
 }
 
 /** What went wrong takes the place of an earlier, better comment: it must not stand for this run. */
@@ -37,48 +71,55 @@ export async function publishError(context: Context, publishing: Publishing, err
   const said = error instanceof UserError ? explain(error) : 'Spectral Gate failed by its own fault: the log has more.'
   const lines = said.split('\n').map(line => plain(line, code))
   const body = `### ${ICON.failed} Failed: no verdict\n\n${lines.join('  \n')}\n\n<sub>[run ${context.run.id}](${context.run.url})</sub>`
-  await core.summary.addRaw(body, true).write()
-  const deadline = startDeadline()
-  await comment(context, publishing, body, deadline, publishing.comment === 'never' ? 'skip' : 'write', 'failed')
-  deadline.done()
+  await addSummary(body)
+  await comment(context, publishing, body, publishing.comment === 'never' ? 'skip' : 'write', 'failed')
 }
 
 async function upload(
   context: Context,
-  deadline: Deadline,
   root: string,
   name: string,
   paths: string[],
-  what: string,
-): Promise<void> {
+  token = '',
+): Promise<{ warning: string; taken: boolean } | undefined> {
+  const deadline = startDeadline()
   const files = paths.map(path => relative('.', path))
-  const { warning } = await uploadArtifact({ name, files, root, context, deadline, env: process.env })
-  if (warning) core.warning(`${what} was not published. ${warning}`)
+  const { warning, taken } = await uploadArtifact({ name, files, root, context, deadline, env: process.env })
+  const byAnother = taken && (await isTaken(context, name, token, deadline))
+  deadline.done()
+  return warning ? { warning, taken: byAnother } : undefined
+}
+
+/** The name may be taken by our own request, which GitHub carried out and did not answer: then the artifact was never finished. */
+async function isTaken(context: Context, name: string, token: string, deadline: Deadline): Promise<boolean> {
+  if (!token) return true
+  try {
+    const api = await connect({ token, apiUrl: context.apiUrl, deadline })
+    return (await newestOfRun(api, context, name, context.run.id)) !== undefined
+  } catch {
+    return true
+  }
 }
 
 async function comment(
   context: Context,
   { commentKey, token, recreateOnWorse }: Publishing,
   body: string,
-  deadline: Deadline,
   decided: ReturnType<typeof commentAction>,
   verdict: string | undefined,
 ): Promise<void> {
   const issue = context.pullRequest?.number
   if (issue === undefined || decided === 'skip') return
   if (!token) return core.warning('No comment was written: the input github-token is empty.')
+  const deadline = startDeadline()
   const api = await connect({ token, apiUrl: context.apiUrl, deadline })
   const { url, warning, action } = await publishComment({
-    api,
-    context,
-    issue,
-    key: commentKey,
-    body,
+    ...{ api, context, issue, key: commentKey, body, verdict, recreateOnWorse },
     create: decided === 'write',
-    verdict,
-    recreateOnWorse,
   })
-  if (warning) core.warning(warning)
+  deadline.done()
+  if (action === 'taken') core.setFailed(`${warning}${apart('comment-key')}`)
+  else if (warning) core.warning(warning)
   else core.info(`Comment ${action}: ${url}`)
-  if (url) core.setOutput('comment-url', url)
+  if (url) await setOutput('comment-url', url)
 }

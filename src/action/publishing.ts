@@ -1,9 +1,20 @@
 import * as core from '@actions/core'
-import { type RawPublishing, resolvePublishing } from '../config/publishing.ts'
-import { flag, type RawSettings } from '../config/settings.ts'
+import type { Config } from '../config/file.ts'
+import type { Layers } from '../config/in-force.ts'
+import { resolvePublishing } from '../config/publishing.ts'
+import { flag } from '../config/settings.ts'
 import { OPTION_NAMES, PUBLISHING_NAMES, TABLE } from '../config/table.ts'
 import { UserError } from '../errors.ts'
-import { baselineArtifactName, parseMaxAge } from '../github/baseline/options.ts'
+import {
+  baselineArtifactName,
+  type GateKey,
+  gateIdentity,
+  parseMaxAge,
+  partArtifactName,
+  REPORT_ARTIFACT,
+  reportArtifactName,
+  workflowPath,
+} from '../github/baseline/options.ts'
 import type { Context } from '../github/context.ts'
 import { type CommentMode, parseCommentMode } from './comment-mode.ts'
 
@@ -16,10 +27,16 @@ export interface Publishing {
   readonly recreateOnWorse: boolean
   /** Empty: no label accepts anything. */
   readonly acceptLabel: string
-  /** Empty: nothing is uploaded. */
+  /** Of the artifact that holds the report. Empty: nothing is uploaded. */
   readonly artifact: string
+  /** Its name where another gate of this run has taken that one; empty where the user chose the name. */
+  readonly otherArtifact: string
+  /** Of the artifact that carries a part. */
+  readonly partArtifact: string
   /** Under this name the report is the next baseline, and the last one is looked for. */
   readonly baselineArtifact: string
+  /** The same, whatever is set: where this gate publishes by default. */
+  readonly defaultBaseline: string
   readonly baselineBranch: string
   readonly baselineWorkflow: string
   readonly baselineMaxAge: number | undefined
@@ -28,18 +45,21 @@ export interface Publishing {
 }
 
 /** The inputs, over what the config file says. */
-export function readPublishing({ workflow }: Context, config: RawPublishing): Publishing {
-  const raw = resolvePublishing(config, Object.fromEntries(PUBLISHING_NAMES.map(name => [name, core.getInput(name)])))
-  const { GITHUB_JOB: job = '', GITHUB_ACTION: step = '' } = process.env
-  const key = { key: raw['baseline-key'], job, step, matrix: core.getInput('matrix') }
+export function readPublishing(context: Context, { config, inputs }: Layers): Publishing {
+  const raw = resolvePublishing(config.publishing, inputs.publishing)
+  const gate = readGateKey(context)
+  const publisher = { ...gate, workflow: workflowPath(raw['baseline-workflow']) || gate.workflow }
   return {
     missingIsInconclusive: oneOf('missing-checkpoint', raw['missing-checkpoint']) === 'inconclusive',
     comment: parseCommentMode(raw.comment),
-    commentKey: raw['comment-key'] || `${workflow}/${job}`,
+    commentKey: raw['comment-key'] || gateIdentity(gate),
     recreateOnWorse: flag('recreate-on-worse', raw['recreate-on-worse'])!,
     acceptLabel: raw['accept-label'],
-    artifact: raw['artifact-name'] === 'none' ? '' : raw['artifact-name'] || 'spectral-gate',
-    baselineArtifact: raw['baseline-artifact'] || baselineArtifactName(key),
+    artifact: raw['artifact-name'] === 'none' ? '' : raw['artifact-name'] || REPORT_ARTIFACT,
+    otherArtifact: raw['artifact-name'] ? '' : reportArtifactName(gate),
+    partArtifact: partArtifactName(gate),
+    baselineArtifact: raw['baseline-artifact'] || baselineArtifactName(publisher, raw['baseline-key']),
+    defaultBaseline: baselineArtifactName(gate),
     baselineBranch: raw['baseline-branch'],
     baselineWorkflow: raw['baseline-workflow'],
     baselineMaxAge: parseMaxAge(raw['baseline-max-age']),
@@ -48,13 +68,27 @@ export function readPublishing({ workflow }: Context, config: RawPublishing): Pu
   }
 }
 
+function readGateKey({ workflow, workflowPath }: Context): GateKey {
+  const { GITHUB_JOB: job = '', GITHUB_ACTION: step = '' } = process.env
+  const names = readCheckpoints().flatMap(text => /^([^=/\\]+)=./s.exec(text)?.[1] ?? [])
+  return { workflow: workflowPath || workflow, job, step, matrix: core.getInput('matrix'), models: names }
+}
+
+/** The checkpoints that the step names: PATH or NAME=PATH. */
+export function readCheckpoints(): string[] {
+  return core.getMultilineInput('checkpoint')
+}
+
 function oneOf(name: 'missing-checkpoint', text: string): string {
   const { values } = TABLE[name]
   if ((values as readonly string[]).includes(text)) return text
   throw new UserError(`${name} is ${JSON.stringify(text)}, but takes ${values.join(' or ')}.`)
 }
 
-/** The inputs that are settings of the gate. */
-export function readInputs(): RawSettings {
-  return Object.fromEntries(OPTION_NAMES.map(name => [name, core.getInput(name)]))
+/** The inputs, as a layer over the config file. */
+export function readInputs(): Config {
+  return {
+    settings: Object.fromEntries(OPTION_NAMES.map(name => [name, core.getInput(name)])),
+    publishing: Object.fromEntries(PUBLISHING_NAMES.map(name => [name, core.getInput(name)])),
+  }
 }

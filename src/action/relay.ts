@@ -1,23 +1,33 @@
 import * as core from '@actions/core'
 import { UserError } from '../errors.ts'
+import { readAcceptance } from '../github/acceptance.ts'
 import { type Api, connect, startDeadline } from '../github/api.ts'
-import { readArtifact } from '../github/baseline/archive.ts'
-import { newestOfRun } from '../github/baseline/artifacts.ts'
-import { publishComment } from '../github/comment.ts'
-import type { Context, WorkflowRun } from '../github/context.ts'
+import { type Candidate, readArtifact } from '../github/baseline/archive.ts'
+import { newestOf } from '../github/baseline/artifacts.ts'
+import { REPORT_ARTIFACT, REPORT_PREFIX } from '../github/baseline/options.ts'
+import { commentsOf, hashOf, publishComment } from '../github/comment.ts'
+import type { Context, PullRequest, WorkflowRun } from '../github/context.ts'
 import { explainFailure } from '../github/failures.ts'
+import { pullRequestOf } from '../github/pull.ts'
 import { limits } from '../limits.ts'
-import { printable } from '../render/escape.ts'
+import { accept } from '../policy/accept.ts'
+import { code, link, printable } from '../render/escape.ts'
+import { ICON } from '../render/headline.ts'
 import { renderMarkdown } from '../render/markdown.ts'
 import { parseReport } from '../report/io.ts'
 import type { Report } from '../report/schema.ts'
 import { commentAction } from './comment-mode.ts'
 import type { Publishing } from './publishing.ts'
+import { setOutput } from './safely.ts'
+
+/** How many gates of one run are told of. */
+const MOST_GATES = 10
 
 /**
- * `mode: comment`, for the run that `workflow_run` reports on: a fork's gate has no token to comment with. Its artifact may say
- * anything, so that only its JSON is read, through the schema; it is rendered here, its links are ours, and the pull request is
- * the one whose head is that run's branch and commit. Nothing is checked out. Where there is nothing to comment on, the log says
+ * `mode: comment`, for the run that `workflow_run` reports on: a fork's gate, or that of Dependabot, has no token to comment with. Its
+ * artifacts may say anything, so that only their JSON is read, through the schema; it is rendered here, its links are ours, and the
+ * pull request is the one whose head is that run's branch and commit. Nothing is checked out. Each gate of the run has a comment of
+ * its own; where the run left no report, an earlier comment is made to say so. Where there is nothing to comment on, the log says
  * why, and the job goes on.
  */
 export async function relayComment(context: Context, publishing: Publishing): Promise<void> {
@@ -28,35 +38,30 @@ export async function relayComment(context: Context, publishing: Publishing): Pr
       'examples/workflows/fork-comment.yml has the workflow.',
     )
   }
-  const { token, artifact, commentKey } = publishing
   const said = (reason: string) => core.info(printable(`No comment: ${reason}.`))
   if (publishing.comment === 'never') return said('the input comment is never')
   if (!run.event.startsWith('pull_request')) return said(`run ${run.id} was started by ${run.event}`)
   const ours = `${context.repository.owner}/${context.repository.name}`
-  if (run.headRepository?.toLowerCase() === ours.toLowerCase()) {
+  const own = run.headRepository?.toLowerCase() === ours.toLowerCase()
+  if (own && run.actor !== 'dependabot[bot]') {
     return said(`run ${run.id} is of this repository, and comments for itself`)
   }
-  if (!token) throw new UserError('No comment can be written: the input github-token is empty.')
+  if (!publishing.token) throw new UserError('No comment can be written: the input github-token is empty.')
   const deadline = startDeadline()
   try {
-    const api = await connect({ token, apiUrl: context.apiUrl, deadline })
-    const issue = await pullRequestOf(api, context, run)
-    if (typeof issue === 'string') return said(issue)
-    const found = await newestOfRun(api, context, artifact, run.id)
-    if (!found) return said(`run ${run.id} has no artifact named ${artifact}`)
-    const report = trusted(await readArtifact(api, context, found, { parse: parseReport, alone: false }), context, run)
-    const body = renderMarkdown(report, {
-      limit: limits.report.commentCharacters,
-      note: 'From the run of a fork: what its report says was not checked.',
-    })
-    const { url, warning, action } = await publishComment({
-      ...{ api, context, issue, key: commentKey, body, run: { id: run.id, attempt: run.attempt } },
-      ...{ verdict: report.verdict?.status, recreateOnWorse: publishing.recreateOnWorse },
-      create: commentAction(publishing.comment, report) === 'write',
-    })
-    if (warning) core.warning(warning)
-    else core.info(`Comment ${action}: ${url}`)
-    if (url) core.setOutput('comment-url', url)
+    const api = await connect({ token: publishing.token, apiUrl: context.apiUrl, deadline })
+    const pull = await openPullRequest(api, context, run)
+    if (typeof pull === 'string') return said(pull)
+    const relay = { api, context: { ...context, pullRequest: pull }, run, publishing, own }
+    const artifacts = await reportsOf(api, context, run, publishing)
+    if (artifacts.length === 0)
+      core.info(printable(`Run ${run.id} has no report: no artifact ${wantedName(publishing)}.`))
+    const told = []
+    for (const artifact of artifacts.slice(0, MOST_GATES))
+      told.push(await relayReport(relay, artifact, artifacts.length))
+    await tellMissing(relay, told)
+    const rest = artifacts.slice(MOST_GATES).map(({ name }) => name)
+    if (rest.length > 0) core.warning(printable(`Not commented on, for there are too many: ${rest.join(', ')}.`))
   } catch (error) {
     core.warning(explainFailure(error, 'The comment was not written', 'pull-requests: write', context))
   } finally {
@@ -64,8 +69,110 @@ export async function relayComment(context: Context, publishing: Publishing): Pr
   }
 }
 
-/** The number of the one open pull request from that branch whose head is that commit; otherwise why there is none. */
-async function pullRequestOf(api: Api, context: Context, run: WorkflowRun): Promise<number | string> {
+interface Relay {
+  readonly api: Api
+  readonly context: Context & { readonly pullRequest: PullRequest }
+  readonly run: WorkflowRun
+  readonly publishing: Publishing
+  /** It is of this repository. */
+  readonly own: boolean
+}
+
+/** The reports of a run: that of the name which is asked for, or one of each gate. */
+async function reportsOf(api: Api, context: Context, run: WorkflowRun, { artifact }: Publishing): Promise<Candidate[]> {
+  const named = core.getInput('artifact-name')
+  const wanted = (name: string) => (named ? name === artifact : isReport(name))
+  const found = await newestOf(api, context, run.id, { wanted })
+  return [...found.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+function isReport(name: string): boolean {
+  return name === REPORT_ARTIFACT || name.startsWith(`${REPORT_PREFIX}-`)
+}
+
+/** What tells the comment of a gate apart: the same as where it comments for itself. */
+function hashOfGate({ publishing }: Relay, artifact: string, gate: string | undefined, of: number): string {
+  const key = core.getInput('comment-key') && publishing.commentKey
+  if (key) return hashOf(of > 1 ? `${key}/${artifact}` : key)
+  return gate && /^[0-9a-f]{16}$/.test(gate) ? gate : hashOf(artifact)
+}
+
+/** What stands for the key of the comment that it wrote; undefined where the report can't be read. */
+async function relayReport(relay: Relay, artifact: Candidate, of: number): Promise<string | undefined> {
+  const { api, context, run, own } = relay
+  let claimed: Report
+  try {
+    claimed = await readArtifact(api, context, artifact, { parse: parseReport, alone: false })
+  } catch (error) {
+    const what = printable(`The comment was not written: the report ${artifact.name} can't be read`)
+    core.warning(explainFailure(error, what, 'actions: read', context))
+    return undefined
+  }
+  const hash = hashOfGate(relay, artifact.name, claimed.provenance?.gate, of)
+  const report = await withoutForgedAcceptance(relay, trusted(claimed, context, run))
+  const note = own
+    ? 'From a run that Dependabot started.'
+    : 'From the run of a fork: what its report says was not checked.'
+  const body = renderMarkdown(report, { limit: limits.report.commentCharacters, note })
+  const create = commentAction(relay.publishing.comment, report) === 'write'
+  await write(relay, hash, body, { create, verdict: report.verdict?.status })
+  return hash
+}
+
+/** An acceptance is GitHub's to tell: the label is looked up again, where it is that of this step's `accept-label`. */
+async function withoutForgedAcceptance({ api, context, publishing }: Relay, report: Report): Promise<Report> {
+  const { accepted, ...verdict } = report.verdict ?? {}
+  if (!report.verdict || (!accepted && report.verdict.status !== 'accepted')) return report
+  const { rules } = report.verdict
+  const status = accepted?.was ?? (rules.some(({ outcome }) => outcome === 'violated') ? 'failed' : 'inconclusive')
+  const before = { ...(verdict as NonNullable<Report['verdict']>), status, fails_job: true }
+  if (!accepted || accepted.label !== publishing.acceptLabel) return { ...report, verdict: before }
+  const found = await readAcceptance(api, context, accepted.label).catch(() => undefined)
+  return { ...report, verdict: found ? accept(before, accepted.label, found) : before }
+}
+
+/** What earlier comments of a gate say does not hold any more where the run left no report of it. */
+async function tellMissing(relay: Relay, told: readonly (string | undefined)[]): Promise<void> {
+  const { api, context, run } = relay
+  const { owner, name } = context.repository
+  const url = `${context.serverUrl}/${owner}/${name}/actions/runs/${run.id}`
+  const body = `### ${ICON.failed} Failed: no verdict\n\nThe run ended without a report of this gate: its log says why.\n\n<sub>commit ${code(run.headSha.slice(0, 12))}, ${link(`run ${run.id}`, url)}</sub>`
+  for (const hash of await commentsOf(api, context, context.pullRequest.number, run.workflowPath)) {
+    if (!told.includes(hash)) await write(relay, hash, body, { create: false, verdict: 'failed' })
+  }
+}
+
+function wantedName({ artifact }: Publishing): string {
+  return core.getInput('artifact-name')
+    ? `named ${artifact}`
+    : `named ${REPORT_ARTIFACT}, or beginning with ${REPORT_PREFIX}-`
+}
+
+async function write(
+  { api, context, run, publishing }: Relay,
+  hash: string,
+  body: string,
+  how: { create: boolean; verdict: string | undefined },
+): Promise<void> {
+  const { url, warning, action } = await publishComment({
+    ...{
+      api,
+      context,
+      issue: context.pullRequest.number,
+      key: '',
+      hash,
+      body,
+      run: { id: run.id, attempt: run.attempt },
+    },
+    ...{ ...how, recreateOnWorse: publishing.recreateOnWorse, workflowPath: run.workflowPath, again: true },
+  })
+  if (warning) core.warning(warning)
+  else core.info(`Comment ${action}: ${url}`)
+  if (url) await setOutput('comment-url', url)
+}
+
+/** The one open pull request from that branch whose head is that commit; otherwise why there is none. */
+async function openPullRequest(api: Api, context: Context, run: WorkflowRun): Promise<PullRequest | string> {
   const { headRepository, headBranch, headSha } = run
   if (!headRepository || !headBranch) return 'the fork has been deleted'
   const { data } = await api.octokit.rest.pulls.list({
@@ -77,7 +184,7 @@ async function pullRequestOf(api: Api, context: Context, run: WorkflowRun): Prom
   )
   if (ofBranch.length === 0) return `no open pull request comes from ${headRepository}:${headBranch}`
   const found = ofBranch.filter(({ head }) => head.sha === headSha)
-  if (found.length === 1) return found[0].number
+  if (found.length === 1) return pullRequestOf(found[0])
   if (found.length > 1) return `${found.length} pull requests have the head ${headSha}`
   return `the pull request has moved on from ${headSha}`
 }

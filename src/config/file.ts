@@ -25,6 +25,8 @@ export interface Config {
   publishing: RawPublishing
 }
 
+export const NO_CONFIG: Config = { settings: {}, publishing: {} }
+
 const EXPECTED: Record<Option['type'], string> = {
   text: 'takes one line of text',
   lines: 'takes a list of texts, or a text with one a line. Quote what begins with * or !, or holds ": " or " #"',
@@ -33,24 +35,27 @@ const EXPECTED: Record<Option['type'], string> = {
 }
 
 /**
- * The config file as a layer of settings below the inputs. Without a path it is the usual one, which may be absent.
+ * The config file as a layer of settings below the inputs.
+ * @param optional undefined is given where there is no such file
  * @throws UserError naming file, line or key
  */
-export async function readConfig(path?: string | undefined): Promise<Config> {
-  await stayInWorkspace(path || CONFIG_PATH)
+export async function readConfig(path: string): Promise<Config>
+export async function readConfig(path: string, optional: true): Promise<Config | undefined>
+export async function readConfig(path: string, optional = false): Promise<Config | undefined> {
+  await stayInWorkspace(path)
   let text: string
   try {
-    text = await readFile(path || CONFIG_PATH, 'utf8')
+    text = await readFile(path, 'utf8')
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException
-    if (!path && (code === 'ENOENT' || code === 'ENOTDIR')) return { settings: {}, publishing: {} }
+    if (optional && (code === 'ENOENT' || code === 'ENOTDIR')) return undefined
     throw new UserError(
-      `${path || CONFIG_PATH}: the config file can't be read (${code})`,
+      `${path}: the config file can't be read (${code})`,
       'The path is relative to the working directory. Is the repository checked out?',
       { cause },
     )
   }
-  return parseConfig(text, path || CONFIG_PATH)
+  return parseConfig(text, path)
 }
 
 /** @param where names the file in errors */

@@ -226,7 +226,12 @@ export const TABLE = {
     type: 'text',
     value: 'NAME',
     in: WORKFLOW,
-    help: 'Name of the artifact that holds the report; `none` uploads nothing. By default spectral-gate-report and what tells gates apart.',
+    help: 'Name of the artifact that holds the report; `none` uploads nothing. By default spectral-gate, and what tells gates apart where a run has several.',
+  },
+  'pull-request': {
+    type: 'count',
+    in: INPUT,
+    help: 'Number of the pull request that this is about, where the event names none: issue_comment, workflow_dispatch, schedule. It is judged like that of an event, and commented on.',
   },
   config: { type: 'text', in: INPUT, help: 'A config file. By default .github/spectral-gate.yml, where there is one.' },
   matrix: {

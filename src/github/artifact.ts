@@ -10,6 +10,8 @@ export interface ArtifactResult {
   digest: string
   /** Why it failed; empty otherwise. */
   warning: string
+  /** This run has an artifact of this name already. */
+  taken: boolean
 }
 
 export interface ArtifactRequest {
@@ -34,7 +36,7 @@ export async function uploadArtifact({
   deadline,
   env,
 }: ArtifactRequest): Promise<ArtifactResult> {
-  const failed = (warning: string): ArtifactResult => ({ id: null, url: '', digest: '', warning })
+  const failed = (warning: string, taken = false): ArtifactResult => ({ id: null, url: '', digest: '', warning, taken })
   const impossible = obstacle(name, context, env)
   if (impossible) return failed(`The artifact was not uploaded: ${impossible}`)
   try {
@@ -42,13 +44,10 @@ export async function uploadArtifact({
     const { id, digest } = await deadline.race(new DefaultArtifactClient().uploadArtifact(name, files, root))
     const { serverUrl, repository, run } = context
     const url = `${serverUrl}/${repository.owner}/${repository.name}/actions/runs/${run.id}/artifacts/${id}`
-    return { id: id ?? null, url, digest: digest ?? '', warning: '' }
+    return { id: id ?? null, url, digest: digest ?? '', warning: '', taken: false }
   } catch (error) {
     if (error instanceof Error && /\(409\)/.test(error.message)) {
-      return failed(
-        `The artifact was not uploaded: this run has one named ${quote(name)} already. ` +
-          `Give each job of a matrix its own, such as 'artifact-name: spectral-gate-\${{ matrix.model }}'.`,
-      )
+      return failed(`The artifact was not uploaded: this run has one named ${quote(name)} already.`, true)
     }
     const said = clean(error instanceof Error ? error.message : String(error))
     return failed(`The artifact was not uploaded: ${said}. The verdict stands.`)

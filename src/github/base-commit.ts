@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process'
-import { dirname } from 'node:path'
+import { join } from 'node:path'
 import { type Api, DeadlineError, WaitError } from './api.ts'
 import type { Context } from './context.ts'
 import { explainFailure } from './failures.ts'
+import { branchTip, parentsOf } from './repository.ts'
 
 /** What was checked out. */
 export interface Head {
@@ -34,25 +35,57 @@ export interface BaseRequest {
  * The commit that HEAD is in a folder, and its parents. They are read from the commit itself: in a clone of depth 1 git knows
  * no parent otherwise. Undefined where there is no git, no repository or no commit.
  */
-export function readHead(folder: string): Promise<Head | undefined> {
+export async function readHead(folder: string): Promise<Head | undefined> {
+  const output = await git(folder, ['cat-file', '--batch'], 'HEAD\n')
+  return output === undefined ? undefined : parseCommit(output)
+}
+
+/**
+ * Whether the tracked files of a checkout are those of its commit, and these paths among them. A filter of the user's that has to
+ * rewrite files makes it false.
+ */
+export async function isUnchanged(folder: string, paths: readonly string[]): Promise<boolean> {
+  const status = await git(folder, ['status', '--porcelain', '--untracked-files=no', '--ignore-submodules=none'])
+  if (status !== '') return false
+  for (const path of paths) {
+    if (!(await git(folder, ['--literal-pathspecs', 'ls-files', '-z', '--', path]))) return false
+  }
+  return true
+}
+
+/** Whether a checkout is known to be of another repository than this one. */
+export async function isOfAnother(folder: string, { repository }: Context): Promise<boolean> {
+  const url = (await git(folder, ['config', '--get', 'remote.origin.url']))?.trim()
+  const path = url && /[/:]([^/:]+\/[^/]+?)(?:\.git)?\/?$/.exec(url)?.[1]
+  return Boolean(path) && path!.toLowerCase() !== `${repository.owner}/${repository.name}`.toLowerCase()
+}
+
+/**
+ * What git prints; undefined where it fails. The folder's own `.git` is named: git must neither look around, nor take a folder that
+ * a pull request brought for a repository, whose configuration could run programs.
+ */
+function git(folder: string, words: readonly string[], input = ''): Promise<string | undefined> {
   // A container's user owns no file of the checkout, which git refuses by default.
-  const options = ['--no-replace-objects', '-c', `safe.directory=${folder}`, '-C', folder]
+  const options = [
+    ...['--no-replace-objects', '--no-optional-locks', `--git-dir=${join(folder, '.git')}`, `--work-tree=${folder}`],
+    ...['-c', `safe.directory=${folder}`, '-c', 'core.fsmonitor=false', '-c', 'core.hooksPath=/dev/null'],
+  ]
   return new Promise(resolve => {
     const child = execFile(
       'git',
-      [...options, 'cat-file', '--batch'],
-      { encoding: 'utf8', timeout: 10_000, maxBuffer: 1024 * 1024, env: gitEnvironment(folder) },
-      (error, output) => resolve(error ? undefined : parseCommit(output)),
+      [...options, ...words],
+      { cwd: folder, encoding: 'utf8', timeout: 30_000, maxBuffer: 1024 * 1024, env: gitEnvironment() },
+      (error, output) => resolve(error ? undefined : output),
     )
+    child.on('error', () => resolve(undefined))
     child.stdin?.on('error', () => {})
-    child.stdin?.end('HEAD\n')
+    child.stdin?.end(input)
   })
 }
 
-/** No repository but the folder's own: neither one that a variable names nor one that lies around it. */
-function gitEnvironment(folder: string): NodeJS.ProcessEnv {
+function gitEnvironment(): NodeJS.ProcessEnv {
   const others = Object.entries(process.env).filter(([name]) => !name.startsWith('GIT_'))
-  return { ...Object.fromEntries(others), GIT_CEILING_DIRECTORIES: dirname(folder), GIT_NO_LAZY_FETCH: '1' }
+  return { ...Object.fromEntries(others), GIT_NO_LAZY_FETCH: '1' }
 }
 
 /** What `git cat-file --batch` says of one commit. */
@@ -65,32 +98,34 @@ export function parseCommit(output: string): Head | undefined {
 
 /**
  * The commit to compare with. For a pull request it depends on what was checked out: by default its merge commit, whose first
- * parent is the base; otherwise the merge base. A push is compared with what its branch was before, a new branch with where it
- * left the default branch; a merge group with the commit that it is put upon; anything else (a schedule, a dispatch) with what
- * its branch has so far, which may be this very commit. Failures do not throw: they come back as `problem`.
+ * parent is the base; otherwise the merge base. A merge group is compared with its merge base with the branch that it goes into:
+ * the group before it, on which it is put, may fail yet. A push to the default branch is compared with what that was before; one to
+ * another branch with where that left the default branch, for its own push before may have been as bad. Anything else (a schedule, a
+ * dispatch) is compared with what its branch has so far, which may be this very commit. Failures do not throw: they come back as
+ * `problem`.
  */
 export async function resolveBase({ api, context, head, branch }: BaseRequest): Promise<BaseCommit> {
   const { pullRequest, push, mergeGroup, defaultBranch, sha } = context
   const tip = pullRequest?.headSha ?? mergeGroup?.headSha ?? sha
   const own = branchOf(context.ref)
-  if (branch) return mergeBase(api, context, branch, tip, { orTip: true })
+  if (branch && !(push?.before && branch === own)) return mergeBase(api, context, branch, tip, { orTip: true })
   if (pullRequest) {
     const { baseRef, headSha, baseSha } = pullRequest
-    if (head?.sha === sha && head.parents.length === 2 && head.parents[1] === headSha) {
-      return { branch: baseRef, commit: head.parents[0]!, from: 'merge-commit', problem: '' }
-    }
+    const parent = await firstParent(api, context, head)
+    if (parent !== undefined) return { branch: baseRef, commit: parent, from: 'merge-commit', problem: '' }
     const base = await mergeBase(api, context, baseRef, headSha)
     // It was merged meanwhile: compared with itself it would never differ.
     if (base.commit !== headSha) return base
     return { ...(await mergeBase(api, context, baseSha, headSha)), branch: baseRef }
   }
   if (mergeGroup) {
-    const { baseRef, baseSha } = mergeGroup
-    return { branch: branchOf(baseRef) || baseRef, commit: baseSha, from: 'merge-group', problem: '' }
+    const { baseRef } = mergeGroup
+    return { ...(await mergeBase(api, context, branchOf(baseRef) || baseRef, tip)), from: 'merge-group' }
   }
   if (push && own) {
+    const other = defaultBranch !== '' && own !== defaultBranch && branch !== own
+    if (other) return mergeBase(api, context, defaultBranch, sha)
     if (push.before) return { branch: own, commit: push.before, from: 'before', problem: '' }
-    if (defaultBranch && own !== defaultBranch) return mergeBase(api, context, defaultBranch, sha)
     return { branch: own, commit: null, from: 'nothing', problem: '' }
   }
   const known = own || defaultBranch
@@ -98,21 +133,33 @@ export async function resolveBase({ api, context, head, branch }: BaseRequest): 
   return { branch: known, commit: sha, from: 'this-commit', problem }
 }
 
-async function mergeBase(
-  { octokit }: Api,
+/**
+ * The first parent of a pull request's merge commit, where that is what was checked out, as far as can be seen. GitHub is asked
+ * before the checkout, in which a step of the pull request may have written.
+ */
+async function firstParent(api: Api, context: Context, head: Head | undefined): Promise<string | undefined> {
+  const { sha, pullRequest } = context
+  const headSha = pullRequest!.headSha
+  if (sha === headSha || (head && head.sha !== sha)) return undefined
+  const known = await parentsOf(api, context, sha).catch(() => [])
+  const parents = known.length > 0 ? known : (head?.parents ?? [])
+  return parents.length === 2 && parents[1] === headSha ? parents[0] : undefined
+}
+
+export async function mergeBase(
+  api: Api,
   context: Context,
   base: string,
   head: string,
   { orTip = false } = {},
 ): Promise<BaseCommit> {
   const { owner, name: repo } = context.repository
+  const { octokit } = api
   try {
-    const { data } = await octokit.rest.repos.compareCommitsWithBasehead({
-      owner,
-      repo,
-      basehead: `${base}...${head}`,
-      per_page: 1,
-    })
+    // A tag may have the branch's name: its commit is not the branch's.
+    const tip = /^[0-9a-f]{40,64}$/.test(base) ? base : await branchTip(api, context, base)
+    const basehead = `${tip}...${head}`
+    const { data } = await octokit.rest.repos.compareCommitsWithBasehead({ owner, repo, basehead, per_page: 1 })
     return { branch: base, commit: data.merge_base_commit.sha, from: 'merge-base', problem: '' }
   } catch (error) {
     const unknown = { branch: base, commit: null, from: 'merge-base' as const }
@@ -135,6 +182,7 @@ async function mergeBase(
   }
 }
 
-function branchOf(ref: string): string {
+/** The name of a branch's ref; empty where it is no branch. */
+export function branchOf(ref: string): string {
   return ref.startsWith('refs/heads/') ? ref.slice('refs/heads/'.length) : ''
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { type Api, DeadlineError, isTransient, WaitError } from './api.ts'
 import type { Context } from './context.ts'
-import { explainFailure } from './failures.ts'
+import { explainFailure, isRefusal } from './failures.ts'
 
 /** GitHub's limit, in characters. */
 const COMMENT_LIMIT = 65_536
@@ -9,7 +9,8 @@ const COMMENT_LIMIT = 65_536
 export const COMMENT_ROOM = COMMENT_LIMIT - 150
 
 export interface CommentResult {
-  action: 'created' | 'updated' | 'unchanged' | 'skipped-older' | 'skipped' | 'failed'
+  /** `taken`: another gate of this very run has written it. */
+  action: 'created' | 'updated' | 'unchanged' | 'skipped-older' | 'skipped' | 'taken' | 'failed'
   /** Of the comment; empty where there is none. */
   url: string
   /** Why it failed; empty otherwise. */
@@ -23,6 +24,8 @@ export interface CommentRequest {
   issue: number
   /** One comment per key. */
   key: string
+  /** What stands for the key in the marker, where the key itself is not known. */
+  hash?: string
   /** At most `COMMENT_ROOM` characters. */
   body: string
   /** The run that the comment tells of, if not this one. */
@@ -35,6 +38,13 @@ export interface CommentRequest {
   recreateOnWorse?: boolean
   /** Login of the token's owner, where the caller knows it. */
   author?: string
+  /** The workflow file of the run that the comment tells of; empty: not checked. */
+  workflowPath?: string
+  /**
+   * Told for a run that can't be believed: it may be told of again, and no comment but of a run of that workflow is touched, whatever
+   * key it claims.
+   */
+  again?: boolean
 }
 
 interface Run {
@@ -56,11 +66,13 @@ interface Comment {
  * A comment is ours if it ends with our marker and its author is the owner of our token: anybody can copy a marker, and
  * an edited comment stays its author's. Who owns the token is asked only when there is a marker to check. GraphQL's
  * `viewer` knows it for every kind of token (`github-actions[bot]` for `GITHUB_TOKEN`, `name[bot]` for an app's); where a
- * forge has no GraphQL, `GET /user` knows it for a person's; else it is `github-actions[bot]`. No person can have a login
- * with brackets. Of several comments that are ours the lowest id wins.
+ * forge has no GraphQL, `GET /user` knows it for a person's; else it is taken for `github-actions[bot]`, until a comment that we
+ * created tells it. No person can have a login with brackets. Of several comments that are ours the lowest id wins, and the others
+ * are deleted.
  *
- * The marker names run and attempt, and an older run leaves the comment of a newer one alone. A comment with the same
- * body is left as it is: the body has to tell runs apart if its reader shall.
+ * The marker names run and attempt. A comment of a newer run is left alone, if GitHub knows that run: another workflow may have
+ * echoed a stranger's text under our login. One of the same run is another gate's, which is told apart badly: it is left alone, too.
+ * A comment with the same body is left as it is: the body has to tell runs apart if its reader shall.
  */
 export async function publishComment(request: CommentRequest): Promise<CommentResult> {
   try {
@@ -71,39 +83,54 @@ export async function publishComment(request: CommentRequest): Promise<CommentRe
   }
 }
 
-async function publish({
-  api,
-  context,
-  issue,
-  key,
-  body,
-  run = context.run,
-  author,
-  create: mayCreate = true,
-  verdict = '',
-  recreateOnWorse = false,
-}: CommentRequest): Promise<CommentResult> {
-  const text = `${body.trimEnd()}\n\n${marker(key, run, verdict)}`
+async function publish(request: CommentRequest): Promise<CommentResult> {
+  const { api, context, issue, key, body, run = context.run, create: mayCreate = true } = request
+  const hash = request.hash ?? hashOf(key)
+  const { verdict = '', recreateOnWorse = false, workflowPath = context.workflowPath, again = false } = request
+  let { author } = request
+  const text = `${body.trimEnd()}\n\n${marker(hash, run, verdict)}`
   if (text.length > COMMENT_LIMIT)
     throw new RangeError(`its body has ${body.length} characters, more than ${COMMENT_ROOM}`)
   const repository = { owner: context.repository.owner, repo: context.repository.name }
   const { issues } = api.octokit.rest
 
-  const find = async (): Promise<Comment | undefined> => {
+  const gone = new Set<number>()
+
+  /** Ours, the oldest first. */
+  const find = async (): Promise<Comment[]> => {
     const marked = (await listComments(api, { ...repository, issue_number: issue })).filter(
-      comment => readMarker(comment.body)?.key === hash(key),
+      comment => readMarker(comment.body)?.key === hash,
     )
-    if (marked.length === 0) return undefined
+    if (marked.length === 0) return []
     author ??= await tokenOwner(api)
-    return marked.filter(({ user }) => user?.login === author).sort((a, b) => a.id - b.id)[0]
+    const ours = marked.filter(({ user }) => user?.login === author).sort((a, b) => a.id - b.id)
+    if (!again) return ours
+    const known = await Promise.all(ours.map(({ body }) => isKnown(api, context, readMarker(body)!, workflowPath)))
+    return ours.filter((_, i) => known[i])
   }
-  const update = async (comment: Comment): Promise<CommentResult> => {
+  const update = async ([comment, ...doubles]: Comment[]): Promise<CommentResult> => {
     const url = comment.html_url
-    if (isNewer(readMarker(comment.body)!, run)) return { action: 'skipped-older', url, warning: '' }
-    if (withoutMarker(comment.body!) === withoutMarker(text)) return { action: 'unchanged', url, warning: '' }
-    if (recreateOnWorse && isWorse(verdict, readMarker(comment.body)!.verdict) && (await removed(comment)))
+    const written = readMarker(comment.body)!
+    if (withoutMarker(comment.body!) === withoutMarker(text)) {
+      for (const double of doubles) await removed(double)
+      return { action: 'unchanged', url, warning: '' }
+    }
+    if (isNewer(written, run) && (await isKnown(api, context, written, workflowPath)))
+      return { action: 'skipped-older', url, warning: '' }
+    if (written.id === run.id && written.attempt === run.attempt && !again) {
+      const warning = 'The comment was not written: another gate of this very run has written it.'
+      return { action: 'taken', url, warning }
+    }
+    for (const double of doubles) await removed(double)
+    if (recreateOnWorse && isWorse(verdict, written.verdict) && (await removed(comment))) return create()
+    try {
+      await issues.updateComment({ ...repository, comment_id: comment.id, body: text })
+    } catch (error) {
+      // Somebody deleted it meanwhile.
+      if ((error as { status?: number }).status !== 404 || !mayCreate) throw error
+      gone.add(comment.id)
       return create()
-    await issues.updateComment({ ...repository, comment_id: comment.id, body: text })
+    }
     return { action: 'updated', url, warning: '' }
   }
   const removed = (comment: Comment): Promise<boolean> =>
@@ -116,16 +143,16 @@ async function publish({
     )
   const create = async (): Promise<CommentResult> => {
     const { data } = await issues.createComment({ ...repository, issue_number: issue, body: text })
-    author ??= data.user?.login
-    // Another job may have written one at the same time: both keep the first.
-    const first = await find().catch(() => undefined)
-    if (!first || first.id >= data.id) return { action: 'created', url: data.html_url, warning: '' }
+    author = data.user?.login ?? author
+    // Another job may have written one at the same time, or we did not know that an earlier one was ours: the first is kept.
+    const earlier = (await find().catch(() => [])).filter(({ id }) => id < data.id && !gone.has(id))
+    if (earlier.length === 0) return { action: 'created', url: data.html_url, warning: '' }
     await issues.deleteComment({ ...repository, comment_id: data.id })
-    return update(first)
+    return update(earlier)
   }
 
-  const comment = await find()
-  if (comment) return update(comment)
+  const ours = await find()
+  if (ours.length > 0) return update(ours)
   if (!mayCreate) return { action: 'skipped', url: '', warning: '' }
   try {
     return await create()
@@ -133,9 +160,52 @@ async function publish({
     if (!isTransient(error)) throw error
     await api.deadline.sleep(1000)
     const made = await find()
-    if (!made) return create()
-    return made.body === text ? { action: 'created', url: made.html_url, warning: '' } : update(made)
+    if (made.length === 0) return create()
+    return made[0].body === text ? { action: 'created', url: made[0].html_url, warning: '' } : update(made)
   }
+}
+
+/** Whether GitHub knows this attempt of this run, and that it is of our workflow. */
+async function isKnown(
+  { octokit }: Api,
+  context: Context,
+  { id, attempt }: Run,
+  workflowPath: string,
+): Promise<boolean> {
+  const { owner, name: repo } = context.repository
+  try {
+    const { data } = await octokit.rest.actions.getWorkflowRun({
+      ...{ owner, repo, run_id: id, exclude_pull_requests: true },
+    })
+    const known = (data.run_attempt ?? 1) >= attempt && isSameFile((data.path ?? '').replace(/@.*$/s, ''), workflowPath)
+    // A run of another pull request has nothing to say on this one.
+    const { pullRequest } = context
+    if (!known || !pullRequest || !data.event.startsWith('pull_request')) return known
+    return data.head_branch === pullRequest.headRef && data.head_repository?.full_name === pullRequest.headRepository
+  } catch (error) {
+    if (isRefusal(error)) return false
+    throw error
+  }
+}
+
+/**
+ * What stands for the keys of our comments on a pull request that tell of runs of one workflow file (of any, where that is not
+ * known). GitHub's errors pass through.
+ */
+export async function commentsOf(api: Api, context: Context, issue: number, workflowPath: string): Promise<string[]> {
+  const { owner, name: repo } = context.repository
+  const found: string[] = []
+  for (const { body, user } of await listComments(api, { owner, repo, issue_number: issue })) {
+    const written = readMarker(body)
+    if (!written || found.includes(written.key) || user?.login !== (await tokenOwner(api))) continue
+    if (await isKnown(api, context, written, workflowPath)) found.push(written.key)
+  }
+  return found
+}
+
+/** Of one workflow, as far as is known: Gitea leaves out the folder. */
+function isSameFile(a: string, b: string): boolean {
+  return !a || !b || a === b || a.endsWith(`/${b}`) || b.endsWith(`/${a}`)
 }
 
 async function listComments(
@@ -150,7 +220,15 @@ async function listComments(
   }
 }
 
-async function tokenOwner({ octokit }: Api): Promise<string> {
+const owners = new WeakMap<Api, Promise<string>>()
+
+function tokenOwner(api: Api): Promise<string> {
+  const known = owners.get(api) ?? askOwner(api)
+  owners.set(api, known)
+  return known
+}
+
+async function askOwner({ octokit }: Api): Promise<string> {
   const ways = [
     async () => (await octokit.graphql<{ viewer: { login: string } }>('query { viewer { login } }')).viewer.login,
     async () => (await octokit.rest.users.getAuthenticated()).data.login,
@@ -168,9 +246,9 @@ async function tokenOwner({ octokit }: Api): Promise<string> {
 const MARKER =
   /\n\r?\n<!-- spectral-gate key=([0-9a-f]{16}) run=(\d{1,15}) attempt=(\d{1,9})(?: verdict=([a-z]{1,16}))? -->\s*$/
 
-function marker(key: string, { id, attempt }: Run, verdict: string): string {
+function marker(hash: string, { id, attempt }: Run, verdict: string): string {
   const said = verdict && ` verdict=${verdict}`
-  return `<!-- spectral-gate key=${hash(key)} run=${id} attempt=${attempt}${said} -->`
+  return `<!-- spectral-gate key=${hash} run=${id} attempt=${attempt}${said} -->`
 }
 
 function readMarker(body: string | undefined): (Run & { key: string; verdict: string }) | undefined {
@@ -193,6 +271,7 @@ function isWorse(now: string, before: string): boolean {
   return ORDER.includes(before) && ORDER.indexOf(now) > ORDER.indexOf(before)
 }
 
-function hash(key: string): string {
+/** What stands for a key in the marker. */
+export function hashOf(key: string): string {
   return createHash('sha256').update(key).digest('hex').slice(0, 16)
 }

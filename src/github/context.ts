@@ -55,6 +55,8 @@ export interface WorkflowRun {
   headBranch: string
   headRepository: string | null
   workflowPath: string
+  /** Who started it. */
+  actor: string
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -96,6 +98,7 @@ const payloads = {
       head_branch: ref.nullish(),
       head_repository: someRepository.nullish(),
       path: z.string().max(1024).nullish(),
+      actor: z.object({ login: z.string().max(256) }).nullish(),
     }),
   }),
   any: z.object({ repository: z.object({ default_branch: ref.nullish() }).nullish() }),
@@ -223,7 +226,8 @@ function workflowRun(run: z.infer<typeof payloads.workflow_run>['workflow_run'])
     headSha: run.head_sha,
     headBranch: run.head_branch ?? '',
     headRepository: run.head_repository?.full_name ?? null,
-    workflowPath: run.path ?? '',
+    workflowPath: (run.path ?? '').replace(/@.*$/s, ''),
+    actor: run.actor?.login ?? '',
   }
 }
 

@@ -15,15 +15,32 @@ function reason(error: unknown, needs: Permission, context: Context): string {
   if (error instanceof WaitError) return `${said}, longer than publishing may take. The verdict stands.`
   if (status === 401) return 'GitHub does not accept the token. Leave `github-token` out, or pass a valid one.'
   if (/rate limit/i.test(said) || status === 429) return `GitHub's rate limit is used up (${said}). The verdict stands.`
-  if (status === 403 && /locked/i.test(said)) return 'the conversation is locked. Unlock it, or switch the comment off.'
-  if (status === 403) return readOnly(context, needs) ?? `the token lacks the permission \`${needs}\`. ${remedy(needs)}`
-  if (status === 404) return `GitHub finds it not (404), or the token may not see it. ${remedy(needs)}`
+  if (status === 403) return refused(said, needs, context)
+  if (status === 404) return `GitHub finds it not (404: ${said}), or the token may not see it. ${remedy(needs)}`
   if (status === 410) return `it is gone, expired or disabled in this repository (410: ${said}).`
   if (isTransient(error) && !response) return `the connection to ${new URL(context.apiUrl).host} failed (${said}).`
   if (isTransient(error))
     return `GitHub failed (${status}: ${said}). Run the job again; see https://www.githubstatus.com`
   if (status !== undefined) return `GitHub does not accept it (${status}: ${said}).`
   return `${said}. If this is not clear, please report it.`
+}
+
+/** What GitHub says when it refuses for something else than a permission, and what helps. */
+const REFUSALS: readonly (readonly [RegExp, string])[] = [
+  [/IP allow list/i, 'Put the address of the runner on that list, or use a runner whose address is on it.'],
+  [/SAML|single sign-on|\bSSO\b/i, 'Authorise the token for the organisation, or leave `github-token` out.'],
+  [/archived/i, 'An archived repository takes nothing new.'],
+  [/\blocked/i, 'The conversation is locked: unlock it, or switch the comment off.'],
+  [/blocked/i, 'Unblock who owns the token, or leave `github-token` out.'],
+  [/suspended|forbids access|classic/i, 'Use another token, or leave `github-token` out.'],
+]
+
+/** GitHub's own sentence, and then what we think of it. */
+function refused(said: string, needs: Permission, context: Context): string {
+  const sentence = `GitHub refuses it (403: ${said}).`
+  const known = REFUSALS.find(([pattern]) => pattern.test(said))
+  if (known) return `${sentence} ${known[1]}`
+  return `${sentence} ${readOnly(context, needs) ?? `The token seems to lack the permission \`${needs}\`. ${remedy(needs)}`}`
 }
 
 /** Runs that GitHub gives a read-only token whatever their workflow asks for. */
@@ -35,10 +52,10 @@ function readOnly({ event, actor, pullRequest }: Context, needs: Permission): st
   return undefined
 }
 
-/** Naming one permission takes all others away, and checkout needs `contents: read`. */
+/** Naming one permission takes all others away: all that the gate needs, and checkout with it. */
 function remedy(needs: Permission): string {
-  const lines = new Set(['contents: read', needs])
-  return `Add to the job:\npermissions:\n${[...lines].map(line => `  ${line}`).join('\n')}`
+  const pulls = needs === 'pull-requests: read' ? needs : 'pull-requests: write'
+  return `Add to the job:\npermissions:\n  contents: read\n  actions: read\n  ${pulls}`
 }
 
 /** Somebody else's message on one line, without what may be secret: the query of a URL can be its signature. */
@@ -54,4 +71,9 @@ export function clean(message: string): string {
 export function isLimit(error: unknown): boolean {
   const { status, message } = error as { status?: number; message?: string }
   return error instanceof WaitError || status === 429 || (status === 403 && /rate limit/i.test(message ?? ''))
+}
+
+/** GitHub refused, or knows nothing of it: asking again is no use. */
+export function isRefusal(error: unknown): boolean {
+  return [403, 404, 409, 422].includes((error as { status?: number }).status ?? 0) && !isLimit(error)
 }

@@ -1,12 +1,12 @@
 import { UserError } from '../errors.ts'
-import { limits } from '../limits.ts'
-import type { NamedPart } from '../report/io.ts'
-import { parsePart } from '../report/io.ts'
+import { type NamedPart, parsePart } from '../report/io.ts'
 import { type Api, connect, type Deadline } from './api.ts'
-import { type Candidate, readArtifact, UnreachableError } from './baseline/archive.ts'
+import { readArtifact } from './baseline/archive.ts'
+import { newestOf } from './baseline/artifacts.ts'
 import { PART_PREFIX } from './baseline/options.ts'
 import type { Context } from './context.ts'
 import { explainFailure } from './failures.ts'
+import { jobsOf, jobThatMade, type RunJob } from './jobs.ts'
 
 /**
  * The parts that the jobs of this very run have uploaded, the newest of each name: a leg that ran again takes the place of its
@@ -17,7 +17,9 @@ export async function downloadParts(context: Context, token: string, deadline: D
   const api = await connect({ token, apiUrl: context.apiUrl, deadline })
   try {
     const parts: NamedPart[] = []
-    for (const artifact of await listParts(api, context)) {
+    const wanted = (name: string) => name.startsWith(`${PART_PREFIX}-`)
+    const artifacts = await newestOf(api, context, context.run.id, { wanted })
+    for (const artifact of [...artifacts.values()].sort((a, b) => a.id - b.id)) {
       const where = `The artifact ${artifact.name}`
       if (artifact.expired) throw new UserError(`${where} has expired.`, 'Run its job again.')
       try {
@@ -26,37 +28,54 @@ export async function downloadParts(context: Context, token: string, deadline: D
         throw explained(error, `${where} can't be read`, context)
       }
     }
+    if (parts.length > 0) await checkJobs(api, context, parts)
     return parts
   } catch (error) {
     throw explained(error, "The parts of this run can't be fetched", context)
   }
 }
 
+/**
+ * Each part is of a job that has not run again since, and has not failed: what a leg made before it broke is not what it would make.
+ * And no job that should have made one failed without.
+ * @throws UserError that names the part
+ */
+async function checkJobs(api: Api, context: Context, parts: readonly NamedPart[]): Promise<void> {
+  const jobs = await jobsOf(api, context)
+  const makers = new Set<RunJob>()
+  for (const { where, report } of parts) {
+    const { provenance, part } = report
+    const attempt = provenance?.run_attempt ?? 1
+    const made = { attempt, runner: part.job?.runner ?? '', time: Date.parse(provenance?.time ?? '') }
+    const job = jobThatMade(jobs, made)
+    if (job) makers.add(job)
+    if (!job && attempt < context.run.attempt) {
+      throw new UserError(
+        `${where} was made in attempt ${attempt} of this run, and its job has run again since without making one.`,
+        'Did the leg fail before its gate? Run it again, then this job.',
+      )
+    }
+    if (job?.broken) {
+      throw new UserError(
+        `${where} was made by the job ${JSON.stringify(job.name.slice(0, 100))}, which failed.`,
+        'Run it again, then this job.',
+      )
+    }
+  }
+  refuseLost(jobs, makers)
+}
+
+/** A job with a step of this Action that failed and made no part: its model would be missing in silence. */
+function refuseLost(jobs: readonly RunJob[], makers: ReadonlySet<RunJob>): void {
+  const lost = jobs.find(job => job.broken && job.gated && !makers.has(job))
+  if (!lost) return
+  throw new UserError(
+    `The job ${JSON.stringify(lost.name.slice(0, 100))} failed, and there is no part of it.`,
+    'Run it again, then this job.',
+  )
+}
+
 function explained(error: unknown, what: string, context: Context): UserError {
   if (error instanceof UserError) return error
   return new UserError(explainFailure(error, what, 'actions: read', context), '', { cause: error })
-}
-
-async function listParts({ octokit }: Api, context: Context): Promise<Candidate[]> {
-  const { owner, name: repo } = context.repository
-  const newest = new Map<string, Candidate>()
-  for (let page = 1; ; page++) {
-    if (page > limits.github.artifactPages) {
-      throw new UserError(
-        `This run has more than ${100 * limits.github.artifactPages} artifacts: too many to look through.`,
-      )
-    }
-    const { data, headers } = await octokit.rest.actions.listWorkflowRunArtifacts({
-      ...{ owner, repo, run_id: context.run.id, per_page: 100, page },
-    })
-    if (!Array.isArray(data?.artifacts)) throw new UnreachableError('the list of artifacts is not one')
-    for (const { id, name, size_in_bytes, expired, digest, created_at } of data.artifacts) {
-      if (!name.startsWith(`${PART_PREFIX}-`) || (newest.get(name)?.id ?? 0) > id) continue
-      newest.set(name, {
-        ...{ id, name, size: size_in_bytes, expired, digest: digest ?? '', created: Date.parse(created_at ?? '') },
-        ...{ run: context.run.id, sha: context.sha },
-      })
-    }
-    if (!headers.link?.includes('rel="next"')) return [...newest.values()].sort((a, b) => a.id - b.id)
-  }
 }

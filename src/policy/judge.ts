@@ -17,12 +17,14 @@ export interface Policy {
  * never passed off as fine; weights that were not read are a warning, and the gate is inconclusive where they are more than half
  * of the model, unless the user's rules speak of `coverage`; a layer without a usable fit is a warning, unless they speak of
  * `failed`.
+ * @param more what was decided elsewhere
  */
 export function judge(
   policy: Policy,
   pairs: readonly Pair[],
   comparability: Comparability,
   figures: readonly FigureChange[] = [],
+  more: readonly RuleResult[] = [],
 ): Verdict {
   const speaksOf = (metric: 'failed' | 'coverage') =>
     policy.rules.some(({ subject }) => {
@@ -37,6 +39,7 @@ export function judge(
       ...(speaksOf('failed') ? [] : unjudged(pair.head)),
     ]),
     ...policy.rules.filter(isFigureRule).map(rule => evaluateFigure(rule, figures, comparability)),
+    ...more,
   ]
   const first_run = comparability.cause === 'no-baseline'
   const status = worst(rules)

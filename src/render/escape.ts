@@ -13,6 +13,11 @@ export function printable(name: string): string {
     .replaceAll('##[', '##\\u005b')
 }
 
+/** `printable` for each line of a text of ours that may quote foreign names. */
+export function printableLines(text: string): string {
+  return text.split('\n').map(printable).join('\n')
+}
+
 /** `printable` and no longer than so many characters, of which the middle goes first. */
 export function short(name: string, longest = LONGEST): string {
   const shown = printable(name)

@@ -13,8 +13,14 @@ export function ruleIcon({ outcome, level }: RuleResult): string {
 
 /** One sentence: what decided, or what moved most. Without the verdict's word and icon. */
 export function headline(report: Report): Phrase {
-  const { models, comparison, verdict, part } = report
+  const { models, verdict, part } = report
   if (part) return describePart(part)
+  const sentence = decided(report)
+  if (!verdict?.rules.every(({ builtin }) => builtin) || models.length === 0) return sentence
+  return join(verdict.status === 'passed' ? ['no rule is set', sentence] : [sentence, 'no rule is set'], '; ')
+}
+
+function decided({ models, comparison, verdict }: Report): Phrase {
   const several = models.length > 1
   const moved = comparison ? movedMost(comparison, several) : ''
   const decisive = verdict && decisiveRule(verdict.rules)

@@ -1,6 +1,7 @@
 import { markdownTable } from 'markdown-table'
 import type { Model, Report } from '../report/schema.ts'
 import { code, link, plain, prose, short } from './escape.ts'
+import { gateChange } from './gate-change.ts'
 import { headline, ICON } from './headline.ts'
 import {
   changes,
@@ -75,6 +76,7 @@ function renderAt(report: Report, options: MarkdownOptions, detail: Detail): str
     title(report),
     options.note ? `> ${options.note}` : '',
     ...write(notes(report)),
+    ...write(gateChange(report)),
     ...models.flatMap(model => write(whatToLookAt(report, model, detail.look))),
     ...write(rules(report, detail.rules)),
     ...(detail.models > 0 ? write(summary(report, detail.models)) : []),
@@ -131,6 +133,8 @@ function writeBlock(block: Block): string[] {
       return [phrase(block.phrase)]
     case 'note':
       return [`> ${phrase(block.phrase)}`]
+    case 'code':
+      return [['```yaml', ...block.lines, '```'].map(line => `> ${line}`).join('\n')]
     case 'heading':
       return [`**${phrase(block.phrase)}**`]
     case 'table':

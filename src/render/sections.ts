@@ -20,6 +20,7 @@ import {
   name,
   note,
   type Phrase,
+  reason,
   right,
   said,
   spans,
@@ -81,8 +82,7 @@ export function notes({ verdict, baseline, comparison, models }: Report): Block[
     notes.push(
       note(['The label ', name(verdict.refused.label), ' does not count: ', said(verdict.refused.reason), '.']),
     )
-  if (baseline && baseline.state !== 'exact')
-    for (const line of baseline.reason.split('\n')) notes.push(note([said(line)]))
+  if (baseline && baseline.state !== 'exact') notes.push(...reason(baseline.reason))
   if (comparison?.status === 'incomparable')
     notes.push(note(['Not compared with the baseline: ', said(comparison.reason), '.']))
   if (verdict && !verdict.enforced)
@@ -95,6 +95,10 @@ export function notes({ verdict, baseline, comparison, models }: Report): Block[
         ').',
       ]),
     )
+  }
+  for (const { name: head, base } of (baseline && comparison?.models.slice(0, 10)) || []) {
+    if (base !== null && base !== head)
+      notes.push(note([name(head), ' is compared with ', name(base), ': they are called differently.']))
   }
   for (const model of comparison?.removed.slice(0, 10) ?? [])
     notes.push(note(['The baseline also has the model ', name(model), '.']))

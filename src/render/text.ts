@@ -2,6 +2,7 @@ import { markdownTable } from 'markdown-table'
 import type { Description } from '../report/description.ts'
 import type { Model, Report } from '../report/schema.ts'
 import { short } from './escape.ts'
+import { gateChange } from './gate-change.ts'
 import { headline, ICON } from './headline.ts'
 import { plural } from './numbers.ts'
 import { changes, layersTable, legend, notes, ownMetrics, rules, summary, whatToLookAt } from './sections.ts'
@@ -36,6 +37,7 @@ export function renderText(report: Report, { width = Number.POSITIVE_INFINITY, t
     ...write(ownMetrics(report), width),
     ...write(rules(report, Number.POSITIVE_INFINITY), width),
     ...write(report.comparison ? legend(report) : [], width),
+    ...write(gateChange(report), width),
     [...write(notes(report), width), verdict(report)].join('\n'),
   ]
   return `${parts.filter(part => part !== '').join('\n\n')}\n`
@@ -56,6 +58,8 @@ function write(blocks: readonly Block[], width: number): string[] {
     switch (block.kind) {
       case 'table':
         return [writeTable(block, width)]
+      case 'code':
+        return [block.lines.join('\n')]
       case 'details':
         return write(block.blocks, width)
       default:

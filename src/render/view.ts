@@ -33,6 +33,8 @@ export interface Table {
 export type Block =
   | Table
   | { readonly kind: 'heading' | 'text' | 'note'; readonly phrase: Phrase }
+  /** Lines of ours to be copied, such as YAML. */
+  | { readonly kind: 'code'; readonly lines: readonly string[] }
   | { readonly kind: 'details'; readonly summary: Phrase; readonly blocks: readonly Block[] }
 
 export const name = (name: string): Span => ({ name })
@@ -45,6 +47,14 @@ export function text(phrase: Phrase): Block {
 
 export function note(phrase: Phrase): Block {
   return { kind: 'note', phrase }
+}
+
+/** Sentences of ours that may quote foreign names, one a line; the lines of a block of permissions are YAML to be copied. */
+export function reason(text: string): Block[] {
+  const lines = text.split('\n')
+  const yaml = lines.filter(line => /^(permissions:| {2}[a-z-]+: (read|write))$/.test(line))
+  const notes = lines.filter(line => !yaml.includes(line)).map(line => note([said(line)]))
+  return yaml.length > 0 ? [...notes, { kind: 'code', lines: yaml }] : notes
 }
 
 export function heading(phrase: Phrase): Block {

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { COMPARED_METRICS, column, columnsFrom, type LayerMetric, SUMMARY_METRICS } from './columns.ts'
+import { policySchemas } from './policy.ts'
 
 export const SCHEMA_VERSION = 1
 
@@ -233,6 +234,7 @@ function schemas(strictness: Strictness) {
     run_attempt: count,
     run_url: text(2048),
     time: text(64),
+    gate: z.string().max(64).optional().describe('What tells its comment from those of other gates'),
   })
 
   const baseline = object({
@@ -283,7 +285,7 @@ function schemas(strictness: Strictness) {
   const index = z.int().min(1).max(256)
   const part = object({
     shard: object({ index, of: index }).optional().describe('Its share of the layers of each model'),
-    job: object({ id: text(256), index: count, of: count })
+    job: object({ id: text(256), index: count, of: count, runner: text(256).optional() })
       .optional()
       .describe('The leg of the matrix that made it, from 0'),
     reuse: z.boolean(),
@@ -296,6 +298,8 @@ function schemas(strictness: Strictness) {
       )
       .describe('For each of the models above'),
   })
+
+  const { policy, gateChange } = policySchemas(object)
 
   const report = object({
     schemaVersion: z.literal(SCHEMA_VERSION),
@@ -310,6 +314,8 @@ function schemas(strictness: Strictness) {
     baseline: baseline.optional().describe('Where the Action looked for the baseline, and what became of it'),
     comparison: comparison.optional(),
     verdict: verdict.optional(),
+    policy: policy.optional().describe('What judged'),
+    gate_change: gateChange.optional().describe('What a pull request would change of it'),
     provenance: provenance.optional(),
     part: part.optional().describe('What a part of a report is part of: it has neither comparison nor verdict'),
   })
@@ -337,6 +343,8 @@ export type BaselineRecord = NonNullable<Report['baseline']>
 export type Provenance = NonNullable<Report['provenance']>
 export type Figure = NonNullable<Report['figures']>[number]
 export type FigureChange = NonNullable<Comparison['figures']>[number]
+export type PolicyRecord = NonNullable<Report['policy']>
+export type GateChange = NonNullable<Report['gate_change']>
 export type Part = NonNullable<Report['part']>
 export type Status = Layer['status']
 

@@ -3,7 +3,7 @@ import type { Tensor } from '../checkpoint/types.ts'
 import { identityOf, type Recipe } from '../recipe/recipe.ts'
 
 /** Changes whenever the same bytes give other numbers: part of every fingerprint. */
-export const NUMERICS_VERSION = 1
+export const NUMERICS_VERSION = 2
 
 /** The eigenvalues λ = σ² of WᵀW of each matrix that a recipe yields: all min(rows, columns) of them, ascending, none negative. */
 export interface Spectrum {

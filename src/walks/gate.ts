@@ -1,4 +1,5 @@
 import { open } from 'node:fs/promises'
+import { isDeepStrictEqual } from 'node:util'
 import { unreadable } from '../bytes/file.ts'
 import { type Baseline, compare } from '../comparison/compare.ts'
 import { compareFigures } from '../comparison/figures.ts'
@@ -14,11 +15,14 @@ import {
   type AnalysisOptions,
   type BaselineRecord,
   type Figure,
+  type GateChange,
   type Layer,
   type Model,
   type Part,
+  type PolicyRecord,
   type Provenance,
   type Report,
+  type RuleResult,
   SCHEMA_VERSION,
 } from '../report/schema.ts'
 import { VERSION } from '../version.ts'
@@ -35,6 +39,17 @@ export interface GateRequest {
   /** The project's own figures. */
   readonly figures?: readonly Figure[] | undefined
   readonly provenance?: Provenance | undefined
+  readonly governed?: GatePolicy | undefined
+}
+
+/** What judges, for the report, and what a change of it would say. */
+export interface GatePolicy {
+  readonly policy: PolicyRecord
+  /** Without what the new would have said: the gate finds that out. */
+  readonly change?: GateChange | undefined
+  readonly proposed?: { readonly policy: Policy; readonly options: AnalysisOptions } | undefined
+  /** Why the gate in force can't decide, whatever its rules say: a sentence; undefined where it can. */
+  readonly undecided?: string | undefined
 }
 
 export interface PartRequest extends Pick<GateRequest, 'sources' | 'provenance'> {
@@ -46,16 +61,45 @@ export interface PartRequest extends Pick<GateRequest, 'sources' | 'provenance'>
 export interface FoundReport {
   readonly report: Report
   readonly where: string
+  /** Its numbers may be taken over: it is no file of the workspace, into which a pull request may have written. */
+  readonly trusted: boolean
 }
 
 /** Checkpoints in, report with comparison and verdict out. */
 export async function gate(request: GateRequest, context: AnalyseContext): Promise<Report> {
   const baseline =
     request.baseline === undefined ? undefined : await readBaseline(request.baseline, request.sources, context)
-  const known = context.known && new Map([...context.known, ...fingerprinted(baseline?.models ?? [])])
+  const known = context.known && new Map([...context.known, ...reusable(request, baseline)])
   const models: Model[] = []
   for (const source of request.sources) models.push(await analyse(source, { ...context, known }))
-  return conclude(models, baseline, request, context.options)
+  const report = conclude(models, baseline, request, context.options)
+  const { proposed } = request.governed ?? {}
+  if (!report.gate_change || !proposed) return report
+  if (isDeepStrictEqual(proposed.options, context.options)) return withProposed(report, models, baseline, request)
+  const again = { ...context, options: proposed.options, known: new Map([...(known ?? []), ...fingerprinted(models)]) }
+  const theirs: Model[] = []
+  try {
+    for (const source of request.sources) theirs.push(await analyse(source, again))
+  } catch (error) {
+    // What it leaves may be no layer at all: then there is nothing that it would have said.
+    if (error instanceof UserError) return report
+    throw error
+  }
+  return withProposed(report, theirs, baseline, request)
+}
+
+/** The report, with what the proposed gate would have said of these models. */
+function withProposed(
+  report: Report,
+  models: Model[],
+  baseline: Baseline | undefined,
+  request: Omit<GateRequest, 'sources' | 'baseline'>,
+): Report {
+  const { policy, options } = request.governed!.proposed!
+  const { status, fails_job } = conclude(models, baseline, { ...request, policy, governed: undefined }, options)
+    .verdict!
+  const said = { status: status as Exclude<typeof status, 'accepted'>, fails_job }
+  return { ...report, gate_change: { ...report.gate_change!, proposed: said } }
 }
 
 /** The report that one run over all layers of all models would have given, from its parts. */
@@ -67,13 +111,16 @@ export async function gateParts(
   const { options, reuse, models } = mergeParts(parts)
   const analysis = { ...context, options, known: reuse ? new Map() : null }
   const baseline = request.baseline === undefined ? undefined : await readBaseline(request.baseline, [], analysis)
-  const known = reuse ? new Map(fingerprinted(baseline?.models ?? [])) : null
-  return conclude(
-    models.map(model => markReused(model, known)),
-    baseline,
-    request,
-    options,
-  )
+  const known = reuse ? new Map(reusable(request, baseline)) : null
+  const whole = models.map(model => markReused(model, known))
+  const report = conclude(whole, baseline, request, options)
+  return report.gate_change && request.governed?.proposed ? withProposed(report, whole, baseline, request) : report
+}
+
+/** The rows of a baseline that may stand for those of equal layers: of a trusted search, or computed here and now. */
+function reusable({ baseline: asked }: Pick<GateRequest, 'baseline'>, baseline: Baseline | undefined) {
+  const own = baseline?.kind === 'checkpoint' || (typeof asked === 'object' && asked.trusted)
+  return own ? fingerprinted(baseline?.models ?? []) : []
 }
 
 /** Comparison and verdict: what follows from the models alone. */
@@ -99,15 +146,26 @@ function conclude(
       pairs,
       comparability(compared?.comparison, request.search),
       compared?.comparison.figures ?? compareFigures(figures, []),
+      request.governed?.undecided ? [unchangedGate(request.governed.undecided)] : [],
     ),
+    ...(request.governed && { policy: request.governed.policy }),
+    ...(request.governed?.change && { gate_change: request.governed.change }),
     ...(request.provenance && { provenance: request.provenance }),
+  }
+}
+
+/** A rule that always holds: a change is judged by the gate as it was. A reviewer may let it pass. */
+function unchangedGate(reason: string): RuleResult {
+  return {
+    ...{ rule: 'the gate is the same', level: 'fail', builtin: false, model: '', outcome: 'inconclusive', value: null },
+    ...{ unit: '', threshold: 0, layers: 0, of: 0, reason, cause: 'incomparable' },
   }
 }
 
 /** The report of a gate that has nothing to look at: no model, and a verdict that says why. */
 export function gateNothing(
   reason: string,
-  { policy, provenance }: Pick<GateRequest, 'policy' | 'provenance'>,
+  { policy, provenance, governed }: Pick<GateRequest, 'policy' | 'provenance' | 'governed'>,
   options: AnalysisOptions,
 ): Report {
   return {
@@ -116,6 +174,8 @@ export function gateNothing(
     options,
     models: [],
     verdict: undecided(policy, reason),
+    ...(governed && { policy: governed.policy }),
+    ...(governed?.change && { gate_change: governed.change }),
     ...(provenance && { provenance }),
   }
 }
@@ -152,7 +212,8 @@ function comparability(comparison: Report['comparison'], search: BaselineRecord 
   if (!comparison && search && search.state !== 'first-run') {
     return { cause: 'unavailable', reason: `the baseline is ${search.state}` }
   }
-  if (!comparison) return { cause: 'no-baseline', reason: 'there is no baseline to compare with yet' }
+  if (!comparison && search) return { cause: 'no-baseline', reason: 'there is no baseline to compare with yet' }
+  if (!comparison) return { cause: 'unavailable', reason: 'no baseline was given' }
   return comparison.status === 'incomparable' ? { cause: 'incomparable', reason: comparison.reason } : { cause: '' }
 }
 

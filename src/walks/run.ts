@@ -6,7 +6,8 @@ import type { NamedPart, PartialReport } from '../report/io.ts'
 import type { BaselineRecord, Provenance, Report } from '../report/schema.ts'
 import { WorkerPool } from '../spectrum/pool.ts'
 import { type AnalyseContext, modelName, type Source } from './analyse.ts'
-import { type FoundReport, gate, gatePart, gateParts, type PartRequest } from './gate.ts'
+import { type FoundReport, type GatePolicy, gate, gatePart, gateParts, type PartRequest } from './gate.ts'
+import { refuseNoPath } from './paths.ts'
 
 export interface RunRequest {
   /** PATH or NAME=PATH. */
@@ -15,6 +16,7 @@ export interface RunRequest {
   /** Takes the place of the settings' own. */
   readonly baseline?: FoundReport | undefined
   readonly search?: BaselineRecord | undefined
+  readonly governed?: GatePolicy | undefined
   readonly provenance?: Provenance | undefined
   readonly onProgress?: OnProgress | undefined
   readonly onFiles?: AnalyseContext['onFiles']
@@ -25,14 +27,11 @@ const WORKER = new URL('./worker.js', import.meta.url)
 
 /** The walk that both doors take: settings in, report out. */
 export function run(request: RunRequest): Promise<Report> {
-  const { settings, baseline, search, provenance } = request
+  const { settings, search, governed, provenance } = request
   const { policy, figures } = settings
   return withEngine(request, async context => {
     const sources = await parseSources(request)
-    return gate(
-      { sources, baseline: search ? baseline : settings.baseline, search, policy, figures, provenance },
-      context,
-    )
+    return gate({ sources, baseline: baselineOf(request), search, policy, figures, governed, provenance }, context)
   })
 }
 
@@ -51,11 +50,16 @@ export function runPart(
 export function runMerge(
   request: Omit<RunRequest, 'checkpoints'> & { readonly parts: readonly NamedPart[] },
 ): Promise<Report> {
-  const { parts, settings, baseline, search, provenance } = request
+  const { parts, settings, search, governed, provenance } = request
   const { policy, figures } = settings
   return withEngine(request, context =>
-    gateParts(parts, { baseline: search ? baseline : settings.baseline, search, policy, figures, provenance }, context),
+    gateParts(parts, { baseline: baselineOf(request), search, policy, figures, governed, provenance }, context),
   )
+}
+
+/** What a search found, or what the settings name. */
+function baselineOf({ baseline, search, settings }: Pick<RunRequest, 'baseline' | 'search' | 'settings'>) {
+  return baseline ?? (search ? undefined : settings.baseline)
 }
 
 async function withEngine<T>(
@@ -89,8 +93,10 @@ async function parseSources({
  */
 export async function parseSource(text: string, stateDict: string | undefined): Promise<Source> {
   const named = /^([^=/\\]+)=(.+)$/s.exec(text)
-  if (!named || (await exists(text)) || !(await exists(named[2]))) return { path: text, stateDict }
-  return { name: named[1], path: named[2], stateDict }
+  const whole = !named || (await exists(text)) || !(await exists(named[2]))
+  const source = whole ? { path: text, stateDict } : { name: named[1], path: named[2], stateDict }
+  await refuseNoPath(source.path)
+  return source
 }
 
 function exists(path: string): Promise<boolean> {

@@ -154,15 +154,15 @@ describe('the file', () => {
 
   test('is read from its usual place', async () => {
     inFolder({ [CONFIG_PATH]: 'enforce: false' })
-    expect((await readConfig()).settings).toEqual({ enforce: 'false' })
+    expect((await readConfig(CONFIG_PATH)).settings).toEqual({ enforce: 'false' })
   })
 
-  test('may be absent there', async () => {
+  test('may be absent where that is asked for', async () => {
     inFolder({})
-    expect(await readConfig()).toEqual({ settings: {}, publishing: {} })
+    expect(await readConfig(CONFIG_PATH, true)).toBeUndefined()
   })
 
-  test('may not be absent elsewhere', async () => {
+  test('may not be absent otherwise', async () => {
     inFolder({ 'x.yml': 'enforce: true' })
     expect((await readConfig('x.yml')).settings).toEqual({ enforce: 'true' })
     await expect(readConfig('y.yml')).rejects.toThrow("y.yml: the config file can't be read (ENOENT)")

@@ -70,7 +70,7 @@ test('main publishes, though its own gate fails; a pull request is compared with
     wanted: commits[2],
     history: [{ commit: commits[2] }],
   })
-  expect(github.comments(7)[0]!.body).toMatch(/^### ❌ Failed: `delta\(alpha\) > 0\.2` is true: \+1\.162; /)
+  expect(github.comments(7)[0]!.body).toMatch(/^### ❌ Failed: `delta\(alpha\) > 0\.2` is true: \+1\.162, and 1 more; /)
   expect(github.artifacts.at(-1)!.name).toBe('spectral-gate')
 })
 

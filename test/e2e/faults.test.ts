@@ -54,11 +54,11 @@ describe('the baseline', () => {
     expect(comments()).toEqual([RED])
   })
 
-  test('degraded, where the commits may not be read: judged, with a warning', async () => {
+  test('the commits may not be read: what is of the branch is not known, and that is no first run', async () => {
     await push('good', commits[0])
     github.permissions = { actions: 'read', 'pull-requests': 'write' }
     const ended = await pull('worse')
-    expect(seen(ended)).toEqual({ status: 1, verdict: 'failed', state: 'degraded' })
+    expect(seen(ended)).toEqual({ status: 1, verdict: 'inconclusive', state: 'forbidden' })
     expect(ended.stdout).toMatch(/^::warning::.*`contents: read`/m)
   })
 
@@ -116,11 +116,11 @@ describe('the baseline', () => {
     expect(ended.outputs['baseline-run']).not.toBe(`${poison.job.workflowRun.id}`)
   })
 
-  test('made with other options: not compared, and says which', async () => {
+  test('made with other options: those of the base branch hold, and what would change is said', async () => {
     await push('good', commits[2], {}, { 'min-evals': '5' })
     const ended = await pull('good')
-    expect(seen(ended)).toEqual({ status: 1, verdict: 'inconclusive', state: 'exact' })
-    expect(github.comments(7)[0]!.body).toMatch(/min_evals is 10, but the baseline was made with 5/)
+    expect(seen(ended)).toEqual({ status: 0, verdict: 'passed', state: 'exact' })
+    expect(github.comments(7)[0]!.body).toMatch(/\| `min-evals` \| `5` \| `10` \|/)
   })
 
   test.each([
@@ -172,7 +172,7 @@ describe('the comment', () => {
 
   test.each([
     ['403', { status: 403, body: { message: 'Resource not accessible by integration' } }, /`pull-requests: write`/],
-    ['404', { status: 404 }, /GitHub finds it not \(404\)/],
+    ['404', { status: 404 }, /GitHub finds it not \(404: a fault\)/],
     [
       '422',
       { status: 422, body: { message: 'Validation Failed: body is too long' } },
@@ -258,6 +258,7 @@ describe('the comment', () => {
 describe('events', () => {
   test('merge_group: compared with the base of the queue, published under its branch, no comment', async () => {
     await push('good')
+    github.commits.set(sha('queued'), [commits[2]])
     const merge_group = {
       head_sha: sha('queued'),
       head_ref: 'refs/heads/gh-readonly-queue/main/pr-7',

@@ -1,9 +1,10 @@
-import { copyFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { type Report, strictReport } from '../../src/report/schema.ts'
 import { root } from '../support/cli.ts'
 import { goldenTensor } from '../support/golden.ts'
 import { type Written, writeSafetensors } from '../support/safetensors.ts'
-import type { GitHubDouble } from './github/double.ts'
+import { GitHubDouble, sha } from './github/double.ts'
 import type { Ended, Job, JobOptions } from './github/job.ts'
 
 export const ACTION = join(root, 'dist/main.js')
@@ -19,20 +20,64 @@ export interface Gated extends Ended {
   readonly outputs: Record<string, string>
 }
 
-/** Runs the Action on `net.safetensors`, as a runner would. */
+export interface Workspace {
+  /** Beside the checkpoint. */
+  readonly files?: Record<string, string | Buffer>
+  /** What else happens before the step. */
+  readonly prepare?: (job: Job) => void
+}
+
+/** Runs the Action on `net.safetensors`, as a runner would. A variable that is undefined is not set. */
 export async function runGate(
   github: GitHubDouble,
   network: keyof typeof nets,
   inputs: Record<string, string>,
   options: JobOptions,
-  env: Record<string, string> = {},
+  env: Record<string, string | undefined> = {},
+  { files = {}, prepare }: Workspace = {},
 ): Promise<Gated> {
   const job = github.job(options)
-  Object.assign(job.env, env)
+  for (const [name, value] of Object.entries(env)) {
+    if (value === undefined) delete job.env[name]
+    else job.env[name] = value
+  }
   copyFileSync(writeSafetensors(nets[network]), join(job.workspace, 'net.safetensors'))
+  for (const [name, content] of Object.entries(files)) {
+    mkdirSync(dirname(join(job.workspace, name)), { recursive: true })
+    writeFileSync(join(job.workspace, name), content)
+  }
+  prepare?.(job)
   const ended = await job.run(ACTION, {
     ...{ checkpoint: 'net.safetensors', 'github-token': github.token, matrix: 'null' },
     ...inputs,
   })
-  return { ...ended, job, outputs: job.outputs() }
+  return { ...ended, job, outputs: 'GITHUB_OUTPUT' in env ? {} : job.outputs() }
+}
+
+/** A repository whose branch main has four commits; pull request 7 left it at the third. */
+export async function startRepository(): Promise<{
+  github: GitHubDouble
+  commits: readonly [string, string, string, string]
+}> {
+  const github = await GitHubDouble.start()
+  const commits = [0, 1, 2, 3].map(i => sha(`main-${i}`)) as [string, string, string, string]
+  commits.forEach((commit, i) => {
+    github.commits.set(commit, i === 0 ? [] : [commits[i - 1]!])
+  })
+  github.commits.set(sha('head of 7'), [commits[2]])
+  github.branches.set('main', commits[3])
+  return { github, commits }
+}
+
+/** The lines of a log that GitHub shows as annotations, with their line breaks. */
+export function annotations({ stdout }: Ended): string {
+  return stdout
+    .split('\n')
+    .filter(line => /^::(error|warning)/.test(line))
+    .join('\n')
+    .replaceAll('%0A', '\n')
+}
+
+export function readReport({ outputs }: Gated): Report {
+  return strictReport.parse(JSON.parse(readFileSync(outputs['report-json']!, 'utf8')))
 }

@@ -122,7 +122,7 @@ test('nothing to merge, and no permission to look', async () => {
   github.permissions = { contents: 'read' }
   const refused = await merge()
   expect(refused.status).toBe(2)
-  expect(refused.stdout).toContain('the token lacks the permission `actions: read`')
+  expect(refused.stdout).toContain('seems to lack the permission `actions: read`')
 })
 
 test('parts from files and folders, as a download leaves them', async () => {
@@ -133,7 +133,7 @@ test('parts from files and folders, as a download leaves them', async () => {
     mkdirSync(join(folder, 'parts', name), { recursive: true })
     await copyFile(outputs['report-json']!, join(folder, 'parts', name, 'report.json'))
   }
-  const merged = await merge({ reports: join(folder, 'parts'), baseline: 'none' })
+  const merged = await merge({ reports: join(folder, 'parts'), baseline: 'none', 'fail-if': 'failed > 0' })
   expect(merged.stdout).toContain('alpha 1.988 over 2 layers')
   expect((await merge({ reports: join(folder, 'none'), baseline: 'none' })).stdout).toMatch(/can't be read \(ENOENT\)/)
 })

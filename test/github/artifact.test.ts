@@ -39,6 +39,7 @@ test('uploads the files', async () => {
     url: `http://gate.localhost/octo/net/actions/runs/50/artifacts/${artifact!.id}`,
     digest: artifact!.digest.replace('sha256:', ''),
     warning: '',
+    taken: false,
   })
   expect(artifact).toMatchObject({ name: 'gate', runId: 50 })
 })
@@ -47,7 +48,8 @@ test('a name that this run has already: each job of a matrix needs its own; a se
   await upload()
   expect(await upload()).toMatchObject({
     id: null,
-    warning: expect.stringMatching(/"gate" already.*matrix.*artifact-name/),
+    taken: true,
+    warning: expect.stringMatching(/this run has one named "gate" already/),
   })
   expect((await upload({}, { runAttempt: 2 })).warning).toBe('')
 })

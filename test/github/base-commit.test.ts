@@ -110,18 +110,25 @@ async function resolve(
 describe('a pull request', () => {
   const job: JobOptions = { event: 'pull_request', pull: 7, sha: merge }
 
-  test('with its merge commit checked out: that one’s first parent, without a request', async () => {
-    const found = await resolve(job, { sha: merge, parents: [main, head] })
+  test.each<[string, Head | undefined]>([
+    ['with its merge commit checked out', { sha: merge, parents: [main, head] }],
+    ['with nothing checked out that we see', undefined],
+    ['whatever a checkout claims of its parents', { sha: merge, parents: [root, head] }],
+  ])('%s: the first parent of its merge commit, as GitHub knows it', async (_, checkedOut) => {
+    const found = await resolve(job, checkedOut)
     expect(found).toEqual({ branch: 'main', commit: main, from: 'merge-commit', problem: '' })
-    expect(github.requests).toEqual([])
+  })
+
+  test('whose merge commit GitHub does not tell: as it was checked out', async () => {
+    github.commits.delete(merge)
+    const found = await resolve(job, { sha: merge, parents: [main, head] })
+    expect(found).toMatchObject({ commit: main, from: 'merge-commit' })
   })
 
   test.each<[string, Head | undefined]>([
     ['its head checked out', { sha: head, parents: [root] }],
     ['its head checked out, a merge itself', { sha: head, parents: [main, sha('x')] }],
-    ['an older merge commit checked out', { sha: merge, parents: [main, sha('older head')] }],
     ['another merge commit checked out', { sha: sha('other'), parents: [main, head] }],
-    ['nothing checked out', undefined],
   ])('with %s: the merge base', async (_, checkedOut) => {
     const found = await resolve(job, checkedOut)
     expect(found).toEqual({ branch: 'main', commit: root, from: 'merge-base', problem: '' })
@@ -160,12 +167,17 @@ describe('a pull request', () => {
   })
 
   test.each<[string, number, Record<string, string>, RegExp]>([
-    ['403', 403, {}, /^The merge base is not known: the token lacks the permission `contents: read`/],
+    [
+      '403',
+      403,
+      {},
+      /^The merge base is not known: GitHub refuses it \(403: a fault\)\. The token seems to lack the permission `contents: read`/,
+    ],
     ['404', 404, {}, /^The merge base is not known: GitHub finds it not/],
     ['a long wait', 429, { 'retry-after': '999' }, /asks to wait 999 s/],
   ])('%s: the branch alone, and why', async (_, status, headers, problem) => {
     github.fault({ path: '/compare/', status, headers, times: 9 })
-    const found = await resolve(job)
+    const found = await resolve(job, { sha: head, parents: [root] })
     expect(found).toEqual({
       branch: 'main',
       commit: null,
@@ -176,7 +188,10 @@ describe('a pull request', () => {
 
   test('an API that never answers', async () => {
     github.fault({ path: '/compare/', hang: true, times: 9 })
-    expect(await resolve(job, undefined, undefined, 500)).toMatchObject({ branch: 'main', commit: null })
+    expect(await resolve(job, { sha: head, parents: [root] }, undefined, 500)).toMatchObject({
+      branch: 'main',
+      commit: null,
+    })
   })
 })
 
@@ -209,17 +224,25 @@ describe('other events', () => {
     })
   })
 
-  test('merge group: what it is put upon', async () => {
+  test('push to another branch: where it left the default branch, whatever was pushed before', async () => {
+    const payload = { before: root, repository: { default_branch: 'main' } }
+    const job = { event: 'push', sha: head, ref: 'refs/heads/topic', payload }
+    expect(await resolve(job)).toMatchObject({ branch: 'main', commit: root, from: 'merge-base' })
+    github.branches.set('topic', head)
+    expect(await resolve(job, undefined, 'topic')).toMatchObject({ branch: 'topic', commit: root, from: 'before' })
+  })
+
+  test('merge group: where it left the branch that it goes into, not the group before it', async () => {
     const merge_group = {
       head_sha: head,
       head_ref: 'refs/heads/gh-readonly-queue/main/pr-7-x',
-      base_sha: main,
+      base_sha: sha('a group that fails'),
       base_ref: 'refs/heads/main',
     }
     const ref = merge_group.head_ref
     expect(await resolve({ event: 'merge_group', sha: head, ref, payload: { merge_group } })).toEqual({
       branch: 'main',
-      commit: main,
+      commit: root,
       from: 'merge-group',
       problem: '',
     })

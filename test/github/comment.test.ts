@@ -190,8 +190,9 @@ describe('failures are warnings', () => {
   test('403: the missing permission, and the lines to add', async () => {
     github.permissions = { contents: 'read' }
     expect(await failed()).toBe(
-      'The comment was not written: the token lacks the permission `pull-requests: write`. Add to the job:\n' +
-        'permissions:\n  contents: read\n  pull-requests: write',
+      'The comment was not written: GitHub refuses it (403: Resource not accessible by integration - https://docs.github.com/rest). ' +
+        'The token seems to lack the permission `pull-requests: write`. Add to the job:\n' +
+        'permissions:\n  contents: read\n  actions: read\n  pull-requests: write',
     )
   })
 
@@ -209,13 +210,15 @@ describe('failures are warnings', () => {
   test('403 on a locked conversation', async () => {
     const body = { message: 'Unable to create comment because issue is locked.', status: '403' }
     github.fault({ method: 'POST', status: 403, body })
-    expect(await failed()).toMatch(/the conversation is locked/)
+    expect(await failed()).toMatch(
+      /\(403: Unable to create comment because issue is locked\)\. The conversation is locked/,
+    )
   })
 
   test('404', async () => {
     github.pulls.delete(7)
     github.fault({ path: '/comments', status: 404 })
-    expect(await failed()).toMatch(/finds it not \(404\).*\npermissions:/)
+    expect(await failed()).toMatch(/finds it not \(404: a fault\).*\npermissions:/)
   })
 
   test('401', async () => {

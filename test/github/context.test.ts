@@ -88,7 +88,8 @@ describe('events', () => {
       head_sha: sha('h'),
       head_branch: 'topic',
       head_repository: { full_name: 'eve/net', id: 2 },
-      path: '.github/workflows/gate.yml',
+      path: '.github/workflows/gate.yml@refs/heads/topic',
+      actor: { login: 'eve' },
     }
     expect((await contextOf({ event: 'workflow_run', payload: { workflow_run } })).workflowRun).toEqual({
       id: 5,
@@ -98,6 +99,7 @@ describe('events', () => {
       headBranch: 'topic',
       headRepository: 'eve/net',
       workflowPath: '.github/workflows/gate.yml',
+      actor: 'eve',
     })
   })
 

@@ -82,7 +82,7 @@ describe('end to end', () => {
 
   test('without a baseline, or where it has no such figure, a change is inconclusive', async () => {
     const first = await run({ accuracy: 0.9 }, '--fail-if', 'delta(accuracy) < 0')
-    expect(first).toMatchObject({ status: 0, stdout: expect.stringContaining('inconclusive: first run') })
+    expect(first).toMatchObject({ status: 1, stdout: expect.stringContaining('no baseline was given') })
     const other = await run({ loss: 1 })
     const { status, stdout } = await run(
       { accuracy: 0.9 },

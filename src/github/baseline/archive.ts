@@ -119,7 +119,8 @@ async function fetchArchive({ octokit, deadline }: Api, context: Context, id: nu
   const url = headers.location ?? ''
   if (!/^https?:/i.test(url) || !URL.canParse(url))
     throw new UnreachableError(`GitHub answers ${status}, but not where`)
-  const response = await fetch(url, { signal: deadline.signal }).catch(error => {
+  const { proxyFetch } = await import('../fetch.ts')
+  const response = await proxyFetch(url, deadline.signal).catch(error => {
     throw lost(error)
   })
   if (response.status !== 200) {

@@ -77,17 +77,20 @@ export class Artifacts {
     return true
   }
 
-  /** Those of one commit, the newest first: a second attempt's artifact has a higher id. */
+  /** Those of one commit, the newest first. */
   of(sha: string): Candidate[] {
-    return this.#loaded.filter(one => one.sha === sha).sort((a, b) => b.id - a.id)
+    return this.#loaded.filter(one => one.sha === sha).sort(newestFirst)
+  }
+
+  /** It is not to be used, for this reason. */
+  refuse({ id }: Candidate, reason: string): void {
+    this.#refused.set(id, reason)
   }
 
   /** Those of runs on the branch itself that began before this one, the newest first. */
   ofBranch(): Candidate[] {
     const { branch, context } = this.#request
-    return this.#loaded
-      .filter(one => (one.branch ?? branch) === branch && one.run < context.run.id)
-      .sort((a, b) => b.id - a.id)
+    return this.#loaded.filter(one => (one.branch ?? branch) === branch && one.run < context.run.id).sort(newestFirst)
   }
 
   /** Whether the run that made it may be trusted: asks GitHub once for each run, and for no more than `most` of them. */
@@ -188,17 +191,43 @@ export async function newestOfRun(
   name: string,
   id: number,
 ): Promise<Candidate | undefined> {
-  const { data } = await api.octokit.rest.actions.listWorkflowRunArtifacts({
-    ...{ owner: context.repository.owner, repo: context.repository.name },
-    ...{ run_id: id, name, per_page: 100 },
-  })
-  const found = listed(data)
-    .filter(artifact => artifact.name === name)
-    .sort((a, b) => b.id - a.id)[0]
-  return (
-    found && {
-      ...{ id: found.id, name, size: found.size_in_bytes, expired: found.expired, digest: found.digest ?? '' },
-      ...{ created: Date.parse(found.created_at ?? ''), run: id, sha: '' },
+  return (await newestOf(api, context, id, { name })).get(name)
+}
+
+/** The newest artifact of each name that a run made: of all, or of those that have this name. */
+export async function newestOf(
+  api: Api,
+  context: Context,
+  run: number,
+  { name = '', wanted = (_: string) => true }: { name?: string; wanted?: (name: string) => boolean } = {},
+): Promise<Map<string, Candidate>> {
+  const all: Candidate[] = []
+  for (let page = 1; ; page++) {
+    if (page > limits.github.artifactPages)
+      throw new UnreachableError(`run ${run} has too many artifacts to look through`)
+    const { data, headers } = await api.octokit.rest.actions.listWorkflowRunArtifacts({
+      ...{ owner: context.repository.owner, repo: context.repository.name, run_id: run, per_page: 100, page },
+      ...(name && { name }),
+    })
+    for (const { id, name: found, size_in_bytes, expired, digest, created_at } of listed(data)) {
+      if ((name && found !== name) || !wanted(found)) continue
+      all.push({
+        ...{ id, name: found, size: size_in_bytes, expired, digest: digest ?? '' },
+        ...{ created: Date.parse(created_at ?? ''), run, sha: '' },
+      })
     }
+    if (!headers.link?.includes('rel="next"')) break
+  }
+  return new Map(
+    all
+      .sort(newestFirst)
+      .reverse()
+      .map(one => [one.name, one]),
   )
+}
+
+/** By the time of their creation, and then by id: the artifact of a second attempt may have a lower one. */
+function newestFirst(a: Candidate, b: Candidate): number {
+  const later = (Number.isFinite(b.created) ? b.created : 0) - (Number.isFinite(a.created) ? a.created : 0)
+  return later || b.id - a.id
 }

@@ -1,15 +1,15 @@
 import { connect, startDeadline } from '../api.ts'
-import { readHead, resolveBase } from '../base-commit.ts'
+import { mergeBase, readHead, resolveBase } from '../base-commit.ts'
 import type { Context } from '../context.ts'
 import { type BaselineSource, workflowPath } from './options.ts'
 import { baselineOfRun, findBaseline } from './search.ts'
-import type { Baseline } from './types.ts'
+import type { Baseline, BaselineRequest } from './types.ts'
 
 export interface SearchRequest {
   context: Context
   source: Extract<BaselineSource, { kind: 'auto' | 'run' }>
   token: string
-  /** `GITHUB_WORKSPACE`. */
+  /** Where the repository was checked out. */
   workspace: string
   artifactName: string
   /** `baseline-branch` and `baseline-workflow`; empty: the event's own. */
@@ -37,8 +37,25 @@ export async function searchBaseline(request: SearchRequest): Promise<Baseline> 
     if (source.kind === 'run') return await baselineOfRun({ ...common, run: source.id })
     const head = context.pullRequest && workspace ? await readHead(workspace) : undefined
     const base = await resolveBase({ api, context, head, branch })
-    return await findBaseline({ ...common, base, history })
+    const found = await findBaseline({ ...common, base, history })
+    return branch || found.state !== 'first-run' ? found : await ofDefaultBranch(found, { ...common, base, history })
   } finally {
     deadline.done()
   }
+}
+
+/** A branch that publishes none, such as one on which pull requests are stacked, has those of the branch that it left. */
+async function ofDefaultBranch(found: Baseline, request: BaselineRequest): Promise<Baseline> {
+  const { api, context, base } = request
+  const { defaultBranch, pullRequest, mergeGroup } = context
+  const tip = pullRequest?.headSha ?? mergeGroup?.headSha
+  if (tip === undefined || !defaultBranch || base.branch === defaultBranch) return found
+  const left = await mergeBase(api, context, defaultBranch, tip)
+  if (left.commit === null) return found
+  const instead = await findBaseline({ ...request, base: left, nearest: true })
+  if (!instead.report) return found
+  const { distance, ...rest } = instead
+  // It is not of the base commit, but of one before it.
+  const reason = `The branch ${base.branch.slice(0, 100)} has no baseline; that of ${defaultBranch} counts. ${instead.reason}`
+  return { ...rest, state: 'ancestor', reason }
 }

@@ -1,7 +1,7 @@
 import { limits } from '../../limits.ts'
 import type { Api } from '../api.ts'
 import type { Context } from '../context.ts'
-import { explainFailure, isLimit } from '../failures.ts'
+import { explainFailure, isRefusal } from '../failures.ts'
 import { UnreachableError } from './archive.ts'
 
 /** Commits along first parents, fetched as they are needed. */
@@ -41,7 +41,7 @@ export class Lineage {
       if (!Array.isArray(data)) throw new UnreachableError('the list of commits is not one')
       for (const commit of data) this.#parents.set(commit.sha, commit.parents?.[0]?.sha)
     } catch (error) {
-      if (![403, 404, 409, 422].includes((error as { status?: number }).status ?? 0) || isLimit(error)) throw error
+      if (!isRefusal(error)) throw error
       this.problem = explainFailure(error, 'The commits before it are not known', 'contents: read', this.#context)
     }
   }

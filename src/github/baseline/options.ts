@@ -57,50 +57,80 @@ export function isTooOld(created: number, now: number, maxAge: number | undefine
  * merged is what the next pull request starts from. It never does for a pull request, whose run names the branch that it comes
  * from and would follow its own regressions; nor for a tag.
  */
-export function publishesBaseline({ event, ref }: Pick<Context, 'event' | 'ref'>): boolean {
-  return ['push', 'schedule', 'workflow_dispatch', 'merge_group'].includes(event) && ref.startsWith('refs/heads/')
+export function publishesBaseline({
+  event,
+  ref,
+  pullRequest,
+}: Pick<Context, 'event' | 'ref' | 'pullRequest'>): boolean {
+  return (
+    pullRequest === null &&
+    ['push', 'schedule', 'workflow_dispatch', 'merge_group'].includes(event) &&
+    ref.startsWith('refs/heads/')
+  )
 }
 
-export interface BaselineKey {
-  /** The input `baseline-key`. It takes the place of all else. */
-  key: string
+/** All that tells one gate from another. */
+export interface GateKey {
+  /** `.github/workflows/gate.yml`; of a reusable workflow, its caller's. */
+  workflow: string
   /** `GITHUB_JOB`. */
   job: string
   /** `GITHUB_ACTION`: the step's id, or a name that the runner made of the action and of how often the job has it. */
   step: string
   /** The leg of the matrix: `toJSON(matrix)`. */
   matrix: string
+  /** The names that the workflow gives to its models. */
+  models: readonly string[]
+}
+
+/** The name of the artifact that holds a report, and with what it begins where a run has more than one gate. */
+export const REPORT_ARTIFACT = 'spectral-gate'
+export const REPORT_PREFIX = 'spectral-gate-report'
+/** With what the name of each part of a report begins. */
+export const PART_PREFIX = 'spectral-gate-part'
+const BASELINE_PREFIX = 'spectral-gate-baseline'
+
+/** The name of the artifact that tells of two gates of one run that would have published under one name. */
+export function twiceName(name: string): string {
+  return `${name}-twice`
 }
 
 /**
- * The name of the artifact that holds a baseline, the same in each run of the same step of the same leg, and another one in all
- * others: two that shared it would be compared with each other's models. It does not depend on the checkpoint's path, which may
- * have an epoch in it. The readable part is for people; the hash tells apart.
+ * The name of the artifact that holds a baseline, the same in each run of the same gate, and another one in all others: two that
+ * shared it would be compared with each other's models. It does not depend on the checkpoint's path, which may have an epoch in
+ * it. The readable part is for people; the hash tells apart.
+ * @param key `baseline-key`, which takes the place of all else; empty where it is not set
  */
-export function baselineArtifactName({ key, ...leg }: BaselineKey): string {
-  return key ? keyedName('spectral-gate-baseline', [key], [key]) : legName('spectral-gate-baseline', leg)
+export function baselineArtifactName(gate: GateKey, key = ''): string {
+  return key ? keyedName(BASELINE_PREFIX, [key], JSON.stringify([key])) : gateName(BASELINE_PREFIX, gate)
 }
 
-/** With what the name of each part of a report begins. */
-export const PART_PREFIX = 'spectral-gate-part'
+/** The name of the artifact that holds the report of one gate. */
+export function reportArtifactName(gate: GateKey): string {
+  return gateName(REPORT_PREFIX, gate)
+}
 
 /** The name of the artifact that holds the part of one step of one leg, and of no other. */
-export function partArtifactName(leg: Omit<BaselineKey, 'key'>): string {
-  return legName(PART_PREFIX, leg)
+export function partArtifactName(gate: GateKey): string {
+  return gateName(PART_PREFIX, gate)
 }
 
-function legName(prefix: string, { job, step, matrix }: Omit<BaselineKey, 'key'>): string {
-  const leg = canonical(matrix)
-  return keyedName(prefix, [job, ...scalars(leg)], [job, step, leg])
+/** What tells the comment of one gate from that of another. */
+export function gateIdentity({ workflow, job, step, matrix, models }: GateKey): string {
+  return JSON.stringify([workflow, job, step, canonical(matrix), [...models].sort()])
 }
 
-function keyedName(prefix: string, readable: readonly string[], identity: readonly unknown[]): string {
+function gateName(prefix: string, gate: GateKey): string {
+  return keyedName(prefix, [gate.job, ...scalars(canonical(gate.matrix)), ...gate.models], gateIdentity(gate))
+}
+
+function keyedName(prefix: string, readable: readonly string[], identity: string): string {
   const slug = readable
     .join('-')
     .replace(/[^A-Za-z0-9._]+/g, '-')
     .replace(/^[-.]+|[-.]+$/g, '')
     .slice(0, 60)
-  const hash = createHash('sha256').update(JSON.stringify(identity)).digest('hex').slice(0, 16)
+  const hash = createHash('sha256').update(identity).digest('hex').slice(0, 16)
   return [prefix, slug, hash].filter(Boolean).join('-')
 }
 

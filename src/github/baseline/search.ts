@@ -1,10 +1,12 @@
 import { limits } from '../../limits.ts'
 import type { BaseCommit } from '../base-commit.ts'
-import { type Candidate, GoneError, readArtifact } from './archive.ts'
-import { Artifacts, artifactOfRun } from './artifacts.ts'
+import { explainFailure, isRefusal } from '../failures.ts'
+import { isOnBranch } from '../repository.ts'
+import { type Candidate, GoneError, InvalidError, readArtifact } from './archive.ts'
+import { Artifacts, artifactOfRun, newestOfRun } from './artifacts.ts'
 import { earlier } from './history.ts'
 import { Lineage } from './lineage.ts'
-import { isTooOld } from './options.ts'
+import { isTooOld, twiceName } from './options.ts'
 import { commitOf, describe, failure, nothing, renew, sentence, since } from './prose.ts'
 import type { Baseline, BaselineRequest, BaselineState } from './types.ts'
 
@@ -27,7 +29,7 @@ export async function findBaseline(request: BaselineRequest): Promise<Baseline> 
   const lineage = new Lineage(api, context)
   let gone: { candidate: Candidate; why: string } | undefined
   try {
-    for await (const found of inOrder(artifacts, lineage, base)) {
+    for await (const found of inOrder(artifacts, lineage, base, request.nearest)) {
       const { candidate, state, distance } = found
       if (candidate.expired || isTooOld(candidate.created, now, maxAge)) {
         gone ??= { candidate, why: candidate.expired ? 'has expired' : 'is older than `baseline-max-age` allows' }
@@ -36,6 +38,8 @@ export async function findBaseline(request: BaselineRequest): Promise<Baseline> 
       // However many were refused before, the newest ones are looked at.
       const most = state === 'degraded' ? limits.github.artifactRuns + 10 : limits.github.artifactRuns
       if (!(await artifacts.trusted(candidate, most))) continue
+      if (state === 'degraded' && !(await ofTheBranch(candidate, request, artifacts))) continue
+      if (await newestOfRun(api, context, twiceName(name), candidate.run)) throw new Failed(candidate, ambiguous())
       const read = await readArtifact(api, context, candidate).catch(error => {
         if (error instanceof GoneError) return undefined
         throw new Failed(candidate, error)
@@ -64,6 +68,7 @@ export async function findBaseline(request: BaselineRequest): Promise<Baseline> 
         ...failure(error.cause, context, error.candidate),
       }
     }
+    if (error instanceof UnknownError) return { ...unfound, state: 'forbidden', reason: error.message }
     return { ...unfound, ...failure(error, context) }
   }
   if (gone) {
@@ -112,7 +117,39 @@ interface Found {
   distance?: number
 }
 
-async function* inOrder(artifacts: Artifacts, lineage: Lineage, base: BaseCommit): AsyncGenerator<Found> {
+/** Whose baseline it is can't be told: it may be another model's. */
+function ambiguous(): InvalidError {
+  return new InvalidError(
+    'two gates of that run published under one name: give each its own `baseline-key`, or its models names (NAME=PATH)',
+  )
+}
+
+/** A run names the branch that it was started on, and a tag may be called like it: its commit has to be one of the branch's. */
+async function ofTheBranch(
+  candidate: Candidate,
+  { api, context, base }: BaselineRequest,
+  artifacts: Artifacts,
+): Promise<boolean> {
+  try {
+    if (await isOnBranch(api, context, candidate.sha, base.branch)) return true
+    artifacts.refuse(candidate, 'made of a commit that is not on the branch')
+  } catch (error) {
+    if (!isRefusal(error)) throw error
+    if ((error as { status?: number }).status === 403) {
+      const what = `Whether ${commitOf(candidate)} is on the branch is not known`
+      throw new UnknownError(explainFailure(error, what, 'contents: read', context))
+    }
+    artifacts.refuse(candidate, 'made of a commit that GitHub does not know on the branch')
+  }
+  return false
+}
+
+async function* inOrder(
+  artifacts: Artifacts,
+  lineage: Lineage,
+  base: BaseCommit,
+  nearest = false,
+): AsyncGenerator<Found> {
   const seen = new Set<number>()
   const fresh = (candidates: Candidate[]) => candidates.filter(({ id }) => !seen.has(id) && seen.add(id))
   while (await artifacts.more()) {
@@ -124,8 +161,11 @@ async function* inOrder(artifacts: Artifacts, lineage: Lineage, base: BaseCommit
       for (const candidate of fresh(artifacts.of(sha))) yield { candidate, state: 'ancestor', distance }
     }
   }
-  for (const candidate of fresh(artifacts.ofBranch())) yield { candidate, state: 'degraded' }
+  if (!nearest) for (const candidate of fresh(artifacts.ofBranch())) yield { candidate, state: 'degraded' }
 }
+
+/** Whether there is a baseline can't be told. */
+class UnknownError extends Error {}
 
 /** Something went wrong with one artifact. */
 class Failed extends Error {

@@ -35,5 +35,7 @@ export interface BaselineRequest {
   maxAge?: number | undefined
   /** How many points of history are wanted, this baseline's among them. */
   history?: number | undefined
+  /** Nothing but the baseline of the commit, or of one before it. */
+  nearest?: boolean | undefined
   now?: number | undefined
 }

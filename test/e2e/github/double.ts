@@ -59,6 +59,19 @@ export interface Run {
   created?: string
 }
 
+/** A job of a run, as far as it has gone. */
+export interface RunJob {
+  id: number
+  runId: number
+  attempt: number
+  /** What tells it apart within its attempt. */
+  key: string
+  runner: string
+  started: string
+  completed: string | null
+  failed: boolean
+}
+
 export interface Pull {
   number: number
   head: { sha: string; ref: string; repository: string | null }
@@ -100,7 +113,10 @@ export class GitHubDouble {
   /** The parents of each commit, the first one first. */
   readonly commits = new Map<string, string[]>()
   /** The last commit of each branch. */
-  readonly branches = new Map<string, string>()
+  readonly branches = new Map([['main', sha('main')]])
+  /** The files of a commit; one that is not here has those of its first parent. */
+  readonly files = new Map<string, Map<string, Buffer>>()
+  readonly jobs: RunJob[] = []
   /** Logins with their permission: `admin`, `write`, `read`. */
   readonly collaborators = new Map<string, string>()
   /** Of the issues: `labeled` and the like, as parts of GitHub's own objects. */
@@ -203,7 +219,9 @@ export class GitHubDouble {
   /** A job of a workflow run: the environment in which a runner would start the Action, and what it leaves behind. */
   job(options: JobOptions): Job {
     const job = startJob(this, join(this.#folder, `job-${this.nextId()}`), options)
-    this.runs.set(job.workflowRun.id, job.workflowRun)
+    // GitHub tells of a run as of its last attempt.
+    const known = this.runs.get(job.workflowRun.id)
+    if (!known || known.attempt <= job.workflowRun.attempt) this.runs.set(job.workflowRun.id, job.workflowRun)
     this.#results.allow(job.runtimeToken, job.workflowRun)
     return job
   }
@@ -287,11 +305,24 @@ export class GitHubDouble {
           'x-accepted-github-permissions': `${needs[0].replace('-', '_')}=${needs[1]}`,
         })
       }
-      const answer = handle({ github: this, path: call, query: url.searchParams, body, url } as Call)
+      const answer = handle({
+        github: this,
+        path: call,
+        query: url.searchParams,
+        body,
+        url,
+        accept: request.headers.accept ?? '',
+      } as Call)
+      if (Buffer.isBuffer(answer.body)) return answer
       const untrue = responseProblem(id, answer.status, answer.body)
       return untrue ? this.problem(record, `the double's answer is wrong: ${untrue}`, answer) : answer
     }
     return this.problem(record, 'an unknown route', failure(404, 'Not Found'))
+  }
+
+  /** Puts files into a commit. */
+  commitFiles(commit: string, files: Record<string, string | Buffer>): void {
+    this.files.set(commit, new Map(Object.entries(files).map(([name, content]) => [name, Buffer.from(content)])))
   }
 
   /** Where an artifact can be fetched without a token. */

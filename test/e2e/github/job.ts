@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
 import { type GitHubDouble, type Run, sha } from './double.ts'
 import { pullObject, repositoryId } from './rest.ts'
 import { backendIds } from './results.ts'
@@ -132,9 +132,50 @@ export function startJob(github: GitHubDouble, folder: string, options: JobOptio
     runtimeToken,
     workspace,
     env,
-    run: (script, inputs = {}) => runScript(script, workspace, { ...env, ...asVariables(inputs) }),
+    async run(script, inputs = {}) {
+      const variables = asVariables(inputs)
+      // What ran on a branch had that branch's files.
+      if (!pull && !github.files.has(commit)) github.files.set(commit, snapshot(workspace))
+      const done = beginJob(github, run, env, variables)
+      const ended = await runScript(script, workspace, { ...env, ...variables })
+      done(ended.status !== 0)
+      return ended
+    },
     outputs: () => parseOutputs(readFileSync(env.GITHUB_OUTPUT!, 'utf8')),
     summary: () => readFileSync(env.GITHUB_STEP_SUMMARY!, 'utf8'),
+  }
+}
+
+function snapshot(folder: string): Map<string, Buffer> {
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true })
+  const paths = entries.filter(entry => entry.isFile()).map(entry => join(entry.parentPath, entry.name))
+  return new Map(
+    paths
+      .map(path => [relative(folder, path), readFileSync(path)] as const)
+      .filter(([path]) => !path.includes('.git/')),
+  )
+}
+
+/** The job that a step belongs to begins, or goes on; what is given back ends it. */
+function beginJob(
+  github: GitHubDouble,
+  { id: runId, attempt }: Run,
+  env: Record<string, string>,
+  inputs: Record<string, string>,
+): (failed: boolean) => void {
+  const key = [env.GITHUB_JOB, inputs.INPUT_MATRIX, inputs.INPUT_STRATEGY].filter(Boolean).join(' ')
+  env.RUNNER_NAME ??= `runner ${key}`
+  const runner = env.RUNNER_NAME
+  let job = github.jobs.find(job => job.runId === runId && job.attempt === attempt && job.key === key)
+  if (!job) {
+    const started = new Date().toISOString()
+    job = { id: github.nextId(), runId, attempt, key, runner, started, completed: null, failed: false }
+    github.jobs.push(job)
+  }
+  job.completed = null
+  return failed => {
+    job.completed = new Date().toISOString()
+    job.failed ||= failed
   }
 }
 

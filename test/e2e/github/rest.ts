@@ -1,4 +1,5 @@
-import type { Artifact, Comment, GitHubDouble, Pull, Run, Scope } from './double.ts'
+import { createHash } from 'node:crypto'
+import type { Artifact, Comment, GitHubDouble, Pull, Run, RunJob, Scope } from './double.ts'
 import { fill } from './schema.ts'
 
 export interface Answer {
@@ -13,6 +14,7 @@ export interface Call {
   query: URLSearchParams
   body: { body: string }
   url: URL
+  accept: string
 }
 
 interface Route {
@@ -143,6 +145,49 @@ export const routes: Record<string, Route> = {
       return { status: 200, body }
     },
   },
+  'repos/get-branch': {
+    needs: ['contents', 'read'],
+    handle({ github, path }) {
+      const tip = github.branches.get(path.branch!)
+      if (!tip) return failure(404, 'Branch not found')
+      return {
+        status: 200,
+        body: fill('branch-with-protection', { name: path.branch, commit: commit(github, tip), protected: false }),
+      }
+    },
+  },
+  'repos/get-content': {
+    needs: ['contents', 'read'],
+    handle({ github, path, query, accept }) {
+      const ref = (query.get('ref') ?? 'main').replace(/^refs\/heads\//, '')
+      const file = filesOf(github, github.branches.get(ref) ?? ref)?.get(path.path!)
+      if (!file) return NOT_FOUND
+      if (accept.includes('raw')) {
+        return { status: 200, body: file, headers: { 'content-type': 'application/vnd.github.raw+json' } }
+      }
+      const sha = createHash('sha1').update(`blob ${file.length}\0`).update(file).digest('hex')
+      const content = file.length > 1024 * 1024 ? '' : file.toString('base64')
+      const about = { name: path.path!.split('/').at(-1), path: path.path, sha, size: file.length }
+      return {
+        status: 200,
+        body: fill('content-file', { ...about, type: 'file', encoding: content ? 'base64' : 'none', content }),
+      }
+    },
+  },
+  'actions/list-jobs-for-workflow-run': {
+    needs: ['actions', 'read'],
+    handle(call) {
+      const ofRun = call.github.jobs.filter(({ runId }) => runId === Number(call.path.run_id))
+      const latest = new Map(ofRun.sort((a, b) => a.attempt - b.attempt).map(job => [job.key, job]))
+      const found = call.query.get('filter') === 'all' ? ofRun : [...latest.values()]
+      return page(
+        call,
+        found,
+        job => jobObject(job),
+        jobs => ({ total_count: found.length, jobs }),
+      )
+    },
+  },
   'repos/get-collaborator-permission-level': {
     needs: ['contents', 'read'],
     handle({ github, path }) {
@@ -217,6 +262,24 @@ export const routes: Record<string, Route> = {
         ? failure(403, 'Resource not accessible by integration')
         : { status: 200, body: fill('public-user', { login: github.login }) },
   },
+}
+
+function jobObject({ id, runId, attempt, key, runner, started, completed, failed }: RunJob): object {
+  return fill('job', {
+    ...{ id, run_id: runId, run_attempt: attempt, name: key, runner_name: runner },
+    ...{ started_at: started, completed_at: completed, status: completed ? 'completed' : 'in_progress' },
+    conclusion: completed ? (failed ? 'failure' : 'success') : null,
+    steps: [{ name: 'Run spectral-gate/spectral-gate@v0', status: 'completed', conclusion: null, number: 1 }],
+  })
+}
+
+/** Those of the nearest commit, along first parents, whose files are known. */
+function filesOf(github: GitHubDouble, start: string): Map<string, Buffer> | undefined {
+  for (let at: string | undefined = start; at !== undefined; at = github.commits.get(at)?.[0]) {
+    const files = github.files.get(at)
+    if (files) return files
+  }
+  return undefined
 }
 
 function exists({ github, path }: Call): boolean {

@@ -2,8 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { UserError } from '../../../src/errors.ts'
 import {
-  type BaselineKey,
   baselineArtifactName,
+  type GateKey,
   isTooOld,
   parseBaselineSource,
   parseMaxAge,
@@ -11,6 +11,7 @@ import {
   workflowPath,
 } from '../../../src/github/baseline/options.ts'
 import { missingBaseline } from '../../../src/github/baseline/search.ts'
+import type { Context } from '../../../src/github/context.ts'
 import { formatAge } from '../../../src/render/numbers.ts'
 
 test.each([
@@ -86,12 +87,18 @@ test.each<[string, string, boolean]>([
   ['workflow_run', 'refs/heads/main', false],
   ['issue_comment', 'refs/heads/main', false],
 ])('%s on %s publishes a baseline: %s', (event, ref, expected) => {
-  expect(publishesBaseline({ event, ref })).toBe(expected)
+  expect(publishesBaseline({ event, ref, pullRequest: null })).toBe(expected)
+})
+
+test('a run about a pull request publishes none, whatever started it', () => {
+  const pullRequest = { number: 7 } as Context['pullRequest']
+  expect(publishesBaseline({ event: 'workflow_dispatch', ref: 'refs/heads/main', pullRequest })).toBe(false)
 })
 
 describe('the artifact’s name', () => {
-  const key = (more: Partial<BaselineKey> = {}) =>
-    baselineArtifactName({ key: '', job: 'gate', step: '__self', matrix: 'null', ...more })
+  const gate: GateKey = { workflow: 'gate.yml', job: 'gate', step: '__self', matrix: 'null', models: [] }
+  const key = ({ key, ...more }: Partial<GateKey> & { key?: string } = {}) =>
+    baselineArtifactName({ ...gate, ...more }, key)
 
   test('reads well', () => {
     expect(key()).toMatch(/^spectral-gate-baseline-gate-[0-9a-f]{16}$/)
@@ -106,21 +113,24 @@ describe('the artifact’s name', () => {
     )
   })
 
-  test('differs for each job, step, leg and key, and is one that GitHub allows', () => {
+  test('differs for each workflow, job, step, leg, name of a model and key, and is one that GitHub allows', () => {
     const leg = fc
       .dictionary(fc.string(), fc.oneof(fc.string(), fc.integer(), fc.boolean()))
       .map(one => JSON.stringify(one))
     const keys = fc.record({
       key: fc.oneof(fc.constant(''), fc.string()),
+      workflow: fc.string(),
+      models: fc.array(fc.string(), { maxLength: 2 }),
       job: fc.string(),
       step: fc.string(),
       matrix: fc.oneof(fc.constant('null'), leg),
     })
     fc.assert(
       fc.property(keys, keys, (a, b) => {
-        const [one, other] = [baselineArtifactName(a), baselineArtifactName(b)]
+        const [one, other] = [a, b].map(({ key, ...gate }) => baselineArtifactName(gate, key))
         expect(one).toMatch(/^[A-Za-z0-9._-]{1,110}$/)
-        const identity = ({ key, job, step, matrix }: BaselineKey) => (key ? [key] : [job, step, canonical(matrix)])
+        const identity = ({ key, ...gate }: GateKey & { key: string }) =>
+          key ? [key] : [gate.workflow, gate.job, gate.step, canonical(gate.matrix), [...gate.models].sort()]
         expect(one === other).toBe(JSON.stringify(identity(a)) === JSON.stringify(identity(b)))
       }),
     )

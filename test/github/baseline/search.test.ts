@@ -132,14 +132,17 @@ describe('a baseline is found', () => {
   })
 
   test('degraded: the newest of the branch that is older than this run, and it says so', async () => {
-    publish(history[120]!)
-    const { runId } = publish(sha('elsewhere'))
+    publish(history[121]!)
+    const { runId } = publish(history[120]!)
+    publish(sha('elsewhere'))
     publish(sha('later'), { run: { id: 900_001 } })
     expect(await find()).toMatchObject({
       state: 'degraded',
-      commit: sha('elsewhere'),
+      commit: history[120],
       run: { id: runId },
-      reason: expect.stringMatching(/newest baseline of the branch main instead of the right one.*may differ by more/),
+      reason: expect.stringMatching(
+        /newest baseline of the branch main instead of the right one.*may differ by more.*1, made of a commit that is not on the branch/,
+      ),
     })
     expect((await find()).distance).toBeUndefined()
   })
@@ -242,7 +245,19 @@ describe('there is none', () => {
       publish(history[0]!, { run: { headRepositoryId: 90_008 }, zip: zipped(serialiseReport(report(99))) })
     }
     expect(await find()).toMatchObject({ state: 'exact', artifact: { id } })
-    expect(paths('/actions/runs/')).toHaveLength(1)
+    expect(paths('/actions/runs/').filter(({ path }) => !path.endsWith('/artifacts'))).toHaveLength(1)
+  })
+
+  test('a tag that is called like the branch is none: its commit is not on the branch', async () => {
+    github.commits.set(sha('evil'), [history[0]!])
+    publish(sha('evil'))
+    expect(await find()).toMatchObject({ state: 'first-run', reason: expect.stringContaining('not on the branch') })
+  })
+
+  test('two gates of one run that published under one name: whose it is can’t be told', async () => {
+    const { runId } = publish(history[0]!)
+    github.addArtifact(`${NAME}-twice`, runId, zipped())
+    expect(await find()).toMatchObject({ state: 'invalid', reason: expect.stringContaining('`baseline-key`') })
   })
 
   test('a fork’s run that the list takes for ours is found out', async () => {
@@ -314,7 +329,7 @@ describe('there is none', () => {
     expect(await find()).toMatchObject({
       state: 'forbidden',
       reason: expect.stringMatching(
-        /lacks the permission `actions: read`\. Add to the job:\npermissions:\n {2}contents: read\n/,
+        /lack the permission `actions: read`\. Add to the job:\npermissions:\n {2}contents: read\n {2}actions: read\n/,
       ),
     })
   })
@@ -325,16 +340,19 @@ describe('there is none', () => {
     expect(await find()).toMatchObject({ state: 'forbidden', reason: expect.stringContaining('actions: read') })
   })
 
-  test('the commits may not be read: the newest of the branch, with the reason', async () => {
+  test('the commits may not be read: whether the newest is of the branch is not known', async () => {
     publish(history[1]!)
     github.permissions = { actions: 'read' }
-    expect(await find()).toMatchObject({ state: 'degraded', reason: expect.stringContaining('`contents: read`') })
+    expect(await find()).toMatchObject({ state: 'forbidden', reason: expect.stringContaining('`contents: read`') })
   })
 
   test('GitHub does not know the base any more', async () => {
-    publish(sha('elsewhere'))
+    publish(history[120]!)
     github.fault({ path: '/commits', status: 404, body: { message: 'No commit found for SHA' } })
-    expect(await find()).toMatchObject({ state: 'degraded', reason: expect.stringContaining('finds it not (404)') })
+    expect(await find()).toMatchObject({
+      state: 'degraded',
+      reason: expect.stringContaining('finds it not (404: No commit found for SHA)'),
+    })
   })
 
   test('a list that strangers have filled is no first run', async () => {
@@ -356,8 +374,8 @@ describe('there is none', () => {
       state: 'unreachable',
       reason: expect.stringContaining('another workflow, .github/workflows/old.yml'),
     })
-    publish(sha('tip'))
-    expect(await find()).toMatchObject({ state: 'degraded', commit: sha('tip') })
+    publish(history[130]!)
+    expect(await find()).toMatchObject({ state: 'degraded', commit: history[130] })
     expect(paths('/actions/runs/').length).toBeLessThan(100)
   })
 

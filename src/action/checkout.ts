@@ -1,0 +1,68 @@
+import { readdir, stat } from 'node:fs/promises'
+import { dirname, join, relative, resolve, sep } from 'node:path'
+
+/**
+ * The checkout that a path lies in: the nearest folder above it that has a `.git`, no further up than the workspace, or else
+ * the workspace.
+ */
+export async function checkoutOf(path: string, workspace: string): Promise<string> {
+  const root = resolve(workspace || '.')
+  for (let at = dirname(resolve(root, path)); isInside(at, root); at = dirname(at)) {
+    if (await exists(join(at, '.git'))) return at
+    if (at === root) break
+  }
+  return root
+}
+
+/** The one checkout of a job: the workspace, or the only folder of it that is one; where there are several, that of the checkpoint. */
+export async function mainCheckout(checkpoints: readonly string[], workspace: string): Promise<string> {
+  const root = resolve(workspace || '.')
+  if (await exists(join(root, '.git'))) return root
+  for (const checkpoint of checkpoints) {
+    const found = await checkoutOf(withoutName(checkpoint), root)
+    if (found !== root) return found
+  }
+  const folders = await subfolders(root)
+  const checkouts: string[] = []
+  for (const folder of folders) if (await exists(join(folder, '.git'))) checkouts.push(folder)
+  return checkouts.length === 1 ? checkouts[0] : root
+}
+
+/** Every checkout in the workspace, down to this depth of folders. */
+export async function allCheckouts(workspace: string, depth = 3): Promise<string[]> {
+  const found = (await exists(join(workspace, '.git'))) ? [workspace] : []
+  if (depth === 0) return found
+  for (const folder of await subfolders(workspace)) found.push(...(await allCheckouts(folder, depth - 1)))
+  return found
+}
+
+/** The path of `NAME=PATH`. */
+export function withoutName(checkpoint: string): string {
+  return /^[^=/\\]+=(.+)$/s.exec(checkpoint)?.[1] ?? checkpoint
+}
+
+/** Whether a folder is a submodule's checkout, or a worktree's: its `.git` is a file. */
+export async function isSubmodule(checkout: string): Promise<boolean> {
+  const found = await stat(join(checkout, '.git')).catch(() => undefined)
+  return found?.isFile() ?? false
+}
+
+export function isInside(path: string, root: string): boolean {
+  const way = relative(root, path)
+  return way === '' || !(way === '..' || way.startsWith(`..${sep}`) || resolve(way) === way)
+}
+
+async function subfolders(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => [])
+  return entries
+    .filter(entry => entry.isDirectory() && entry.name !== '.git' && entry.name !== 'node_modules')
+    .slice(0, 1000)
+    .map(entry => join(folder, entry.name))
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  )
+}

@@ -1,0 +1,131 @@
+import { isAbsolute, join, relative, resolve, sep } from 'node:path'
+import * as core from '@actions/core'
+import { CONFIG_PATH, type Config, NO_CONFIG, parseConfig, readConfig } from '../config/file.ts'
+import { type Layers, withoutLoosening } from '../config/in-force.ts'
+import { explain, UserError } from '../errors.ts'
+import { connect, startDeadline } from '../github/api.ts'
+import { branchOf, isOfAnother } from '../github/base-commit.ts'
+import type { Context } from '../github/context.ts'
+import { explainFailure } from '../github/failures.ts'
+import { readAt, UnreadableError } from '../github/repository.ts'
+import { limits } from '../limits.ts'
+import { printable } from '../render/escape.ts'
+import { checkoutOf, mainCheckout } from './checkout.ts'
+import { readCheckpoints, readInputs } from './publishing.ts'
+
+/** Milliseconds that GitHub may take to give a file of the base branch. */
+const MOST = 20_000
+
+/** The config file of the base branch: `absent`, or why it can't be read. */
+export type BaseConfig =
+  | { readonly kind: 'found'; readonly config: Config }
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'unreadable'; readonly reason: string }
+  /** Nothing is being judged here: the checkout's own counts. */
+  | { readonly kind: 'own' }
+
+/** What is set, and what a pull request would set. */
+export interface Rules {
+  readonly inForce: Layers
+  /** As the head has it; undefined where the head is not judged. */
+  readonly proposed: Layers | undefined
+  /** The base branch has no config file, the head has the first. */
+  readonly introduced: boolean
+  /** Why the base branch's config file can't be read; empty otherwise. */
+  readonly unreadable: string
+}
+
+/** Whether this run judges a change that is not merged yet: whoever made it must not set the rules. */
+export function isJudged({ pullRequest, mergeGroup }: Context): boolean {
+  return pullRequest !== null || mergeGroup !== null
+}
+
+/** The branch that a change is to be merged into, as a ref. */
+export function baseRef({ pullRequest, mergeGroup }: Context): string {
+  const name = pullRequest?.baseRef ?? (branchOf(mergeGroup?.baseRef ?? '') || mergeGroup?.baseRef)
+  return `refs/heads/${name}`
+}
+
+/** The config file of the branch that a change is to be merged into, which judges it. Failures do not throw. */
+export async function readBaseConfig(context: Context, token: string): Promise<BaseConfig> {
+  if (!isJudged(context)) return { kind: 'own' }
+  const path = await pathInRepository(context)
+  // Made by a step, or of the runner: no file of the repository.
+  if (path === undefined) return { kind: 'own' }
+  const what = `The config file of the base branch, ${path}, can't be read`
+  if (!token) return { kind: 'unreadable', reason: `${what}: the input github-token is empty.` }
+  const deadline = startDeadline(MOST)
+  try {
+    const api = await connect({ token, apiUrl: context.apiUrl, deadline })
+    const bytes = await readAt(api, context, { path, ref: baseRef(context), most: limits.config.bytes })
+    return bytes ? { kind: 'found', config: parseConfig(bytes.toString('utf8'), path) } : { kind: 'absent' }
+  } catch (error) {
+    if (error instanceof UnreadableError) return { kind: 'unreadable', reason: `${what}: ${error.message}.` }
+    if (error instanceof UserError) return { kind: 'unreadable', reason: `${what}: ${explain(error)}` }
+    return { kind: 'unreadable', reason: explainFailure(error, what, 'contents: read', context) }
+  } finally {
+    deadline.done()
+  }
+}
+
+/**
+ * Which options are in force. A change of the gate takes effect when it is merged: of a pull request, the base branch's config file
+ * counts. Where that has none, the head's does; but where the workflow has rules of its own, or where the base can't be read, not
+ * with what can let something pass.
+ * @throws UserError where the checkout's own config file is not usable
+ */
+export async function readRules(base: BaseConfig): Promise<Rules> {
+  const inputs = readInputs()
+  const own = await readOwn()
+  const layers = (config: Config): Layers => ({ config, inputs })
+  const strict = { introduced: false, unreadable: '', proposed: layers(own) }
+  switch (base.kind) {
+    case 'own':
+      return { inForce: layers(own), proposed: undefined, introduced: false, unreadable: '' }
+    case 'found':
+      return { ...strict, inForce: layers(base.config) }
+    case 'unreadable':
+      return { ...strict, inForce: layers(withoutLoosening(own)), unreadable: base.reason }
+    case 'absent': {
+      const { 'fail-if': fail, 'warn-if': warn } = inputs.settings
+      const gated = Boolean(fail?.length || warn?.length)
+      const introduced = isSet(own)
+      return { ...strict, introduced, inForce: layers(gated ? withoutLoosening(own) : own) }
+    }
+  }
+}
+
+function isSet({ settings, publishing }: Config): boolean {
+  return Object.keys(settings).length + Object.keys(publishing).length > 0
+}
+
+async function readOwn(): Promise<Config> {
+  const named = core.getInput('config')
+  if (named) return readConfig(named)
+  const workspace = process.env.GITHUB_WORKSPACE ?? ''
+  const checkout = await mainCheckout(readCheckpoints(), workspace)
+  const below = relative(process.cwd(), join(checkout, CONFIG_PATH))
+  for (const path of new Set([CONFIG_PATH, below])) {
+    const found = await readConfig(path, true)
+    if (found) return found
+  }
+  core.info(printable(`No config file: there is no ${[...new Set([CONFIG_PATH, below])].join(', nor ')}.`))
+  return NO_CONFIG
+}
+
+/** Where the config file lies in the repository; undefined where it is none of its files. */
+async function pathInRepository(context: Context): Promise<string | undefined> {
+  const named = core.getInput('config')
+  return named ? repositoryPath(named, context) : CONFIG_PATH
+}
+
+/**
+ * The path of a file within the repository, as it was checked out; undefined where it lies outside the workspace, or was checked out
+ * from another repository.
+ */
+export async function repositoryPath(path: string, context: Context): Promise<string | undefined> {
+  const checkout = await checkoutOf(path, process.env.GITHUB_WORKSPACE || process.cwd())
+  const below = relative(checkout, resolve(path))
+  if (below.startsWith('..') || isAbsolute(below) || (await isOfAnother(checkout, context))) return undefined
+  return below.split(sep).join('/')
+}

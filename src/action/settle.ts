@@ -1,0 +1,162 @@
+import * as core from '@actions/core'
+import { analysisValues, impose, type Layers, policyRecord, recorded, stricterSettings } from '../config/in-force.ts'
+import { readSettings, type Settings } from '../config/settings.ts'
+import type { FileName } from '../config/table.ts'
+import type { Context } from '../github/context.ts'
+import { loosenedRules } from '../policy/loosening.ts'
+import { parseRule, type Rule } from '../policy/rule.ts'
+import { printable, printableLines } from '../render/escape.ts'
+import type { AnalysisOptions, GateChange, PolicyRecord, Report } from '../report/schema.ts'
+import type { GatePolicy } from '../walks/gate.ts'
+import { announce, isTrusted, type ResolvedBaseline, resolveBaseline, search } from './baseline.ts'
+import { type Publishing, readPublishing } from './publishing.ts'
+import { isJudged, type Rules } from './rules.ts'
+
+/** Everything that decides, with what it is compared with. */
+export interface Settled extends Pick<ResolvedBaseline, 'baseline' | 'search'> {
+  readonly settings: Settings
+  readonly publishing: Publishing
+  readonly governed: GatePolicy
+}
+
+/**
+ * The gate in force, and the baseline. The report of the baseline tells what judged it: rules that the change would drop or loosen
+ * are evaluated all the same, and options that can let something pass stay as they were.
+ * @param made the options that parts were made with, which can't be changed any more
+ * @throws UserError naming the option, or where a required baseline is missing
+ */
+export async function settle(context: Context, rules: Rules, made?: AnalysisOptions): Promise<Settled> {
+  let layers = rules.inForce
+  let settings = await readLayers(layers)
+  let publishing = readPublishing(context, layers)
+  let resolved = await resolveBaseline(context, settings, publishing)
+  const earlier = isJudged(context) ? await earlierGate(context, publishing, resolved) : undefined
+  if (earlier) {
+    const others = made ? [] : otherOptions(earlier, settings)
+    const stricter = [...stricterSettings(earlier.policy.settings, recorded(layers)), ...others]
+    if (stricter.length > 0) {
+      layers = impose(layers, stricter)
+      settings = await readLayers(layers)
+      publishing = readPublishing(context, layers)
+      if (stricter.some(([name]) => name.startsWith('baseline'))) {
+        resolved = await resolveBaseline(context, settings, publishing)
+      }
+    }
+    const kept = loosenedRules(earlierRules(earlier, settings), settings.policy.rules)
+    settings = { ...settings, policy: { ...settings.policy, rules: [...settings.policy.rules, ...kept] } }
+  }
+  settings = { ...settings, baseline: resolved.settings.baseline }
+  announce(resolved, publishing)
+  const policy = policyRecord(layers, settings)
+  const compared = rules.proposed && (await compareGates(rules, { layers, settings, policy }))
+  const fixed = made && earlier ? otherOptions(earlier, { options: made }) : []
+  const change = withOptions(compared?.change, fixed, made)
+  if (change) sayChange(change)
+  const { baseline, search } = resolved
+  const undecided =
+    fixed.length > 0
+      ? `the parts were made with other options (${fixed.map(([name]) => name).join(', ')}) than those of the base branch`
+      : undefined
+  return {
+    settings,
+    publishing,
+    baseline,
+    search,
+    governed: { policy, change, proposed: compared?.proposed, undecided },
+  }
+}
+
+type Earlier = Report & { policy: PolicyRecord }
+
+/** The report of the same gate on the branch that this goes into, where it says what judged it. */
+async function earlierGate(
+  context: Context,
+  publishing: Publishing,
+  { found: searched }: ResolvedBaseline,
+): Promise<Earlier | undefined> {
+  // What another workflow publishes was judged by that one's rules.
+  const own = !publishing.baselineWorkflow || context.workflowPath.endsWith(publishing.baselineWorkflow)
+  if (own && searched?.report?.policy && isTrusted(context, searched)) return searched.report as Earlier
+  // The options that say where to look may be what the change alters: where this gate publishes by default, then.
+  const byDefault = { baselineArtifact: publishing.defaultBaseline, baselineBranch: '', baselineWorkflow: '' }
+  const found = await search(context, { ...publishing, ...byDefault, baselineMaxAge: undefined })
+  return found.report?.policy && isTrusted(context, found) ? (found.report as Earlier) : undefined
+}
+
+function earlierRules({ policy, figures = [] }: Earlier, settings: Settings): Rule[] {
+  const names = [...settings.figures, ...figures].map(({ name }) => name)
+  return policy.rules.flatMap(({ rule, level }) => {
+    try {
+      return [parseRule(rule, level, names)]
+    } catch {
+      core.warning(printable(`A rule of the base branch can't be read by this version: ${rule}`))
+      return []
+    }
+  })
+}
+
+/** The change, with options of the parts that are others than the base branch's. */
+function withOptions(
+  change: GateChange | undefined,
+  fixed: readonly [FileName, string | readonly string[]][],
+  made: AnalysisOptions | undefined,
+): GateChange | undefined {
+  if (fixed.length === 0 || !made) return change
+  const now = new Map(analysisValues({ options: made }))
+  const changes = fixed.map(([option, old]) => ({ option, old: text(old), new: text(now.get(option)) }))
+  const none: GateChange = { introduced: false, unreadable: '', changes: [], proposed: null }
+  return { ...(change ?? none), changes: [...(change?.changes ?? []), ...changes] }
+}
+
+/** The options of the analysis that the base branch used, where this would use others. */
+function otherOptions(
+  { options }: Earlier,
+  settings: Pick<Settings, 'options'>,
+): [FileName, string | readonly string[]][] {
+  const now = new Map(analysisValues(settings))
+  return analysisValues({ options }).filter(([name, value]) => JSON.stringify(now.get(name)) !== JSON.stringify(value))
+}
+
+interface InForce {
+  readonly layers: Layers
+  readonly settings: Settings
+  readonly policy: PolicyRecord
+}
+
+async function compareGates({ proposed, introduced, unreadable }: Rules, { settings, policy }: InForce) {
+  const theirs = await readLayers(proposed!)
+  const { rules, settings: options } = policyRecord(proposed!, theirs)
+  const changes: GateChange['changes'] = []
+  const differs = (option: string, old: string, now: string) => {
+    const [before, after] = [old, now].map(value => value.slice(0, 65_536))
+    if (old !== now) changes.push({ option, old: before, new: after })
+  }
+  for (const level of ['fail', 'warn'] as const) {
+    const [old, now] = [policy.rules, rules].map(list => list.filter(one => one.level === level).map(one => one.rule))
+    const only = (these: string[], others: string[]) => these.filter(rule => !others.includes(rule)).join('\n')
+    differs(`${level}-if`, only(old, now), only(now, old))
+  }
+  const names = new Set([...Object.keys(policy.settings), ...Object.keys(options)])
+  for (const name of [...names].sort()) differs(name, policy.settings[name] ?? '', options[name] ?? '')
+  const old = new Map(analysisValues(settings))
+  for (const [name, value] of analysisValues(theirs)) differs(name, text(old.get(name)), text(value))
+  if (changes.length === 0 && !introduced && !unreadable) return { change: undefined, proposed: undefined }
+  const change: GateChange = { introduced, unreadable, changes, proposed: null }
+  return { change, proposed: changes.length > 0 ? { policy: theirs.policy, options: theirs.options } : undefined }
+}
+
+function sayChange({ introduced, unreadable, changes }: GateChange): void {
+  if (unreadable) core.warning(printableLines(`${unreadable}\nOptions that can let something pass are ignored.`))
+  if (introduced) core.info('The base branch has no config file: this pull request brings the first one.')
+  if (changes.length === 0) return
+  const names = changes.map(({ option }) => option).join(', ')
+  core.warning(printable(`This change would alter the gate (${names}). It is judged by the gate as it is.`))
+}
+
+function readLayers({ config, inputs }: Layers): Promise<Settings> {
+  return readSettings(config.settings, inputs.settings)
+}
+
+function text(value: string | readonly string[] | undefined): string {
+  return typeof value === 'string' ? value : (value ?? []).join('\n')
+}

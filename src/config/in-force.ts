@@ -1,0 +1,95 @@
+import type { PolicyRecord } from '../report/schema.ts'
+import type { Config } from './file.ts'
+import type { RawPublishing } from './publishing.ts'
+import type { RawSettings, Settings } from './settings.ts'
+import { FILE_NAMES, type FileName, OPTION_NAMES, type OptionName, optionOf, type PublishingName } from './table.ts'
+
+/** What was set where, raw: the inputs over the config file. */
+export interface Layers {
+  readonly config: Config
+  readonly inputs: Config
+}
+
+type Values = PolicyRecord['settings']
+
+/** They stand in the report's options, with what the analysis used. */
+const ANALYSIS: readonly FileName[] = ['include', 'exclude', 'min-evals', 'max-evals', 'max-n']
+const RECORDED = FILE_NAMES.filter(name => optionOf(name).loosens && !ANALYSIS.includes(name))
+
+/** From strict to loose; an empty text is the default. What is not here is loosened by any change. */
+const ORDER: Partial<Record<FileName, readonly string[]>> = {
+  enforce: ['', 'false'],
+  'fail-on-inconclusive': ['true', '', 'false'],
+  'missing-checkpoint': ['', 'inconclusive'],
+  'baseline-required': ['true', ''],
+}
+
+/** What judges, for the report. */
+export function policyRecord(layers: Layers, { policy }: Pick<Settings, 'policy'>): PolicyRecord {
+  return { rules: policy.rules.map(({ level, text }) => ({ level, rule: text })), settings: recorded(layers) }
+}
+
+/** The options that can let something pass and are not the default, in one spelling. */
+export function recorded(layers: Layers): Values {
+  const found = RECORDED.map(name => [name, valueFrom(layers, name)] as const)
+  return Object.fromEntries(found.filter(([, value]) => value !== ''))
+}
+
+function valueFrom({ config, inputs }: Layers, name: FileName): string {
+  const set = [inputs, config].map(({ settings, publishing }) =>
+    isOption(name) ? settings[name] : publishing[name as PublishingName],
+  )
+  const found = set.find(value => value !== undefined && value.length > 0) ?? ''
+  const text = (typeof found === 'string' ? found : found.join('\n')).trim()
+  const value = (optionOf(name).type === 'flag' ? text.toLowerCase() : text).slice(0, 65_536)
+  return value === optionOf(name).default || (name === 'baseline' && value === 'auto') ? '' : value
+}
+
+/** What of an earlier gate's options is stricter than the later one's, or just another: what has to hold until the change is merged. */
+export function stricterSettings(earlier: Values, later: Values): [FileName, string][] {
+  return RECORDED.flatMap((name): [FileName, string][] => {
+    const [before, now] = [earlier[name] ?? '', later[name] ?? '']
+    const order = ORDER[name]
+    if (before === now || (name === 'baseline' && before === 'none')) return []
+    if (order) return order.indexOf(before) < order.indexOf(now) ? [[name, before]] : []
+    // Asking for a baseline of some age, or giving a label, where there was nothing of the kind, is compared like any other change.
+    return [[name, before]]
+  })
+}
+
+/** The layers with these values in place of their own; an empty one is the default. */
+export function impose(layers: Layers, values: readonly (readonly [FileName, string | readonly string[]])[]): Layers {
+  const config = { settings: { ...layers.config.settings }, publishing: { ...layers.config.publishing } }
+  const inputs = { settings: { ...layers.inputs.settings }, publishing: { ...layers.inputs.publishing } }
+  for (const [name, value] of values) {
+    for (const layer of [config, inputs]) {
+      if (isOption(name)) delete layer.settings[name]
+      else delete layer.publishing[name as PublishingName]
+    }
+    if (isOption(name)) inputs.settings[name] = value
+    else inputs.publishing[name as PublishingName] = String(value)
+  }
+  return { config, inputs }
+}
+
+/** A config without the options that can let something pass. */
+export function withoutLoosening({ settings, publishing }: Config): Config {
+  const strict = <T extends RawSettings | RawPublishing>(raw: T): T =>
+    Object.fromEntries(Object.entries(raw).filter(([name]) => !optionOf(name as FileName).loosens)) as T
+  return { settings: strict(settings), publishing: strict(publishing) }
+}
+
+/** The options of an analysis, as they are set. */
+export function analysisValues({ options }: Pick<Settings, 'options'>): [FileName, string | readonly string[]][] {
+  return [
+    ['include', options.include],
+    ['exclude', options.exclude],
+    ['min-evals', String(options.min_evals)],
+    ['max-evals', String(options.max_evals)],
+    ['max-n', String(options.max_N)],
+  ]
+}
+
+function isOption(name: FileName): name is Extract<FileName, OptionName> {
+  return (OPTION_NAMES as readonly string[]).includes(name)
+}

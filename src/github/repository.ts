@@ -1,0 +1,111 @@
+import { createHash } from 'node:crypto'
+import { limits } from '../limits.ts'
+import type { Api } from './api.ts'
+import type { Context } from './context.ts'
+
+/** What GitHub says of a file at a commit: the id of its content, as git has it. */
+export interface FileAt {
+  readonly sha: string
+  readonly size: number
+}
+
+/** A file that is too large to be asked for, or no file. */
+export class UnreadableError extends Error {
+  override name = 'UnreadableError'
+}
+
+/**
+ * The file at a path of the repository, at a commit or a branch (`refs/heads/main`); undefined where it has none. That there is
+ * none is believed only of a branch or commit that the token may read. GitHub's errors pass through.
+ */
+export async function statAt(api: Api, context: Context, path: string, ref: string): Promise<FileAt | undefined> {
+  const { owner, name: repo } = context.repository
+  try {
+    const { data } = await api.octokit.rest.repos.getContent({ owner, repo, path, ref })
+    if (Array.isArray(data)) throw new UnreadableError(`${path} is a folder`)
+    if (data.type !== 'file') throw new UnreadableError(`${path} is a ${data.type}`)
+    return { sha: data.sha, size: data.size }
+  } catch (error) {
+    if ((error as { status?: number }).status !== 404) throw error
+    await assureReadable(api, context, ref)
+    return undefined
+  }
+}
+
+/**
+ * The bytes of a file of the repository, at a commit or a branch; undefined where it has none.
+ * @param most bytes that it may have
+ * @throws UnreadableError where it has more; GitHub's errors pass through
+ */
+export async function readAt(
+  api: Api,
+  context: Context,
+  { path, ref, most }: { path: string; ref: string; most: number },
+): Promise<Buffer | undefined> {
+  const found = await statAt(api, context, path, ref)
+  if (!found) return undefined
+  if (found.size > most) throw new UnreadableError(`${path} has ${found.size} bytes, more than ${most}`)
+  const { owner, name: repo } = context.repository
+  const { data } = await api.octokit.request('GET /repos/{owner}/{repo}/contents/{path}', {
+    ...{ owner, repo, path, ref },
+    headers: { accept: 'application/vnd.github.raw+json' },
+    request: { parseSuccessResponseBody: false },
+  })
+  const bytes = await collect(data as unknown as ReadableStream<Uint8Array>, most, path)
+  if (blobId(bytes) !== found.sha) throw new UnreadableError(`${path} does not have the content that GitHub tells of`)
+  return bytes
+}
+
+async function collect(body: ReadableStream<Uint8Array>, most: number, path: string): Promise<Buffer> {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of body) {
+    size += chunk.length
+    if (size > most) throw new UnreadableError(`${path} has more than ${most} bytes`)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks, size)
+}
+
+/** The id that git gives to a file's content. */
+export function blobId(bytes: Buffer): string {
+  return createHash('sha1').update(`blob ${bytes.length}\0`).update(bytes).digest('hex')
+}
+
+/** The last commit of a branch. A tag of the same name is none. */
+export async function branchTip(api: Api, context: Context, branch: string): Promise<string> {
+  const { owner, name: repo } = context.repository
+  const { data } = await api.octokit.rest.repos.getBranch({ owner, repo, branch })
+  return data.commit.sha
+}
+
+/** The parents of a commit, the first one first; empty where GitHub tells none. */
+export async function parentsOf(api: Api, context: Context, sha: string): Promise<string[]> {
+  const { owner, name: repo } = context.repository
+  const { data } = await api.octokit.rest.repos.listCommits({ owner, repo, sha, per_page: 1 })
+  return data[0]?.sha === sha ? data[0].parents.map(parent => parent.sha) : []
+}
+
+/** Whether a commit is one of those that a branch consists of. */
+export async function isOnBranch(api: Api, context: Context, sha: string, branch: string): Promise<boolean> {
+  const tip = await branchTip(api, context, branch)
+  if (tip === sha) return true
+  const { owner, name: repo } = context.repository
+  try {
+    const { data } = await api.octokit.rest.repos.compareCommitsWithBasehead({
+      ...{ owner, repo, basehead: `${tip}...${sha}`, per_page: 1 },
+    })
+    return data.ahead_by === 0
+  } catch (error) {
+    if ((error as { status?: number }).status === 404) return false
+    throw error
+  }
+}
+
+async function assureReadable(api: Api, context: Context, ref: string): Promise<void> {
+  if (ref.startsWith('refs/heads/')) await branchTip(api, context, ref.slice('refs/heads/'.length))
+  else await parentsOf(api, context, ref)
+}
+
+/** Bytes that a file of the repository may have to be read at a commit. */
+export const MOST_AT = Math.min(limits.report.bytes, 100 * 1024 * 1024)

@@ -1,0 +1,53 @@
+import { readdir, stat } from 'node:fs/promises'
+import { isAbsolute, join } from 'node:path'
+import { MissingCheckpointError } from '../errors.ts'
+
+/**
+ * Refuses a path that leads to no file where it looks like something that only a shell, or another system, understands.
+ * @throws MissingCheckpointError with what to write instead
+ */
+export async function refuseNoPath(path: string): Promise<void> {
+  if (await exists(path)) return
+  const hint = await whatElse(path)
+  if (hint) throw new MissingCheckpointError(path, 'no such file or folder', hint)
+}
+
+async function whatElse(path: string): Promise<string> {
+  const unquoted = /^(["'])(.*)\1$/s.exec(path)?.[2]
+  if (unquoted !== undefined) return `Write it without quotes: ${unquoted}`
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(path)) {
+    return 'It is a URL: let a step before this one download the file, and name where it lies.'
+  }
+  if (path.startsWith('~'))
+    return 'No shell reads it, which would put the home folder in place of ~: write the whole path.'
+  if (/\$\w|\$\{|%\w+%/.test(path)) {
+    return `No shell reads it, which would put a value in place of the variable: write the path, or an expression such as \${{ github.workspace }}.`
+  }
+  if (path.includes('\\')) {
+    const forward = path.replaceAll('\\', '/')
+    return (await exists(forward)) ? `Write it with forward slashes: ${forward}` : 'Write it with forward slashes.'
+  }
+  if (/[*?]|\[.+\]|\{.+\}/.test(path)) {
+    return 'Patterns are not expanded: write the path of each file, one a line, or of the folder that they lie in.'
+  }
+  const other = process.env.GITHUB_WORKSPACE && !isAbsolute(path) ? await belowWorkingDirectory(path) : undefined
+  return other ? `A step's working-directory does not hold for an action: write ${other}` : ''
+}
+
+/** The same file one folder down, as where `working-directory` is set for the steps around it. */
+async function belowWorkingDirectory(path: string): Promise<string | undefined> {
+  const entries = await readdir('.', { withFileTypes: true }).catch(() => [])
+  const found: string[] = []
+  for (const entry of entries.filter(entry => entry.isDirectory()).slice(0, 200)) {
+    const candidate = join(entry.name, path)
+    if (await exists(candidate)) found.push(candidate)
+  }
+  return found.length === 1 ? found[0] : undefined
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  )
+}
