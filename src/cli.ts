@@ -1,7 +1,8 @@
 import { parseArgs } from 'node:util'
 import { type RawSettings, readSettings, resolvePartSettings, type Settings } from './config/settings.ts'
 import { OPTION_NAMES, optionOf } from './config/table.ts'
-import { explain, UserError } from './errors.ts'
+import { explain, systemError, UserError } from './errors.ts'
+import { refuseRelative } from './policy/rule.ts'
 import type { Report } from './report/schema.ts'
 import { VERSION } from './version.ts'
 import type { Source } from './walks/analyse.ts'
@@ -24,11 +25,12 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(EXIT.usage)
 })
 
-process.exitCode = await main(process.argv.slice(2)).catch(error => {
+process.exitCode = await main(process.argv.slice(2)).catch(async thrown => {
+  const error = systemError(thrown) ?? thrown
   const ours = !(error instanceof UserError)
-  process.stderr.write(
-    `${ours ? 'spectral-gate failed by its own fault; please report this: ' : 'Error: '}${explain(error)}\n`,
-  )
+  const said = `${ours ? 'spectral-gate failed by its own fault; please report this: ' : 'Error: '}${explain(error)}`
+  const { printable } = await import('./render/escape.ts')
+  process.stderr.write(`${said.split('\n').map(printable).join('\n')}\n`)
   return ours ? EXIT.internal : EXIT.usage
 })
 // Whatever still waits, for a worker or a file: all that was said has been written.
@@ -49,6 +51,8 @@ async function main(args: string[]): Promise<number> {
   const raw = rawSettings(values)
   const part = values.describe || values.shard
   const settings = part ? resolvePartSettings(raw) : await readSettings(raw)
+  if (settings.baseline === undefined)
+    refuseRelative(settings.policy.rules, 'Name one: --baseline main.json, or another checkpoint.')
   const outputs = readOutputs(values)
   const detail = readDetail(values)
   const { prepareOutputs, renderOutput, write } = await import('./walks/output.ts')

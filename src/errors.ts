@@ -57,6 +57,33 @@ export class LayerError extends Error {
  */
 export type LayerErrorCode = 'non-finite' | 'worker' | 'memory' | 'quantised'
 
+/**
+ * What the system refused, as the user's fault: no such file, no permission, a full disk, too many open files.
+ * @returns undefined for errors that are none of the system's
+ */
+export function systemError(error: unknown): UserError | undefined {
+  if (!(error instanceof Error)) return undefined
+  const { code, syscall, path } = error as NodeJS.ErrnoException
+  if (typeof code !== 'string' || syscall === undefined || !/^E[A-Z0-9]+$/.test(code)) return undefined
+  const meaning = MEANINGS[code] ?? `the system says ${code}`
+  return new UserError(`${path ?? syscall}: ${meaning}`, '', { cause: error })
+}
+
+const MEANINGS: Record<string, string> = {
+  ENOENT: 'no such file or folder',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EISDIR: 'is a folder',
+  ENOTDIR: 'is no folder',
+  EMFILE: 'too many files are open',
+  ENFILE: 'too many files are open',
+  ENOSPC: 'no space is left on the disk',
+  EROFS: 'the file system is read-only',
+  ENAMETOOLONG: 'the path is too long',
+  ELOOP: 'its links lead to themselves',
+  EIO: 'the disk does not answer',
+}
+
 /** What a person should read of an error, on one line or two. */
 export function explain(error: unknown): string {
   if (error instanceof UserError) return error.remedy ? `${error.message}\n${error.remedy}` : error.message

@@ -4,6 +4,7 @@ import { withAcceptance } from './action/acceptance.ts'
 import { type GatingMode, parseMode } from './action/mode.ts'
 import { writeOutputs } from './action/outputs.ts'
 import { collectParts, readJob } from './action/parts.ts'
+import { expandPatterns } from './action/patterns.ts'
 import { publish, publishError } from './action/publish.ts'
 import { type Publishing, readCheckpoints, readInputs, readPublishing } from './action/publishing.ts'
 import { withPullRequest } from './action/pull-request.ts'
@@ -13,7 +14,7 @@ import { type Settled, settle } from './action/settle.ts'
 import { refuseUnsafeCheckout } from './action/unsafe.ts'
 import { NO_CONFIG } from './config/file.ts'
 import { resolvePartSettings } from './config/settings.ts'
-import { explain, MissingCheckpointError, UserError } from './errors.ts'
+import { explain, MissingCheckpointError, systemError, UserError } from './errors.ts'
 import { hashOf } from './github/comment.ts'
 import { type Context, provenance, readContext } from './github/context.ts'
 import { logProgress } from './progress.ts'
@@ -25,7 +26,8 @@ import { run, runMerge, runPart } from './walks/run.ts'
 
 const WALKS = { gate: analyse, part: analysePart, merge } satisfies Record<GatingMode, unknown>
 
-await main().catch(error => {
+await main().catch(thrown => {
+  const error = systemError(thrown) ?? thrown
   const ours = !(error instanceof UserError)
   core.setFailed(`${ours ? 'Spectral Gate failed by its own fault; please report this: ' : ''}${explain(error)}`)
   process.exitCode = ours ? 3 : 2
@@ -90,7 +92,7 @@ async function analyse(context: Context, rules: Rules): Promise<Walked> {
 }
 
 async function gated(context: Context, { settings, publishing, baseline, search, governed }: Settled): Promise<Report> {
-  const request = { checkpoints: named(), ...common(context), settings, baseline, search, governed }
+  const request = { checkpoints: await named(), ...common(context), settings, baseline, search, governed }
   try {
     return await run(request)
   } catch (error) {
@@ -104,7 +106,7 @@ async function gated(context: Context, { settings, publishing, baseline, search,
 async function analysePart(context: Context, { inForce }: Rules): Promise<Walked> {
   const publishing = readPublishing(context, inForce)
   const settings = resolvePartSettings(inForce.config.settings, inForce.inputs.settings)
-  const report = await runPart({ checkpoints: named(), ...common(context), settings, job: readJob() })
+  const report = await runPart({ checkpoints: await named(), ...common(context), settings, job: readJob() })
   return { publishing, report }
 }
 
@@ -122,8 +124,8 @@ function common(context: Context) {
   }
 }
 
-function named(): string[] {
-  const checkpoints = readCheckpoints()
+async function named(): Promise<string[]> {
+  const checkpoints = await expandPatterns(readCheckpoints())
   if (checkpoints.length > 0) return checkpoints
   throw new UserError('The input checkpoint is empty.', 'It names the file to look at, such as out/model.safetensors.')
 }

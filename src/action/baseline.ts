@@ -14,6 +14,7 @@ import type { Baseline } from '../github/baseline/types.ts'
 import type { Context } from '../github/context.ts'
 import { explainFailure } from '../github/failures.ts'
 import { MOST_AT, readAt, statAt, UnreadableError } from '../github/repository.ts'
+import { refuseRelative } from '../policy/rule.ts'
 import { printableLines } from '../render/escape.ts'
 import { parseReport } from '../report/io.ts'
 import type { BaselineRecord } from '../report/schema.ts'
@@ -46,7 +47,10 @@ export async function resolveBaseline(
 ): Promise<ResolvedBaseline> {
   const source = parseBaselineSource(settings.baseline ?? '')
   const none = { settings: { ...settings, baseline: undefined }, baseline: undefined, search: undefined }
-  if (source.kind === 'none') return { ...none, found: undefined }
+  if (source.kind === 'none') {
+    refuseRelative(settings.policy.rules, 'Leave `baseline` at auto, or take the rule out.')
+    return { ...none, found: undefined }
+  }
   if (source.kind === 'path') return { ...none, found: undefined, ...(await ofPath(context, settings, source.path)) }
   const found = await search(context, publishing, source)
   return { ...none, found, baseline: foundReport(context, found), search: baselineRecord(found) }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import * as core from '@actions/core'
 import { limits } from '../limits.ts'
 import { printable } from '../render/escape.ts'
+import { decisiveRule } from '../render/headline.ts'
 import { renderMarkdown } from '../render/markdown.ts'
 import { renderText } from '../render/text.ts'
 import { serialiseReport } from '../report/io.ts'
@@ -74,7 +75,9 @@ async function made(folder: string): Promise<string> {
 
 /** Ten a level is what GitHub shows of a step. An error would look as if it failed the job: where it does not, it is a warning. */
 function annotate({ rules, fails_job }: Verdict): void {
-  const broken = rules.filter(rule => rule.outcome !== 'ok')
+  // What decided is annotated with the verdict already.
+  const said = fails_job ? decisiveRule(rules) : undefined
+  const broken = rules.filter(rule => rule.outcome !== 'ok' && rule !== said)
   for (const rule of broken.filter(rule => rule.level === 'fail').slice(0, 9)) {
     const annotation = fails_job ? core.error : core.warning
     annotation(describe(rule), { title: `Spectral Gate: ${rule.outcome}` })

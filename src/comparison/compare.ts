@@ -64,7 +64,8 @@ function compareModels(pair: Pair, comparable: boolean): Comparison['models'][nu
   return {
     name: head.name,
     base: base?.name ?? null,
-    summary: base && comparable ? changes(SUMMARY_METRICS, head.summary, base.summary) : null,
+    summary:
+      base && comparable && pair.matched.length > 0 ? changes(SUMMARY_METRICS, head.summary, base.summary) : null,
     matched: pair.matched.length,
     layers: layers.sort((a, b) => Math.abs(b.alpha.change ?? 0) - Math.abs(a.alpha.change ?? 0)),
     added: base ? pair.added.map(key) : [],

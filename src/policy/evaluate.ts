@@ -3,6 +3,7 @@ import type { LayerMetric } from '../report/columns.ts'
 import { isComputed, layerValue } from '../report/metrics.ts'
 import type { FigureChange, Layer, Model, RuleResult } from '../report/schema.ts'
 import { whyUnfitted } from '../report/state.ts'
+import { nearest } from '../words.ts'
 import type { FigureRule, ModelRule, Operator, Rule, Value } from './rule.ts'
 
 /** Below it a base is too near to 0 for a percentage of it to mean anything. */
@@ -175,13 +176,26 @@ function measureLayer(metric: LayerMetric, name: string, model: Model): Measured
     const skipped = model.skipped.find(({ tensor }) => tensor === name || tensor === `${name}.weight`)
     return {
       cause: 'no-layer',
-      reason: skipped ? `layer ${name} was skipped: ${skipped.reason}` : `there is no layer ${name}`,
+      reason: skipped
+        ? `layer ${name} was skipped: ${skipped.reason}`
+        : `there is no layer ${name}${didYouMean(name, model)}`,
     }
   }
   const value = layerValue(layer, metric)
   if (value === null)
     return { cause: 'no-value', reason: `layer ${name} has no ${metric}: its status is ${layer.status}` }
   return { value, layers: 1, of: model.layers.length, layer: layer.name }
+}
+
+/** The name that was meant, perhaps. */
+function didYouMean(name: string, { layers }: Model): string {
+  const near =
+    name.length <= 200 &&
+    nearest(
+      name,
+      layers.slice(0, 2000).map(layer => layer.name.slice(0, 200)),
+    )
+  return near ? `; did you mean ${near}?` : ''
 }
 
 function extreme(

@@ -51,6 +51,20 @@ export function isModelRule(rule: Rule): rule is ModelRule {
   return rule.subject.kind !== 'figure'
 }
 
+/** Whether it measures a change against the baseline. */
+export function isRelative({ subject }: Pick<Rule, 'subject'>): boolean {
+  return subject.kind === 'delta' || ('delta' in subject && subject.delta)
+}
+
+/**
+ * A relative rule where no baseline will ever come would pass, or fail, every time.
+ * @throws UserError that names the rule
+ */
+export function refuseRelative(rules: readonly Rule[], remedy: string): void {
+  const rule = rules.find(isRelative)
+  if (rule) throw new UserError(`${rule.level}-if: ${rule.text} compares with a baseline, and there is none.`, remedy)
+}
+
 const FUNCTIONS = ['delta', 'any', 'count', 'mean', 'median', 'min', 'max']
 
 /**
@@ -72,7 +86,7 @@ export function parseRule(text: string, level: Level, figures: readonly string[]
   const operator = scanner.operator()
   const threshold = scanner.number()
   const percent = scanner.take('%')
-  if (percent && !(subject.kind === 'delta' || ('delta' in subject && subject.delta))) {
+  if (percent && !isRelative({ subject })) {
     throw scanner.error('a percentage needs a change', 'Write delta(…), or a plain number.', scanner.at - 1)
   }
   scanner.end()
@@ -192,7 +206,12 @@ class Scanner {
     const start = this.at
     const found = this.#match(/>=|<=|>|<|[=!~≤≥]+/y) ?? ''
     if (found === '>' || found === '>=' || found === '<' || found === '<=') return found
-    throw this.error(found ? `unknown operator ${found}` : 'an operator is missing', 'Use one of > >= < <=.', start)
+    const unquoted = "Use one of > >= < <=. In a shell the rule needs quotes, or > is taken for a file: 'alpha > 6'."
+    throw this.error(
+      found ? `unknown operator ${found}` : 'an operator is missing',
+      found ? 'Use one of > >= < <=.' : unquoted,
+      start,
+    )
   }
 
   number(): number {
@@ -208,6 +227,12 @@ class Scanner {
     const quoted = this.#match(/"[^"]*"/y)
     const name = quoted ? quoted.slice(1, -1) : this.#match(/[^\]"]+/y)?.trim()
     if (!name) throw this.error('a layer is missing', 'Write alpha[layer1.0.conv1].', start)
+    if (!quoted && /[*?]/.test(name))
+      throw this.error(
+        'a pattern is no layer',
+        'Write the name of one layer, or any(…) for the most extreme of all; `include` narrows which layers there are.',
+        start,
+      )
     this.expect(']')
     return name
   }

@@ -64,7 +64,8 @@ export function limit({ rule }: RuleResult): string {
   return /[<>]=?[^<>]*$/.exec(rule)?.[0].trim() ?? '–'
 }
 
-function decisiveRule(rules: readonly RuleResult[]): RuleResult | undefined {
+/** The rule that the headline speaks of. */
+export function decisiveRule(rules: readonly RuleResult[]): RuleResult | undefined {
   const order = (rule: RuleResult) => (rule.level === 'fail' ? 0 : 2) + (rule.outcome === 'violated' ? 0 : 1)
   return rules.filter(rule => rule.outcome !== 'ok').sort((a, b) => order(a) - order(b))[0]
 }
@@ -124,6 +125,7 @@ function nothingMoved({ models, status }: Comparison): Phrase {
   const changed = compared.reduce((sum, { layers }) => sum + layers.length, 0)
   if (changed > 0) return `${plural(changed, 'layer')} changed, the mean alpha did not`
   if (compared.length === 0) return 'nothing to compare with: the baseline has no model of this name'
+  if (compared.every(({ matched }) => matched === 0)) return 'nothing to compare with: no layer is in the baseline'
   if (compared.length === models.length && compared.every(({ tensors }) => tensors?.same))
     return 'nothing changed against the baseline'
   const all = (what: 'changed' | 'added' | 'removed') => compared.flatMap(({ tensors }) => tensors?.[what] ?? [])

@@ -1,5 +1,5 @@
 import { readFile, stat } from 'node:fs/promises'
-import * as z from 'zod'
+import type * as z from 'zod'
 import { jsonProblem, parseJson } from '../bytes/json.ts'
 import { stayInWorkspace } from '../bytes/workspace.ts'
 import { UserError } from '../errors.ts'
@@ -65,7 +65,7 @@ function parse(bytes: Buffer, where: string): Report {
   const parsed = lenientReport.safeParse(json)
   if (!parsed.success) {
     throw new UserError(
-      `${where}: is not a report of Spectral Gate:\n${issues(parsed.error)}`,
+      `${where}: is JSON, but not a report of Spectral Gate: ${wrong(parsed.error)}`,
       'A baseline is a report that --json wrote, or a checkpoint.',
     )
   }
@@ -91,7 +91,10 @@ async function readBytes(path: string): Promise<Buffer> {
   return readFile(path)
 }
 
-function issues(error: z.ZodError): string {
-  const lines = z.prettifyError(error).split('\n')
-  return lines.length > 8 ? [...lines.slice(0, 8), '…'].join('\n') : lines.join('\n')
+/** The first thing that is not as it should be, by its place. */
+function wrong({ issues: [{ path, message }] }: z.ZodError): string {
+  const place = path
+    .map((key, i) => (typeof key === 'number' ? `[${key}]` : `${i > 0 ? '.' : ''}${String(key)}`))
+    .join('')
+  return place ? `${place.slice(0, 200)}: ${message}` : message
 }

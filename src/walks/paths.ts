@@ -1,6 +1,7 @@
 import { readdir, stat } from 'node:fs/promises'
-import { isAbsolute, join } from 'node:path'
+import { basename, dirname, isAbsolute, join } from 'node:path'
 import { MissingCheckpointError } from '../errors.ts'
+import { nearest } from '../words.ts'
 
 /**
  * Refuses a path that leads to no file where it looks like something that only a shell, or another system, understands.
@@ -28,10 +29,13 @@ async function whatElse(path: string): Promise<string> {
     return (await exists(forward)) ? `Write it with forward slashes: ${forward}` : 'Write it with forward slashes.'
   }
   if (/[*?]|\[.+\]|\{.+\}/.test(path)) {
-    return 'Patterns are not expanded: write the path of each file, one a line, or of the folder that they lie in.'
+    return 'Patterns are expanded by a shell, or in the Action’s checkpoint input: this one matches no file.'
   }
   const other = process.env.GITHUB_WORKSPACE && !isAbsolute(path) ? await belowWorkingDirectory(path) : undefined
-  return other ? `A step's working-directory does not hold for an action: write ${other}` : ''
+  if (other) return `A step's working-directory does not hold for an action: write ${other}`
+  const names = await readdir(dirname(path)).catch((): string[] => [])
+  const near = nearest(basename(path), names.slice(0, 10_000))
+  return near ? `Did you mean ${join(dirname(path), near)}?` : ''
 }
 
 /** The same file one folder down, as where `working-directory` is set for the steps around it. */

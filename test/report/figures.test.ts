@@ -80,9 +80,12 @@ describe('end to end', () => {
     expect(readFileSync(markdown, 'utf8')).toMatch(/\| `accuracy` \| +0\.930 \| 0\.950 \| −0\.020, worse \|/)
   })
 
-  test('without a baseline, or where it has no such figure, a change is inconclusive', async () => {
+  test('without a baseline a change is wrong usage, and where it has no such figure inconclusive', async () => {
     const first = await run({ accuracy: 0.9 }, '--fail-if', 'delta(accuracy) < 0')
-    expect(first).toMatchObject({ status: 1, stdout: expect.stringContaining('no baseline was given') })
+    expect(first).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('compares with a baseline, and there is none'),
+    })
     const other = await run({ loss: 1 })
     const { status, stdout } = await run(
       { accuracy: 0.9 },

@@ -1,0 +1,62 @@
+import { readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import picomatch from 'picomatch'
+import { UserError } from '../errors.ts'
+import { limits } from '../limits.ts'
+
+/**
+ * The input `checkpoint`, a line each, with patterns such as `out/*.safetensors` expanded in the order of their names: no shell has
+ * read it. What is called so as a whole is no pattern.
+ * @throws UserError where a pattern matches nothing, or a name is given to what matches several
+ */
+export async function expandPatterns(lines: readonly string[]): Promise<string[]> {
+  const expanded: string[] = []
+  for (const line of lines) expanded.push(...(await expand(line)))
+  return expanded
+}
+
+async function expand(line: string): Promise<string[]> {
+  const [, name, pattern] = /^(?:([^=/\\*?[\]{}]+)=)?(.+)$/s.exec(line)!
+  const { base, glob, isGlob } = picomatch.scan(pattern)
+  if (!isGlob || (await exists(line)) || (await exists(pattern))) return [line]
+  const matches = picomatch(glob)
+  const found = (await below(base || '.'))
+    .filter(path => matches(path))
+    .map(path => join(base, path))
+    .sort()
+  if (found.length === 0)
+    throw new UserError(`checkpoint: nothing matches ${pattern}`, 'Patterns are relative to the workspace.')
+  if (name !== undefined && found.length > 1)
+    throw new UserError(
+      `checkpoint: ${line} names ${found.length} files, of which each needs a name of its own`,
+      'Leave the name out, or write a line for each.',
+    )
+  return name === undefined ? found : [`${name}=${found[0]}`]
+}
+
+async function below(base: string): Promise<string[]> {
+  const paths: string[] = []
+  const queue = ['']
+  for (const folder of queue) {
+    const entries = await readdir(join(base, folder), { withFileTypes: true }).catch(() => [])
+    for (const entry of entries) {
+      if (entry.name === '.git' || entry.name === 'node_modules') continue
+      const path = folder ? `${folder}/${entry.name}` : entry.name
+      if (entry.isDirectory()) queue.push(path)
+      else paths.push(path)
+      if (paths.length + queue.length > limits.folder.entriesCount)
+        throw new UserError(
+          `checkpoint: ${base} has more than ${limits.folder.entriesCount} entries to look through for a pattern`,
+          'Begin the pattern with the folder that the files lie in.',
+        )
+    }
+  }
+  return paths
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  )
+}

@@ -1,0 +1,43 @@
+import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { UserError } from '../../src/errors.ts'
+import { prepareOutputs, write } from '../../src/walks/output.ts'
+import { temporaryFolder } from '../support/folder.ts'
+
+test('a file is moved into place whole: its mode and a link to it stay, and nothing is left beside it', async () => {
+  const folder = temporaryFolder()
+  const path = join(folder, 'report.json')
+  writeFileSync(path, 'before')
+  chmodSync(path, 0o640)
+  symlinkSync('report.json', join(folder, 'link.json'))
+  await write(join(folder, 'link.json'), 'after')
+  expect(readFileSync(path, 'utf8')).toBe('after')
+  expect(statSync(path).mode & 0o777).toBe(0o640)
+  expect(readdirSync(folder).sort()).toEqual(['link.json', 'report.json'])
+})
+
+test('a write that fails leaves the older file as it was', async () => {
+  const folder = temporaryFolder()
+  const path = join(folder, 'report.json')
+  writeFileSync(path, 'before')
+  // A text that can't be made fails in the middle, as a full disk does.
+  const broken = { toString: () => 'x' } as unknown as string
+  await expect(write(path, broken)).rejects.toThrow(UserError)
+  expect(readFileSync(path, 'utf8')).toBe('before')
+  expect(readdirSync(folder)).toEqual(['report.json'])
+})
+
+test('what is no file is written to as it is', async () => {
+  await write('/dev/null', 'x')
+})
+
+test('an output does not take the place of a shard that an index names', async () => {
+  const folder = temporaryFolder()
+  mkdirSync(join(folder, 'model'))
+  const shard = join(folder, 'model/model-00001-of-00001.safetensors')
+  writeFileSync(shard, '')
+  const onFiles = await prepareOutputs([shard], [join(folder, 'model/model.safetensors.index.json')])
+  await expect(onFiles([shard])).rejects.toThrow(/is read: the output would take its place/)
+  await onFiles([join(folder, 'other.safetensors')])
+})
