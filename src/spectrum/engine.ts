@@ -47,8 +47,10 @@ export function fingerprint(recipe: Recipe, digests: readonly string[]): string 
 /**
  * The relative size, against the largest singular value of an N×M matrix, N ≥ M, below which a singular value can't be told from 0.
  * The eigenvalues of a Gram matrix carry an absolute error of a few M·ε·λmax (Golub and Van Loan, Matrix Computations, 4th ed.,
- * 8.1.2 and 8.3), so σ/σmax is noise below √(M·ε): 2e-7 for M = 200, 1e-6 for M = 4096.
+ * 8.1.2 and 8.3), and its elements, sums of N products in blocks of 256, one of (256 + N/256)·ε (Higham, Accuracy and Stability of
+ * Numerical Algorithms, 2nd ed., 4.2). So σ/σmax is noise below the root of the larger: 2e-7 for M = 200, 1e-6 for M = 4096.
  */
-export function noiseFloor(M: number): number {
-  return Math.sqrt(M * Number.EPSILON)
+export function noiseFloor(N: number, M: number): number {
+  const depth = Math.min(N, 256) + N / 256
+  return Math.sqrt(Math.max(M, depth) * Number.EPSILON)
 }

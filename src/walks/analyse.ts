@@ -135,7 +135,7 @@ async function analyseLayers(
     const onWork = progress.add(cost(layer.recipe), layer.name)
     const spectrum = engine.spectrum(layer.recipe, onWork)
     return spectrum.then(
-      spectrum => ({ ...layerMetrics(layer, spectrum, noiseFloor(layer.M)), ...identity }),
+      spectrum => ({ ...layerMetrics(layer, spectrum, noiseFloor(layer.N, layer.M)), ...identity }),
       error => errorRow(layer, layerErrors(error)),
     )
   }

@@ -146,6 +146,26 @@ describe('known spectra', () => {
     )
   })
 
+  test.each([30, 80, 300])('columns whose squares underflow do not disturb the others, order %d', n => {
+    const rows = n + 10
+    let seed = n
+    const random = () => {
+      seed = (1664525 * seed + 1013904223) % 2 ** 32
+      return seed / 2 ** 32
+    }
+    for (const exponent of [-140, -150, -158, -160, -161, -161.5, -162]) {
+      const tiny = 10 ** exponent
+      const matrix = Float64Array.from({ length: rows * n }, (_, at) => random() * (at % n < 3 ? tiny : 1))
+      // The other columns alone: what the tiny ones add is far below the last bit.
+      const expected = oracleEigenvalues(Array.from({ length: rows }, (_, i) => matrix.slice(i * n + 3, (i + 1) * n)))
+      const found = eigenvalues(matrix, n)
+      const most = expected.at(-1)!
+      for (const [i, value] of expected.entries())
+        expect(Math.abs(found[i + 3] - value)).toBeLessThanOrEqual(1e-13 * most)
+      expect(found[2]).toBeLessThanOrEqual(1e-15 * most)
+    }
+  })
+
   test('Hilbert', () => {
     const hilbert = fill((i, j) => 1 / (i + j + 1))
     const ours = eigenvalues(hilbert, n)

@@ -1,3 +1,4 @@
+import { LEAST_SQUARES } from './householder'
 import { block, packedBlock, transposedBlock } from './tile'
 
 /** Rows of a block of A₂₂: a packed block and its panels stay in the second-level cache. */
@@ -115,7 +116,8 @@ function columnReflector(x: usize, stride: usize, s: usize, beta: usize): f64 {
   }
   const first = load<f64>(x)
   store<f64>(x, 1)
-  if (squares == 0) {
+  if (squares < LEAST_SQUARES) {
+    for (let at = x + stride; at < end; at += stride) store<f64>(at, 0)
     store<f64>(beta, first)
     return 0
   }

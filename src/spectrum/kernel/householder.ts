@@ -1,6 +1,12 @@
 /**
+ * Sums of squares below this have lost digits to underflow: H would not be orthogonal. The matrix is scaled to about 1, so what
+ * they stand for, less than 1e-140 of it, is nothing.
+ */
+export const LEAST_SQUARES: f64 = 1e-280
+
+/**
  * A Householder reflector H = I − tau·v·vᵀ with H·x = beta·e₁ and v₀ = 1 (LAPACK's `dlarfg`). The caller has scaled the matrix so
- * that squares neither overflow nor matter where they underflow.
+ * that squares do not overflow.
  *
  * @param x address of s contiguous doubles; on return x₀ = beta and the rest is 0
  * @param v receives s doubles
@@ -13,8 +19,9 @@ export function reflector(x: usize, s: usize, v: usize): f64 {
     squares += value * value
   }
   store<f64>(v, 1)
-  if (squares == 0) {
+  if (squares < LEAST_SQUARES) {
     memory.fill(v + 8, 0, 8 * (s - 1))
+    memory.fill(x + 8, 0, 8 * (s - 1))
     return 0
   }
   const first = load<f64>(x)
