@@ -19,7 +19,7 @@ export async function* unpack(source: PackedSource): AsyncGenerator<Uint8Array> 
     case 'quantised':
       return yield* (await import('./quantised/codec.ts')).dequantised(source.parameters)
     case 'torch-quantised':
-      return yield* (await import('./torch/quantised.ts')).torchQuantised(path, source.parameters)
+      return yield* (await import('./torch/affine.ts')).torchQuantised(path, source.parameters)
     case 'assembled':
       return yield* (await import('./torch/assembled.ts')).assembled(source.parameters)
     case 'inline':

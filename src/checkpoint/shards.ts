@@ -4,6 +4,7 @@ import { jsonProblem, parseJson } from '../bytes/json.ts'
 import { stayInWorkspace } from '../bytes/workspace.ts'
 import { CheckpointError, quoted } from '../errors.ts'
 import { limits } from '../limits.ts'
+import { foreignFolder } from './foreign.ts'
 import { refusePointer } from './pointer.ts'
 
 /** What a shard index promises. */
@@ -21,6 +22,8 @@ export function isShardIndex(name: string): boolean {
 const OF = /(?:^|[-_.])(\d{1,6})-of-(\d{1,6})(?=[-_.]|$)/
 /** The part of one rank: `model-rank-0-part-0`, `pytorch_model-TP-000`, `mp_rank_00`. */
 const RANK = /(?:^|[-_.])(?:rank|part|(?:tp|pp|mp)(?:[-_]?rank)?)[-_]?(\d+)(?=[-_.]|$)/gi
+/** Llama's own: one where the model is not split. */
+const CONSOLIDATED = /^(consolidated)\.\d+\.(?:pth|pt|safetensors)$/
 /** Keras numbers its shards from 0. */
 const KERAS = /^(.*)_(\d{5})\.weights\.h5$/
 
@@ -30,6 +33,10 @@ const KERAS = /^(.*)_(\d{5})\.weights\.h5$/
  */
 export async function refuseShard(path: string): Promise<void> {
   const name = basename(path)
+  if (/\.data-\d{5}-of-\d{5}$/.test(name)) {
+    const { found, remedy } = foreignFolder([name])!
+    throw new CheckpointError(path, found.replace('is a', 'is of a'), remedy)
+  }
   const [, index, of] = OF.exec(name) ?? []
   const gguf = /\.gguf$/i.test(name)
   if (Number(of) > 1) throw piece(path, `shard ${Number(index)} of ${Number(of)}`, gguf)
@@ -51,6 +58,10 @@ export async function refuseShard(path: string): Promise<void> {
 
 /** Whether a name is that of a rank: of the first, or of one whose first lies beside it. A LoRA's rank is neither. */
 function isRank(name: string, names: readonly string[]): boolean {
+  const [, stem] = CONSOLIDATED.exec(name) ?? []
+  if (stem !== undefined) return names.some(other => other !== name && CONSOLIDATED.exec(other)?.[1] === stem)
+  // DeepSpeed's first rank has all of the weights below stage 3: what it holds tells.
+  if (/^mp_rank_0+_model_states\.pt$/.test(name)) return false
   return [...name.matchAll(RANK)].some(({ 0: whole, 1: number, index }) => {
     const at = index + whole.length - number.length
     const first = name.slice(0, at) + '0'.repeat(number.length) + name.slice(at + number.length)

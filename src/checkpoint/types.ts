@@ -1,12 +1,12 @@
 import type { RangeParameters } from '../bytes/range.ts'
-import type { LowRank } from './adapter.ts'
 import type { DType } from './elements.ts'
 import type { BlocksParameters } from './gguf/dequantise.ts'
 import type { ChunkParameters } from './hdf5/codec.ts'
+import type { LowRank } from './low-rank.ts'
 import type { ValuesParameters } from './onnx/values.ts'
 import type { Scheme } from './quantised/scheme.ts'
+import type { QuantisedParameters } from './torch/affine.ts'
 import type { AssembledParameters } from './torch/assembled.ts'
-import type { QuantisedParameters } from './torch/quantised.ts'
 
 export * from './elements.ts'
 

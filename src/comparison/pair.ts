@@ -69,6 +69,12 @@ function align(head: Model, base: Model | null): Pair {
       apply(name => (name.startsWith(prefix.text) ? name.slice(prefix.text.length) : undefined))
     }
   }
+  const [ours, theirs] = [firstComponent(head.layers.filter(layer => !partners.has(layer))), firstComponent([...left])]
+  if (ours && theirs && Math.min(ours.count, theirs.count) > partners.size) {
+    const strip = (prefix: string) => (layer: Layer) =>
+      plain(layer).startsWith(prefix) ? plain(layer).slice(prefix.length) : undefined
+    pairUp(strip(ours.text), strip(theirs.text))
+  }
   return {
     head,
     base,
@@ -125,4 +131,15 @@ function commonPrefix(of: readonly Layer[], to: readonly Layer[]): { text: strin
   }
   const best = [...counts].reduce<[string, number] | undefined>((a, b) => (a && a[1] >= b[1] ? a : b), undefined)
   return best && { text: best[0], count: best[1] }
+}
+
+/** The first component that most of some layers have. */
+function firstComponent(layers: readonly Layer[]): { text: string; count: number } | undefined {
+  const counts = new Map<string, number>()
+  for (const layer of layers) {
+    const [, first] = /^([^.]+\.)./.exec(plain(layer)) ?? []
+    if (first) counts.set(first, (counts.get(first) ?? 0) + 1)
+  }
+  const [best] = [...counts].sort((a, b) => b[1] - a[1])
+  return best && 2 * best[1] > layers.length ? { text: best[0], count: best[1] } : undefined
 }

@@ -19,14 +19,14 @@ const BUFFERS: readonly RegExp[] = [
   /^(?:cos|sin)$|(?:^|_)(?:cos|sin)_(?:sin_)?(?:cached?|table|emb|freqs?|pos)|(?:^|_)cos_sin(?:_|$)|^inv_freq|^freqs?(?:_c?is|_cos|_sin)?$|^rope_(?:cache|freqs|cos|sin)/,
   /(?:^|_)(?:k|v|kv|key|value|keys|values)_?cache(?:_|$)|^cache_|_cached?$|^past_(?:key|value)/,
   // Filter banks, windows and transforms of audio.
-  /mel_?(?:basis|fb|banks?|filters?|filterbanks?|matrix)|(?:^|_)filter_?banks?$|^fbanks?$|^fb$|^dct_mat|^(?:stft|hann|hamming)_|(?:^|_)window$|(?:^|_)(?:forward|inverse)_basis/,
+  /mel_?(?:basis|fb|banks?|filters?|filterbanks?|matrix)|(?:^|_)filter_?banks?$|^fbanks?$|^fb$|^dct_mat|^(?:stft|hann|hamming)_|(?:^|_)window$|(?:^|_)(?:forward|inverse|fourier)_basis|(?:^|_)i?dft_matrix/,
   // Tables of positions that are computed; learned ones are called embeddings.
   /^(?:pe|pos_?enc(?:oding)?s?|positional_encodings?|position_encodings?|pos_table|position_table|sinusoid\w*|sin_cos\w*)$/,
   // Queues of negative samples, averages of codebooks.
   /(?:^|_)queue$|^embed(?:ding)?_avg$|^ema_(?:w|embed\w*)$/,
 ]
 /** By any component: collections of caches, state of modules that is not theirs to learn. */
-const COLLECTIONS = /^(?:_extra_state|batch_stats|cache)$/
+const COLLECTIONS = /^(?:_extra_state|batch_stats|cache|past_key_values?|(?:kv|key|value|key_value|static)_cache)$/
 const ROTARY = /^(?:rotary_emb(?:edding)?s?|rotary_pos_emb|rope|rotary)$/
 /** Integers that are places, not codes. */
 const INDICES = /(?:^|_)(?:ids?|index|indices|idx|mask|masks|position|positions|perm|permutation|lengths?|offsets?)$/

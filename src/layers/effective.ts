@@ -1,4 +1,4 @@
-import type { LowRank } from '../checkpoint/adapter.ts'
+import type { LowRank } from '../checkpoint/low-rank.ts'
 import { isFloat, size, type Tensor } from '../checkpoint/types.ts'
 import {
   norm,

@@ -312,6 +312,19 @@ describe('a piece of a model by itself', () => {
     expect(await refusal(join(folderOf({ [name]: 'net.safetensors' }), name))).toBe('accepted')
   })
 
+  test('one of several that Llama’s own layout has, and TensorFlow’s data, are pieces; the first alone is the model', async () => {
+    const folder = folderOf({ 'consolidated.00.pth': 'zip.pt', 'consolidated.01.pth': 'zip.pt' })
+    expect(await refusal(join(folder, 'consolidated.00.pth'))).toMatch(/a piece of a model/)
+    const alone = folderOf({
+      'consolidated.00.pth': 'zip.pt',
+      'mp_rank_00_model_states.pt': 'zip.pt',
+      'm.data-00000-of-00001': '',
+    })
+    expect(await refusal(join(alone, 'consolidated.00.pth'))).toBe('accepted')
+    expect(await refusal(join(alone, 'mp_rank_00_model_states.pt'))).toBe('accepted')
+    expect(await refusal(join(alone, 'm.data-00000-of-00001'))).toMatch(/checkpoint of TensorFlow/)
+  })
+
   test('what an index beside it lists is one, whatever it is called', async () => {
     const folder = sharded()
     expect(await refusal(join(folder, 'm-1.safetensors'))).toMatch(/a shard that model\.safetensors\.index\.json lists/)

@@ -22,6 +22,13 @@ test("a prefix that all layers of one side have, as Lightning's beside a foreign
   expect(matched(['model.fc', 'model.g', 'head'], ['fc', 'g', 'old'])).toHaveLength(2)
 })
 
+test('a prefix of its own on each side', () => {
+  expect(matched(['model.fc', 'model.g', 'criterion'], ['net.fc', 'net.g', 'loss'])).toEqual([
+    ['model.fc', 'net.fc'],
+    ['model.g', 'net.g'],
+  ])
+})
+
 test('what adapters put around a layer', () => {
   expect(matched(['base_model.model.q.base_layer', 'base_model.model.k'], ['q', 'k'])).toHaveLength(2)
 })

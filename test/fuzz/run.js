@@ -1,6 +1,6 @@
 // npm run fuzz -- [--container NAME] [--inputs N] [--seed S] [--folder DIR]
 import { fork } from 'node:child_process'
-import { mkdirSync, statSync } from 'node:fs'
+import { copyFileSync, mkdirSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -20,8 +20,10 @@ const { values } = parseArgs({
 const HANGS = 20_000
 const MOST_MEMORY = 256
 
-const built = fileURLToPath(new URL('../../.tools/', import.meta.url))
+const built = fileURLToPath(new URL('../../node_modules/.fuzz/bundle/', import.meta.url))
 mkdirSync(built, { recursive: true })
+// The version is read beside the bundle.
+copyFileSync(new URL('../../package.json', import.meta.url), join(built, '../package.json'))
 await build({
   entryPoints: [fileURLToPath(new URL('main.ts', import.meta.url))],
   outfile: join(built, 'fuzz.mjs'),

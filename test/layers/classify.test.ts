@@ -39,6 +39,8 @@ test.each([
   'encoder.pe',
   'attn.cache_k',
   'attn.kv_cache',
+  'past_key_values.0.key',
+  'stft.dft_matrix',
   'cos_cache',
   'rotary_emb.cos_cached',
   'rotary_emb.table',

@@ -46,3 +46,13 @@ test('factors whose scale nobody knows are not read', async () => {
   copyFileSync(`${folder}/lora/adapter_model.safetensors`, path)
   await expect(analyseFile(path, { min_evals: 0 })).rejects.toThrow(/whose scale is not known: keep its adapter_config/)
 })
+
+test('a pattern that is a regular expression gives no scale', async () => {
+  const { cpSync, readFileSync, writeFileSync } = await import('node:fs')
+  const { temporaryFolder } = await import('../support/folder.ts')
+  const path = temporaryFolder()
+  cpSync(`${folder}/lora`, path, { recursive: true })
+  const config = JSON.parse(readFileSync(`${path}/adapter_config.json`, 'utf8'))
+  writeFileSync(`${path}/adapter_config.json`, JSON.stringify({ ...config, alpha_pattern: { '(a+)+$': 3 } }))
+  await expect(analyseFile(path, { min_evals: 0 })).rejects.toThrow(/whose scale is not known/)
+})

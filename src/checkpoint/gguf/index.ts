@@ -2,10 +2,10 @@ import { ReadAhead } from '../../bytes/read-ahead.ts'
 import { CheckpointError, quoted, RESAVE } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import type { Reader } from '../reader.ts'
-import { contiguous, size } from '../types.ts'
+import { contiguous, size, type Tensor } from '../types.ts'
 import type { BlocksParameters } from './dequantise.ts'
 import { Header } from './header.ts'
-import { GGML_TYPES, type GgmlType, type GgufTensor } from './types.ts'
+import { GGML_TYPES, type GgmlType } from './types.ts'
 
 const CONVERT = 'Convert the model again with a current llama.cpp.'
 const UINT16 = 2
@@ -150,7 +150,7 @@ async function readInfo(path: string, header: Header): Promise<Info> {
   return { name, where, shape, number, type, offset, bytes: type ? (elements / type.elements) * type.bytes : 0 }
 }
 
-function describe(path: string, info: Info, start: number, alignment: number, fileSize: number): GgufTensor {
+function describe(path: string, info: Info, start: number, alignment: number, fileSize: number): Tensor {
   const { name, where, shape, number, type, bytes } = info
   if (info.offset % alignment !== 0) {
     throw new CheckpointError(where, `its offset ${info.offset} is no multiple of the alignment ${alignment}`, RESAVE)

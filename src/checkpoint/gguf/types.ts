@@ -1,11 +1,5 @@
-import type { DType, Tensor } from '../types.ts'
+import type { DType } from '../elements.ts'
 import * as blocks from './blocks.ts'
-
-/** A tensor as a GGUF file describes it. */
-export interface GgufTensor extends Tensor {
-  /** Why its values can't be read. */
-  readonly skip?: string
-}
 
 /** A ggml type: blocks of so many elements in so many bytes. */
 export interface GgmlType {

@@ -163,10 +163,16 @@ class Collector implements Visitor {
       groups.set(place, group)
     }
     const found = new Map<string, Tensor>()
+    const optimizers = new Set<string>()
     for (const [place, group] of groups) {
-      for (const [name, tensor] of quantisedGroup(group, modes.get(place))) found.set(name, tensor)
+      if (isOptimizer(group)) {
+        this.leaveOut(place, 'optimizer state')
+        for (const { tensor } of group) optimizers.add(tensor.name)
+      } else {
+        for (const [name, tensor] of quantisedGroup(group, modes.get(place))) found.set(name, tensor)
+      }
     }
-    return tensors.map(tensor => found.get(tensor.name) ?? tensor)
+    return tensors.filter(({ name }) => !optimizers.has(name)).map(tensor => found.get(tensor.name) ?? tensor)
   }
 
   /** The tensors of a layer lie in groups within its own, so `weight_names` orders them only now. */
@@ -183,6 +189,12 @@ class Collector implements Visitor {
     }
     return sorted
   }
+}
+
+/** Whether a group is that of a Keras 3 optimizer, whatever it is called: its iterations, its learning rate, and its slots. */
+function isOptimizer(group: readonly GroupMember[]): boolean {
+  const [iterations, rate] = [0, 1].map(index => group.find(member => member.index === index)?.tensor)
+  return iterations?.shape.length === 0 && /^[IU]/.test(iterations.dtype) && rate?.shape.length === 0
 }
 
 /** Lists too long for one attribute are cut into `layer_names0`, `layer_names1`, … */

@@ -80,12 +80,15 @@ export class Family {
   /** The name without its last component, and that component. */
   readonly base: string
   readonly leaf: string
+  /** The module whose tensors may be the tensor's companions: quanto packs what it packs, `weight._data._data`. */
+  readonly scope: string
   readonly used = new Set<string>()
   readonly #all: Relatives
 
   constructor(tensor: Tensor, all: Relatives) {
     this.tensor = tensor
     this.base = moduleOf(tensor.name)
+    this.scope = this.base.replace(/\._data$/, '')
     this.leaf = tensor.name.slice(this.base === '' ? 0 : this.base.length + 1)
     this.#all = all
   }
@@ -116,7 +119,7 @@ export class Family {
 
   /** The others in the module, or where it is a crowd those whose names begin with this one's. */
   others(): readonly Tensor[] {
-    return this.#all.within(this.base).filter(other => other !== this.tensor)
+    return this.#all.within(this.scope).filter(other => other !== this.tensor)
   }
 
   config(name: string): Promise<unknown> {
@@ -150,7 +153,7 @@ export function as(family: Family, shape: readonly number[], scheme: Scheme, str
 }
 
 /** Ends of keys under which quantisers keep a weight, and the weight's own key without them. */
-const PAYLOAD = /(?:[._]?_qdata|_packed|\._data|_q|_quantized|_quantised|_codes|_blocks)$/
+const PAYLOAD = /(?:[._]?_qdata|_packed|\._data(?:\._data)?|_q|_quantized|_quantised|_codes|_blocks)$/
 
 /** The weight's key where the payload's says more than that, or nothing. */
 export function labelOf({ tensor, base, leaf }: Family): Pick<Tensor, 'label'> {

@@ -181,7 +181,8 @@ function openaiBlocks(family: Family): Tensor | undefined {
 }
 
 /**
- * MLX: words of codes with `scales` and `biases`, value = q · scale + bias; its `mxfp4` has bytes as scales and no biases. Bits and
+ * MLX: words of codes with `scales` and `biases`, value = q · scale + bias; its modes `mxfp4`, `mxfp8` and `nvfp4` have bytes as
+ * scales and no biases. Bits and
  * group are those of the model's config.json, without which the words can be read in several ways.
  */
 export async function mlx(family: Family): Promise<Tensor | undefined> {
@@ -204,6 +205,14 @@ export async function mlx(family: Family): Promise<Tensor | undefined> {
   }
   if (mode === 'mxfp4' && bits === 4 && scales.dtype === 'U8') {
     const scale = gridOf(scales, shape, { exponents: true })
+    return coded(family, shape, { codes: part(tensor), bits, numbers: 'e2m1', scale })
+  }
+  if (mode === 'mxfp8' && bits === 8 && scales.dtype === 'U8') {
+    const scale = gridOf(scales, shape, { exponents: true })
+    return coded(family, shape, { codes: part(tensor), bits, numbers: 'e4m3', scale })
+  }
+  if (mode === 'nvfp4' && bits === 4 && scales.dtype === 'U8') {
+    const scale = gridOf({ ...scales, dtype: 'F8_E4M3' }, shape)
     return coded(family, shape, { codes: part(tensor), bits, numbers: 'e2m1', scale })
   }
   if (mode !== 'affine' || !biases) throw new Misfit(`MLX's mode ${JSON.stringify(mode).slice(0, 100)} has no reader`)

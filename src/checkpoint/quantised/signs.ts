@@ -7,7 +7,7 @@ const ACTIVATIONS = /(?:^|[._])(?:input|output|in|out|act|activation|k|v|q|pre_q
 const SCALE = /scale|scl(?![a-z])|amax|absmax|(?:^|[._])(?:inv|s|exp|zero|zp|qparams|quant_state)(?:$|[._\d])|exponent/i
 
 function looksLikeScale(family: Family, other: Tensor): boolean {
-  const rest = other.name.slice(family.base === '' ? 0 : family.base.length + 1)
+  const rest = other.name.slice(family.scope === '' ? 0 : family.scope.length + 1)
   return SCALE.test(rest) && !ACTIVATIONS.test(rest) && !/^(?:layer_?scale|logit_scale|layerscale)/i.test(rest)
 }
 
@@ -21,7 +21,7 @@ const INDICES =
   /(?:^|_)(?:ids?|index|indices|idx|mask|position|positions|length|lengths|count|steps?|shape|tokens?|perm)(?:_|$)/i
 /** What else quantisers keep beside codes: codebooks, rotations, low-rank corrections. */
 const COMPANION =
-  /codebook|hadamard|had_|^s[uv]$|lut|grid|zeros|^s$|^z$|(?:^|_)(?:min|max)$|proj_(?:up|down)|lora_|smooth|^biases$|meta|format|perm$|g_idx|rescale/i
+  /codebook|_shift$|hadamard|had_|^s[uv]$|lut|grid|zeros|^s$|^z$|(?:^|_)(?:min|max)$|proj_(?:up|down)|lora_|smooth|^biases$|meta|format|perm$|g_idx|rescale/i
 /** Fewer integers are a note, not a weight. */
 const LEAST = 16
 
@@ -45,12 +45,12 @@ export function scaleOf(family: Family): Tensor | undefined {
 
 /** The keys of all that a quantiser put beside a tensor. */
 export function companionsOf(family: Family): string[] {
-  if (family.base === '')
+  if (family.scope === '')
     return family
       .others()
       .filter(other => isOwn(family, other))
       .map(({ name }) => name)
-  const isOne = (other: Tensor) => looksLikeScale(family, other) || COMPANION.test(leafOf(family.base, other))
+  const isOne = (other: Tensor) => looksLikeScale(family, other) || COMPANION.test(leafOf(family.scope, other))
   return family
     .others()
     .filter(isOne)
@@ -58,7 +58,7 @@ export function companionsOf(family: Family): string[] {
 }
 
 /** Whether a scale is this tensor's, and not that of another payload in the module. */
-function isOwn({ tensor, leaf, base }: Family, other: Tensor): boolean {
+function isOwn({ tensor, leaf, scope: base }: Family, other: Tensor): boolean {
   const rest = other.name.slice(base === '' ? 0 : base.length + 1)
   return rest.startsWith(leaf.replace(/^_/, '')) || rest.startsWith(leaf) || (base !== '' && tensor.shape.length >= 2)
 }
@@ -78,7 +78,7 @@ export function refuseUnknown(family: Family): void {
 }
 
 function codebookOf(family: Family): Tensor | undefined {
-  return family.others().find(other => /codebook|zeros/i.test(leafOf(family.base, other)) && isOwn(family, other))
+  return family.others().find(other => /codebook|zeros/i.test(leafOf(family.scope, other)) && isOwn(family, other))
 }
 
 function leafOf(base: string, { name }: Tensor): string {

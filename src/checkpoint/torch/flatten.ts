@@ -133,7 +133,11 @@ function isForeign({ type }: Inert): boolean {
 /** The weight in an object of quantised layers, which holds it with its bias; undefined where it is no such object. */
 function packedWeight(key: string, value: Value): TensorCall | undefined {
   const type = value instanceof Inert ? value.type : ''
-  if (key !== PACKED || !(value instanceof Inert || Array.isArray(value)) || (isModule(value) && !/Base$/.test(type)))
+  if (
+    !(key === PACKED || key.endsWith(`.${PACKED}`)) ||
+    !(value instanceof Inert || Array.isArray(value)) ||
+    (isModule(value) && !/Base$/.test(type))
+  )
     return undefined
   const matrices = tensorsWithin(value).filter(call => (shapeOf(call)?.length ?? 0) >= 2)
   return matrices.length === 1 ? matrices[0] : undefined

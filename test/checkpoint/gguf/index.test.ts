@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { gguf as reader } from '../../../src/checkpoint/gguf/index.ts'
-import type { GgufTensor } from '../../../src/checkpoint/gguf/types.ts'
+import type { Tensor } from '../../../src/checkpoint/types.ts'
 import { limits } from '../../../src/limits.ts'
 import { u32, u64 } from '../../support/bytes.ts'
 import { bytesOf, sha256 } from '../onnx/build.ts'
@@ -32,7 +32,7 @@ describe.each(Object.entries(expected))('%s, written by gguf-py', (file, rows) =
   })
 
   test('has the tensors and, bit for bit, the values that gguf-py reads', async () => {
-    const tensors: GgufTensor[] = [...(await describeWith(reader, path)).tensors]
+    const tensors: Tensor[] = [...(await describeWith(reader, path)).tensors]
     const found = await Promise.all(
       tensors
         .filter(({ skip }) => !skip)
@@ -52,7 +52,7 @@ function plain({ name, dtype, shape, sha256 }: Expected) {
 }
 
 test('types that are not dequantised are described with the reason', async () => {
-  const tensors: GgufTensor[] = [...(await describeWith(reader, join(fixtures, 'quantised.gguf'))).tensors]
+  const tensors: Tensor[] = [...(await describeWith(reader, join(fixtures, 'quantised.gguf'))).tensors]
   expect(tensors.filter(({ skip }) => skip).map(({ name, shape, skip }) => [name, shape, skip])).toEqual([
     ['IQ4_XS.weight', [2, 512], 'its type, IQ4_XS, is not one that is dequantised'],
     ['TQ2_0.weight', [2, 512], 'its type, TQ2_0, is not one that is dequantised'],

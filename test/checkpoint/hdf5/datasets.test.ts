@@ -70,3 +70,9 @@ test.each(['int8.weights.h5', 'int4-columns.keras'])(
     )
   },
 )
+
+test('an optimizer is told by its iterations and its learning rate, whatever it is called', async () => {
+  const { tensors, ignored } = await read(fixture('gan.weights.h5'))
+  expect(tensors.map(({ name }) => name)).toEqual(['critic/kernel', 'critic/bias'])
+  expect(ignored).toContain('opt_d (optimizer state)')
+})

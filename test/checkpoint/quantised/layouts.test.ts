@@ -94,6 +94,16 @@ describe('codes in a layout that has no reader', () => {
       ['l.weight_scale'],
     ],
     [
+      'quanto, 4 bits',
+      'l.weight._data._data',
+      {
+        'l.weight._data._data': of('U8', 32, 64),
+        'l.weight._scale': of('F16', 64, 2),
+        'l.weight._shift': of('F16', 64, 2),
+      },
+      ['l.weight._scale', 'l.weight._shift'],
+    ],
+    [
       'MLX without its config',
       'l.weight',
       { 'l.weight': of('I32', 64, 80), 'l.scales': of('F16', 64, 10) },
