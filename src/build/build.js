@@ -62,7 +62,10 @@ write(
 )
 
 const inputs = (await load('src/config/table.ts')).actionInputs()
-write('action.yml', readFileSync('action.yml', 'utf8').replace(/^inputs:\n[\s\S]*?(?=^outputs:)/m, `${inputs.trimEnd()}\n\n`))
+write(
+  'action.yml',
+  readFileSync('action.yml', 'utf8').replace(/^inputs:\n[\s\S]*?(?=^outputs:)/m, `${inputs.trimEnd()}\n\n`),
+)
 
 /** Only what changed, so that nothing is missing while somebody runs it. */
 function write(path, text) {
