@@ -1,6 +1,6 @@
 // npm run fuzz -- [--container NAME] [--inputs N] [--seed S] [--folder DIR]
 import { fork } from 'node:child_process'
-import { copyFileSync, mkdirSync, statSync } from 'node:fs'
+import { copyFileSync, mkdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -41,8 +41,10 @@ function child(container) {
   const args = ['--inputs', inputs, '--seed', seed, '--folder', folder, '--container', container]
   return new Promise(resolve => {
     let answer
+    const input = join(folder, container === 'torch-distributed' ? '.metadata' : `${container}.input`)
+    // One of an earlier run would pass for an input that hangs.
+    rmSync(input, { force: true })
     const process = fork(join(built, 'fuzz.mjs'), args)
-    const input = join(folder, `${container}.input`)
     const watch = setInterval(() => {
       const age = Date.now() - (statSync(input, { throwIfNoEntry: false })?.mtimeMs ?? Date.now())
       if (container && age > HANGS) process.kill('SIGKILL')
