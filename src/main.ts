@@ -96,10 +96,15 @@ async function gated(context: Context, { settings, publishing, baseline, search,
   try {
     return await run(request)
   } catch (error) {
-    if (!(error instanceof MissingCheckpointError && publishing.missingIsInconclusive)) throw error
+    const fork = context.pullRequest?.fork ?? false
+    const mode = publishing.missingCheckpoint
+    const undecided = mode === 'inconclusive' || (mode === 'inconclusive-on-forks' && fork)
+    if (!(error instanceof MissingCheckpointError && undecided)) throw error
     const reason = explain(error).replaceAll('\n', ' ')
     const { provenance } = request
-    return gateNothing(reason, { policy: settings.policy, provenance, governed }, settings.options)
+    const { policy, options } = settings
+    const lenient = { ...policy, failOnInconclusive: policy.failOnInconclusive ?? mode === 'inconclusive' }
+    return gateNothing(reason, { policy: lenient, provenance, governed }, options)
   }
 }
 

@@ -18,10 +18,12 @@ import {
 import type { Context } from '../github/context.ts'
 import { type CommentMode, parseCommentMode } from './comment-mode.ts'
 
+export type MissingCheckpoint = (typeof TABLE)['missing-checkpoint']['values'][number]
+
 /** How this step finds its baseline, and where it publishes what it found. */
 export interface Publishing {
-  /** A checkpoint that is not there leaves the gate undecided, and is no error. */
-  readonly missingIsInconclusive: boolean
+  /** What a checkpoint that is not there means: it may leave the gate undecided, of all or of forks' pull requests alone. */
+  readonly missingCheckpoint: MissingCheckpoint
   readonly comment: CommentMode
   readonly commentKey: string
   readonly recreateOnWorse: boolean
@@ -50,7 +52,7 @@ export function readPublishing(context: Context, { config, inputs }: Layers): Pu
   const gate = readGateKey(context)
   const publisher = { ...gate, workflow: workflowPath(raw['baseline-workflow']) || gate.workflow }
   return {
-    missingIsInconclusive: oneOf('missing-checkpoint', raw['missing-checkpoint']) === 'inconclusive',
+    missingCheckpoint: oneOf('missing-checkpoint', raw['missing-checkpoint']),
     comment: parseCommentMode(raw.comment),
     commentKey: raw['comment-key'] || gateIdentity(gate),
     recreateOnWorse: flag('recreate-on-worse', raw['recreate-on-worse'])!,
@@ -79,10 +81,11 @@ export function readCheckpoints(): string[] {
   return core.getMultilineInput('checkpoint')
 }
 
-function oneOf(name: 'missing-checkpoint', text: string): string {
+function oneOf(name: 'missing-checkpoint', text: string): MissingCheckpoint {
   const { values } = TABLE[name]
-  if ((values as readonly string[]).includes(text)) return text
-  throw new UserError(`${name} is ${JSON.stringify(text)}, but takes ${values.join(' or ')}.`)
+  const found = values.find(value => value === text)
+  if (found) return found
+  throw new UserError(`${name} is ${JSON.stringify(text)}, but takes ${values.join(', ')}.`)
 }
 
 /** The inputs, as a layer over the config file. */

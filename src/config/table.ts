@@ -52,11 +52,11 @@ export const TABLE = {
   },
   'missing-checkpoint': {
     type: 'text',
-    values: ['error', 'inconclusive'],
+    values: ['error', 'inconclusive', 'inconclusive-on-forks'],
     default: 'error',
     in: WORKFLOW,
     loosens: true,
-    help: 'What a checkpoint that is not there means, or of which only a Git LFS or DVC pointer is: `error`, or `inconclusive`, for pull requests of forks that have no credentials to fetch it.',
+    help: 'What a checkpoint that is not there means, or of which only a Git LFS or DVC pointer is: `error`; `inconclusive`; or `inconclusive-on-forks`, for pull requests of forks, which have no credentials to fetch it: there the job goes on, elsewhere it is an error.',
   },
   baseline: {
     type: 'text',

@@ -176,7 +176,6 @@ describe('a refusal is told in GitHub’s own words, and then with what helps', 
 
 test.each<[string, string, RegExp]>([
   ['back-slashes', 'out\\net.safetensors', /Write it with forward slashes: out\/net\.safetensors/],
-  ['a pattern', 'out/*.safetensors', /Patterns are not expanded/],
   ['the home folder', '~/net.safetensors', /No shell reads it/],
   ['quotes', '"net.safetensors"', /Write it without quotes: net\.safetensors/],
   ['a URL', 'https://huggingface.co/a/b/resolve/main/model.safetensors', /It is a URL/],

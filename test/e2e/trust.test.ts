@@ -256,8 +256,8 @@ describe('numbers', () => {
 
 test('without a baseline that was looked for there is no first run, and without a rule that is said', async () => {
   const ended = await pull('good', { baseline: 'none', 'fail-if': 'delta(alpha) > 0.2' })
-  expect(decided(ended)).toEqual({ status: 1, verdict: 'inconclusive' })
-  expect(readReport(ended).verdict?.first_run).toBe(false)
+  expect(ended.status).toBe(2)
+  expect(ended.outputs.verdict).toBeUndefined()
   expect(decided(await pull('good'))).toEqual({ status: 0, verdict: 'passed' })
   expect(comment()).toMatch(/^### ✅ Passed: no rule is set; alpha 1\.988/)
 })
@@ -460,4 +460,16 @@ test('a folder that is made to look like a repository is none: git runs nothing 
   const ended = await pull('good', { 'fail-if': 'alpha > 9', baseline: 'none' }, files)
   expect(ended.status).toBe(0)
   expect(() => execFileSync('ls', [join(ended.job.workspace, 'owned')], { stdio: 'pipe' })).toThrow()
+})
+
+test('a checkpoint that a fork has no credentials to fetch leaves its pull request undecided, and fails all others', async () => {
+  const inputs = { 'missing-checkpoint': 'inconclusive-on-forks', 'fail-if': 'delta(alpha) > 0.2' }
+  await push('good', inputs)
+  const missing = { ...inputs, checkpoint: 'nothing.pt' }
+  expect((await pull('good', missing)).status).toBe(2)
+  github.addPull({ number: 7, head: { sha: sha('head of 7'), ref: 'topic', repository: 'fork/net' } })
+  expect(decided(await pull('good', missing))).toEqual({ status: 0, verdict: 'inconclusive' })
+  expect(decided(await pull('good', { ...missing, 'missing-checkpoint': 'inconclusive' }))).toEqual({
+    ...{ status: 1, verdict: 'inconclusive' },
+  })
 })
