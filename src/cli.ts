@@ -2,10 +2,10 @@ import { parseArgs } from 'node:util'
 import { type RawSettings, readSettings, resolvePartSettings, type Settings } from './config/settings.ts'
 import { OPTION_NAMES, optionOf } from './config/table.ts'
 import { explain, systemError, UserError } from './errors.ts'
+import type { Source } from './pipeline/analyse.ts'
 import { refuseRelative } from './policy/rule.ts'
 import type { Report } from './report/schema.ts'
 import { VERSION } from './version.ts'
-import type { Source } from './walks/analyse.ts'
 import { nearest } from './words.ts'
 
 /** Exit status: what a shell script can rely on. */
@@ -55,8 +55,8 @@ async function main(args: string[]): Promise<number> {
     refuseRelative(settings.policy.rules, 'Name one: --baseline main.json, or another checkpoint.')
   const outputs = readOutputs(values)
   const detail = readDetail(values)
-  const { prepareOutputs, renderOutput, write } = await import('./walks/output.ts')
-  const { parseSource } = await import('./walks/run.ts')
+  const { prepareOutputs, renderOutput, write } = await import('./pipeline/output.ts')
+  const { parseSource } = await import('./pipeline/run.ts')
   const sources = await Promise.all(positionals.map(text => parseSource(text, settings.stateDict)))
   const inputs = [...sources.map(({ path }) => path), raw.baseline, raw['metrics-file']].flat()
   const onFiles = await prepareOutputs(
@@ -92,7 +92,7 @@ async function analyse(
   merge: boolean,
   onFiles: (files: readonly string[]) => Promise<void>,
 ): Promise<Report> {
-  const { run, runMerge, runPart } = await import('./walks/run.ts')
+  const { run, runMerge, runPart } = await import('./pipeline/run.ts')
   const { progressBar } = await import('./progress.ts')
   if (merge && settings.shard) throw new UserError('--merge and --shard contradict each other.')
   const { onProgress, stop } = progressBar(process.stderr, process.env)
@@ -109,7 +109,7 @@ async function analyse(
 }
 
 async function describeAll(sources: readonly Source[], settings: Settings, json: boolean): Promise<string> {
-  const { describe } = await import('./walks/describe.ts')
+  const { describe } = await import('./pipeline/describe.ts')
   const { renderDescription } = await import('./render/text.ts')
   const descriptions = []
   for (const source of sources) descriptions.push(await describe(source, settings.options))

@@ -155,9 +155,9 @@ export const limits = {
     marksCount: 50_000_000,
     /** GitHub's bound on a comment, less room for the marker that identifies it. */
     commentCharacters: 65_536 - 256,
-    /** A project's own figures. */
-    figuresBytes: MiB,
-    figuresCount: 200,
+    /** A project's own metrics. */
+    customMetricsBytes: MiB,
+    customMetricsCount: 200,
   },
 
   config: {

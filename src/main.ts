@@ -17,12 +17,12 @@ import { resolvePartSettings } from './config/settings.ts'
 import { explain, MissingCheckpointError, systemError, UserError } from './errors.ts'
 import { hashOf } from './github/comment.ts'
 import { type Context, provenance, readContext } from './github/context.ts'
+import { gateNothing } from './pipeline/gate.ts'
+import { run, runMerge, runPart } from './pipeline/run.ts'
 import { logProgress } from './progress.ts'
 import { headline } from './render/headline.ts'
 import { phrase } from './render/text.ts'
 import type { Report } from './report/schema.ts'
-import { gateNothing } from './walks/gate.ts'
-import { run, runMerge, runPart } from './walks/run.ts'
 
 const WALKS = { gate: analyse, part: analysePart, merge } satisfies Record<GatingMode, unknown>
 

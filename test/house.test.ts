@@ -90,5 +90,5 @@ test('the command line starts without what not every run needs', () => {
     for (const name of used) packages.add(name)
   }
   expect([...packages]).toEqual(['fastest-levenshtein'])
-  expect([...seen].filter(file => /^(walks|spectrum|checkpoint|render)\//.test(file))).toEqual([])
+  expect([...seen].filter(file => /^(pipeline|spectrum|checkpoint|render)\//.test(file))).toEqual([])
 })

@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config'
 import config from './vitest.config.ts'
 
 /** The tests that run the mutated rooms in their own process; what runs dist/ would not see a mutation. */
-const rooms = ['metrics', 'policy', 'comparison', 'report', 'render', 'layers', 'walks']
+const rooms = ['metrics', 'policy', 'comparison', 'report', 'render', 'layers', 'pipeline']
 
 const { test, ...rest } = await config({ mode: 'test', command: 'serve' })
 

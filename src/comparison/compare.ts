@@ -1,6 +1,6 @@
 import { COMPARED_METRICS, SUMMARY_METRICS } from '../report/columns.ts'
-import type { AnalysisOptions, Change, Comparison, Figure, Layer, Model } from '../report/schema.ts'
-import { compareFigures } from './figures.ts'
+import type { AnalysisOptions, Change, Comparison, CustomMetric, Layer, Model } from '../report/schema.ts'
+import { compareCustomMetrics } from './custom-metrics.ts'
 import { type Pair, pairModels } from './pair.ts'
 import { sharedAlpha } from './shared-alpha.ts'
 import { subtract } from './subtract.ts'
@@ -12,7 +12,7 @@ export interface Baseline {
   readonly kind: 'report' | 'checkpoint'
   readonly options: AnalysisOptions
   readonly models: readonly Model[]
-  readonly figures?: readonly Figure[] | undefined
+  readonly figures?: readonly CustomMetric[] | undefined
 }
 
 /**
@@ -23,10 +23,10 @@ export function compare(
   heads: readonly Model[],
   options: AnalysisOptions,
   baseline: Baseline,
-  headFigures: readonly Figure[] = [],
+  headMetrics: readonly CustomMetric[] = [],
 ): { pairs: Pair[]; comparison: Comparison } {
   const { pairs, removed } = pairModels(heads, baseline.models)
-  const figures = compareFigures(headFigures, baseline.figures ?? [])
+  const figures = compareCustomMetrics(headMetrics, baseline.figures ?? [])
   const reason = differentOptions(options, baseline.options)
   return {
     pairs,

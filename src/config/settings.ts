@@ -2,7 +2,7 @@ import { UserError } from '../errors.ts'
 import { parseShard, type Shard } from '../layers/shard.ts'
 import type { Policy } from '../policy/judge.ts'
 import { parseRule } from '../policy/rule.ts'
-import type { AnalysisOptions, Figure } from '../report/schema.ts'
+import type { AnalysisOptions, CustomMetric } from '../report/schema.ts'
 import { type OptionName, optionOf } from './table.ts'
 
 /** Values as a door read them. What a door was not told is absent or empty. */
@@ -14,7 +14,7 @@ export interface Settings {
   readonly options: AnalysisOptions
   readonly policy: Policy
   /** Those of the metrics file. */
-  readonly figures: readonly Figure[]
+  readonly figures: readonly CustomMetric[]
   /** Undefined: every layer. */
   readonly shard: Shard | undefined
   /** Undefined: as many as cores. */
@@ -31,14 +31,14 @@ export function resolveSettings(...layers: readonly RawSettings[]): Settings {
 }
 
 /**
- * As `resolveSettings`, with the figures of the metrics file, which rules may name.
- * @throws UserError naming the option, the file or the figure
+ * As `resolveSettings`, with the custom metrics of the metrics file, which rules may name.
+ * @throws UserError naming the option, the file or the custom metric
  */
 export async function readSettings(...layers: readonly RawSettings[]): Promise<Settings> {
   const { 'metrics-file': path } = layers.findLast(layer => layer['metrics-file']?.length) ?? {}
   if (!path) return resolveWith([], layers)
-  const { readFigures } = await import('../report/figures.ts')
-  return resolveWith(await readFigures(String(path)), layers)
+  const { readCustomMetrics } = await import('../report/custom-metrics.ts')
+  return resolveWith(await readCustomMetrics(String(path)), layers)
 }
 
 /** The settings of a part, which has no judgement: rules and figures are the merging job's. */
@@ -46,7 +46,7 @@ export function resolvePartSettings(...layers: readonly RawSettings[]): Settings
   return resolveWith([], [...layers.map(layer => ({ ...layer, 'fail-if': '', 'warn-if': '' }))])
 }
 
-function resolveWith(figures: readonly Figure[], layers: readonly RawSettings[]): Settings {
+function resolveWith(figures: readonly CustomMetric[], layers: readonly RawSettings[]): Settings {
   const names = figures.map(({ name }) => name)
   const lines = (name: OptionName): string[] => {
     const found = layers.findLast(layer => layer[name] !== undefined && layer[name].length > 0)?.[name]

@@ -118,7 +118,7 @@ export const TABLE = {
     type: 'text',
     value: 'FILE',
     in: EVERYWHERE,
-    help: 'JSON with figures of your own, which join the report, the comment and the rules: {"accuracy": {"value": 0.93, "better": "higher"}}.',
+    help: 'JSON with metrics of your own, which join the report, the comment and the rules: {"accuracy": {"value": 0.93, "better": "higher"}}.',
   },
   include: {
     type: 'lines',

@@ -1,10 +1,10 @@
 import type { Pair } from '../comparison/pair.ts'
 import type { LayerMetric } from '../report/columns.ts'
 import { isComputed, layerValue } from '../report/metrics.ts'
-import type { FigureChange, Layer, Model, RuleResult } from '../report/schema.ts'
+import type { CustomMetricChange, Layer, Model, RuleResult } from '../report/schema.ts'
 import { whyUnfitted } from '../report/state.ts'
 import { nearest } from '../words.ts'
-import type { FigureRule, ModelRule, Operator, Rule, Value } from './rule.ts'
+import type { CustomMetricRule, ModelRule, Operator, Rule, Value } from './rule.ts'
 
 /** Below it a base is too near to 0 for a percentage of it to mean anything. */
 const LEAST_BASE = 1e-6
@@ -50,22 +50,22 @@ function said({ text, level, threshold, percent }: Rule) {
   return { rule: text, level, builtin: false, unit: percent ? ('%' as const) : ('' as const), threshold }
 }
 
-/** One rule on a figure of the run, whatever models there are. */
-export function evaluateFigure(
-  rule: FigureRule,
-  figures: readonly FigureChange[],
+/** One rule on a custom metric of the run, whatever models there are. */
+export function evaluateCustomMetric(
+  rule: CustomMetricRule,
+  figures: readonly CustomMetricChange[],
   comparability: Comparability,
 ): RuleResult {
   const base = { ...said(rule), model: '', layers: 0, of: 0 }
-  const measured = measureFigure(rule, figures, comparability)
+  const measured = measureCustomMetric(rule, figures, comparability)
   if (typeof measured !== 'number') return { ...base, outcome: 'inconclusive', value: null, ...measured }
   const outcome = holds(measured, rule.operator, rule.threshold) ? 'violated' : 'ok'
   return { ...base, outcome, value: measured, reason: '', cause: '' }
 }
 
-function measureFigure(
-  { subject: { name, delta }, percent }: FigureRule,
-  figures: readonly FigureChange[],
+function measureCustomMetric(
+  { subject: { name, delta }, percent }: CustomMetricRule,
+  figures: readonly CustomMetricChange[],
   comparability: Comparability,
 ): number | Unknown {
   const { head, base } = figures.find(figure => figure.name === name) ?? { head: null, base: null }

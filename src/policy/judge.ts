@@ -1,8 +1,8 @@
 import type { Pair } from '../comparison/pair.ts'
-import type { FigureChange, Model, RuleResult, Skipped, Verdict } from '../report/schema.ts'
+import type { CustomMetricChange, Model, RuleResult, Skipped, Verdict } from '../report/schema.ts'
 import { whyUnfitted } from '../report/state.ts'
-import { type Comparability, evaluateFigure, evaluateRule } from './evaluate.ts'
-import { isFigureRule, isModelRule, type Rule } from './rule.ts'
+import { type Comparability, evaluateCustomMetric, evaluateRule } from './evaluate.ts'
+import { isCustomMetricRule, isModelRule, type Rule } from './rule.ts'
 
 export interface Policy {
   readonly rules: readonly Rule[]
@@ -23,7 +23,7 @@ export function judge(
   policy: Policy,
   pairs: readonly Pair[],
   comparability: Comparability,
-  figures: readonly FigureChange[] = [],
+  figures: readonly CustomMetricChange[] = [],
   more: readonly RuleResult[] = [],
 ): Verdict {
   const speaksOf = (metric: 'failed' | 'coverage') =>
@@ -38,7 +38,7 @@ export function judge(
       ...(speaksOf('coverage') ? [] : unread(pair.head)),
       ...(speaksOf('failed') ? [] : unjudged(pair.head)),
     ]),
-    ...policy.rules.filter(isFigureRule).map(rule => evaluateFigure(rule, figures, comparability)),
+    ...policy.rules.filter(isCustomMetricRule).map(rule => evaluateCustomMetric(rule, figures, comparability)),
     ...more,
   ]
   const first_run = comparability.cause === 'no-baseline'

@@ -13,9 +13,9 @@ export type Value =
   | { readonly kind: 'mean' | 'median' | 'min' | 'max'; readonly metric: LayerMetric }
   | { readonly kind: 'count'; readonly metric: LayerMetric; readonly operator: Operator; readonly threshold: number }
 
-/** One of the project's own figures, or its change. */
-export interface FigureSubject {
-  readonly kind: 'figure'
+/** One of the project's own metrics, or its change. */
+export interface CustomMetricSubject {
+  readonly kind: 'custom'
   readonly name: string
   readonly delta: boolean
 }
@@ -25,7 +25,7 @@ export type Subject =
   | { readonly kind: 'value'; readonly value: Value }
   | { readonly kind: 'delta'; readonly value: Value }
   | { readonly kind: 'any'; readonly metric: LayerMetric; readonly delta: boolean }
-  | FigureSubject
+  | CustomMetricSubject
 
 /** A condition under which the gate fails or warns. */
 export interface Rule {
@@ -38,17 +38,17 @@ export interface Rule {
   readonly percent: boolean
 }
 
-/** A rule on a figure, which belongs to no model. */
-export type FigureRule = Rule & { readonly subject: FigureSubject }
+/** A rule on a custom metric, which belongs to no model. */
+export type CustomMetricRule = Rule & { readonly subject: CustomMetricSubject }
 /** A rule on each model. */
-export type ModelRule = Rule & { readonly subject: Exclude<Subject, FigureSubject> }
+export type ModelRule = Rule & { readonly subject: Exclude<Subject, CustomMetricSubject> }
 
-export function isFigureRule(rule: Rule): rule is FigureRule {
-  return rule.subject.kind === 'figure'
+export function isCustomMetricRule(rule: Rule): rule is CustomMetricRule {
+  return rule.subject.kind === 'custom'
 }
 
 export function isModelRule(rule: Rule): rule is ModelRule {
-  return rule.subject.kind !== 'figure'
+  return rule.subject.kind !== 'custom'
 }
 
 /** Whether it measures a change against the baseline. */
@@ -71,13 +71,13 @@ const FUNCTIONS = ['delta', 'any', 'count', 'mean', 'median', 'min', 'max']
  * Reads one rule:
  * ```
  * rule    = subject operator number ["%"]
- * subject = value | figure | "delta(" figure ")" | "delta(" value ")" | "any(" metric ")" | "any(delta(" metric "))"
+ * subject = value | custom | "delta(" custom ")" | "delta(" value ")" | "any(" metric ")" | "any(delta(" metric "))"
  * value   = metric | metric "[" layer "]" | ("mean"|"median"|"min"|"max") "(" metric ")"
  *         | "count(" metric operator number ")" | "layers" | "failed" | "errors" | "coverage"
  * ```
  * A metric alone is its mean over the layers whose fit succeeded. A layer's name stands as it is, or in double quotes where it
  * contains a bracket.
- * @param figures names of the project's own figures
+ * @param figures names of the project's own metrics
  * @throws UserError that points at the column and suggests the nearest name
  */
 export function parseRule(text: string, level: Level, figures: readonly string[] = []): Rule {
@@ -96,12 +96,12 @@ export function parseRule(text: string, level: Level, figures: readonly string[]
 function parseSubject(scanner: Scanner): Subject {
   const start = scanner.at
   const name = scanner.name()
-  if (scanner.figures.includes(name)) return { kind: 'figure', name, delta: false }
+  if (scanner.figures.includes(name)) return { kind: 'custom', name, delta: false }
   if (name === 'delta' && scanner.take('(')) {
-    const figure = scanner.figure()
-    if (figure !== undefined) {
+    const custom = scanner.customMetric()
+    if (custom !== undefined) {
       scanner.expect(')')
-      return { kind: 'figure', name: figure, delta: true }
+      return { kind: 'custom', name: custom, delta: true }
     }
     const value = parseValue(scanner)
     scanner.expect(')')
@@ -164,7 +164,8 @@ function parseLayerMetric(scanner: Scanner): LayerMetric {
   const name = scanner.name()
   if (isLayerMetric(name)) return name
   if (isModelMetric(name)) throw scanner.error(`${name} is a number of the model, not of a layer`, '', start)
-  if (scanner.figures.includes(name)) throw scanner.error(`${name} is a figure, not a number of a layer`, '', start)
+  if (scanner.figures.includes(name))
+    throw scanner.error(`${name} is a custom metric, not a number of a layer`, '', start)
   throw scanner.error(
     name ? `unknown metric ${JSON.stringify(name)}` : 'a metric is missing',
     suggest(name, [...LAYER_METRICS, ...MODEL_METRICS, ...scanner.figures, ...FUNCTIONS]),
@@ -193,8 +194,8 @@ class Scanner {
     return this.#match(/[A-Za-z_][\w./-]*/y) ?? ''
   }
 
-  /** The name of a figure, if one stands here. */
-  figure(): string | undefined {
+  /** The name of a custom metric, if one stands here. */
+  customMetric(): string | undefined {
     const start = this.at
     const name = this.name()
     if (this.figures.includes(name)) return name

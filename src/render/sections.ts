@@ -7,11 +7,11 @@ import {
   type SummaryMetric,
 } from '../report/columns.ts'
 import { layerKey } from '../report/metrics.ts'
-import type { Change, Comparison, FigureChange, Layer, Model, Report } from '../report/schema.ts'
+import type { Change, Comparison, CustomMetricChange, Layer, Model, Report } from '../report/schema.ts'
 import { stateChange, stateOf, whyUnfitted } from '../report/state.ts'
 import { limit, measured, ruleIcon, unseen } from './headline.ts'
 import { format, formatAge, formatChange, formatMetric, formatReal, formatShare, plural } from './numbers.ts'
-import { figureTrend, modelTrend, trendPoints } from './trend.ts'
+import { customMetricTrend, modelTrend, trendPoints } from './trend.ts'
 import {
   type Block,
   heading,
@@ -271,9 +271,9 @@ export function ownMetrics(report: Report): Block[] {
   const compared = report.comparison?.figures
   const all =
     compared ??
-    report.figures?.map(({ name, value }): FigureChange => ({ name, head: value, base: null, change: null }))
+    report.figures?.map(({ name, value }): CustomMetricChange => ({ name, head: value, base: null, change: null }))
   if (!all || all.length === 0) return []
-  const trends = all.map(({ name, head }) => figureTrend(report, name, head))
+  const trends = all.map(({ name, head }) => customMetricTrend(report, name, head))
   const drawn = trends.some(trend => trend !== '')
   const rows = all.map((metric, i) => [
     [name(metric.name)],
@@ -282,15 +282,15 @@ export function ownMetrics(report: Report): Block[] {
     ...(drawn ? [trends[i]] : []),
   ])
   const columns = [
-    left('figure'),
+    left('custom metric'),
     right('head'),
     ...(compared ? [right('base'), right('change')] : []),
     ...(drawn ? [left('trend', 1)] : []),
   ]
-  return [table(columns, rows, NO_LIMIT, 'figure')]
+  return [table(columns, rows, NO_LIMIT, 'custom metric')]
 }
 
-function betterOrWorse({ change, better }: FigureChange): string {
+function betterOrWorse({ change, better }: CustomMetricChange): string {
   if (!change || !better) return ''
   return change > 0 === (better === 'higher') ? ', better' : ', worse'
 }

@@ -22,8 +22,8 @@ export function modelTrend(report: Report, { name, summary }: Model, metric: Sum
   )
 }
 
-/** As `modelTrend`, of a figure. */
-export function figureTrend(report: Report, name: string, head: number | null): string {
+/** As `modelTrend`, of a custom metric. */
+export function customMetricTrend(report: Report, name: string, head: number | null): string {
   return draw(
     trendPoints(report).map(({ figures }) => figures?.find(figure => figure.name === name)?.value ?? null),
     head,

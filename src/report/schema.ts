@@ -15,8 +15,8 @@ const finite = number.nullable().describe('null where the number is not finite')
 const count = z.int().min(0)
 const shape = z.array(count).max(32)
 
-/** What a project may call a figure of its own, so that a rule can name it. */
-export const FIGURE_NAME = /^[A-Za-z_][\w./-]{0,99}$/
+/** What a project may call a custom metric of its own, so that a rule can name it. */
+export const CUSTOM_METRIC_NAME = /^[A-Za-z_][\w./-]{0,99}$/
 
 const NO_CHANGE = { head: null, base: null, change: null }
 
@@ -143,7 +143,7 @@ function schemas(strictness: Strictness) {
   })
 
   const change = object({ head: finite, base: finite, change: finite })
-  const figureName = z.string().regex(FIGURE_NAME)
+  const customName = z.string().regex(CUSTOM_METRIC_NAME)
   const better = oneOf(['higher', 'lower']).optional().describe('Which direction is')
 
   const comparison = object({
@@ -184,7 +184,7 @@ function schemas(strictness: Strictness) {
     ),
     removed: z.array(name).describe('Models that only the baseline has'),
     figures: z
-      .array(object({ name: figureName, better, head: finite, base: finite, change: finite }))
+      .array(object({ name: customName, better, head: finite, base: finite, change: finite }))
       .max(1000)
       .optional(),
   })
@@ -193,7 +193,7 @@ function schemas(strictness: Strictness) {
     rule: text(1024),
     level: oneOf(['fail', 'warn']),
     builtin: z.boolean(),
-    model: name.describe('Empty where the rule is about a figure, or there is no model'),
+    model: name.describe('Empty where the rule is about a custom metric, or there is no model'),
     outcome: oneOf(['ok', 'violated', 'inconclusive']),
     value: finite.describe('What was measured'),
     unit: oneOf(['', '%']),
@@ -265,7 +265,7 @@ function schemas(strictness: Strictness) {
           time: text(64),
           run_id: count,
           figures: z
-            .array(object({ name: figureName, value: number }))
+            .array(object({ name: customName, value: number }))
             .max(1000)
             .optional(),
           models: z
@@ -307,7 +307,7 @@ function schemas(strictness: Strictness) {
     options,
     models: z.array(model),
     figures: z
-      .array(object({ name: figureName, value: number, better }))
+      .array(object({ name: customName, value: number, better }))
       .max(1000)
       .optional()
       .describe("The project's own, from its metrics file"),
@@ -341,8 +341,8 @@ export type Verdict = NonNullable<Report['verdict']>
 export type RuleResult = Verdict['rules'][number]
 export type BaselineRecord = NonNullable<Report['baseline']>
 export type Provenance = NonNullable<Report['provenance']>
-export type Figure = NonNullable<Report['figures']>[number]
-export type FigureChange = NonNullable<Comparison['figures']>[number]
+export type CustomMetric = NonNullable<Report['figures']>[number]
+export type CustomMetricChange = NonNullable<Comparison['figures']>[number]
 export type PolicyRecord = NonNullable<Report['policy']>
 export type GateChange = NonNullable<Report['gate_change']>
 export type Part = NonNullable<Report['part']>

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest'
 import { openCheckpoint, refuseChanged } from '../../src/checkpoint/index.ts'
 import { readConfig } from '../../src/config/file.ts'
 import { explain } from '../../src/errors.ts'
-import { readFigures } from '../../src/report/figures.ts'
+import { readCustomMetrics } from '../../src/report/custom-metrics.ts'
 import { readReport } from '../../src/report/io.ts'
 import { temporaryFolder } from '../support/folder.ts'
 import { writeSafetensors } from '../support/safetensors.ts'
@@ -256,7 +256,7 @@ describe('in a workflow', () => {
     expect(await refusal(secret)).toBe('accepted')
     symlinkSync(secret, join(workspace, 'base.json'))
     await expect(readReport(join(workspace, 'base.json'))).rejects.toThrow(/leads out of the workspace/)
-    await expect(readFigures(join(workspace, 'base.json'))).rejects.toThrow(/leads out of the workspace/)
+    await expect(readCustomMetrics(join(workspace, 'base.json'))).rejects.toThrow(/leads out of the workspace/)
     await expect(readConfig(join(workspace, 'base.json'))).rejects.toThrow(/leads out of the workspace/)
   })
 

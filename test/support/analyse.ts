@@ -1,7 +1,7 @@
 import { resolveSettings } from '../../src/config/settings.ts'
+import { analyse } from '../../src/pipeline/analyse.ts'
 import type { AnalysisOptions, Model } from '../../src/report/schema.ts'
 import { WorkerPool } from '../../src/spectrum/pool.ts'
-import { analyse } from '../../src/walks/analyse.ts'
 import { type Written, writeSafetensors } from './safetensors.ts'
 
 export const defaults: AnalysisOptions = resolveSettings({}).options

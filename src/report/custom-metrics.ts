@@ -5,7 +5,7 @@ import { UserError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { isLayerMetric } from './columns.ts'
 import { isModelMetric } from './metrics.ts'
-import { FIGURE_NAME, type Figure } from './schema.ts'
+import { CUSTOM_METRIC_NAME, type CustomMetric } from './schema.ts'
 
 const value = z.union([
   z.number(),
@@ -16,22 +16,22 @@ const TAKEN = ['delta', 'any', 'count', 'mean', 'median', 'min', 'max', '__proto
 const FORMAT = 'It holds JSON such as {"accuracy": {"value": 0.93, "better": "higher"}, "steps": 1200}.'
 
 /**
- * A project's own figures: JSON, from each name to a number, or to `{value, better}`, where `better` says which direction is.
- * @throws UserError that names the file and the figure
+ * A project's own metrics: JSON, from each name to a number, or to `{value, better}`, where `better` says which direction is.
+ * @throws UserError that names the file and the custom metric
  */
-export async function readFigures(path: string): Promise<Figure[]> {
+export async function readCustomMetrics(path: string): Promise<CustomMetric[]> {
   await stayInWorkspace(path)
   const { size } = await stat(path).catch(cause => {
     throw new UserError(`${path}: the metrics file can't be read (${cause.code})`, '', { cause })
   })
-  if (size > limits.report.figuresBytes) {
-    throw new UserError(`${path}: has ${size} bytes, more than ${limits.report.figuresBytes} for a metrics file`)
+  if (size > limits.report.customMetricsBytes) {
+    throw new UserError(`${path}: has ${size} bytes, more than ${limits.report.customMetricsBytes} for a metrics file`)
   }
-  return parseFigures(await readFile(path, 'utf8'), path)
+  return parseCustomMetrics(await readFile(path, 'utf8'), path)
 }
 
 /** @param where names the text in errors */
-export function parseFigures(text: string, where: string): Figure[] {
+export function parseCustomMetrics(text: string, where: string): CustomMetric[] {
   let json: unknown
   try {
     json = JSON.parse(text.replace(/^\uFEFF/, ''))
@@ -42,21 +42,21 @@ export function parseFigures(text: string, where: string): Figure[] {
     throw new UserError(`${where}: is not an object from names to numbers`, FORMAT)
   }
   const entries = Object.entries(json)
-  if (entries.length > limits.report.figuresCount) {
-    throw new UserError(`${where}: has ${entries.length} figures, more than ${limits.report.figuresCount}`)
+  if (entries.length > limits.report.customMetricsCount) {
+    throw new UserError(`${where}: has ${entries.length} metrics, more than ${limits.report.customMetricsCount}`)
   }
   return entries.map(([name, said]) => {
     const quoted = JSON.stringify(name.slice(0, 200))
-    if (!FIGURE_NAME.test(name)) {
+    if (!CUSTOM_METRIC_NAME.test(name)) {
       throw new UserError(
-        `${where}: ${quoted} is no name of a figure`,
+        `${where}: ${quoted} is no name of a custom metric`,
         'A name begins with a letter or _, and goes on with letters, digits, _ - . and /, 100 in all at the most.',
       )
     }
     if (isLayerMetric(name) || isModelMetric(name) || TAKEN.includes(name)) {
       throw new UserError(
         `${where}: ${quoted} is a word of the rules already`,
-        'Give the figure another name, such as my_alpha.',
+        'Give it another name, such as my_alpha.',
       )
     }
     const parsed = value.safeParse(said)

@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync,
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { UserError } from '../../src/errors.ts'
-import { prepareOutputs, write } from '../../src/walks/output.ts'
+import { prepareOutputs, write } from '../../src/pipeline/output.ts'
 import { temporaryFolder } from '../support/folder.ts'
 
 test('a file is moved into place whole: its mode and a link to it stay, and nothing is left beside it', async () => {

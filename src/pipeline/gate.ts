@@ -2,7 +2,7 @@ import { open } from 'node:fs/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { unreadable } from '../bytes/file.ts'
 import { type Baseline, compare } from '../comparison/compare.ts'
-import { compareFigures } from '../comparison/figures.ts'
+import { compareCustomMetrics } from '../comparison/custom-metrics.ts'
 import { pairModels } from '../comparison/pair.ts'
 import { UserError } from '../errors.ts'
 import type { Shard } from '../layers/shard.ts'
@@ -14,7 +14,7 @@ import { type PartialReport, readReport } from '../report/io.ts'
 import {
   type AnalysisOptions,
   type BaselineRecord,
-  type Figure,
+  type CustomMetric,
   type GateChange,
   type Layer,
   type Model,
@@ -36,8 +36,8 @@ export interface GateRequest {
   /** What a search for the baseline came to. */
   readonly search?: BaselineRecord | undefined
   readonly policy: Policy
-  /** The project's own figures. */
-  readonly figures?: readonly Figure[] | undefined
+  /** The project's own metrics. */
+  readonly figures?: readonly CustomMetric[] | undefined
   readonly provenance?: Provenance | undefined
   readonly governed?: GatePolicy | undefined
 }
@@ -145,7 +145,7 @@ function conclude(
       request.policy,
       pairs,
       comparability(compared?.comparison, request.search),
-      compared?.comparison.figures ?? compareFigures(figures, []),
+      compared?.comparison.figures ?? compareCustomMetrics(figures, []),
       request.governed?.undecided ? [unchangedGate(request.governed.undecided)] : [],
     ),
     ...(request.governed && { policy: request.governed.policy }),
