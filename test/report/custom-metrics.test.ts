@@ -102,7 +102,9 @@ describe('end to end', () => {
     const { status, stderr } = await run({ accuracy: 0.9 }, '--fail-if', 'acuracy < 0.9')
     expect(status).toBe(2)
     expect(stderr).toMatch(/column 1: unknown metric "acuracy"[\s\S]*Did you mean accuracy\?/)
-    expect((await run({ accuracy: 0.9 }, '--fail-if', 'any(accuracy) < 1')).stderr).toMatch(/accuracy is a custom metric/)
+    expect((await run({ accuracy: 0.9 }, '--fail-if', 'any(accuracy) < 1')).stderr).toMatch(
+      /accuracy is a custom metric/,
+    )
     expect((await run({ accuracy: 0.9 }, '--fail-if', 'accuracy < 5%')).stderr).toMatch(/a percentage needs a change/)
   })
 
