@@ -23,13 +23,16 @@ const kernel = {
   },
 }
 
+/** Minutes of waiting and of processor time: replays, deadlines, and every fault and attack that was played against the double. */
+const LONG = ['test/**/*.long.test.ts', 'test/e2e/{trust,runner,faults,identity,lost,base}.test.ts']
+
 /** `--mode long`: what takes long, and runs in CI alone; `--mode all`: everything. */
 export default defineConfig(({ mode }) => ({
   root: fileURLToPath(new URL('..', import.meta.url)),
   plugins: [kernel],
   test: {
-    include: mode === 'long' ? ['test/**/*.long.test.ts'] : ['test/**/*.test.ts'],
-    exclude: mode === 'long' || mode === 'all' ? [] : ['test/**/*.long.test.ts'],
+    include: mode === 'long' ? LONG : ['test/**/*.test.ts'],
+    exclude: mode === 'long' || mode === 'all' ? [] : LONG,
     globalSetup: 'test/support/build.ts',
     reporters: ['default', closingLine],
     testTimeout: 60_000,

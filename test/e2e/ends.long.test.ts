@@ -31,7 +31,7 @@ test.each(Object.keys(disturb))('%s at any moment, every run ends and says why',
   const one = writeSafetensors(layers(1), 'one.safetensors', folder)
   const other = writeSafetensors(layers(99), 'other.safetensors', folder)
   const path = join(folder, 'net.safetensors')
-  for (let i = 0; i < 40; i++) {
+  for (let i = 0; i < 25; i++) {
     copyFileSync(one, path)
     const child = spawn(process.execPath, ['dist/cli.js', path], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
     let stderr = ''
@@ -39,7 +39,7 @@ test.each(Object.keys(disturb))('%s at any moment, every run ends and says why',
     child.stderr.setEncoding('utf8').on('data', text => {
       stderr += text
     })
-    const timer = setTimeout(() => disturb[how](path, other, child), 25 * i)
+    const timer = setTimeout(() => disturb[how](path, other, child), 40 * i)
     const ended = await new Promise<number | NodeJS.Signals | 'never' | null>(resolve => {
       const deadline = setTimeout(() => {
         child.kill('SIGKILL')
@@ -51,7 +51,7 @@ test.each(Object.keys(disturb))('%s at any moment, every run ends and says why',
       })
     })
     clearTimeout(timer)
-    expect([0, 2, 'SIGINT'], `after ${25 * i} ms: ${stderr}`).toContain(ended)
+    expect([0, 2, 'SIGINT'], `after ${40 * i} ms: ${stderr}`).toContain(ended)
     if (ended === 2)
       expect(stderr).toMatch(/changed while it was being read|ends in the middle|no such file|ends at byte/)
   }
