@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { createReadStream, rmSync } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
@@ -22,16 +22,21 @@ export function gunzipHead(head: Buffer): Buffer {
 }
 
 /**
- * Unpacks a gzip file, in bounded memory, into a temporary file that is removed when the process ends. Tensors are read one by one
- * and more than once, and gzip can't seek: unpacking it anew for each would take time that grows with the square of their number.
- * @returns the temporary file's path
+ * Unpacks a gzip file, in bounded memory, into a temporary file. Where the system has a path for an open file, it has no name any
+ * more from then on, and the system removes it however the process ends; elsewhere it is removed at the end. Tensors are read one
+ * by one and more than once, and gzip can't seek: unpacking it anew for each would take time that grows with the square of their
+ * number.
+ * @returns a path of the temporary file
  * @throws CheckpointError where it is damaged, larger than a protobuf message may be, or more compressed than weights are
  */
 export async function unpackToTemporary(path: string, size: number): Promise<string> {
   const temporary = join(process.env.RUNNER_TEMP || tmpdir(), `spectral-gate-${randomUUID()}`)
   const most = Math.min(limits.onnx.messageBytes, Math.max(limits.zip.anyRatioBytes, size * limits.zip.inflateRatio))
   const file = await open(temporary, 'wx', 0o600)
-  removeAtExit(temporary)
+  const unpacked = process.platform === 'linux' ? `/proc/self/fd/${file.fd}` : temporary
+  if (unpacked === temporary) removeAtExit(temporary)
+  else rmSync(temporary)
+  handles.set(unpacked, file)
   let written = 0
   try {
     await pipeline(createReadStream(path), createGunzip(), async (pieces: AsyncIterable<Buffer>) => {
@@ -43,14 +48,12 @@ export async function unpackToTemporary(path: string, size: number): Promise<str
     })
   } catch (cause) {
     if (written <= most) {
-      remove(temporary)
+      await remove(unpacked)
       throw damaged(path, cause as NodeJS.ErrnoException)
     }
-  } finally {
-    await file.close()
   }
-  if (written <= most) return temporary
-  remove(temporary)
+  if (written <= most) return unpacked
+  await remove(unpacked)
   throw new CheckpointError(path, `unpacks from ${size} to more than ${most} bytes`, UNPACK)
 }
 
@@ -59,19 +62,22 @@ function damaged(path: string, cause: NodeJS.ErrnoException): CheckpointError {
   return new CheckpointError(path, `can't be unpacked (${cause.message})`, remedy, { cause })
 }
 
-const temporaries = new Set<string>()
+/** Open until nobody reads them any more: what has no name lives as long as it is open. */
+const handles = new Map<string, FileHandle>()
+const named = new Set<string>()
 
 function removeAtExit(path: string): void {
-  if (!process.listeners('exit').includes(removeAll)) process.on('exit', removeAll)
-  temporaries.add(path)
+  if (!process.listeners('exit').includes(removeNamed)) process.on('exit', removeNamed)
+  named.add(path)
 }
 
-function removeAll(): void {
-  temporaries.forEach(remove)
+function removeNamed(): void {
+  for (const path of named) rmSync(path, { force: true })
 }
 
 /** Removes an unpacked copy that nobody will read. */
-export function remove(path: string): void {
-  rmSync(path, { force: true })
-  temporaries.delete(path)
+export async function remove(path: string): Promise<void> {
+  await handles.get(path)?.close()
+  handles.delete(path)
+  if (named.delete(path)) rmSync(path, { force: true })
 }

@@ -29,7 +29,7 @@ export const onnx: Reader = {
     try {
       return await describe(file, path, unpacked)
     } catch (error) {
-      remove(path)
+      await remove(path)
       throw error
     } finally {
       await unpacked.close()

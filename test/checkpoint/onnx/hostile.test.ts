@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
@@ -159,18 +159,19 @@ test.each<[string, (whole: Buffer) => Buffer, RegExp]>([
   expect(readdirSync(temporaries)).toEqual([])
 })
 
-test('an unpacked copy is removed when the process ends', async () => {
+test('an unpacked copy has no name while it is read, where the system has such files, and is gone at the end', async () => {
   const folder = temporaryFolder()
   const script = join(folder, 'describe.mjs')
   const path = write(gzipSync(initializer('w', [2], raw(1, 2))), 'net.onnx.gz', folder)
   const [index, file] = ['checkpoint/onnx/index.ts', 'bytes/file.ts'].map(name => join(root, 'src', name))
   const source = `
-    import { readFileSync } from 'node:fs'
+    import { readdirSync, readFileSync } from 'node:fs'
     import { RandomAccessFile } from ${JSON.stringify(file)}
     import { onnx } from ${JSON.stringify(index)}
     const { tensors } = await onnx.read(await RandomAccessFile.open(${JSON.stringify(path)}), {})
     const { path, offset } = tensors[0].source
-    console.log(path, readFileSync(path).readFloatLE(offset + 4))`
+    const copies = readdirSync(process.env.RUNNER_TEMP).filter(name => name.startsWith('spectral-gate-'))
+    console.log(copies.length, readFileSync(path).readFloatLE(offset + 4))`
   await build({
     stdin: { contents: source, resolveDir: root },
     bundle: true,
@@ -179,8 +180,6 @@ test('an unpacked copy is removed when the process ends', async () => {
     outfile: script,
   })
   const { stdout } = await runNode(relative(root, script), [], { env: { ...process.env, RUNNER_TEMP: folder } })
-  const [copy, value] = stdout.trim().split(' ')
-  expect(value).toBe('2')
-  expect(copy.startsWith(join(folder, 'spectral-gate-'))).toBe(true)
-  expect(existsSync(copy)).toBe(false)
+  expect(stdout.trim()).toBe(process.platform === 'linux' ? '0 2' : '1 2')
+  expect(readdirSync(folder).filter(name => name.startsWith('spectral-gate-'))).toEqual([])
 })
