@@ -307,6 +307,7 @@ export function rules({ verdict, models }: Report, most: number): Block[] {
   const order = { violated: 0, inconclusive: 1, ok: 2 }
   const sorted = [...verdict.rules].sort((a, b) => order[a.outcome] - order[b.outcome])
   const several = models.length > 1
+  const noted = sorted.some(({ layer, reason }) => layer || reason)
   const rows = sorted.map(rule => [
     ruleIcon(rule),
     [`${rule.level} if `, name(rule.rule)],
@@ -314,7 +315,7 @@ export function rules({ verdict, models }: Report, most: number): Block[] {
     measured(rule),
     limit(rule),
     rule.of === 0 || (rule.outcome === 'inconclusive' && rule.value === null) ? '–' : `${rule.layers} of ${rule.of}`,
-    join([rule.layer ? [name(rule.layer)] : '', rule.reason ? [said(rule.reason)] : ''], ': '),
+    ...(noted ? [join([rule.layer ? [name(rule.layer)] : '', rule.reason ? [said(rule.reason)] : ''], ': ')] : []),
   ])
   const columns = [
     left(''),
@@ -323,7 +324,7 @@ export function rules({ verdict, models }: Report, most: number): Block[] {
     right('measured'),
     right('limit', 2),
     right('layers', 1),
-    left('', 0),
+    ...(noted ? [left('')] : []),
   ]
   return [table(columns, rows, most, 'rule')]
 }

@@ -34,7 +34,7 @@ test('shows summary, rules, changed layers and all layers', () => {
     report([model('net', [layer('a', 3), layer('b', 4)])], [model('net', [layer('a', 2), layer('b', 4)])]),
   )
   expect(markdown).toContain('| `alpha` | 3.500 | 3.000 | +0.500, worse |')
-  expect(markdown).toContain('| ❌ | fail if `delta(alpha) > 0.2` | +0.500 | > 0.2 | 2 of 2 | |')
+  expect(markdown).toContain('| ❌ | fail if `delta(alpha) > 0.2` | +0.500 | > 0.2 | 2 of 2 |')
   expect(markdown).toContain('**1 of 2 layers changed**')
   expect(markdown).toContain('| `a` | 3.000 | 2.000 | +1.000 ████████ | 0 | success |')
   expect(markdown).toContain('<details><summary>All layers</summary>')
