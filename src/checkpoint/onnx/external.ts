@@ -58,7 +58,18 @@ export class ExternalData {
     return join(this.#folder, ...parts)
   }
 
+  /** A backslash separates folders where the model was made on Windows, and is part of a name elsewhere. */
+  async #checkName(where: string, location: string): Promise<void> {
+    if (!location.includes('\\')) return
+    const literal = await stat(join(this.#folder, location)).then(
+      () => true,
+      () => false,
+    )
+    if (literal) throw new CheckpointError(where, `${quoted(location)} names two files`, BESIDE)
+  }
+
   async #open(where: string, location: string, path: string): Promise<number> {
+    await this.#checkName(where, location)
     let real: string
     let folder: string
     try {

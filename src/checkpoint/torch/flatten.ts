@@ -61,6 +61,9 @@ export function flatten(root: Node, { path: file, stateDict, holders, chosen, le
   /** What a node is made of; what a module keeps to itself is left out. */
   const open = (path: string, node: Node): Generator<[string, Value], undefined> => {
     if (isContainer(node)) return entries(node)
+    if (node.items.length > 0) {
+      throw new CheckpointError(where(path), 'is a module whose members would be set one by one', SAVE)
+    }
     const { named, transient } = membersOf(node)
     for (const name of transient) leftOut.ignore(join(stateDict, join(path, name)))
     return entries(named)

@@ -1,11 +1,14 @@
 import { isUtf8 } from 'node:buffer'
 import { CheckpointError, RESAVE } from '../../errors.ts'
 import { limits } from '../../limits.ts'
-import { call, isForbidden, refusal } from './globals.ts'
+import { call, changesItsArgument, isForbidden, refusal } from './globals.ts'
+import { isTensor } from './tensors.ts'
 import { Global, Inert, Persistent, type Value } from './values.ts'
 
 const TOO_MUCH =
   'Save the weights alone, torch.save(model.state_dict(), …), or as safetensors, which has room for more.'
+
+const CHANGED = 'No file of a model does that: save the weights again, alone, from a program that you trust.'
 
 /** Opcodes by their byte. Source: CPython's Lib/pickle.py, protocols 0 to 5. */
 const OP = {
@@ -130,6 +133,8 @@ class Machine {
   readonly #stack: Value[] = []
   readonly #marks: number[] = []
   readonly #memo = new Map<number, Value>()
+  /** The class of each storage, by its key. */
+  readonly #storages = new Map<string, string>()
   #opcodes = 0
   #objects = 0
   #memory = 0
@@ -423,7 +428,12 @@ class Machine {
     if (pairs.length % 2 !== 0) throw this.#error('has a key without a value')
     this.#charge(pairs.length * COST.item)
     if (target instanceof Map) {
-      for (let i = 0; i < pairs.length; i += 2) target.set(pairs[i], pairs[i + 1])
+      for (let i = 0; i < pairs.length; i += 2) {
+        if (isTwin(target, pairs[i])) throw this.#error('has two keys that are one for Python, as True and 1 are')
+        target.set(pairs[i], pairs[i + 1])
+      }
+    } else if (isTensor(target)) {
+      throw this.#error("sets elements of a tensor, which would change its storage's", CHANGED)
     } else if (target instanceof Inert) for (const value of pairs) target.items.push(value)
     else throw this.#error('sets items of what is not a dictionary')
   }
@@ -431,6 +441,12 @@ class Machine {
   #persistent(id: Value): Value {
     // A class of modules, with its source: `torch.save(model)` before 1.6.
     if (Array.isArray(id) && id[0] === 'module' && id[1] instanceof Global) return id[1]
+    if (Array.isArray(id) && id[0] === 'storage' && id[1] instanceof Global && typeof id[2] === 'string') {
+      const type = this.#storages.get(id[2]) ?? id[1].name
+      if (type !== id[1].name) throw this.#error(`has a storage of two types, ${type} and ${id[1].name}`.slice(0, 300))
+      if (!this.#storages.has(id[2])) this.#charge(COST.pair)
+      this.#storages.set(id[2], type)
+    }
     return this.#made(this.#resolve(id))
   }
 
@@ -445,6 +461,9 @@ class Machine {
   #call(callee: Value, args: Value): Value {
     if (!(callee instanceof Global || callee instanceof Inert)) throw this.#error('calls what is not a name')
     if (!Array.isArray(args)) throw this.#error(`calls ${this.#name(callee)} without a tuple of arguments`)
+    if (callee instanceof Global && changesItsArgument(callee) && args.some(isTensor)) {
+      throw this.#error(`calls ${this.#name(callee)}, which would change a tensor`, CHANGED)
+    }
     const value = call(callee, args)
     if (value === undefined) throw this.#error(`calls ${this.#name(callee)} with arguments that it doesn't take`)
     if (value instanceof Global) {
@@ -459,8 +478,11 @@ class Machine {
 
   #build(state: Value): void {
     const target = this.#top()
-    if (target instanceof Inert) target.state = state
-    else if (!(Array.isArray(target) || target instanceof Map || target instanceof Set)) {
+    if (target instanceof Inert) {
+      // Python would merge the two, or not, as the class has it.
+      if (target.state !== undefined) throw this.#error('sets the state of one object twice')
+      target.state = state
+    } else if (!(Array.isArray(target) || target instanceof Map || target instanceof Set)) {
       throw this.#error('sets the state of what is not an object')
     }
   }
@@ -523,8 +545,12 @@ class Machine {
   }
 
   #stringLine(quoted: boolean): string {
-    const line = this.#line()
-    return quoted ? line.replace(/^(['"])(.*)\1$/s, '$2') : line
+    const start = this.position
+    this.#line()
+    const line = this.#bytes.toString('latin1', start, this.position - 1)
+    const value = quoted ? unescapedString(line) : unescapedUnicode(line)
+    if (value === undefined) throw this.#error(`has the text ${JSON.stringify(line.slice(0, 40))}`)
+    return value
   }
 
   #index(): number {
@@ -536,7 +562,7 @@ class Machine {
   #integerLine(orBoolean: boolean): number | bigint | boolean {
     const line = this.#line()
     if (orBoolean && (line === '00' || line === '01')) return line === '01'
-    const digits = /^([+-]?\d{1,4096})L?$/.exec(line)?.[1]
+    const digits = /^([+-]?(?:0|[1-9]\d{0,4095}))L?$/.exec(line)?.[1]
     if (digits === undefined) throw this.#error(`has the integer ${JSON.stringify(line.slice(0, 40))}`)
     return narrow(BigInt(digits.replace(/^\+/, '')))
   }
@@ -574,6 +600,49 @@ class Machine {
   #unfinished(found: string): CheckpointError {
     return new UnfinishedPickle(this.#where, `its pickle ${found} (byte ${this.#start})`, RESAVE)
   }
+}
+
+/**
+ * The text of the opcode STRING: quoted, with the escapes of a Python literal of bytes, which are UTF-8.
+ * @returns undefined where Python would refuse it
+ */
+function unescapedString(line: string): string | undefined {
+  const quote = line[0]
+  if (line.length < 2 || !(quote === "'" || quote === '"') || line.at(-1) !== quote) return undefined
+  let wrong = false
+  const bytes = line.slice(1, -1).replace(/\\(x[\da-fA-F]{2}|[0-7]{1,3}|.|$)/gs, (all, code: string) => {
+    if (code.length > 1 && code[0] === 'x') return String.fromCharCode(Number.parseInt(code.slice(1), 16))
+    if (/^[0-7]/.test(code)) return String.fromCharCode(Number.parseInt(code, 8) & 0xff)
+    if (code === 'x' || code === '') wrong = true
+    return ESCAPED[code] ?? all
+  })
+  return wrong ? undefined : Buffer.from(bytes, 'latin1').toString('utf8')
+}
+
+const ESCAPED: Record<string, string> = {
+  ...{ '\\': '\\', "'": "'", '"': '"', a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' },
+}
+
+/**
+ * The text of the opcode UNICODE: Latin-1, with `\\uXXXX` and `\\UXXXXXXXX` after an odd number of backslashes.
+ * @returns undefined where Python would refuse it
+ */
+function unescapedUnicode(line: string): string | undefined {
+  let wrong = false
+  const text = line.replace(/(\\+)(u[\da-fA-F]{4}|U[\da-fA-F]{8}|[uU])/g, (all, slashes: string, unit: string) => {
+    if (slashes.length % 2 === 0) return all
+    const code = unit.length === 1 ? Number.POSITIVE_INFINITY : Number.parseInt(unit.slice(1), 16)
+    if (code <= 0x10ffff) return slashes.slice(1) + String.fromCodePoint(code)
+    wrong = true
+    return all
+  })
+  return wrong ? undefined : text
+}
+
+/** Whether Python takes a key for one that a dictionary has, and JavaScript does not. */
+function isTwin(map: ReadonlyMap<Value, Value>, key: Value): boolean {
+  if (typeof key === 'boolean') return map.has(key ? 1 : 0)
+  return (key === 0 || key === 1) && map.has(key === 1)
 }
 
 /** Bytes of memory that a value takes in V8, its slot in what holds it aside. */
