@@ -3,7 +3,7 @@ import { CheckpointError, RESAVE } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import { call, changesItsArgument, isForbidden, refusal } from './globals.ts'
 import { isTensor } from './tensors.ts'
-import { Global, Inert, Persistent, type Value } from './values.ts'
+import { Global, Inert, Persistent, parts, type Value } from './values.ts'
 
 const TOO_MUCH =
   'Save the weights alone, torch.save(model.state_dict(), …), or as safetensors, which has room for more.'
@@ -432,7 +432,7 @@ class Machine {
         if (isTwin(target, pairs[i])) throw this.#error('has two keys that are one for Python, as True and 1 are')
         target.set(pairs[i], pairs[i + 1])
       }
-    } else if (isTensor(target)) {
+    } else if (isOfTensor(target)) {
       throw this.#error("sets elements of a tensor, which would change its storage's", CHANGED)
     } else if (target instanceof Inert) for (const value of pairs) target.items.push(value)
     else throw this.#error('sets items of what is not a dictionary')
@@ -461,7 +461,9 @@ class Machine {
   #call(callee: Value, args: Value): Value {
     if (!(callee instanceof Global || callee instanceof Inert)) throw this.#error('calls what is not a name')
     if (!Array.isArray(args)) throw this.#error(`calls ${this.#name(callee)} without a tuple of arguments`)
-    if (callee instanceof Global && changesItsArgument(callee) && args.some(isTensor)) {
+    const method = callee instanceof Inert ? callee.callee : callee
+    const given = callee instanceof Inert ? callee.args : args
+    if (method instanceof Global && changesItsArgument(method) && given.some(isOfTensor)) {
       throw this.#error(`calls ${this.#name(callee)}, which would change a tensor`, CHANGED)
     }
     const value = call(callee, args)
@@ -637,6 +639,20 @@ function unescapedUnicode(line: string): string | undefined {
     return all
   })
   return wrong ? undefined : text
+}
+
+/** Whether a value is a tensor, or may share the storage of one that it was made of. */
+function isOfTensor(value: Value): boolean {
+  if (!(value instanceof Inert)) return false
+  if (isTensor(value) || /^torch\.(?:\w*Tensor$|_tensor\.|nn\.parameter\.)/.test(value.type.slice(0, 200))) return true
+  const queue: Value[] = [value]
+  for (const one of queue) {
+    if (one instanceof Persistent || isTensor(one)) return true
+    // What is larger is a container of many things.
+    if (queue.length > 64) return false
+    if (one instanceof Inert || Array.isArray(one)) queue.push(...parts(one).slice(0, 64))
+  }
+  return false
 }
 
 /** Whether Python takes a key for one that a dictionary has, and JavaScript does not. */

@@ -24,6 +24,7 @@ const typed = (state: Buffer) =>
     ...[tuple(w, yes, hooks), state],
   )
 const stateful = (state: Buffer) => call('torch._utils._rebuild_parameter_with_state', w, yes, hooks, state)
+const bound = (method: string) => call('builtins.getattr', w, text(method))
 const read = (value: Buffer): Promise<Contents> => readBytes(makeZip(archive(value, GOOD, BAD)))
 const refusal = (value: Buffer) =>
   read(value).then(
@@ -83,6 +84,12 @@ describe('what changes other tensors refuses the file', () => {
       /sets elements of a tensor/,
     ],
     ['a call in place', opcodes(call('torch.Tensor.copy_', w, other), '0', dict({ w })), /would change a tensor/],
+    [
+      'elements of what shares a storage',
+      opcodes('ctorch\nTensor\n', tuple(w), 0x81, none, other, 's0', dict({ w })),
+      /sets elements of a tensor/,
+    ],
+    ['a bound method', opcodes(bound('copy_'), tuple(other), 'R0', dict({ w })), /would change a tensor/],
     ['an operator', opcodes(call('operator.setitem', w, none, other), '0', dict({ w })), /would change a tensor/],
     ['two states of a module', module(state({ w: other }), state({ w })), /the state of one object twice/],
     ['items of a module', opcodes(module(state({ w })), int(0), other, 's'), /members would be set one by one/],
