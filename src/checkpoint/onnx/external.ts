@@ -1,6 +1,7 @@
-import { readFile, realpath, stat } from 'node:fs/promises'
+import { realpath, stat } from 'node:fs/promises'
 import { dirname, join, sep } from 'node:path'
 import { unreadable } from '../../bytes/file.ts'
+import { readSmallFile } from '../../bytes/small-file.ts'
 import { CheckpointError, quoted } from '../../errors.ts'
 import { refusePointer } from '../pointer.ts'
 
@@ -89,7 +90,7 @@ export class ExternalData {
     }
     const found = await stat(real)
     if (!found.isFile()) throw new CheckpointError(where, `${quoted(location)} is not a file`, BESIDE)
-    if (found.size < 1024) refusePointer(`${where}: ${quoted(location)}`, await readFile(real))
+    if (found.size < 1024) refusePointer(`${where}: ${quoted(location)}`, await readSmallFile(real, 1024))
     return found.size
   }
 }

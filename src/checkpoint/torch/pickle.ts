@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import { CheckpointError, RESAVE } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import { call, changesItsArgument, isForbidden, refusal } from './globals.ts'
-import { isTensor } from './tensors.ts'
+import { copiesInto, isTensor, isTensorMaker } from './tensors.ts'
 import { Global, Inert, Persistent, parts, type Value } from './values.ts'
 
 const TOO_MUCH =
@@ -132,7 +132,10 @@ class Machine {
   readonly #resolve: Resolve
   readonly #stack: Value[] = []
   readonly #marks: number[] = []
-  readonly #memo = new Map<number, Value>()
+  /** A list, since the hash of a number in a table can be foreseen, and so be made to collide. */
+  readonly #memo: Value[] = []
+  #memoised = 0
+  #oddKeys = 0
   /** The class of each storage, by its key. */
   readonly #storages = new Map<string, string>()
   #opcodes = 0
@@ -269,9 +272,12 @@ class Machine {
         this.#setItems(pairs)
         return
       }
-      case OP.FROZENSET:
-        this.#push(this.#made(new Set(this.#popMark())))
+      case OP.FROZENSET: {
+        const values = this.#popMark()
+        this.#keys(values, 0)
+        this.#push(this.#made(new Set(values)))
         return
+      }
       case OP.APPEND:
         this.#append([this.#pop()])
         return
@@ -296,7 +302,7 @@ class Machine {
         this.#remember(this.#length4())
         return
       case OP.MEMOIZE:
-        this.#remember(this.#memo.size)
+        this.#remember(this.#memoised)
         return
       case OP.GET:
         this.#recall(this.#index())
@@ -387,14 +393,16 @@ class Machine {
   }
 
   #remember(index: number): void {
-    const before = this.#memo.size
-    this.#memo.set(index, this.#top())
-    this.#bound(this.#memo.size, limits.pickle.memoEntries, 'memo entries')
-    if (this.#memo.size > before) this.#charge(COST.pair)
+    this.#bound(index + 1, limits.pickle.memoEntries, 'memo entries')
+    if (this.#memo[index] === undefined) {
+      this.#memoised++
+      this.#charge(COST.pair)
+    }
+    this.#memo[index] = this.#top()
   }
 
   #recall(index: number): void {
-    const value = this.#memo.get(index)
+    const value = this.#memo[index]
     if (value === undefined) throw this.#error(`recalls memo entry ${index}, which is not there`)
     this.#push(value)
   }
@@ -417,8 +425,10 @@ class Machine {
   #append(values: readonly Value[]): void {
     const target = this.#top()
     this.#charge(values.length * COST.item)
-    if (target instanceof Set) for (const value of values) target.add(value)
-    else if (Array.isArray(target)) for (const value of values) target.push(value)
+    if (target instanceof Set) {
+      this.#keys(values, target.size)
+      for (const value of values) target.add(value)
+    } else if (Array.isArray(target)) for (const value of values) target.push(value)
     else if (target instanceof Inert) for (const value of values) target.items.push(value)
     else throw this.#error('appends to what is not a list')
   }
@@ -429,6 +439,7 @@ class Machine {
     this.#charge(pairs.length * COST.item)
     if (target instanceof Map) {
       for (let i = 0; i < pairs.length; i += 2) {
+        this.#keys([pairs[i]], target.size)
         if (isTwin(target, pairs[i])) throw this.#error('has two keys that are one for Python, as True and 1 are')
         target.set(pairs[i], pairs[i + 1])
       }
@@ -436,6 +447,31 @@ class Machine {
       throw this.#error("sets elements of a tensor, which would change its storage's", CHANGED)
     } else if (target instanceof Inert) for (const value of pairs) target.items.push(value)
     else throw this.#error('sets items of what is not a dictionary')
+  }
+
+  /**
+   * Counts the numbers among new keys that are not about as many as the keys before them: V8 hashes numbers without a secret, so that
+   * a file could choose them all into one chain.
+   */
+  #keys(keys: Iterable<Value>, before: number): void {
+    let size = before
+    for (const key of keys) {
+      const odd = typeof key === 'bigint' || (typeof key === 'number' && !(key >= 0 && key <= 4 * size + 64))
+      if (odd) this.#bound(++this.#oddKeys, limits.pickle.scatteredKeys, 'scattered numbers as keys')
+      size++
+    }
+  }
+
+  /** What a call may copy into a dictionary or a set. */
+  #copied(arg: Value): void {
+    if (arg instanceof Map) this.#keys(arg.keys(), 0)
+    else if (arg instanceof Set) this.#keys(arg, 0)
+    else if (Array.isArray(arg) && arg.length > 64) {
+      this.#keys(
+        arg.map(item => (Array.isArray(item) && item.length === 2 ? item[0] : item)),
+        0,
+      )
+    }
   }
 
   #persistent(id: Value): Value {
@@ -466,7 +502,11 @@ class Machine {
     if (method instanceof Global && changesItsArgument(method) && given.some(isOfTensor)) {
       throw this.#error(`calls ${this.#name(callee)}, which would change a tensor`, CHANGED)
     }
-    const value = call(callee, args)
+    for (const arg of args) this.#copied(arg)
+    const value = call(callee, callee instanceof Global && isTensorMaker(callee) ? this.#frozen(args, 2) : args)
+    if (isTensor(value ?? null) && copiesInto(value as Inert)) {
+      throw this.#error(`calls ${this.#name(callee)} with a state that would change a tensor`, CHANGED)
+    }
     if (value === undefined) throw this.#error(`calls ${this.#name(callee)} with arguments that it doesn't take`)
     if (value instanceof Global) {
       this.#charge(COST.letter * value.path.length)
@@ -478,12 +518,29 @@ class Machine {
     return this.#made(value)
   }
 
+  /** Lists as they are now: Python reads a shape when it makes the tensor, and it may grow later. */
+  #frozen(args: readonly Value[], depth: number): Value[] {
+    this.#objects += args.length >> 4
+    return args.map(arg => {
+      const list = Array.isArray(arg) && arg.length <= 64
+      return list ? (depth > 0 ? this.#frozen(arg, depth - 1) : [...arg]) : arg
+    })
+  }
+
+  #snapshot(state: Value): Value {
+    if (!(state instanceof Map)) return Array.isArray(state) ? this.#frozen(state, 1) : state
+    this.#keys(state.keys(), 0)
+    this.#charge(state.size * COST.pair)
+    return this.#made(new Map(state))
+  }
+
   #build(state: Value): void {
     const target = this.#top()
     if (target instanceof Inert) {
       // Python would merge the two, or not, as the class has it.
       if (target.state !== undefined) throw this.#error('sets the state of one object twice')
-      target.state = state
+      // Python copies it now: what is put into it later is no part of the object.
+      target.state = this.#snapshot(state)
     } else if (!(Array.isArray(target) || target instanceof Map || target instanceof Set)) {
       throw this.#error('sets the state of what is not an object')
     }

@@ -95,8 +95,11 @@ export type TensorCall = Inert & { readonly callee: Global }
 
 /** Whether a value stands for a tensor, readable or not. */
 export function isTensor(value: Value): value is TensorCall {
-  if (!(value instanceof Inert && value.callee instanceof Global)) return false
-  const name = value.callee.path
+  return value instanceof Inert && value.callee instanceof Global && isTensorMaker(value.callee)
+}
+
+/** Whether a call of this name makes a tensor. */
+export function isTensorMaker({ path: name }: Global): boolean {
   return (
     VIEWS.has(name) || name === QUANTISED || WRAPPERS.has(name) || TYPED.has(name) || Object.hasOwn(UNREADABLE, name)
   )
@@ -128,7 +131,9 @@ export async function describeTensor(
   const { dtype, offset, bytes, shape, strides } = await placed(where, view, locate)
   if (call.callee.path !== QUANTISED) return { name, dtype, shape, source: source.place(offset, bytes, strides) }
   const range = { dtype: dtype as 'I8', at: source.place(offset, bytes, strides), shape, strides }
-  const found = await describeQuantised(range, call.args[4], list => readList(source, where, list, locate))
+  const found = await describeQuantised(range, call.args[4], (list, length) =>
+    readList(source, where, list, length, locate),
+  )
   return typeof found === 'string' ? unread(name, call, found) : { name, dtype: 'F32', shape, source: found }
 }
 
@@ -173,6 +178,16 @@ function changeOf(value: TensorCall): string | undefined {
     }
   }
   return undefined
+}
+
+/** Attributes that are set by copying values into the storage, which other tensors may share. */
+const COPIED = ['real', 'imag']
+
+/** Whether making a tensor would write into its storage, so that others change with it. */
+export function copiesInto({ callee, args }: Inert): boolean {
+  if (!(callee instanceof Global && (callee.path === WITH_STATE || TYPED.has(callee.path)))) return false
+  const parts = Array.isArray(args[3]) ? args[3] : [args[3]]
+  return parts.some(part => part instanceof Map && COPIED.some(key => part.has(key)))
 }
 
 /** The call that makes the view, out of the calls around it, or the reason why there is none. */
@@ -261,11 +276,20 @@ async function placed(where: string, view: View, locate: Locate): Promise<View &
 }
 
 /** The numbers of a list, or of a small tensor with one dimension. */
-async function readList(source: Source, where: string, list: Value, locate: Locate): Promise<number[] | undefined> {
+async function readList(
+  source: Source,
+  where: string,
+  list: Value,
+  length: number,
+  locate: Locate,
+): Promise<number[] | undefined> {
+  if (Array.isArray(list) && list.length !== length) return undefined
   if (Array.isArray(list)) return list.every(item => typeof item === 'number') ? list : undefined
   const call = list instanceof Inert ? unwrap(where, list) : undefined
   const view = call && 'callee' in call ? readView(where, call) : undefined
-  if (!view || 'reason' in view || view.shape.length !== 1) return undefined
+  if (!view || 'reason' in view || view.shape.length !== 1 || view.shape[0] !== length) return undefined
+  // Of a view that repeats itself, a few bytes would be a long list.
+  if (length > 1 && view.strides[0] === 0) return undefined
   const { dtype, offset, bytes, shape, strides } = await placed(where, view, locate)
   if (bytes > limits.spectrum.chunkBytes) return undefined
   const raw = await source.read(offset, bytes)

@@ -41,7 +41,6 @@ describe('a tensor that would be changed once it is made is not read', () => {
     ['a state as an argument', stateful(dict({ data: other })), /a state that would set its "data"/],
     ['slots', stateful(tuple(none, dict({ data: other }))), /a state that would set its "data"/],
     ['another class', stateful(dict({ __class__: int(1) })), /a state that would set its "__class__"/],
-    ['its real part', typed(dict({ real: other })), /a state that would set its "real"/],
     ['a state that is no dictionary', typed(opcodes(w)), /a state of an unknown kind/],
     [
       'another type',
@@ -89,6 +88,7 @@ describe('what changes other tensors refuses the file', () => {
       opcodes('ctorch\nTensor\n', tuple(w), 0x81, none, other, 's0', dict({ w })),
       /sets elements of a tensor/,
     ],
+    ['its real part', typed(dict({ real: other })), /with a state that would change a tensor/],
     ['a bound method', opcodes(bound('copy_'), tuple(other), 'R0', dict({ w })), /would change a tensor/],
     ['an operator', opcodes(call('operator.setitem', w, none, other), '0', dict({ w })), /would change a tensor/],
     ['two states of a module', module(state({ w: other }), state({ w })), /the state of one object twice/],
@@ -101,6 +101,24 @@ describe('what changes other tensors refuses the file', () => {
     ['a storage of two types', dict({ h: tensor({ ...VIEW, storage: 'HalfStorage' }), w }), /a storage of two types/],
   ])('%s', async (_, value, found) => {
     expect(await refusal(value)).toMatch(found)
+  })
+
+  it('what grows after it was used is as it was then', async () => {
+    const list = opcodes(']q', 7, '(', int(2), int(2), 'e')
+    const view = tensor(VIEW)
+    const shape = tuple(int(2), int(2))
+    const grown = Buffer.concat([
+      view.subarray(0, view.indexOf(shape)),
+      list,
+      view.subarray(view.indexOf(shape) + shape.length),
+    ])
+    const value = opcodes(dict({ w: grown }), 'h', 7, int(1), 'a0')
+    expect((await read(value)).tensors).toMatchObject([{ name: 'w', shape: [2, 2] }])
+    const built = opcodes(
+      ...['ctorch.nn.modules.container\nSequential\n)', 0x81, state({ w }), 'q', 8, 'b'],
+      ...['h', 8, text('_parameters'), dict({ v: other }), 's0'],
+    )
+    expect((await read(built)).tensors).toMatchObject([{ name: 'w' }])
   })
 
   it('one state, and a boolean alone, are fine', async () => {
