@@ -28,6 +28,10 @@ export const limits = {
     ignoredEntries: 1_000,
     /** A view may repeat its storage (torch's expand): a few bytes must not become terabytes. */
     expandedElements: 16 * MiB,
+    /** Different views of the same bytes, as fused weights have, together: so many times the file, beside the above. */
+    viewsRatio: 16,
+    /** The state of a quantised tensor, as JSON: about 200 bytes. */
+    stateBytes: 64 * KiB,
     /** DeepSeek-V3's has 9 MiB. */
     shardIndexBytes: 64 * MiB,
     /** config.json and its like beside a model: a few KiB. */
@@ -64,6 +68,8 @@ export const limits = {
     /** What an unpickler may have at once, each of them a way to ask for gigabytes in a few bytes. */
     objectsCount: 1_000_000,
     memoEntries: 1_000_000,
+    /** Numbers as keys that are not 0, 1, 2 and so on: optimizers had a number for each parameter as its key. */
+    scatteredKeys: 20_000,
     stackValues: 1_000_000,
     /** One integer: a long number takes time that grows with the square of its length. */
     integerBytes: 1_024,
@@ -97,6 +103,11 @@ export const limits = {
     configBytes: 4 * MiB,
     /** Models within models. */
     nestingLevels: 16,
+    /** Of its JSON: layers nest, and so do their options. */
+    jsonLevels: 128,
+    jsonMarks: 500_000,
+    /** Of the places of all layers, each of which has those of the models around it in front. */
+    placesCharacters: 8 * MiB,
   },
 
   numpy: {

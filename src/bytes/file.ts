@@ -1,5 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { CheckpointError, MissingCheckpointError } from '../errors.ts'
+import { WITHOUT_WAITING } from './small-file.ts'
 import { stayInWorkspace } from './workspace.ts'
 
 /** A file read at any offset. Every read is exact: it fails where the file ends early. */
@@ -23,7 +24,7 @@ export class RandomAccessFile {
     await stayInWorkspace(path)
     let handle: FileHandle
     try {
-      handle = await open(path, 'r')
+      handle = await open(path, WITHOUT_WAITING)
     } catch (cause) {
       throw unreadable(path, cause)
     }

@@ -1,3 +1,4 @@
+import { isAscii, isUtf8 } from 'node:buffer'
 import { promisify } from 'node:util'
 import { crc32, inflateRaw } from 'node:zlib'
 import { type Entry, fromRandomAccessReaderPromise, RandomAccessReader, type ZipFile } from 'yauzl'
@@ -9,6 +10,8 @@ const REPACK = 'Save the checkpoint again: no tool that writes checkpoints makes
 const STORED = 0
 const DEFLATED = 8
 const LOCAL_HEADER = 30
+/** Info-ZIP's extra field with a name in UTF-8. */
+const UNICODE_PATH = 0x7075
 const CENTRAL_SIGNATURE = 0x02014b50
 
 /** What a zip is read from: a file, or anything else that can be read at any offset (a stored zip within a zip). */
@@ -173,6 +176,9 @@ async function list(source: ZipSource, zip: ZipFile): Promise<Map<string, ZipMem
   let characters = 0
   for await (const entry of zip.eachEntry()) {
     const name = entry.fileName
+    if (name !== ownName(entry) || name.includes('\0')) {
+      throw new CheckpointError(path, `its member ${quote(name)} has another name for other tools`, REPACK)
+    }
     if (members.has(name)) throw new CheckpointError(path, `has two members named ${quote(name)}`, REPACK)
     characters += name.length
     if (characters > limits.checkpoint.namesCharacters) {
@@ -205,6 +211,18 @@ async function list(source: ZipSource, zip: ZipFile): Promise<Map<string, ZipMem
   }
   setBounds(path, [...members.values()])
   return members
+}
+
+/**
+ * The name in the entry itself: an extra field may give another, and backslashes are read as slashes, which not all tools do. Of names
+ * that are neither ASCII nor UTF-8, the one that was read.
+ */
+function ownName({ fileName, fileNameRaw, extraFields }: Entry): string {
+  if (isUtf8(fileNameRaw)) {
+    const own = fileNameRaw.toString('utf8')
+    if (isAscii(fileNameRaw) || extraFields.some(({ id }) => id === UNICODE_PATH)) return own
+  }
+  return fileName
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }

@@ -1,7 +1,8 @@
 import { readdir, stat } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { RandomAccessFile, unreadable } from '../bytes/file.ts'
-import { CheckpointError } from '../errors.ts'
+import { CheckpointError, quoted } from '../errors.ts'
+import { limits } from '../limits.ts'
 import { describeAdapters } from './adapter.ts'
 import { markConstants } from './constants.ts'
 import { type Found, findInFolder } from './folder.ts'
@@ -22,7 +23,7 @@ import { isShardIndex, readShardIndex, refuseShard } from './shards.ts'
 import { METADATA, readDistributed } from './torch/dcp.ts'
 import { refusePart } from './torch/distributed.ts'
 import { torchLegacy, torchZip } from './torch/index.ts'
-import type { Checkpoint, Format, Stamp, Tensor } from './types.ts'
+import { type Checkpoint, DTYPE_BITS, type Format, type Stamp, size, type Tensor } from './types.ts'
 
 export * from './types.ts'
 export type { ReadOptions }
@@ -36,6 +37,12 @@ const READERS: readonly Reader[] = [safetensors, npz, keras, sb3, torchZip, torc
  * @throws CheckpointError for whatever can't be read whole.
  */
 export async function openCheckpoint(path: string, options: ReadOptions = {}): Promise<Checkpoint> {
+  const checkpoint = await described(path, options)
+  refuseExpanded(checkpoint)
+  return checkpoint
+}
+
+async function described(path: string, options: ReadOptions): Promise<Checkpoint> {
   const found = await stat(path).catch(cause => {
     throw unreadable(path, cause)
   })
@@ -45,8 +52,8 @@ export async function openCheckpoint(path: string, options: ReadOptions = {}): P
     await refuseShard(path)
     refusePart(path)
     const { format, bytes, contents, stamp } = await readFile(path, options)
-    const described = await describeAdapters(await interpreted(format, contents.tensors))
-    return { path, format, bytes, unread: [], ...contents, ...described, stamps: [stamp] }
+    const layers = await describeAdapters(await interpreted(format, contents.tensors))
+    return { path, format, bytes, unread: [], ...contents, ...layers, stamps: [stamp] }
   }
   if (found.isDirectory() && (await isDistributed(path))) return distributed(path, path)
   const { files, expected, ignored } = found.isDirectory() ? await findInFolder(path) : await ofIndex(path)
@@ -81,8 +88,8 @@ async function isDistributed(path: string): Promise<boolean> {
 
 async function distributed(path: string, folder: string): Promise<Checkpoint> {
   const { tensors, ...contents } = await readDistributed(folder)
-  const described = await describeAdapters(await interpreted('torch-distributed', tensors))
-  return { path, format: 'torch-distributed', unread: [], ...contents, ...described }
+  const layers = await describeAdapters(await interpreted('torch-distributed', tensors))
+  return { path, format: 'torch-distributed', unread: [], ...contents, ...layers }
 }
 
 /** Formats whose readers know themselves what their tensors stand for, and how they lie. */
@@ -92,6 +99,27 @@ const SELF_CONTAINED: readonly Format[] = ['keras', 'hdf5', 'onnx', 'gguf']
 async function interpreted(format: Format, tensors: readonly Tensor[]): Promise<Tensor[]> {
   if (SELF_CONTAINED.includes(format)) return markConstants(tensors)
   return markConstants(orientKernels(await describeQuantised(tensors)))
+}
+
+/**
+ * Refuses views that make much of few bytes: each tensor of a few kilobytes may cover the whole file, or repeat it.
+ * @throws CheckpointError where the elements of different views are together far more than what is stored
+ */
+function refuseExpanded({ path, bytes, tensors }: Pick<Checkpoint, 'path' | 'bytes' | 'tensors'>): void {
+  const most = limits.checkpoint.expandedElements * 8 + limits.checkpoint.viewsRatio * bytes
+  const seen = new Set<string>()
+  let total = 0
+  for (const { name, dtype, shape, source } of tensors) {
+    if (source.kind !== 'file') continue
+    const view = [source.path, source.offset, shape, source.strides].join()
+    if (seen.has(view)) continue
+    seen.add(view)
+    total += (size(shape) * DTYPE_BITS[dtype]) / 8
+    if (total > most) {
+      const found = `with ${quoted(name)} its tensors have more than ${most} bytes, of the ${bytes} that are stored`
+      throw new CheckpointError(path, found, 'Save its tensors unexpanded, each with its own storage.')
+    }
+  }
 }
 
 async function ofIndex(path: string): Promise<Found> {

@@ -1,7 +1,7 @@
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { jsonProblem, parseJson } from '../bytes/json.ts'
-import { stayInWorkspace } from '../bytes/workspace.ts'
+import { readSmallFile } from '../bytes/small-file.ts'
 import { CheckpointError, quoted } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { foreignFolder } from './foreign.ts'
@@ -82,9 +82,7 @@ function piece(path: string, what: string, gguf: boolean): CheckpointError {
 /** The files that an index names; none where it is none. */
 async function shardsOf(path: string): Promise<Set<string>> {
   try {
-    await stayInWorkspace(path)
-    if ((await stat(path)).size > limits.checkpoint.shardIndexBytes) return new Set()
-    return new Set(weightMap(path, await readFile(path)).values())
+    return new Set(weightMap(path, await readSmallFile(path, limits.checkpoint.shardIndexBytes)).values())
   } catch {
     return new Set()
   }
@@ -97,11 +95,7 @@ export async function readShardIndex(
   present: readonly string[],
 ): Promise<{ files: string[]; expected: Expectation }> {
   const path = join(folder, name)
-  await stayInWorkspace(path)
-  const { size } = await stat(path)
-  if (size > limits.checkpoint.shardIndexBytes)
-    throw new CheckpointError(path, `has ${size} bytes, more than ${limits.checkpoint.shardIndexBytes}`)
-  const bytes = await readFile(path)
+  const bytes = await readSmallFile(path, limits.checkpoint.shardIndexBytes)
   refusePointer(path, bytes)
   const map = weightMap(path, bytes)
   const shards = [...new Set(map.values())].sort()

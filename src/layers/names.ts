@@ -18,14 +18,25 @@ const ROOTS = new Set(['module', 'model', 'state_dict', 'model_state_dict', 'net
 export function layerNames(tensors: readonly Pick<Tensor, 'name' | 'label'>[]): Map<string, string> {
   const keys = tensors.map(({ name, label }) => label ?? name)
   const paths = keys.map(key => unwrap(key.split('.')))
+  // How many components of each path are left out.
+  const from = paths.map(() => 0)
+  const first = (i: number) => paths[i][from[i]]
   while (
     paths.length > 0 &&
-    paths.every(path => path.length > 1 && path[0] === paths[0][0]) &&
-    ROOTS.has(paths[0][0])
+    paths.every((path, i) => path.length - from[i] > 1 && first(i) === first(0)) &&
+    ROOTS.has(first(0))
   ) {
-    for (const path of paths) path.splice(0, path.length, ...unwrap(path.slice(1)))
+    for (const [i, path] of paths.entries()) {
+      from[i]++
+      while (first(i) === 'module' && from[i] < path.length - 1) from[i]++
+    }
   }
-  const names = paths.map(path => path.join('.').replace(/(?:\.weight|\/kernel(?::0)?)$/, ''))
+  const names = paths.map((path, i) =>
+    path
+      .slice(from[i])
+      .join('.')
+      .replace(/(?:\.weight|\/kernel(?::0)?)$/, ''),
+  )
   const uses = new Map<string, number>()
   for (const name of names) uses.set(name, (uses.get(name) ?? 0) + 1)
   return new Map(tensors.map(({ name }, i) => [name, uses.get(names[i]) === 1 ? names[i] : name]))

@@ -40,20 +40,33 @@ export function readDatatype(cursor: Cursor): ElementType {
   if (bytes === 0) throw cursor.error('is a type of no bytes')
   if (kind === 'text') return { kind: 'fixed-text', bytes }
   if (kind === 'sequences' && (flags & 0x0f) === 1) return { kind: 'text', bytes }
-  const dtype = kind === 'floats' ? float(cursor, bytes) : kind === 'integers' ? integer(flags, bytes) : undefined
+  const dtype =
+    kind === 'floats' ? float(cursor, flags, bytes) : kind === 'integers' ? integer(cursor, flags, bytes) : undefined
   if (dtype) return { kind: 'number', dtype, bytes, bigEndian: bytes > 1 && (flags & 1) === 1 }
   // h5py keeps booleans as an enumeration.
   if (kind === 'enumerations' && bytes === 1) return { kind: 'number', dtype: 'BOOL', bytes, bigEndian: false }
   return { kind: 'other', bytes, name: kind === 'floats' || kind === 'integers' ? `${kind} of ${bytes} bytes` : kind }
 }
 
-function float(cursor: Cursor, bytes: number): DType | undefined {
-  cursor.skip(4)
+/** IEEE's formats alone: VAX's byte order, another place of the sign, another normalisation give other numbers of the same bits. */
+function float(cursor: Cursor, flags: number, bytes: number): DType | undefined {
+  const usual = (flags & 0x40) === 0 && ((flags >> 4) & 3) === IMPLIED && flags >> 8 === 8 * bytes - 1
+  if (!(isWhole(cursor, bytes) && usual)) return undefined
   const layout = [cursor.u8(), cursor.u8(), cursor.u8(), cursor.u8(), cursor.u32()].join(' ')
   const dtype = FLOATS[layout]
   return dtype && bytes === { F64: 8, F32: 4, F16: 2, BF16: 2 }[dtype as string] ? dtype : undefined
 }
 
-function integer(flags: number, bytes: number): DType | undefined {
+/** Whether the bits that count are all of the element's: their offset, their number. */
+function isWhole(cursor: Cursor, bytes: number): boolean {
+  const [offset, precision] = [cursor.uint(2), cursor.uint(2)]
+  return offset === 0 && precision === 8 * bytes
+}
+
+/** The first bit of the mantissa is not stored. */
+const IMPLIED = 2
+
+function integer(cursor: Cursor, flags: number, bytes: number): DType | undefined {
+  if (!isWhole(cursor, bytes)) return undefined
   return (flags & 8 ? SIGNED : UNSIGNED)[bytes]
 }

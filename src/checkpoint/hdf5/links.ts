@@ -111,8 +111,15 @@ function checkName(cursor: Cursor, name: string): string {
 
 /** By name, a number at its end by its value: dense_2 before dense_10. */
 function naturally(a: string, b: string): number {
-  const [, stemA, numberA] = /^(.*?)(\d{0,15})$/s.exec(a)!
-  const [, stemB, numberB] = /^(.*?)(\d{0,15})$/s.exec(b)!
+  const [stemA, numberA] = parted(a)
+  const [stemB, numberB] = parted(b)
   if (stemA !== stemB) return stemA < stemB ? -1 : 1
   return numberA.length - numberB.length || (numberA < numberB ? -1 : numberA > numberB ? 1 : 0)
+}
+
+/** A name, and the digits at its end, not more than 15 of them. */
+function parted(name: string): [stem: string, number: string] {
+  let at = name.length
+  while (at > 0 && name.length - at < 15 && name[at - 1] >= '0' && name[at - 1] <= '9') at--
+  return [name.slice(0, at), name.slice(at)]
 }

@@ -1,3 +1,4 @@
+import { parseJson } from '../../bytes/json.ts'
 import { limits } from '../../limits.ts'
 
 /** One layer of a Keras model as its config describes it. */
@@ -20,19 +21,25 @@ export interface KerasLayer {
  */
 export function readConfig(text: string | undefined): KerasLayer[] {
   const layers: KerasLayer[] = []
-  if (text && text.length <= limits.keras.configBytes) collect(parse(text), '', 0, layers)
+  if (text && text.length <= limits.keras.configBytes) collect(parse(text), '', 0, layers, { characters: 0 })
   return layers
 }
 
 function parse(text: string): unknown {
   try {
-    return JSON.parse(text)
+    return parseJson(Buffer.from(text), { depth: limits.keras.jsonLevels, marks: limits.keras.jsonMarks })
   } catch {
     return undefined
   }
 }
 
-function collect(model: unknown, place: string, depth: number, found: KerasLayer[]): void {
+function collect(
+  model: unknown,
+  place: string,
+  depth: number,
+  found: KerasLayer[],
+  total: { characters: number },
+): void {
   const config = field(model, 'config')
   // The config of a Keras 1 Sequential is the list itself.
   const layers = Array.isArray(config) ? config : field(config, 'layers')
@@ -45,6 +52,9 @@ function collect(model: unknown, place: string, depth: number, found: KerasLayer
     const uses = used.get(kind) ?? 0
     used.set(kind, uses + 1)
     const at = `${place}layers/${uses ? `${kind}_${uses}` : kind}`
+    // No file has a group of such a name.
+    total.characters += at.length
+    if (at.length > limits.checkpoint.nameCharacters || total.characters > limits.keras.placesCharacters) continue
     const options = field(layer, 'config')
     const name = field(options, 'name') ?? field(layer, 'name')
     const ordering = field(options, 'dim_ordering')
@@ -58,14 +68,17 @@ function collect(model: unknown, place: string, depth: number, found: KerasLayer
       mode: typeof mode === 'string' ? mode : undefined,
       nested,
     })
-    collect(layer, `${at}/`, depth + 1, found)
+    collect(layer, `${at}/`, depth + 1, found, total)
   }
 }
+
+/** The names of classes are far shorter; Keras' own pattern takes time that grows with the square. */
+const CLASS_CHARACTERS = 256
 
 /** How Keras 3 turns the name of a class into that of a group. */
 function snakeCase(name: string): string {
   return name
-    .slice(0, limits.checkpoint.nameCharacters)
+    .slice(0, CLASS_CHARACTERS)
     .replace(/\W+/g, '')
     .replace(/(.)([A-Z][a-z]+)/g, '$1_$2')
     .replace(/([a-z])([A-Z])/g, '$1_$2')

@@ -116,7 +116,7 @@ export function arrayType(descr: Literal): Pick<NpyHeader, 'dtype' | 'swap'> | O
     }
   }
   if (typeof descr !== 'string') return { reason: 'an array of records', type: 'records', mayBeWeights: true }
-  const match = /^([<>|=])([a-zA-Z])(\d+)/.exec(descr)
+  const match = /^([<>|=])([a-zA-Z])(\d+)$/.exec(descr)
   const kind = match ? match[2] + match[3] : ''
   if (!match || !Object.hasOwn(TYPES, kind)) {
     const type = descr.slice(0, 100)

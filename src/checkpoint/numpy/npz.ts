@@ -2,11 +2,11 @@ import type { RandomAccessFile } from '../../bytes/file.ts'
 import { firstMember, memberRange } from '../../bytes/member.ts'
 import { type FileRange, readRange } from '../../bytes/range.ts'
 import { Zip, type ZipMember } from '../../bytes/zip.ts'
-import { CheckpointError, tensorIn } from '../../errors.ts'
+import { CheckpointError, quoted, tensorIn } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import type { Reader } from '../reader.ts'
 import type { Tensor, UnreadTensor } from '../types.ts'
-import { headerLength, parseHeader } from './header.ts'
+import { headerLength, isNpy, parseHeader } from './header.ts'
 import { describe } from './npy.ts'
 
 /** NumPy's `.npz`: a zip of `.npy` members, stored (`savez`) or deflated (`savez_compressed`). */
@@ -25,11 +25,14 @@ export const npz: Reader = {
     const leaveOut = (entry: string) => ignored.length < limits.checkpoint.ignoredEntries && ignored.push(entry)
     let inflated = 0
     for (const member of zip.members.values()) {
-      if (!member.name.endsWith('.npy')) {
+      if (!member.name.endsWith('.npy') && !(await isArray(file, member))) {
         if (!member.name.endsWith('/')) leaveOut(`${member.name} (not an array)`)
+        if (zip.members.has(`${member.name}.npy`)) throw shadowed(file.path, member.name)
         continue
       }
-      const name = member.name.slice(0, -'.npy'.length)
+      const name = member.name.endsWith('.npy') ? member.name.slice(0, -'.npy'.length) : member.name
+      if (name !== member.name && zip.members.has(name)) throw shadowed(file.path, name)
+      if (name === member.name && zip.members.has(`${name}.npy`)) throw shadowed(file.path, name)
       const where = tensorIn(file.path, name)
       if (name.length > limits.checkpoint.nameCharacters)
         throw new CheckpointError(where, `its name has more than ${limits.checkpoint.nameCharacters} characters`)
@@ -47,6 +50,24 @@ export const npz: Reader = {
     }
     return { tensors, unread, stateDict: '', ignored }
   },
+}
+
+/** Whether a member without the ending is an array all the same: NumPy asks for its first bytes. */
+async function isArray(file: RandomAccessFile, member: ZipMember): Promise<boolean> {
+  if (member.name.endsWith('/')) return false
+  const range = await memberRange(file, member, limits.zip.zerosBytes)
+  for await (const piece of readRange(file, member.stored ? { ...range, length: Math.min(6, range.length) } : range)) {
+    return isNpy(Buffer.from(piece.subarray(0, 6)))
+  }
+  return false
+}
+
+function shadowed(path: string, name: string): CheckpointError {
+  return new CheckpointError(
+    path,
+    `has two members that NumPy calls ${quoted(name)}`,
+    'Save it again with numpy.savez.',
+  )
 }
 
 async function readHeader(file: RandomAccessFile, where: string, range: FileRange, member: ZipMember): Promise<Buffer> {

@@ -1,6 +1,7 @@
-import { readFile, realpath, stat } from 'node:fs/promises'
+import { realpath, stat } from 'node:fs/promises'
 import { dirname, join, sep } from 'node:path'
 import { unreadable } from '../../bytes/file.ts'
+import { readSmallFile } from '../../bytes/small-file.ts'
 import { CheckpointError, quoted } from '../../errors.ts'
 import { refusePointer } from '../pointer.ts'
 
@@ -58,7 +59,18 @@ export class ExternalData {
     return join(this.#folder, ...parts)
   }
 
+  /** A backslash separates folders where the model was made on Windows, and is part of a name elsewhere. */
+  async #checkName(where: string, location: string): Promise<void> {
+    if (!location.includes('\\')) return
+    const literal = await stat(join(this.#folder, location)).then(
+      () => true,
+      () => false,
+    )
+    if (literal) throw new CheckpointError(where, `${quoted(location)} names two files`, BESIDE)
+  }
+
   async #open(where: string, location: string, path: string): Promise<number> {
+    await this.#checkName(where, location)
     let real: string
     let folder: string
     try {
@@ -78,7 +90,7 @@ export class ExternalData {
     }
     const found = await stat(real)
     if (!found.isFile()) throw new CheckpointError(where, `${quoted(location)} is not a file`, BESIDE)
-    if (found.size < 1024) refusePointer(`${where}: ${quoted(location)}`, await readFile(real))
+    if (found.size < 1024) refusePointer(`${where}: ${quoted(location)}`, await readSmallFile(real, 1024))
     return found.size
   }
 }

@@ -168,7 +168,10 @@ export class GraphReader {
       else if (field.tag === ATTRIBUTE_TENSOR) constants.push({ kind: 'dense', field })
       else if (field.tag === ATTRIBUTE_SPARSE_TENSOR) constants.push({ kind: 'sparse', field })
     })
-    for (const { kind, field } of constants.slice(-1)) {
+    if (constants.length > 1) {
+      throw new CheckpointError(this.#wire.bytes.path, `a Constant at byte ${message.start} has two values`, RESAVE)
+    }
+    for (const { kind, field } of constants) {
       const output = (await this.#text(parts.output, 'a value')) || (await this.#text(parts.name, 'a node'))
       await this.#tensor(kind, field, scope, () => output)
     }

@@ -17,6 +17,8 @@ const NAME = tag(8, LENGTH)
 const RAW_DATA = tag(9, LENGTH)
 const EXTERNAL_DATA = tag(13, LENGTH)
 const DATA_LOCATION = tag(14, VARINT)
+/** Of external data; any other entry says nothing about the values. */
+const ENTRIES = new Set(['location', 'offset', 'length'])
 const VALUES = new Set([4, 5, 6, 7, 10, 11])
 
 const SPARSE_VALUES = tag(1, LENGTH)
@@ -102,7 +104,7 @@ export class TensorReader {
     await this.#wire.walk(message.start, message.end, field => {
       switch (field.tag) {
         case DATA_TYPE:
-          found.type = field.value
+          found.type = field.int32
           return
         case SEGMENT:
           found.segmented = true
@@ -115,7 +117,8 @@ export class TensorReader {
         case EXTERNAL_DATA:
           return this.#entry(field, found)
         case DATA_LOCATION:
-          found.external = field.value === 1
+          if (field.int32 !== 0 && field.int32 !== 1) throw this.#unknownPlace(field)
+          found.external = field.int32 === 1
           return
       }
       const number = field.tag >>> 3
@@ -130,6 +133,11 @@ export class TensorReader {
       }
     })
     return found
+  }
+
+  #unknownPlace({ start, int32 }: Field): CheckpointError {
+    const found = `a tensor has its values in the unknown place ${int32}, at byte ${start}`
+    return new CheckpointError(this.#wire.bytes.path, found, RESAVE)
   }
 
   async #name(field: Field, found: Gathered): Promise<void> {
@@ -149,7 +157,7 @@ export class TensorReader {
 
   async #entry(field: Field, { entries }: Gathered): Promise<void> {
     const [key, value] = await this.#wire.entry(field)
-    if (entries.size < 16) entries.set(key, value)
+    if (ENTRIES.has(key)) entries.set(key, value)
   }
 
   async #source(

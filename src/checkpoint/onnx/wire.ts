@@ -17,6 +17,8 @@ export interface Field {
   readonly end: number
   /** Of a varint: exact up to 2^53; int64's negative numbers are 2^63 and above. */
   readonly value: number
+  /** Of a varint, its lower 32 bits with their sign: what protobuf makes of an int32 or an enumeration. */
+  readonly int32: number
 }
 
 /** Called for each field. What it does not look at is not read. */
@@ -129,11 +131,13 @@ export class Wire {
     const tag = this.varint(end)
     if (tag < 8 || tag > 0xffffffff) throw this.#damaged(from, `has a field with the impossible tag ${tag}`)
     let value = 0
+    let int32 = 0
     let start = bytes.position
     let stop: number
     switch (tag & 7) {
       case VARINT:
         value = this.varint(end)
+        int32 = this.low | 0
         stop = bytes.position
         break
       case FIXED64:
@@ -155,7 +159,7 @@ export class Wire {
       const beyond = stop > bytes.size ? `the file, which has ${bytes.size}` : `its message, which ends at ${end}`
       throw this.#damaged(from, `has a field that reaches to byte ${stop}, beyond ${beyond}`)
     }
-    return { tag, start, end: stop, value }
+    return { tag, start, end: stop, value, int32 }
   }
 
   #tooLong({ start, end }: Field, what: string): CheckpointError {

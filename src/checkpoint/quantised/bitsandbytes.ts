@@ -1,3 +1,4 @@
+import { parseJson } from '../../bytes/json.ts'
 import { limits } from '../../limits.ts'
 import { size, type Tensor } from '../types.ts'
 import { numbers } from './codec.ts'
@@ -16,7 +17,7 @@ export async function fromTable(family: Family): Promise<Tensor | undefined> {
     if (!found) throw new Misfit(`its ${name} is missing`)
     return part(found)
   }
-  const { shape, blocksize, nested_blocksize, nested_offset } = parseState(await numbers(part(state)))
+  const { shape, blocksize, nested_blocksize, nested_offset } = parseState(await stateOf(state))
   const [codes, table, largest] = [part(tensor), own('quant_map'), own('absmax')]
   const elements = size(shape)
   const blocks = Math.ceil(elements / blocksize)
@@ -33,10 +34,16 @@ export async function fromTable(family: Family): Promise<Tensor | undefined> {
   return as(family, shape, { ...scheme, nested: { ...inner, blocksize: nested_blocksize, offset: nested_offset } })
 }
 
-function parseState(bytes: Float64Array) {
+async function stateOf(state: Tensor): Promise<Buffer> {
+  const bytes = size(state.shape)
+  if (bytes > limits.checkpoint.stateBytes) throw new Misfit(`its quant_state has ${bytes} bytes`)
+  return Buffer.from(await numbers(part(state)))
+}
+
+function parseState(bytes: Buffer) {
   let state: Record<string, unknown>
   try {
-    state = JSON.parse(Buffer.from(bytes).toString('utf8'))
+    state = parseJson(bytes, { depth: limits.json.nestingLevels, marks: limits.json.marksCount }) as typeof state
   } catch {
     throw new Misfit('its quant_state is not JSON')
   }

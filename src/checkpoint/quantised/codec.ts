@@ -5,6 +5,8 @@ import { DTYPE_BITS, isFloat, size } from '../elements.ts'
 import { widen } from '../widen.ts'
 import type { Coded, Grid, Part, Scheme } from './scheme.ts'
 
+const WRAPPED =
+  'a zero point is the largest there is, to which some loaders add 1 and some wrap round to 0: quantise again'
 /** Elements of a piece, about. */
 const PIECE = 64 * 1024
 /** Column k of AWQ's eight lies in this 4-bit field of its word (AutoAWQ, awq/utils/packing_utils.py: AWQ_ORDER inverted). */
@@ -185,6 +187,7 @@ async function* fromWords(scheme: Words): AsyncGenerator<Uint8Array> {
       scheme.kind === 'awq'
         ? (zeros.readUInt32LE(4 * (group * zeroWords + Math.floor(column / 8))) >>> field(column)) & mask
         : code(zeros, 4 * group * zeroWords, 4, column)
+    if (zeroOffset === 1 && zero === mask) throw new LayerError('quantised', WRAPPED)
     return (q - zero - zeroOffset) * scales[group * columns + column]
   }
   if (scheme.kind === 'awq') {

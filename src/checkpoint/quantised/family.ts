@@ -1,7 +1,6 @@
-import { readFile, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { jsonProblem, parseJson } from '../../bytes/json.ts'
-import { stayInWorkspace } from '../../bytes/workspace.ts'
+import { readSmallFile } from '../../bytes/small-file.ts'
 import { quoted } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import { contiguous, type Tensor } from '../types.ts'
@@ -60,9 +59,10 @@ const LEVELS = 3
 
 async function readConfig(path: string): Promise<unknown> {
   try {
-    await stayInWorkspace(path)
-    if ((await stat(path)).size > limits.checkpoint.configBytes) return undefined
-    return parseJson(await readFile(path), { depth: limits.json.nestingLevels, marks: limits.json.marksCount })
+    return parseJson(await readSmallFile(path, limits.checkpoint.configBytes), {
+      depth: limits.json.nestingLevels,
+      marks: limits.json.marksCount,
+    })
   } catch (error) {
     jsonProblem(error)
     return undefined

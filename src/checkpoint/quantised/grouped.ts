@@ -34,10 +34,12 @@ export async function grouped(family: Family): Promise<Tensor> {
 
 /** GPTQ's first format stores zero − 1, its second (`gptq_v2` in the model's config) the zero itself. */
 async function zeroOffset(family: Family): Promise<number> {
+  const formats = new Set<boolean>()
   for (const name of ['quantize_config.json', 'config.json']) {
     const config = await family.config(name)
-    const format = field(field(config, 'quantization_config') ?? config, 'checkpoint_format')
-    if (typeof format === 'string') return format === 'gptq_v2' ? 0 : 1
+    const own = field(config, 'quantization_config') ?? (name === 'config.json' ? undefined : config)
+    if (own !== undefined) formats.add(field(own, 'checkpoint_format') === 'gptq_v2')
   }
-  return 1
+  if (formats.size > 1) throw new Misfit('quantize_config.json and config.json say different checkpoint_format')
+  return formats.has(true) ? 0 : 1
 }

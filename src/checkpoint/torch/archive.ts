@@ -1,5 +1,5 @@
 import { Zip } from '../../bytes/zip.ts'
-import { CheckpointError } from '../../errors.ts'
+import { CheckpointError, quoted } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import { foreignZip } from '../foreign.ts'
 import type { Contents, ReadOptions } from '../reader.ts'
@@ -19,11 +19,22 @@ const SAVE = "Save the weights alone: torch.save(model.state_dict(), 'model.pt')
  */
 export async function readArchive(source: Source, options: ReadOptions): Promise<Contents> {
   const zip = await Zip.open(source)
+  checkCase(zip)
   const archive = findArchive(zip)
   await checkByteOrder(zip, archive)
   const data = await pickled(zip, archive, 'data')
   const constants = zip.members.has(`${archive}/constants.pkl`) ? await pickled(zip, archive, 'constants') : undefined
   return describeContents(source, constants ? scripted(data, constants) : data, storages(zip, archive), options)
+}
+
+/** PyTorch looks its members up without regard to case. */
+function checkCase({ path, members }: Zip): void {
+  const lower = new Set<string>()
+  for (const name of members.keys()) {
+    const key = name.replace(/[A-Z]/g, letter => letter.toLowerCase())
+    if (lower.has(key)) throw new CheckpointError(path, `has two members named ${quoted(name)} but for the case`, SAVE)
+    lower.add(key)
+  }
 }
 
 /** A pickle of the archive; the keys of its storages become the names of members. */

@@ -18,6 +18,14 @@ const ARRAY = /^numpy\.(?:_?core)\.(?:multiarray\._reconstruct|numeric\._frombuf
  */
 export function describeArray(path: string, where: string, name: string, value: Inert): Tensor | UnreadTensor {
   const { shape, type, fortran, bytes } = stateOf(value)
+  if (isChanged(value) || (type instanceof Inert && isChanged(type))) {
+    return {
+      name,
+      dtype: 'array',
+      shape: [],
+      reason: 'is a NumPy array that is changed once it is made: save a tensor',
+    }
+  }
   const counts = Array.isArray(shape) && shape.every(n => Number.isSafeInteger(n) && (n as number) >= 0)
   const known = arrayType(typeText(type))
   if (!counts || shape.length > limits.checkpoint.dimensionsCount) {
@@ -65,6 +73,15 @@ function stateOf({ callee, args, state }: Inert): State {
   }
   const [, shape, type, fortran, bytes] = Array.isArray(state) ? state : []
   return { shape, type, fortran, bytes }
+}
+
+/** Whether more would be done to what a call makes than its own writer does. */
+function isChanged({ callee, items, state }: Inert): boolean {
+  if (items.length > 0) return true
+  if (!(callee instanceof Global) || state === undefined) return false
+  if (callee.name === '_frombuffer') return true
+  // Of a dtype: version, byte order, then what records, arrays and fields have.
+  return callee.name === 'dtype' && Array.isArray(state) && state.slice(2, 5).some(part => part !== null)
 }
 
 /** `<f4` of `numpy.dtype('f4')` whose state says the byte order. */

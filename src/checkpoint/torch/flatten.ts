@@ -2,7 +2,7 @@ import { CheckpointError, quoted } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import { size, type UnreadTensor } from '../types.ts'
 import { isArray } from './arrays.ts'
-import { isModule, membersOf, PACKED } from './modules.ts'
+import { isModule, type Members, membersOf, PACKED } from './modules.ts'
 import { isTensor, shapeOf, type TensorCall } from './tensors.ts'
 import { entries, isBeside, isContainer, isNode, isOptimizer, join, type Node, tensorsWithin } from './tree.ts'
 import { Inert, type Value } from './values.ts'
@@ -57,19 +57,26 @@ export interface Flattening {
  * @throws CheckpointError where two have one name, or a container holds itself
  */
 export function flatten(root: Node, { path: file, stateDict, holders, chosen, leftOut }: Flattening) {
+  let characters = 0
+  let steps = 0
+  /** A module may be used many times. */
+  const members = new Map<Inert, Members>()
   const where = (path: string) => (path === '' ? file : `${file}: ${quoted(path)}`)
   /** What a node is made of; what a module keeps to itself is left out. */
   const open = (path: string, node: Node): Generator<[string, Value], undefined> => {
     if (isContainer(node)) return entries(node)
-    const { named, transient } = membersOf(node)
+    if (node.items.length > 0) {
+      throw new CheckpointError(where(path), 'is a module whose members would be set one by one', SAVE)
+    }
+    const { named, transient } = members.get(node) ?? membersOf(node)
+    members.set(node, { named, transient })
+    steps += transient.length
     for (const name of transient) leftOut.ignore(join(stateDict, join(path, name)))
     return entries(named)
   }
   const tensors = new Map<string, Inert>()
   const seen = new Set<Value>([root])
   const stack = [{ node: root, path: '', rest: open('', root) }]
-  let characters = 0
-  let steps = 0
   while (stack.length > 0) {
     const { node, path, rest } = stack[stack.length - 1]
     const entry = rest.next()

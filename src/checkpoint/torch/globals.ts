@@ -57,6 +57,11 @@ export function isForbidden({ module, name }: Global): boolean {
   return attributes.length > 1 && attributes.some(part => ESCAPES.has(part) || FORBIDDEN.has(part))
 }
 
+/** Whether a call changes the tensor that it is given: `Tensor.copy_`, `operator.setitem`, `numpy.copyto`. */
+export function changesItsArgument({ name }: Global): boolean {
+  return /(?:[a-z\d]_|__setitem__|__i[a-z]+__|__setattr__|__setstate__|setitem|copyto)$/.test(name.slice(-64))
+}
+
 /** The error for a file that names something forbidden. `where` names the file, and the path of keys if there is one. */
 export function refusal(where: string, global: Global): CheckpointError {
   const { module, name } = global

@@ -10,6 +10,7 @@ export interface Members {
 /** What `torch.ao.nn.quantized` calls a packed weight and its bias. */
 export const PACKED = '_packed_params'
 
+const MEMBERS = ['_parameters', '_buffers', '_modules']
 const NONE = new Map<Value, Value>()
 
 /**
@@ -19,7 +20,7 @@ const NONE = new Map<Value, Value>()
 export function membersOf(object: Inert): Members {
   const state = stateOf(object) ?? NONE
   if (isScripted(object)) return { named: state, transient: [] }
-  const [parameters, buffers, modules] = ['_parameters', '_buffers', '_modules'].map(key => state.get(key))
+  const [parameters, buffers, modules] = MEMBERS.map(key => state.get(key))
   const left = state.get('_non_persistent_buffers_set')
   const transient = left instanceof Set ? [...left].filter(name => typeof name === 'string') : []
   const named = new Map([...table(parameters), ...table(buffers), ...table(modules)])
@@ -43,7 +44,9 @@ function stateOf(object: Inert): ReadonlyMap<Value, Value> | undefined {
   const state = isTraced(object) ? object.args[0] : object.state
   if (state instanceof Map) return state
   // Of a class with slots, a pair.
-  return Array.isArray(state) && state[0] instanceof Map ? state[0] : undefined
+  if (!(Array.isArray(state) && state[0] instanceof Map)) return undefined
+  const slots = state[1]
+  return slots instanceof Map && MEMBERS.some(key => slots.has(key)) ? undefined : state[0]
 }
 
 function isTraced({ callee }: Inert): boolean {

@@ -1,11 +1,14 @@
 import { isUtf8 } from 'node:buffer'
 import { CheckpointError, RESAVE } from '../../errors.ts'
 import { limits } from '../../limits.ts'
-import { call, isForbidden, refusal } from './globals.ts'
-import { Global, Inert, Persistent, type Value } from './values.ts'
+import { call, changesItsArgument, isForbidden, refusal } from './globals.ts'
+import { copiesInto, isTensor, isTensorMaker } from './tensors.ts'
+import { Global, Inert, Persistent, parts, type Value } from './values.ts'
 
 const TOO_MUCH =
   'Save the weights alone, torch.save(model.state_dict(), …), or as safetensors, which has room for more.'
+
+const CHANGED = 'No file of a model does that: save the weights again, alone, from a program that you trust.'
 
 /** Opcodes by their byte. Source: CPython's Lib/pickle.py, protocols 0 to 5. */
 const OP = {
@@ -129,7 +132,12 @@ class Machine {
   readonly #resolve: Resolve
   readonly #stack: Value[] = []
   readonly #marks: number[] = []
-  readonly #memo = new Map<number, Value>()
+  /** A list, since the hash of a number in a table can be foreseen, and so be made to collide. */
+  readonly #memo: Value[] = []
+  #memoised = 0
+  #oddKeys = 0
+  /** The class of each storage, by its key. */
+  readonly #storages = new Map<string, string>()
   #opcodes = 0
   #objects = 0
   #memory = 0
@@ -264,9 +272,12 @@ class Machine {
         this.#setItems(pairs)
         return
       }
-      case OP.FROZENSET:
-        this.#push(this.#made(new Set(this.#popMark())))
+      case OP.FROZENSET: {
+        const values = this.#popMark()
+        this.#keys(values, 0)
+        this.#push(this.#made(new Set(values)))
         return
+      }
       case OP.APPEND:
         this.#append([this.#pop()])
         return
@@ -291,7 +302,7 @@ class Machine {
         this.#remember(this.#length4())
         return
       case OP.MEMOIZE:
-        this.#remember(this.#memo.size)
+        this.#remember(this.#memoised)
         return
       case OP.GET:
         this.#recall(this.#index())
@@ -382,14 +393,16 @@ class Machine {
   }
 
   #remember(index: number): void {
-    const before = this.#memo.size
-    this.#memo.set(index, this.#top())
-    this.#bound(this.#memo.size, limits.pickle.memoEntries, 'memo entries')
-    if (this.#memo.size > before) this.#charge(COST.pair)
+    this.#bound(index + 1, limits.pickle.memoEntries, 'memo entries')
+    if (this.#memo[index] === undefined) {
+      this.#memoised++
+      this.#charge(COST.pair)
+    }
+    this.#memo[index] = this.#top()
   }
 
   #recall(index: number): void {
-    const value = this.#memo.get(index)
+    const value = this.#memo[index]
     if (value === undefined) throw this.#error(`recalls memo entry ${index}, which is not there`)
     this.#push(value)
   }
@@ -412,8 +425,10 @@ class Machine {
   #append(values: readonly Value[]): void {
     const target = this.#top()
     this.#charge(values.length * COST.item)
-    if (target instanceof Set) for (const value of values) target.add(value)
-    else if (Array.isArray(target)) for (const value of values) target.push(value)
+    if (target instanceof Set) {
+      this.#keys(values, target.size)
+      for (const value of values) target.add(value)
+    } else if (Array.isArray(target)) for (const value of values) target.push(value)
     else if (target instanceof Inert) for (const value of values) target.items.push(value)
     else throw this.#error('appends to what is not a list')
   }
@@ -423,14 +438,51 @@ class Machine {
     if (pairs.length % 2 !== 0) throw this.#error('has a key without a value')
     this.#charge(pairs.length * COST.item)
     if (target instanceof Map) {
-      for (let i = 0; i < pairs.length; i += 2) target.set(pairs[i], pairs[i + 1])
+      for (let i = 0; i < pairs.length; i += 2) {
+        this.#keys([pairs[i]], target.size)
+        if (isTwin(target, pairs[i])) throw this.#error('has two keys that are one for Python, as True and 1 are')
+        target.set(pairs[i], pairs[i + 1])
+      }
+    } else if (isOfTensor(target)) {
+      throw this.#error("sets elements of a tensor, which would change its storage's", CHANGED)
     } else if (target instanceof Inert) for (const value of pairs) target.items.push(value)
     else throw this.#error('sets items of what is not a dictionary')
+  }
+
+  /**
+   * Counts the numbers among new keys that are not about as many as the keys before them: V8 hashes numbers without a secret, so that
+   * a file could choose them all into one chain.
+   */
+  #keys(keys: Iterable<Value>, before: number): void {
+    let size = before
+    for (const key of keys) {
+      const odd = typeof key === 'bigint' || (typeof key === 'number' && !(key >= 0 && key <= 4 * size + 64))
+      if (odd) this.#bound(++this.#oddKeys, limits.pickle.scatteredKeys, 'scattered numbers as keys')
+      size++
+    }
+  }
+
+  /** What a call may copy into a dictionary or a set. */
+  #copied(arg: Value): void {
+    if (arg instanceof Map) this.#keys(arg.keys(), 0)
+    else if (arg instanceof Set) this.#keys(arg, 0)
+    else if (Array.isArray(arg) && arg.length > 64) {
+      this.#keys(
+        arg.map(item => (Array.isArray(item) && item.length === 2 ? item[0] : item)),
+        0,
+      )
+    }
   }
 
   #persistent(id: Value): Value {
     // A class of modules, with its source: `torch.save(model)` before 1.6.
     if (Array.isArray(id) && id[0] === 'module' && id[1] instanceof Global) return id[1]
+    if (Array.isArray(id) && id[0] === 'storage' && id[1] instanceof Global && typeof id[2] === 'string') {
+      const type = this.#storages.get(id[2]) ?? id[1].name
+      if (type !== id[1].name) throw this.#error(`has a storage of two types, ${type} and ${id[1].name}`.slice(0, 300))
+      if (!this.#storages.has(id[2])) this.#charge(COST.pair)
+      this.#storages.set(id[2], type)
+    }
     return this.#made(this.#resolve(id))
   }
 
@@ -445,7 +497,16 @@ class Machine {
   #call(callee: Value, args: Value): Value {
     if (!(callee instanceof Global || callee instanceof Inert)) throw this.#error('calls what is not a name')
     if (!Array.isArray(args)) throw this.#error(`calls ${this.#name(callee)} without a tuple of arguments`)
-    const value = call(callee, args)
+    const method = callee instanceof Inert ? callee.callee : callee
+    const given = callee instanceof Inert ? callee.args : args
+    if (method instanceof Global && changesItsArgument(method) && given.some(isOfTensor)) {
+      throw this.#error(`calls ${this.#name(callee)}, which would change a tensor`, CHANGED)
+    }
+    for (const arg of args) this.#copied(arg)
+    const value = call(callee, callee instanceof Global && isTensorMaker(callee) ? this.#frozen(args, 2) : args)
+    if (isTensor(value ?? null) && copiesInto(value as Inert)) {
+      throw this.#error(`calls ${this.#name(callee)} with a state that would change a tensor`, CHANGED)
+    }
     if (value === undefined) throw this.#error(`calls ${this.#name(callee)} with arguments that it doesn't take`)
     if (value instanceof Global) {
       this.#charge(COST.letter * value.path.length)
@@ -457,10 +518,30 @@ class Machine {
     return this.#made(value)
   }
 
+  /** Lists as they are now: Python reads a shape when it makes the tensor, and it may grow later. */
+  #frozen(args: readonly Value[], depth: number): Value[] {
+    this.#objects += args.length >> 4
+    return args.map(arg => {
+      const list = Array.isArray(arg) && arg.length <= 64
+      return list ? (depth > 0 ? this.#frozen(arg, depth - 1) : [...arg]) : arg
+    })
+  }
+
+  #snapshot(state: Value): Value {
+    if (!(state instanceof Map)) return Array.isArray(state) ? this.#frozen(state, 1) : state
+    this.#keys(state.keys(), 0)
+    this.#charge(state.size * COST.pair)
+    return this.#made(new Map(state))
+  }
+
   #build(state: Value): void {
     const target = this.#top()
-    if (target instanceof Inert) target.state = state
-    else if (!(Array.isArray(target) || target instanceof Map || target instanceof Set)) {
+    if (target instanceof Inert) {
+      // Python would merge the two, or not, as the class has it.
+      if (target.state !== undefined) throw this.#error('sets the state of one object twice')
+      // Python copies it now: what is put into it later is no part of the object.
+      target.state = this.#snapshot(state)
+    } else if (!(Array.isArray(target) || target instanceof Map || target instanceof Set)) {
       throw this.#error('sets the state of what is not an object')
     }
   }
@@ -523,8 +604,12 @@ class Machine {
   }
 
   #stringLine(quoted: boolean): string {
-    const line = this.#line()
-    return quoted ? line.replace(/^(['"])(.*)\1$/s, '$2') : line
+    const start = this.position
+    this.#line()
+    const line = this.#bytes.toString('latin1', start, this.position - 1)
+    const value = quoted ? unescapedString(line) : unescapedUnicode(line)
+    if (value === undefined) throw this.#error(`has the text ${JSON.stringify(line.slice(0, 40))}`)
+    return value
   }
 
   #index(): number {
@@ -536,7 +621,7 @@ class Machine {
   #integerLine(orBoolean: boolean): number | bigint | boolean {
     const line = this.#line()
     if (orBoolean && (line === '00' || line === '01')) return line === '01'
-    const digits = /^([+-]?\d{1,4096})L?$/.exec(line)?.[1]
+    const digits = /^([+-]?(?:0|[1-9]\d{0,4095}))L?$/.exec(line)?.[1]
     if (digits === undefined) throw this.#error(`has the integer ${JSON.stringify(line.slice(0, 40))}`)
     return narrow(BigInt(digits.replace(/^\+/, '')))
   }
@@ -574,6 +659,63 @@ class Machine {
   #unfinished(found: string): CheckpointError {
     return new UnfinishedPickle(this.#where, `its pickle ${found} (byte ${this.#start})`, RESAVE)
   }
+}
+
+/**
+ * The text of the opcode STRING: quoted, with the escapes of a Python literal of bytes, which are UTF-8.
+ * @returns undefined where Python would refuse it
+ */
+function unescapedString(line: string): string | undefined {
+  const quote = line[0]
+  if (line.length < 2 || !(quote === "'" || quote === '"') || line.at(-1) !== quote) return undefined
+  let wrong = false
+  const bytes = line.slice(1, -1).replace(/\\(x[\da-fA-F]{2}|[0-7]{1,3}|.|$)/gs, (all, code: string) => {
+    if (code.length > 1 && code[0] === 'x') return String.fromCharCode(Number.parseInt(code.slice(1), 16))
+    if (/^[0-7]/.test(code)) return String.fromCharCode(Number.parseInt(code, 8) & 0xff)
+    if (code === 'x' || code === '') wrong = true
+    return ESCAPED[code] ?? all
+  })
+  return wrong ? undefined : Buffer.from(bytes, 'latin1').toString('utf8')
+}
+
+const ESCAPED: Record<string, string> = {
+  ...{ '\\': '\\', "'": "'", '"': '"', a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' },
+}
+
+/**
+ * The text of the opcode UNICODE: Latin-1, with `\\uXXXX` and `\\UXXXXXXXX` after an odd number of backslashes.
+ * @returns undefined where Python would refuse it
+ */
+function unescapedUnicode(line: string): string | undefined {
+  let wrong = false
+  const text = line.replace(/(\\+)(u[\da-fA-F]{4}|U[\da-fA-F]{8}|[uU])/g, (all, slashes: string, unit: string) => {
+    if (slashes.length % 2 === 0) return all
+    const code = unit.length === 1 ? Number.POSITIVE_INFINITY : Number.parseInt(unit.slice(1), 16)
+    if (code <= 0x10ffff) return slashes.slice(1) + String.fromCodePoint(code)
+    wrong = true
+    return all
+  })
+  return wrong ? undefined : text
+}
+
+/** Whether a value is a tensor, or may share the storage of one that it was made of. */
+function isOfTensor(value: Value): boolean {
+  if (!(value instanceof Inert)) return false
+  if (isTensor(value) || /^torch\.(?:\w*Tensor$|_tensor\.|nn\.parameter\.)/.test(value.type.slice(0, 200))) return true
+  const queue: Value[] = [value]
+  for (const one of queue) {
+    if (one instanceof Persistent || isTensor(one)) return true
+    // What is larger is a container of many things.
+    if (queue.length > 64) return false
+    if (one instanceof Inert || Array.isArray(one)) queue.push(...parts(one).slice(0, 64))
+  }
+  return false
+}
+
+/** Whether Python takes a key for one that a dictionary has, and JavaScript does not. */
+function isTwin(map: ReadonlyMap<Value, Value>, key: Value): boolean {
+  if (typeof key === 'boolean') return map.has(key ? 1 : 0)
+  return (key === 0 || key === 1) && map.has(key === 1)
 }
 
 /** Bytes of memory that a value takes in V8, its slot in what holds it aside. */

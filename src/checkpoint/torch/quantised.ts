@@ -20,22 +20,22 @@ interface Quantised {
 export async function describeQuantised(
   { dtype, at, shape, strides }: Quantised,
   scheme: Value | undefined,
-  readList: (list: Value) => Promise<number[] | undefined>,
+  readList: (list: Value, length: number) => Promise<number[] | undefined>,
 ): Promise<ByteSource | string> {
   const [kind, scale, zero, axis] = Array.isArray(scheme) ? scheme : []
   const name = String(kind).slice(0, 100)
   const perChannel = /^torch\.per_channel_affine(_float_qparams)?$/.test(name)
   if (name !== 'torch.per_tensor_affine' && !perChannel) return `is quantised by the scheme ${name}`
-  const scales = await readList(perChannel ? scale : [scale])
-  const zeroPoints = await readList(perChannel ? zero : [zero])
   const channels = perChannel ? shape[axis as number] : 1
+  if (perChannel && !isDense(shape, strides)) return 'is a quantised view with gaps: save its dequantize() instead'
+  const scales = await readList(perChannel ? scale : [scale], channels)
+  const zeroPoints = await readList(perChannel ? zero : [zero], channels)
   if (!scales?.every(Number.isFinite) || !zeroPoints?.every(Number.isFinite))
     return 'is quantised without finite scales'
   if (scales.length !== channels || zeroPoints.length !== channels) {
     return `is quantised with ${scales.length} scales and ${zeroPoints.length} zero points for ${channels} channels`
   }
   if (at.kind !== 'file') return 'is quantised within a compressed file: pack that again without compression'
-  if (perChannel && !isDense(shape, strides)) return 'is a quantised view with gaps: save its dequantize() instead'
   const bytes = shape.reduce((last, n, d) => last + (n - 1) * strides[d], 1)
   const stride = perChannel ? Math.max(1, strides[axis as number]) : 1
   const parameters: QuantisedParameters = {

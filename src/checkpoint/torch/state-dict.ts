@@ -87,7 +87,10 @@ class Finder {
       throw new CheckpointError(this.#path, 'holds nothing but the state of an optimizer', SAVE)
     }
     let path = ''
+    const seen = new Set<Value>()
     for (let depth = 0; depth < limits.pickle.nestingLevels; depth++) {
+      if (seen.has(node)) throw new CheckpointError(this.#where(path), 'holds itself', SAVE)
+      seen.add(node)
       const next = this.#next(path, node, depth === 0)
       if (!next) return this.#flatten(path, node, true)
       this.#ignoreBeside(path, node, next.child)

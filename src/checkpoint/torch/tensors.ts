@@ -48,13 +48,10 @@ const DTYPES: Record<string, DType> = {
   uint16: 'U16',
 }
 
+const MOVED = 'torch._utils._rebuild_device_tensor_from_cpu_tensor'
+const WITH_STATE = 'torch._utils._rebuild_parameter_with_state'
 /** Calls that hand on the tensor in their first argument. */
-const WRAPPERS = new Set([
-  'torch._utils._rebuild_parameter',
-  'torch._utils._rebuild_parameter_with_state',
-  'torch.nn.parameter.Parameter',
-  'torch._utils._rebuild_device_tensor_from_cpu_tensor',
-])
+const WRAPPERS = new Set(['torch._utils._rebuild_parameter', WITH_STATE, 'torch.nn.parameter.Parameter', MOVED])
 /** Calls `(function, type, arguments, state)` that name the call to make. */
 const TYPED = new Set([
   'torch._tensor._rebuild_from_type_v2',
@@ -98,8 +95,11 @@ export type TensorCall = Inert & { readonly callee: Global }
 
 /** Whether a value stands for a tensor, readable or not. */
 export function isTensor(value: Value): value is TensorCall {
-  if (!(value instanceof Inert && value.callee instanceof Global)) return false
-  const name = value.callee.path
+  return value instanceof Inert && value.callee instanceof Global && isTensorMaker(value.callee)
+}
+
+/** Whether a call of this name makes a tensor. */
+export function isTensorMaker({ path: name }: Global): boolean {
   return (
     VIEWS.has(name) || name === QUANTISED || WRAPPERS.has(name) || TYPED.has(name) || Object.hasOwn(UNREADABLE, name)
   )
@@ -131,7 +131,9 @@ export async function describeTensor(
   const { dtype, offset, bytes, shape, strides } = await placed(where, view, locate)
   if (call.callee.path !== QUANTISED) return { name, dtype, shape, source: source.place(offset, bytes, strides) }
   const range = { dtype: dtype as 'I8', at: source.place(offset, bytes, strides), shape, strides }
-  const found = await describeQuantised(range, call.args[4], list => readList(source, where, list, locate))
+  const found = await describeQuantised(range, call.args[4], (list, length) =>
+    readList(source, where, list, length, locate),
+  )
   return typeof found === 'string' ? unread(name, call, found) : { name, dtype: 'F32', shape, source: found }
 }
 
@@ -150,15 +152,56 @@ interface View {
   readonly strides: number[]
 }
 
+/**
+ * Attributes of a tensor that Python does not keep beside it: setting one may change its values, or what it is. Any other is a note.
+ * Source: the data descriptors of torch.nn.Parameter in torch 2.15.
+ */
+const ATTRIBUTES = new Set(
+  `H T _backward_hooks _base _cdata _grad _grad_fn _has_grad_dtype_override _has_symbolic_sizes_strides
+  _post_accumulate_grad_hooks _python_dispatch _version data device dtype grad grad_dtype grad_fn imag is_cpu is_cuda is_ipu
+  is_leaf is_maia is_meta is_mkldnn is_mps is_mtia is_nested is_quantized is_sparse is_sparse_csr is_vulkan is_xla is_xpu
+  itemsize layout mH mT name names nbytes ndim output_nr real requires_grad retains_grad shape volatile`.split(/\s+/),
+)
+
+/** Why what would be done to a tensor once it is made keeps it from being read; undefined where nothing is. */
+function changeOf(value: TensorCall): string | undefined {
+  if (value.state !== undefined) return 'has a state that would replace its values: save a plain tensor'
+  if (value.items.length > 0) return 'has elements that would be set one by one: save a plain tensor'
+  const name = value.callee.path
+  const state = name === WITH_STATE ? value.args[3] : TYPED.has(name) ? value.args[3] : undefined
+  for (const part of Array.isArray(state) ? state : [state]) {
+    if (part === undefined || part === null) continue
+    if (!(part instanceof Map)) return 'has a state of an unknown kind: save a plain tensor'
+    for (const key of part.keys()) {
+      if (typeof key === 'string' && !key.startsWith('__') && !ATTRIBUTES.has(key)) continue
+      return `has a state that would set its ${JSON.stringify(text(key).slice(0, 40))}: save a plain tensor`
+    }
+  }
+  return undefined
+}
+
+/** Attributes that are set by copying values into the storage, which other tensors may share. */
+const COPIED = ['real', 'imag']
+
+/** Whether making a tensor would write into its storage, so that others change with it. */
+export function copiesInto({ callee, args }: Inert): boolean {
+  if (!(callee instanceof Global && (callee.path === WITH_STATE || TYPED.has(callee.path)))) return false
+  const parts = Array.isArray(args[3]) ? args[3] : [args[3]]
+  return parts.some(part => part instanceof Map && COPIED.some(key => part.has(key)))
+}
+
 /** The call that makes the view, out of the calls around it, or the reason why there is none. */
 function unwrap(where: string, value: Inert): TensorCall | { made: Value; reason: string } {
   let inner: Value = value
   for (let depth = 0; depth < 8; depth++) {
     if (!isTensor(inner)) return { made: inner, reason: unknown(inner) }
     const name = inner.callee.path
+    const change = changeOf(inner)
+    if (change) return { made: inner, reason: change }
     if (VIEWS.has(name) || name === QUANTISED) return inner
     if (Object.hasOwn(UNREADABLE, name)) return { made: inner, reason: UNREADABLE[name] }
     if (WRAPPERS.has(name)) {
+      if (name === MOVED && !isSameType(inner)) return { made: inner, reason: CONVERTED }
       inner = inner.args[0]
       continue
     }
@@ -166,6 +209,7 @@ function unwrap(where: string, value: Inert): TensorCall | { made: Value; reason
     if (!(callee instanceof Global && Array.isArray(args))) return { made: inner, reason: unknown(callee) }
     const call = new Inert(callee, args)
     if (!TYPES.has(String(type))) return { made: call, reason: unknown(type) }
+    if (inner.state !== undefined) call.state = inner.state
     inner = call
   }
   throw new CheckpointError(where, 'is wrapped more than 8 times', RESAVE)
@@ -175,7 +219,7 @@ function readView(where: string, { callee, args }: TensorCall): View | { reason:
   const [storage, storageOffset, shape, strides] = args
   const third = callee.path.endsWith('_v3')
   const metadata = args[third ? 7 : 6]
-  if (metadata instanceof Map && metadata.get('neg') === true) {
+  if (metadata instanceof Map && ![undefined, null, false, 0].includes(metadata.get('neg') as null)) {
     return { reason: 'is a lazily negated view: save its resolve_neg()' }
   }
   const id = storage instanceof Persistent ? storage.id : undefined
@@ -193,6 +237,24 @@ function readView(where: string, { callee, args }: TensorCall): View | { reason:
   if (!dtype) return { reason: `has elements of the type ${text(type)}, which have no reader` }
   const [begin, end] = section(where, id[5])
   return { dtype, key: id[2], within: [begin + storageOffset, end], shape, strides }
+}
+
+/** Whether a tensor that is moved to a device keeps the type of its elements. */
+function isSameType({ args: [inner, type] }: TensorCall): boolean {
+  if (!(inner instanceof Inert && type instanceof Global)) return false
+  const [storage, , , , , , own] = inner.args
+  if (inner.callee instanceof Global && inner.callee.path.endsWith('_v3')) return typeName(own) === type.name
+  const id = storage instanceof Persistent ? storage.id : undefined
+  const stored = Array.isArray(id) ? typeName(id[1]) : ''
+  return Object.hasOwn(NAMES, type.name) && STORAGES[stored] === NAMES[type.name]
+}
+
+const CONVERTED = 'is converted to another type while it is loaded: save a plain tensor'
+/** torch's names of the types that have a storage class. */
+const NAMES: Record<string, DType> = {
+  ...{ float64: 'F64', double: 'F64', float32: 'F32', float: 'F32', float16: 'F16', half: 'F16', bfloat16: 'BF16' },
+  ...{ int64: 'I64', long: 'I64', int32: 'I32', int: 'I32', int16: 'I16', short: 'I16', int8: 'I8', uint8: 'U8' },
+  ...{ bool: 'BOOL', complex64: 'C64', cfloat: 'C64', complex128: 'C128', cdouble: 'C128' },
 }
 
 /** The part of a storage that its id names: storages were views of others before torch 0.4. */
@@ -214,11 +276,20 @@ async function placed(where: string, view: View, locate: Locate): Promise<View &
 }
 
 /** The numbers of a list, or of a small tensor with one dimension. */
-async function readList(source: Source, where: string, list: Value, locate: Locate): Promise<number[] | undefined> {
+async function readList(
+  source: Source,
+  where: string,
+  list: Value,
+  length: number,
+  locate: Locate,
+): Promise<number[] | undefined> {
+  if (Array.isArray(list) && list.length !== length) return undefined
   if (Array.isArray(list)) return list.every(item => typeof item === 'number') ? list : undefined
   const call = list instanceof Inert ? unwrap(where, list) : undefined
   const view = call && 'callee' in call ? readView(where, call) : undefined
-  if (!view || 'reason' in view || view.shape.length !== 1) return undefined
+  if (!view || 'reason' in view || view.shape.length !== 1 || view.shape[0] !== length) return undefined
+  // Of a view that repeats itself, a few bytes would be a long list.
+  if (length > 1 && view.strides[0] === 0) return undefined
   const { dtype, offset, bytes, shape, strides } = await placed(where, view, locate)
   if (bytes > limits.spectrum.chunkBytes) return undefined
   const raw = await source.read(offset, bytes)

@@ -54,11 +54,12 @@ export const link = (name: string, address: number): Message => [
 
 export const symbolTable = (tree: number, heap: number): Message => [0x11, Buffer.concat([u64(tree), u64(heap)])]
 
+export const F32 = bytes(0x11, 0x20, 0x1f, 0, 4, 0, 0, 0, 0, 0, 32, 0, 23, 8, 0, 23, 127, 0, 0, 0)
+
 /** The header of a dataset of floats, which lies at `address` in one piece, or as `layout` says. */
 export function dataset(shape: readonly (number | bigint)[], layout: Buffer, ...more: readonly Message[]): Buffer {
-  const f32 = bytes(0x11, 0x20, 0x1f, 0, 4, 0, 0, 0, 0, 0, 32, 0, 23, 8, 0, 23, 127, 0, 0, 0)
   const space = Buffer.concat([bytes(1, shape.length, 0, 0, 0, 0, 0, 0), ...shape.map(u64)])
-  return header([0x01, space], [0x03, f32], [0x08, layout], ...more)
+  return header([0x01, space], [0x03, F32], [0x08, layout], ...more)
 }
 
 export const contiguous = (address: number | bigint, length: number): Buffer =>

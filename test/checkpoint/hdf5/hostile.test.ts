@@ -12,6 +12,7 @@ import {
   continues,
   dataset,
   deflated,
+  F32,
   hdf5,
   header,
   link,
@@ -163,4 +164,22 @@ test('a chunk whose checksum is wrong', async () => {
   const at = whole.indexOf((await values(plain)).subarray(0, 40))
   whole[at] ^= 1
   expect(await refusal(write(whole))).toMatch(/tensor "fletcher": the checksum of a chunk of it is wrong/)
+})
+
+test.each([
+  ['the sign elsewhere', 2, 0],
+  ['no hidden bit', 1, 0x00],
+  ['a mantissa that begins with its first bit', 1, 0x10],
+  ["VAX's byte order", 1, 0x61],
+  ['bits left over below', 8, 1],
+  ['bits left over above', 10, 31],
+])('floats with %s are not read as the usual ones', async (_, at, value) => {
+  const type = Buffer.from(F32)
+  type[at] = value
+  const build = (address: number) => dataset([2, 2], contiguous(address, 16))
+  const whole = hdf5(header(link('w', SECOND)), build(after(build(0))), Buffer.alloc(16))
+  type.copy(whole, whole.indexOf(F32))
+  const { tensors, unread } = await read(write(whole))
+  expect(tensors).toEqual([])
+  expect(unread).toMatchObject([{ name: 'w', reason: expect.stringContaining('floats of 4 bytes') }])
 })

@@ -40,6 +40,7 @@ test.each([
   ['records with objects', dictionary("[('a', '<f4'), ('b', '|O')]", '(2,)'), /is an array of pickled Python objects/],
   ['records', dictionary("[('a', '<f4')]", '(2,)'), /is an array an array of records|not of numbers/],
   ['text', dictionary("'<U3'", '(2,)'), /not of numbers/],
+  ['a type with more behind it', dictionary("'<f4,'", '(2,)'), /is an array of the type "<f4,"/],
   ['raw bytes', dictionary("'|V3'", '(2,)'), /not of numbers/],
   ['more than is there', dictionary("'<f4'", '(4, 4)'), /F32 of shape \[4,4\] takes 64 bytes, but 8 are there/],
 ])('a header with %s', async (_, header, found) => {
@@ -88,4 +89,17 @@ test.each([
   ['a long header', member('w.npy', npy('{', 0, 1, 60_000), { method: 8 }), /its header claims \d+ bytes/],
 ])('an npz with %s', async (_, entry, found) => {
   expect(await refusal(archive(entry))).toMatch(found)
+})
+
+test('a member without the ending is an array for NumPy, and so it is here', async () => {
+  const { tensors } = await read(archive(member('a.npy', good), member('w', good, { method: 8 })))
+  expect(tensors.map(({ name }) => name)).toEqual(['a', 'w'])
+})
+
+test.each([
+  ['w.npy', 'w'],
+  ['w', 'w.npy'],
+])('members %s and %s are one for NumPy', async (...names) => {
+  const entries = names.map(name => member(name, good))
+  expect(await refusal(archive(member('a.npy', good), ...entries))).toContain('has two members that NumPy calls "w"')
 })

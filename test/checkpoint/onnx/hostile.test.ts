@@ -84,6 +84,35 @@ test.each<[string, Uint8Array, RegExp]>([
   expect(await refusal(onnx, write(bytes, 'net.onnx'))).toMatch(pattern)
 })
 
+test.each<[string, Buffer, object]>([
+  ['a data_location cut to 32 bits', Buffer.concat([number(14, 2n ** 32n + 1n)]), { source: { offset: 4 } }],
+  ['a data_type cut to 32 bits', Buffer.concat([number(14, 1), number(2, 2n ** 32n + 10n)]), { dtype: 'F16' }],
+])('reads %s, as protobuf does', async (_, fields, expected) => {
+  const folder = temporaryFolder()
+  writeFileSync(join(folder, 'data'), Buffer.alloc(100))
+  const entry = (key: string, value: string) => message(13, message(1, key), message(2, value))
+  const more = Array.from({ length: 20 }, (_, i) => entry(`k${i}`, ''))
+  const values = [entry('location', 'none'), ...more, entry('location', 'data'), entry('offset', '4')]
+  const path = write(initializer('w', [2], raw(1, 2), ...values, fields), 'net.onnx', folder)
+  expect((await describeWith(onnx, path)).tensors).toMatchObject([expected])
+  expect((await describeWith(onnx, path)).tensors).toMatchObject([
+    { source: { path: join(folder, 'data'), offset: 4 } },
+  ])
+})
+
+test('refuses values in a place that is not known, a Constant with two, and a location of two files', async () => {
+  const place = (value: number) => write(initializer('w', [1], raw(1), number(14, value)), 'net.onnx')
+  expect(await refusal(onnx, place(2))).toMatch(/has its values in the unknown place 2/)
+  const value = message(5, message(1, 'value'), message(5, tensor('w', [1], raw(1))), message(5, tensor('w', [1])))
+  const constant = model(message(1, message(2, 'o'), message(4, 'Constant'), value))
+  expect(await refusal(onnx, write(constant, 'net.onnx'))).toMatch(/a Constant at byte \d+ has two values/)
+  const folder = temporaryFolder()
+  mkdirSync(join(folder, 'a'))
+  for (const name of ['a/b', 'a\\b']) writeFileSync(join(folder, name), Buffer.alloc(8))
+  const path = write(external({ location: 'a\\b' }), 'net.onnx', folder)
+  expect(await refusal(onnx, path)).toMatch(/"a\\\\b" names two files/)
+})
+
 test('too many nodes are refused', async () => {
   const path = write(model(Buffer.alloc(2 * (limits.onnx.nodesCount + 1), Buffer.from([0x0a, 0]))), 'net.onnx')
   expect(await refusal(onnx, path)).toMatch(/more than 500000 nodes/)

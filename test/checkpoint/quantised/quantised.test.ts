@@ -113,6 +113,11 @@ describe('what does not fit is an error row, with the reason', () => {
     ['no scales', { 'l.qweight': words([8, 16]), 'l.qzeros': words([2, 2]) }, /its scales is missing/],
     ['no zeros', { 'l.qweight': words([8, 16]), 'l.scales': half([2, 16]) }, /its qzeros is missing/],
     ['shapes of different layers', { ...gptq, 'l.scales': half([3, 16]) }, /do not fit together/],
+    [
+      'a zero point that some loaders wrap round',
+      { ...gptq, 'l.qzeros': { ...words([2, 2]), values: bytes(16, 0xff) } },
+      /a zero point is the largest there is/,
+    ],
     ['five bits', { ...gptq, 'l.qzeros': words([2, 5]), 'l.scales': half([2, 32]) }, /bits a weight are not supported/],
     ['a short g_idx', { ...gptq, 'l.g_idx': words([5]) }, /its g_idx of shape \[5\] does not fit 64 rows/],
     ['a group out of range', { ...gptq, 'l.g_idx': words([64]) }, /its g_idx puts row 0 into group 16843009 of 2/],
