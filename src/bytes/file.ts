@@ -1,3 +1,4 @@
+import type { Stats } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { CheckpointError, MissingCheckpointError } from '../errors.ts'
 import { WITHOUT_WAITING } from './small-file.ts'
@@ -10,12 +11,17 @@ export class RandomAccessFile {
   readonly size: number
   /** Of its last change, in milliseconds since 1970. */
   readonly time: number
+  /** Of the last change of anything about it, and which file it is. */
+  readonly changed: number
+  readonly inode: number
   readonly #handle: FileHandle
 
-  private constructor(path: string, size: number, time: number, handle: FileHandle) {
+  private constructor(path: string, { size, mtimeMs, ctimeMs, ino }: Stats, handle: FileHandle) {
     this.path = path
     this.size = size
-    this.time = time
+    this.time = mtimeMs
+    this.changed = ctimeMs
+    this.inode = ino
     this.#handle = handle
   }
 
@@ -33,7 +39,7 @@ export class RandomAccessFile {
       await handle.close()
       throw new CheckpointError(path, 'is neither a file nor a folder')
     }
-    return new RandomAccessFile(path, stat.size, stat.mtimeMs, handle)
+    return new RandomAccessFile(path, stat, handle)
   }
 
   /** `length` bytes from `offset`. The range is checked against the file's size before anything is allocated. */

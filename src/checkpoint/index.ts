@@ -20,6 +20,7 @@ import type { Contents, Reader, ReadOptions } from './reader.ts'
 import { safetensors } from './safetensors.ts'
 import { sb3 } from './sb3/index.ts'
 import { isShardIndex, readShardIndex, refuseShard } from './shards.ts'
+import { stampOf } from './stamp.ts'
 import { METADATA, readDistributed } from './torch/dcp.ts'
 import { refusePart } from './torch/distributed.ts'
 import { torchLegacy, torchZip } from './torch/index.ts'
@@ -53,7 +54,7 @@ async function described(path: string, options: ReadOptions): Promise<Checkpoint
     refusePart(path)
     const { format, bytes, contents, stamp } = await readFile(path, options)
     const layers = await describeAdapters(await interpreted(format, contents.tensors))
-    return { path, format, bytes, unread: [], ...contents, ...layers, stamps: [stamp] }
+    return { path, format, bytes, unread: [], ...contents, ...layers, stamps: [stamp, ...(contents.stamps ?? [])] }
   }
   if (found.isDirectory() && (await isDistributed(path))) return distributed(path, path)
   const { files, expected, ignored } = found.isDirectory() ? await findInFolder(path) : await ofIndex(path)
@@ -75,7 +76,7 @@ async function described(path: string, options: ReadOptions): Promise<Checkpoint
     unread: parts.flatMap(part => part.contents.unread ?? []),
     stateDict: parts[0].contents.stateDict,
     ignored: [...new Set([...ignored, ...parts.flatMap(part => part.contents.ignored)])],
-    stamps: parts.map(part => part.stamp),
+    stamps: parts.flatMap(part => [part.stamp, ...(part.contents.stamps ?? [])]),
   }
 }
 
@@ -129,9 +130,9 @@ async function ofIndex(path: string): Promise<Found> {
 
 /** @throws CheckpointError where a file is no longer the one whose headers were read */
 export async function refuseChanged({ stamps }: Checkpoint): Promise<void> {
-  for (const { path, size, time } of stamps) {
+  for (const { path, size, time, changed, inode } of stamps) {
     const now = await stat(path).catch(() => undefined)
-    if (now?.size === size && now.mtimeMs === time) continue
+    if (now?.size === size && now.mtimeMs === time && now.ctimeMs === changed && now.ino === inode) continue
     throw new CheckpointError(
       path,
       'changed while it was being read',
@@ -150,7 +151,7 @@ async function readFile(
     refusePointer(path, head)
     const reader = READERS.find(reader => reader.recognises({ head, size: file.size }))
     if (!reader) throw unknownKind(path, head, file.size)
-    const stamp = { path, size: file.size, time: file.time }
+    const stamp = stampOf(file)
     return { format: reader.format, bytes: file.size, contents: await reader.read(file, options), stamp }
   } finally {
     await file.close()

@@ -14,7 +14,8 @@ export interface ReadOptions {
   readonly stateDict?: string | undefined
 }
 
-export type Contents = Pick<Checkpoint, 'tensors' | 'stateDict' | 'ignored'> & Partial<Pick<Checkpoint, 'unread'>>
+export type Contents = Pick<Checkpoint, 'tensors' | 'stateDict' | 'ignored'> &
+  Partial<Pick<Checkpoint, 'unread' | 'stamps'>>
 
 /**
  * The socket of a container format. `recognises` looks at content alone, never at a name. `read` describes the tensors from

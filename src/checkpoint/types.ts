@@ -114,4 +114,7 @@ export interface Stamp {
   readonly size: number
   /** Of its last change, in milliseconds since 1970. */
   readonly time: number
+  /** Of the last change of anything about it, which nobody can set; and which file it is. */
+  readonly changed: number
+  readonly inode: number
 }

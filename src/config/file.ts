@@ -1,6 +1,5 @@
-import { readFile } from 'node:fs/promises'
 import { parseDocument } from 'yaml'
-import { stayInWorkspace } from '../bytes/workspace.ts'
+import { readSmallFile } from '../bytes/small-file.ts'
 import { UserError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { nearest } from '../words.ts'
@@ -42,11 +41,11 @@ const EXPECTED: Record<Option['type'], string> = {
 export async function readConfig(path: string): Promise<Config>
 export async function readConfig(path: string, optional: true): Promise<Config | undefined>
 export async function readConfig(path: string, optional = false): Promise<Config | undefined> {
-  await stayInWorkspace(path)
   let text: string
   try {
-    text = await readFile(path, 'utf8')
+    text = (await readSmallFile(path, limits.config.bytes)).toString('utf8')
   } catch (cause) {
+    if (cause instanceof UserError) throw cause
     const { code } = cause as NodeJS.ErrnoException
     if (optional && (code === 'ENOENT' || code === 'ENOTDIR')) return undefined
     throw new UserError(

@@ -39,7 +39,10 @@ export function layerNames(tensors: readonly Pick<Tensor, 'name' | 'label'>[]): 
   )
   const uses = new Map<string, number>()
   for (const name of names) uses.set(name, (uses.get(name) ?? 0) + 1)
-  return new Map(tensors.map(({ name }, i) => [name, uses.get(names[i]) === 1 ? names[i] : name]))
+  // A key that stays as it is may be what another would be called: that one keeps its key, too.
+  const exact = new Set(tensors.map(({ name }) => name))
+  const own = (i: number) => uses.get(names[i]) === 1 && (names[i] === tensors[i].name || !exact.has(names[i]))
+  return new Map(tensors.map(({ name }, i) => [name, own(i) ? names[i] : name]))
 }
 
 function unwrap(path: readonly string[]): string[] {

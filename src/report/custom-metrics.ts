@@ -1,6 +1,5 @@
-import { readFile, stat } from 'node:fs/promises'
 import * as z from 'zod'
-import { stayInWorkspace } from '../bytes/workspace.ts'
+import { readSmallFile } from '../bytes/small-file.ts'
 import { UserError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { isLayerMetric } from './columns.ts'
@@ -20,14 +19,11 @@ const FORMAT = 'It holds JSON such as {"accuracy": {"value": 0.93, "better": "hi
  * @throws UserError that names the file and the custom metric
  */
 export async function readCustomMetrics(path: string): Promise<CustomMetric[]> {
-  await stayInWorkspace(path)
-  const { size } = await stat(path).catch(cause => {
+  const bytes = await readSmallFile(path, limits.report.customMetricsBytes).catch(cause => {
+    if (cause instanceof UserError) throw cause
     throw new UserError(`${path}: the metrics file can't be read (${cause.code})`, '', { cause })
   })
-  if (size > limits.report.customMetricsBytes) {
-    throw new UserError(`${path}: has ${size} bytes, more than ${limits.report.customMetricsBytes} for a metrics file`)
-  }
-  return parseCustomMetrics(await readFile(path, 'utf8'), path)
+  return parseCustomMetrics(bytes.toString('utf8'), path)
 }
 
 /** @param where names the text in errors */

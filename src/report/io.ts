@@ -1,7 +1,6 @@
-import { readFile, stat } from 'node:fs/promises'
 import type * as z from 'zod'
 import { jsonProblem, parseJson } from '../bytes/json.ts'
-import { stayInWorkspace } from '../bytes/workspace.ts'
+import { readSmallFile } from '../bytes/small-file.ts'
 import { UserError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { lenientReport, type Part, type Report, SCHEMA_VERSION, strictReport } from './schema.ts'
@@ -13,6 +12,12 @@ import { lenientReport, type Part, type Report, SCHEMA_VERSION, strictReport } f
  */
 export function serialiseReport(report: Report): string {
   const json = JSON.stringify(strictReport.parse(report), null, 2)
+  if (json.length > limits.report.bytes) {
+    throw new UserError(
+      `The report would have ${json.length} characters, more than the ${limits.report.bytes} that are read again`,
+      'Leave layers out with include and exclude, or gate the models in several jobs.',
+    )
+  }
   return `${json.replace(/\[\n\s+(-?\d[^[\]{}"]*?)\n\s+\]/g, (_, numbers: string) => `[${numbers.replace(/,\s+/g, ', ')}]`)}\n`
 }
 
@@ -83,12 +88,10 @@ export async function readPart(path: string): Promise<PartialReport> {
 }
 
 async function readBytes(path: string): Promise<Buffer> {
-  await stayInWorkspace(path)
-  const { size } = await stat(path).catch(cause => {
+  return readSmallFile(path, limits.report.bytes).catch(cause => {
+    if (cause instanceof UserError) throw cause
     throw new UserError(`${path}: can't be read (${cause.code})`, '', { cause })
   })
-  if (size > limits.report.bytes) throw new UserError(`${path}: has ${size} bytes, more than ${limits.report.bytes}`)
-  return readFile(path)
 }
 
 /** The first thing that is not as it should be, by its place. */

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { openCheckpoint, refuseChanged } from '../../src/checkpoint/index.ts'
@@ -9,6 +9,7 @@ import { readCustomMetrics } from '../../src/report/custom-metrics.ts'
 import { readReport } from '../../src/report/io.ts'
 import { temporaryFolder } from '../support/folder.ts'
 import { writeSafetensors } from '../support/safetensors.ts'
+import { archive, dict, makeZip, tensor } from './torch/build.ts'
 
 const LFS = 'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n'
 
@@ -288,6 +289,17 @@ test('a checkpoint that changed after its headers were read is refused', async (
   await expect(refuseChanged(checkpoint)).rejects.toThrow(/changed while it was being read/)
 })
 
+test('a file that takes the place of another with the same size and time is another', async () => {
+  const path = writeSafetensors({ a: { shape: [2, 2] } })
+  const time = new Date(0)
+  utimesSync(path, time, time)
+  const checkpoint = await openCheckpoint(path)
+  const other = writeSafetensors({ a: { shape: [2, 2], values: [1, 2, 3, 4] } })
+  utimesSync(other, time, time)
+  renameSync(other, path)
+  await expect(refuseChanged(checkpoint)).rejects.toThrow(/changed while it was being read/)
+})
+
 describe('a piece of a model by itself', () => {
   test.each([
     'model-00001-of-00002.safetensors',
@@ -381,4 +393,12 @@ test.each<[string, string, RegExp]>([
   const path = join(temporaryFolder(), 'model')
   writeFileSync(path, Buffer.from(content.padEnd(64, le(0)), 'latin1'))
   expect(await refusal(path)).toMatch(message)
+})
+
+test('views that make gigabytes of a few bytes are refused together', async () => {
+  const view = (i: number) => tensor({ shape: [4096 - i, 4096], strides: [0, 0] })
+  const views = dict(Object.fromEntries(Array.from({ length: 10 }, (_, i) => [`w${i}`, view(i)])))
+  const path = join(temporaryFolder(), 'model.pt')
+  writeFileSync(path, makeZip(archive(views, Buffer.alloc(16))))
+  await expect(openCheckpoint(path)).rejects.toThrow(/its tensors have more than \d+ bytes, of the \d+ that are stored/)
 })

@@ -50,3 +50,16 @@ test('a label stands for a key that says nothing', () => {
     ['b.weight', 'b'],
   ])
 })
+
+test('no layer is called as another is, whatever the keys', () => {
+  const keys = ['a.weight', 'module.a.weight', 'a.weight.weight', 'b', 'b.weight', 'module.b']
+  const names = [...layerNames(keys.map(name => ({ name }))).values()]
+  expect(new Set(names).size).toBe(keys.length)
+})
+
+test('long names of many roots take a time that grows with their length', () => {
+  const keys = Array.from({ length: 2_000 }, (_, i) => ({ name: `${'model.'.repeat(680)}l${i}` }))
+  const begin = performance.now()
+  expect(layerNames(keys).get(keys[7]!.name)).toBe('l7')
+  expect(performance.now() - begin).toBeLessThan(5_000)
+})

@@ -4,6 +4,7 @@ import { unreadable } from '../../bytes/file.ts'
 import { readSmallFile } from '../../bytes/small-file.ts'
 import { CheckpointError, quoted } from '../../errors.ts'
 import { refusePointer } from '../pointer.ts'
+import type { Stamp } from '../types.ts'
 
 const BESIDE = "External data must lie in the model's own folder: save the model again, or copy its files there."
 
@@ -13,6 +14,8 @@ const BESIDE = "External data must lie in the model's own folder: save the model
  */
 export class ExternalData {
   readonly #folder: string
+  /** Of the files that were named. */
+  readonly stamps: Stamp[] = []
   readonly #sizes = new Map<string, number>()
 
   /** @param model path of the model */
@@ -89,6 +92,8 @@ export class ExternalData {
       throw new CheckpointError(where, `${quoted(location)} is a symbolic link out of the model's folder`, BESIDE)
     }
     const found = await stat(real)
+    const { size, mtimeMs: time, ctimeMs: changed, ino: inode } = found
+    this.stamps.push({ path, size, time, changed, inode })
     if (!found.isFile()) throw new CheckpointError(where, `${quoted(location)} is not a file`, BESIDE)
     if (found.size < 1024) refusePointer(`${where}: ${quoted(location)}`, await readSmallFile(real, 1024))
     return found.size

@@ -71,5 +71,6 @@ async function describe(named: RandomAccessFile, path: string, unpacked: RandomA
     }
   })
   if (!found) throw new CheckpointError(named.path, 'is an ONNX model without a graph', 'Export it again.')
-  return { tensors: graphs.tensors, stateDict: '', ignored: [...ignored], bytes: named.size + external.bytes }
+  const { bytes, stamps } = external
+  return { tensors: graphs.tensors, stateDict: '', ignored: [...ignored], bytes: named.size + bytes, stamps }
 }

@@ -4,6 +4,7 @@ import { RandomAccessFile } from '../../bytes/file.ts'
 import { CheckpointError, quoted, RESAVE, tensorIn } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import type { Contents } from '../reader.ts'
+import { stampOf } from '../stamp.ts'
 import { contiguous, DTYPE_BITS, type Stamp, size, type Tensor, type UnreadTensor } from '../types.ts'
 import { readArchive } from './archive.ts'
 import { type Block, misfitOf } from './assembled.ts'
@@ -225,7 +226,7 @@ class Files {
     const file = await RandomAccessFile.open(path)
     this.#open.set(name, file)
     this.bytes += file.size
-    this.stamps.push({ path, size: file.size, time: file.time })
+    this.stamps.push(stampOf(file))
     return { file }
   }
 

@@ -132,3 +132,44 @@ describe('archives', () => {
     for (let length = 4; length < bytes.length; length += 7) await refusal(bytes.subarray(0, length))
   })
 })
+
+describe('work that a small file asks for', () => {
+  const w = tensor(SQUARE)
+  const long = (value: bigint) => {
+    const bytes = Buffer.alloc(12)
+    bytes.writeBigUInt64LE(value & 0xffffffffffffffffn)
+    bytes.writeUInt32LE(Number(value >> 64n), 8)
+    return opcodes(0x8a, 12, bytes)
+  }
+  /** V8 hashes a BigInt by its lowest 64 bits. */
+  const colliding = Array.from({ length: limits.pickle.scatteredKeys + 2 }, (_, i) => long((BigInt(i) << 64n) + 7n))
+
+  it.each<[string, Buffer]>([
+    ['keys of a dictionary', opcodes('}(', text('w'), w, ...colliding.flatMap(key => [key, 'N']), 'u')],
+    ['keys one by one', opcodes('}', ...colliding.flatMap(key => [key, 'Ns']))],
+    ['a frozen set', opcodes('(', ...colliding, 0x91)],
+    ['a set', opcodes(0x8f, '(', ...colliding, 0x90)],
+    ['a set of a list', opcodes('cbuiltins\nset\n(](', ...colliding, 'etR')],
+    [
+      'a dictionary of pairs',
+      opcodes('ccollections\nOrderedDict\n(](', ...colliding.flatMap(key => ['(', key, 'Nt']), 'etR'),
+    ],
+  ])('numbers that collide as %s', async (_, value) => {
+    expect(await refusal(archive(value, FLOATS))).toContain('scattered numbers as keys')
+  })
+
+  it('numbers that count are keys, as many as there are', async () => {
+    const items = Array.from({ length: 30_000 }, (_, i) => opcodes(int(i), 'N'))
+    const { tensors } = await readBytes(makeZip(archive(opcodes('}(', text('w'), w, ...items, 'u'), FLOATS)))
+    expect(tensors).toMatchObject([{ name: 'w' }])
+  })
+
+  it('a memo index that is larger than any count', async () => {
+    expect(await refusal(archive(opcodes('Np', '999999999\n0', dict({ w })), FLOATS))).toContain('memo entries')
+  })
+
+  it('a dictionary that is its own state dict', async () => {
+    const self = opcodes('}q', 1, '(', text('ema'), dict({ w }), text('state'), 'h', 1, 'u')
+    expect(await refusal(archive(self, FLOATS))).toContain('holds itself')
+  })
+})
