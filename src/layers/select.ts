@@ -128,9 +128,40 @@ function unfit(weight: Weight): Refusal | undefined {
   return undefined
 }
 
+/** Whether any of the patterns matches a name. */
+function anyOf(globs: readonly string[]): (name: string) => boolean {
+  const each = globs.map(glob => {
+    const matches = picomatch(glob, { dot: true, bash: true })
+    const may = SIMPLE.test(glob) ? inOrder(glob.split(/\*+/)) : () => true
+    return (name: string) => may(name) && matches(name)
+  })
+  return name => each.some(matches => matches(name))
+}
+
+/** Of characters that stand for themselves, and stars; not a slash, which may stand for nothing beside two of them. */
+const SIMPLE = /^[\w.:*-]+$/
+
+/**
+ * Whether a name has the pieces between stars one after the other, which every match needs. A regular expression that fails to match a
+ * hostile name would try each place of each piece with each of the others.
+ */
+function inOrder(pieces: readonly string[]): (name: string) => boolean {
+  const [first = '', ...rest] = pieces
+  return name => {
+    if (!name.startsWith(first)) return false
+    let at = first.length
+    for (const [i, piece] of rest.entries()) {
+      const found = i === rest.length - 1 ? Math.max(at, name.length - piece.length) : name.indexOf(piece, at)
+      if (found < 0 || !name.startsWith(piece, found)) return false
+      at = found + piece.length
+    }
+    return rest.length > 0 || at === name.length
+  }
+}
+
 function patterns({ include, exclude }: AnalysisOptions) {
-  const included = include.length > 0 ? picomatch([...include], { dot: true, bash: true }) : () => true
-  const excluded = exclude.length > 0 ? picomatch([...exclude], { dot: true, bash: true }) : () => false
+  const included = include.length > 0 ? anyOf(include) : () => true
+  const excluded = exclude.length > 0 ? anyOf(exclude) : () => false
   return (name: string, tensor: string): Refusal | undefined => {
     if (!included(name) && !included(tensor)) return { code: 'excluded', reason: 'matches no include pattern' }
     if (excluded(name) || excluded(tensor)) return { code: 'excluded', reason: 'matches an exclude pattern' }

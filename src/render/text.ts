@@ -83,7 +83,7 @@ function writeTable({ columns, rows, omitted }: Table, width: number): string {
       cells.map(row => kept.map(i => row[i])),
       { align: kept.map(i => columns[i].align[0]), delimiterStart: false, delimiterEnd: false },
     ).replace(/ +$/gm, '')
-  const widest = (text: string) => Math.max(...text.split('\n').map(line => line.length))
+  const widest = (text: string) => greatest(text.split('\n').map(line => line.length))
   let text = draw()
   while (widest(text) > width) {
     const last = Math.max(...kept.map(i => columns[i].priority ?? 0))
@@ -91,7 +91,7 @@ function writeTable({ columns, rows, omitted }: Table, width: number): string {
     kept = kept.filter(i => (columns[i].priority ?? 0) < last)
     text = draw()
   }
-  const lengths = columns.map((_, i) => Math.max(...all.map(row => row[i].length)))
+  const lengths = columns.map((_, i) => greatest(all.map(row => row[i].length)))
   for (let over = widest(text) - width; over > 0; over = widest(text) - width) {
     const words = kept.filter(i => columns[i].align === 'left' && lengths[i] > SHORTEST)
     if (words.length === 0) break
@@ -161,4 +161,9 @@ export function renderDescription(
   ]
     .filter(block => block !== '')
     .join('\n\n')}\n`
+}
+
+/** Of lists that are too long to be arguments of a call; 0 of none. */
+function greatest(numbers: readonly number[]): number {
+  return numbers.reduce((most, n) => Math.max(most, n), 0)
 }

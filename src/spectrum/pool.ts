@@ -166,7 +166,12 @@ export class WorkerPool implements Engine {
 /** Bytes that a recipe's largest matrix takes. */
 function memoryOf(recipe: Recipe): number {
   const { window, evaluation } = footprint(recipe, Kernel.depth)
-  return Kernel.memoryFor(Math.max(...matricesOf(recipe).map(({ n }) => n)), window) + evaluation
+  return (
+    Kernel.memoryFor(
+      matricesOf(recipe).reduce((most, { n }) => Math.max(most, n), 0),
+      window,
+    ) + evaluation
+  )
 }
 
 function revive(failure: Failure): Error {

@@ -178,7 +178,7 @@ function pickSlices(
   const Elements = { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array, 8: BigUint64Array }[stream.bytes]!
   const result = new Elements(count * k * n)
   const offsets = views.slice(first, first + count).map(({ offset }) => offset)
-  const last = Math.max(...offsets)
+  const last = offsets.reduce((most, offset) => Math.max(most, offset), 0)
   // Pieces along the dimension with the longer stride: each is one run of the file.
   const [outer, inner, outerStride, innerStride] =
     pStride >= iStride ? [k, n, pStride, iStride] : [n, k, iStride, pStride]

@@ -1,3 +1,5 @@
+import fc from 'fast-check'
+import picomatch from 'picomatch'
 import { expect, test } from 'vitest'
 import { contiguous, type DType, type Tensor } from '../../src/checkpoint/types.ts'
 import { planLayers } from '../../src/layers/select.ts'
@@ -75,4 +77,28 @@ test('include and exclude match a layer’s name or its tensor', () => {
     'excluded: matches no include pattern',
     'excluded: matches no include pattern',
   ])
+})
+
+test('patterns match what picomatch matches', () => {
+  const word = (letters: string) => fc.string({ unit: fc.constantFrom(...letters), minLength: 1, maxLength: 8 })
+  fc.assert(
+    fc.property(word('ab.*'), word('ab./'), (glob, name) => {
+      const own = plan([tensor(`${name}x`, [64, 64])], { include: [`${glob}x`] }).layers.length === 1
+      expect(own).toBe(picomatch(`${glob}x`, { dot: true, bash: true })(`${name}x`))
+    }),
+    { numRuns: 2_000 },
+  )
+})
+
+test('a hostile name does not make a pattern slow', () => {
+  const begin = performance.now()
+  for (const [glob, piece] of [
+    ['**.**.**.x', '.'],
+    ['*a*b*c*', 'ab'],
+    ['*.layers.*.mlp.*', '.layers'],
+  ] as const) {
+    const name = piece.repeat(Math.floor(4_000 / piece.length))
+    expect(plan([tensor(`${name}y`, [64, 64])], { include: [glob] }).layers).toEqual([])
+  }
+  expect(performance.now() - begin).toBeLessThan(1_000)
 })

@@ -33,6 +33,7 @@ export interface Visitor {
  */
 export async function walk({ store, root }: Opened, visitor: Visitor): Promise<void> {
   const seen = new Set<number>([root])
+  let characters = 0
 
   async function enter(path: string, address: number, depth: number): Promise<void> {
     const messages = await readHeader(store, address)
@@ -75,6 +76,11 @@ export async function walk({ store, root }: Opened, visitor: Visitor): Promise<v
           `holds a name of more than ${limits.checkpoint.nameCharacters} characters`,
           RESAVE,
         )
+      }
+      characters += child.length
+      if (characters > limits.checkpoint.namesCharacters) {
+        const most = limits.checkpoint.namesCharacters
+        throw new CheckpointError(store.path, `holds names with more than ${most} characters together`, RESAVE)
       }
       if (address === undefined) visitor.leaveOut(child, 'a soft link')
       else if (seen.has(address)) visitor.leaveOut(child, 'one more link to what was read')

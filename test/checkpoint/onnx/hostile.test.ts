@@ -212,3 +212,16 @@ test('an unpacked copy has no name while it is read, where the system has such f
   expect(stdout.trim()).toBe(process.platform === 'linux' ? '0 2' : '1 2')
   expect(readdirSync(folder).filter(name => name.startsWith('spectral-gate-'))).toEqual([])
 })
+
+test('a prefix that makes long names of many short ones', async () => {
+  const count = Math.ceil(limits.checkpoint.namesCharacters / 4_000) + 1
+  const short = Array.from({ length: count }, (_, i) => message(5, number(1, 0), number(2, 1), message(8, String(i))))
+  const node = message(
+    1,
+    message(2, 'o'),
+    message(3, 'n'.repeat(4_000)),
+    message(4, 'If'),
+    message(5, message(1, 'b'), message(6, ...short)),
+  )
+  expect(await refusal(onnx, write(model(node), 'net.onnx'))).toMatch(/names .* more than 67108864 characters together/)
+})
