@@ -124,7 +124,8 @@ export function arrayType(descr: Literal): Pick<NpyHeader, 'dtype' | 'swap'> | O
   }
   const dtype = TYPES[kind]
   const bytes = DTYPE_BITS[dtype] / 8 / (kind[0] === 'c' ? 2 : 1)
-  return { dtype, swap: match[1] === '>' ? bytes : 1 }
+  // Bytes of anything have no order.
+  return { dtype, swap: match[1] === '>' && kind[0] !== 'V' ? bytes : 1 }
 }
 
 function holdsObjects(descr: Literal): boolean {

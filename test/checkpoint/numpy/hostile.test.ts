@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { parseHeader } from '../../../src/checkpoint/numpy/header.ts'
 import { u16, u32 } from '../../support/bytes.ts'
 import { bytes, write } from '../hdf5/build.ts'
 import { read, refusal } from '../keras/values.ts'
@@ -102,4 +103,10 @@ test.each([
 ])('members %s and %s are one for NumPy', async (...names) => {
   const entries = names.map(name => member(name, good))
   expect(await refusal(archive(member('a.npy', good), ...entries))).toContain('has two members that NumPy calls "w"')
+})
+
+test('two bytes of anything have no order, whatever their type says', () => {
+  const parse = (descr: string) => parseHeader('a', npy(dictionary(descr, '(2,)')))
+  expect(parse("'>V2'")).toMatchObject({ dtype: 'BF16', swap: 1 })
+  expect(parse("'>f4'")).toMatchObject({ dtype: 'F32', swap: 4 })
 })
