@@ -67,6 +67,11 @@ export function refuseRelative(rules: readonly Rule[], remedy: string): void {
 
 const FUNCTIONS = ['delta', 'any', 'count', 'mean', 'median', 'min', 'max']
 
+/** Whether it is a word of the rules, which no custom metric can be called. */
+export function isReserved(name: string): boolean {
+  return isLayerMetric(name) || isModelMetric(name) || FUNCTIONS.includes(name)
+}
+
 /**
  * Reads one rule:
  * ```
