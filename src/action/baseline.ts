@@ -2,13 +2,13 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { mkdtemp, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import * as core from '@actions/core'
 import { lfsObject } from '../checkpoint/pointer.ts'
 import type { Settings } from '../config/settings.ts'
 import { UserError } from '../errors.ts'
 import { type Api, connect, startDeadline } from '../github/api.ts'
-import { branchOf } from '../github/base-commit.ts'
+import { branchOf, isAsCommitted } from '../github/base-commit.ts'
 import { searchBaseline } from '../github/baseline/index.ts'
 import { parseBaselineSource } from '../github/baseline/options.ts'
 import { missingBaseline } from '../github/baseline/search.ts'
@@ -188,7 +188,9 @@ async function ofBytes(settings: Settings, bytes: Buffer, path: string) {
 async function broughtByHead(api: Api, context: Context, inRepository: string, path: string): Promise<boolean> {
   const head = context.pullRequest?.headSha ?? context.mergeGroup!.headSha
   const found = await statAt(api, context, inRepository, head)
-  return found !== undefined && (await idOf(path, found.sha)) === found.sha
+  if (!found) return false
+  if ((await idOf(path, found.sha)) === found.sha) return true
+  return isAsCommitted(await checkoutOf(path, process.env.GITHUB_WORKSPACE || process.cwd()), resolve(path))
 }
 
 /** The id that git gives to the content of a file, by the hash that the other id is of; empty where there is no file. */

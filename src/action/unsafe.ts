@@ -9,11 +9,8 @@ import { allCheckouts, checkoutOf, isInside, withoutName } from './checkout.ts'
  * for it. All others run with a token that may write, whoever caused them.
  */
 const SAFE = [
-  'pull_request',
-  'pull_request_review',
-  'pull_request_review_comment',
-  'workflow_dispatch',
-  'repository_dispatch',
+  ...['pull_request', 'pull_request_review', 'pull_request_review_comment'],
+  ...['workflow_dispatch', 'repository_dispatch', 'push', 'merge_group'],
 ]
 
 /**

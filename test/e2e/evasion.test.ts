@@ -61,6 +61,18 @@ describe('files of a fork beside a token that may write, by another event', () =
     expect(decided(allowed)).toEqual(PASSED)
   })
 
+  test('an entry of the merge queue, which somebody who may write put there: not', async () => {
+    github.addPull(FORK)
+    const merge_group = {
+      ...{ head_sha: sha('queued'), head_ref: 'refs/heads/gh-readonly-queue/main/pr-7-x' },
+      ...{ base_sha: commits[3], base_ref: 'refs/heads/main' },
+    }
+    const options = { event: 'merge_group', sha: merge_group.head_sha, ref: merge_group.head_ref }
+    const all = { 'pull-request': '7', baseline: 'none', 'fail-if': 'alpha > 9' }
+    const ended = await runGate(github, 'good', all, { ...options, payload: { merge_group, repository } })
+    expect(decided(ended)).toEqual(PASSED)
+  })
+
   test.each(['workflow_dispatch', 'repository_dispatch'])('%s is started by who may write: not', async event => {
     github.addPull(FORK)
     const all = { 'pull-request': '7', baseline: 'none', 'fail-if': 'alpha > 9' }
@@ -81,6 +93,32 @@ test('a config file that lies in a submodule which the pull request brings does 
   const ended = await pull('worse', inputs, { files: { 'ci/gate.yml': 'enforce: false\n' }, prepare })
   expect(decided(ended)).toEqual(FAILED)
   expect(comment()).toContain('**This pull request changes the gate.**')
+})
+
+describe('a checkout of the fork itself is one of the repository that it is merged into', () => {
+  const prepare = ({ workspace }: Job) => {
+    execFileSync('git', ['-C', workspace, 'init', '-q'])
+    execFileSync('git', ['-C', workspace, 'config', 'remote.origin.url', 'https://gate.localhost/fork/net'])
+  }
+  beforeEach(() => {
+    github.addPull(FORK)
+  })
+
+  test('its config file does not count', async () => {
+    const inputs = { config: 'ci/gate.yml' }
+    await push('good', inputs, {}, { files: { 'ci/gate.yml': 'fail-if: delta(alpha) > 0.2\n' } })
+    github.commitFiles(commits[3], { 'ci/gate.yml': 'fail-if: alpha > 2.5\n' })
+    const ended = await pull('worse', inputs, { files: { 'ci/gate.yml': 'enforce: false\n' }, prepare })
+    expect(decided(ended)).toEqual(FAILED)
+    expect(readReport(ended).policy?.rules).toContainEqual({ level: 'fail', rule: 'alpha > 2.5' })
+  })
+
+  test('nor the baseline that it edits', async () => {
+    const report = async (net: Net) => JSON.stringify(readReport(await push(net, { baseline: 'none' })))
+    github.commitFiles(commits[3], { 'base.json': await report('good') })
+    const files = { 'base.json': await report('worse') }
+    expect(decided(await pull('worse', { ...RULE, baseline: 'base.json' }, { files, prepare }))).toEqual(FAILED)
+  })
 })
 
 describe('a branch whose published report has laxer rules is no judge of another', () => {
@@ -135,6 +173,45 @@ describe('a baseline that the repository keeps in Git LFS', () => {
     expect(decided(ended)).toEqual({ status: 1, verdict: 'inconclusive' })
     expect(comment()).toMatch(/base\.safetensors.*Git LFS/)
   })
+})
+
+test('a baseline that DVC keeps is not the one that the pull request points to', async () => {
+  const inputs = { ...RULE, baseline: 'base.safetensors' }
+  const pointer = 'outs:\n- md5: 0123456789abcdef0123456789abcdef\n  path: base.safetensors\n'
+  github.commitFiles(commits[3], { 'base.safetensors.dvc': pointer })
+  const pulled = (net: Net) => ({ 'base.safetensors': readFileSync(writeSafetensors(nets[net])) })
+  const honest = await pull('worse', inputs, { files: { ...pulled('good'), 'base.safetensors.dvc': pointer } })
+  expect(decided(honest)).toEqual(FAILED)
+  const edited = await pull('worse', inputs, {
+    files: { ...pulled('worse'), 'base.safetensors.dvc': pointer.replace('0123', '4567') },
+  })
+  expect(decided(edited)).toEqual({ status: 1, verdict: 'inconclusive' })
+  expect(comment()).toMatch(/this change edits .*base\.safetensors\.dvc/)
+})
+
+test('a baseline that the pull request brings is not compared with, whatever git makes of its bytes', async () => {
+  const worse = JSON.stringify(readReport(await runGate(github, 'worse', { baseline: 'none' }, { event: 'schedule' })))
+  const prepare = ({ workspace }: Job) => {
+    const git = (...words: string[]) =>
+      execFileSync('git', ['-c', 'user.name=a', '-c', 'user.email=a@b.c', '-C', workspace, ...words], { stdio: 'pipe' })
+    git('init', '-q')
+    git('add', 'base.json', '.gitattributes')
+    git('commit', '-q', '-m', 'head')
+  }
+  const text = worse.replaceAll(',"models"', ',\n"models"')
+  github.commitFiles(sha('head of 7'), { 'base.json': text })
+  const files = { 'base.json': text.replaceAll('\n', '\r\n'), '.gitattributes': '*.json text eol=crlf\n' }
+  const ended = await pull('worse', { ...RULE, baseline: 'base.json' }, { files, prepare })
+  expect(readReport(ended)).toMatchObject({ baseline: { state: 'first-run' }, verdict: { status: 'inconclusive' } })
+})
+
+test('a rule that is longer than a report can hold is refused: the baseline would be damaged', async () => {
+  const rule = (spaces: number) => ({ 'fail-if': `delta(alpha)${' '.repeat(spaces)}> 0.2` })
+  const refused = await push('good', rule(1500))
+  expect(refused.status).toBe(2)
+  expect(refused.stdout).toContain('fail-if: a rule has 1517 characters, more than 1024.')
+  await push('good', rule(1000))
+  expect(decided(await pull('worse'))).toEqual(FAILED)
 })
 
 describe('a config file of the base branch that no gate can use', () => {
