@@ -1,4 +1,5 @@
 import * as core from '@actions/core'
+import { NO_CONFIG } from '../config/file.ts'
 import { analysisValues, impose, type Layers, policyRecord, recorded, stricterSettings } from '../config/in-force.ts'
 import { readSettings, type Settings } from '../config/settings.ts'
 import type { FileName } from '../config/table.ts'
@@ -37,7 +38,7 @@ export async function settle(context: Context, rules: Rules, made?: Made): Promi
   let settings = await readLayers(layers)
   let publishing = readPublishing(context, layers)
   let resolved = await resolveBaseline(context, settings, publishing)
-  const earlier = isJudged(context) ? await earlierGate(context, publishing, resolved) : undefined
+  const earlier = isJudged(context) ? await earlierGate(context, publishing, resolved, layers) : undefined
   if (earlier) {
     const others = made ? [] : otherOptions(earlier, settings)
     const stricter = [
@@ -85,16 +86,21 @@ async function earlierGate(
   context: Context,
   publishing: Publishing,
   { found: searched }: ResolvedBaseline,
+  { config }: Layers,
 ): Promise<Earlier | undefined> {
   // What another workflow publishes was judged by that one's rules.
   const own = !publishing.baselineWorkflow || context.workflowPath.endsWith(publishing.baselineWorkflow)
   // Nor does another branch of the change's choice.
   const ofBase = publishing.baselineBranch === '' || `refs/heads/${searched?.branch}` === baseRef(context)
   if (own && ofBase && searched?.report?.policy && isTrusted(context, searched)) return searched.report as Earlier
-  // The options that say where to look may be what the change alters: where this gate publishes by default, then.
-  const byDefault = { baselineArtifact: publishing.defaultBaseline, baselineBranch: '', baselineWorkflow: '' }
-  const found = await search(context, { ...publishing, ...byDefault, baselineMaxAge: undefined })
-  return found.report?.policy && isTrusted(context, found) ? (found.report as Earlier) : undefined
+  // The options that say where to look may be what the change alters: where the config file alone says, then, or by default.
+  const ofConfig = readPublishing(context, { config, inputs: NO_CONFIG }).baselineArtifact
+  const byDefault = { baselineBranch: '', baselineWorkflow: '', baselineMaxAge: undefined }
+  for (const baselineArtifact of new Set([ofConfig, publishing.defaultBaseline])) {
+    const found = await search(context, { ...publishing, ...byDefault, baselineArtifact })
+    if (found.report?.policy && isTrusted(context, found)) return found.report as Earlier
+  }
+  return undefined
 }
 
 function earlierRules({ policy, figures = [] }: Earlier, settings: Settings): Rule[] {

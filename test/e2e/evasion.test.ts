@@ -143,6 +143,22 @@ describe('a branch whose published report has laxer rules is no judge of another
   })
 })
 
+test.each<[string, Record<string, string>]>([
+  ['a key', { 'baseline-key': 'mine' }],
+  ['an artifact', { 'baseline-artifact': 'mine' }],
+])('%s among the inputs does not take the place of the key in the config file', async (_, more) => {
+  const files = { [CONFIG]: 'baseline-key: pinned\n' }
+  await push('good', RULE, {}, { files })
+  expect(decided(await pull('worse', more, { files }))).toEqual(FAILED)
+})
+
+test('a key in the config file outlasts another step and other names of models', async () => {
+  const files = { [CONFIG]: 'baseline-key: pinned\n' }
+  await push('good', RULE, {}, { files })
+  const renamed = { checkpoint: 'other=net.safetensors' }
+  expect(decided(await runGate(github, 'worse', renamed, PULL, { GITHUB_ACTION: 'x' }, { files }))).toEqual(FAILED)
+})
+
 test('a rule that is added does not switch off one that always holds', async () => {
   const unread = { ...nets.good, big: { dtype: 'F8_E8M0', shape: [400, 400], data: Buffer.alloc(160_000) } }
   const prepare = ({ workspace }: Job) =>
