@@ -10,7 +10,7 @@ import { type Publishing, readCheckpoints, readInputs, readPublishing } from './
 import { withPullRequest } from './action/pull-request.ts'
 import { relayComment } from './action/relay.ts'
 import { type Rules, readBaseConfig, readRules } from './action/rules.ts'
-import { type Settled, settle } from './action/settle.ts'
+import { type Made, type Settled, settle } from './action/settle.ts'
 import { refuseUnsafeCheckout } from './action/unsafe.ts'
 import { NO_CONFIG } from './config/file.ts'
 import { resolvePartSettings } from './config/settings.ts'
@@ -22,6 +22,7 @@ import { run, runMerge, runPart } from './pipeline/run.ts'
 import { logProgress } from './progress.ts'
 import { headline } from './render/headline.ts'
 import { phrase } from './render/text.ts'
+import type { NamedPart } from './report/io.ts'
 import type { Report } from './report/schema.ts'
 
 const WALKS = { gate: analyse, part: analysePart, merge } satisfies Record<GatingMode, unknown>
@@ -118,8 +119,14 @@ async function analysePart(context: Context, { inForce }: Rules): Promise<Walked
 async function merge(context: Context, rules: Rules): Promise<Walked> {
   const parts = await collectParts(context, core.getInput('github-token'))
   for (const { where, report } of parts) core.info(`${where}: ${phrase(headline(report))}`)
-  const { publishing, ...settled } = await settle(context, rules, parts[0].report.options)
+  const { publishing, ...settled } = await settle(context, rules, madeWith(parts))
   return { publishing, report: await runMerge({ parts, ...common(context), ...settled }) }
+}
+
+/** What the parts were made with: an option of each is in none of the numbers. */
+function madeWith(parts: readonly NamedPart[]): Made {
+  const stateDicts = new Set(parts.map(({ report }) => report.part.state_dict ?? ''))
+  return { options: parts[0].report.options, stateDict: [...stateDicts].sort().join('\n') }
 }
 
 function common(context: Context) {

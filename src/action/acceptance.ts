@@ -1,12 +1,13 @@
 import * as core from '@actions/core'
-import { readAcceptance } from '../github/acceptance.ts'
+import { pullOfGroup, readAcceptance } from '../github/acceptance.ts'
 import { connect, startDeadline } from '../github/api.ts'
-import type { Context } from '../github/context.ts'
+import type { Context, PullRequest } from '../github/context.ts'
 import { explainFailure } from '../github/failures.ts'
 import { accept, isAcceptable } from '../policy/accept.ts'
 import { printable } from '../render/escape.ts'
 import type { Report } from '../report/schema.ts'
 import type { Publishing } from './publishing.ts'
+import { isJudged } from './rules.ts'
 
 /** Milliseconds: the outputs wait for it. */
 const MOST = 20_000
@@ -15,7 +16,7 @@ const MOST = 20_000
 export async function withAcceptance(context: Context, publishing: Publishing, report: Report): Promise<Report> {
   const { acceptLabel: label, token } = publishing
   const { verdict } = report
-  if (!label || !context.pullRequest || !verdict || !isAcceptable(verdict)) return report
+  if (!label || !isJudged(context) || !verdict || !isAcceptable(verdict)) return report
   if (!token) {
     core.warning('Whether the label accepts this is not known: the input github-token is empty.')
     return report
@@ -23,7 +24,10 @@ export async function withAcceptance(context: Context, publishing: Publishing, r
   const deadline = startDeadline(MOST)
   try {
     const api = await connect({ token, apiUrl: context.apiUrl, deadline })
-    const found = await readAcceptance(api, context, label)
+    const pullRequest = context.pullRequest ?? (await pullOfGroup(api, context))
+    if (!pullRequest) return report
+    const refused = 'refused' in pullRequest ? pullRequest : undefined
+    const found = refused ?? (await readAcceptance(api, { ...context, pullRequest: pullRequest as PullRequest }, label))
     if (!found) return report
     if ('refused' in found) core.warning(printable(`The label ${label} does not count: ${found.refused}.`))
     return { ...report, verdict: accept(verdict, label, found) }

@@ -2,11 +2,13 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { mkdtemp, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import * as core from '@actions/core'
+import { lfsObject } from '../checkpoint/pointer.ts'
 import type { Settings } from '../config/settings.ts'
 import { UserError } from '../errors.ts'
 import { type Api, connect, startDeadline } from '../github/api.ts'
+import { branchOf, isAsCommitted } from '../github/base-commit.ts'
 import { searchBaseline } from '../github/baseline/index.ts'
 import { parseBaselineSource } from '../github/baseline/options.ts'
 import { missingBaseline } from '../github/baseline/search.ts'
@@ -76,8 +78,8 @@ export function search(
  * default branch.
  */
 export function isTrusted(context: Context, { state, branch }: Baseline): boolean {
-  const own = [context.ref.replace(/^refs\/heads\//, ''), baseRef(context).slice('refs/heads/'.length)]
-  return TRUSTED.includes(state) && [...own, context.defaultBranch].includes(branch)
+  const own = isJudged(context) ? baseRef(context).slice('refs/heads/'.length) : branchOf(context.ref)
+  return TRUSTED.includes(state) && branch !== '' && [own, context.defaultBranch].includes(branch)
 }
 
 export function foundReport(context: Context, found: Baseline): FoundReport | undefined {
@@ -144,13 +146,21 @@ async function ofPath(
     const api = await connect({ token, apiUrl: context.apiUrl, deadline })
     const base = await statAt(api, context, inRepository, baseRef(context))
     if (!base) {
+      // With DVC the repository has a small file beside it, which names the content.
+      const pointer = await statAt(api, context, `${inRepository}.dvc`, baseRef(context))
+      if (pointer && (await idOf(`${path}.dvc`, pointer.sha)) !== pointer.sha) {
+        return missing('disabled', `${what}: this change edits ${inRepository}.dvc, which names its content.`)
+      }
       if (!(await broughtByHead(api, context, inRepository, path))) return asItIs
       const reason = `The branch ${branch} has no ${inRepository} yet: this change brings it, and is not compared with it.`
       return missing('first-run', reason)
     }
     if ((await idOf(path, base.sha)) === base.sha) return asItIs
     const bytes = await readAt(api, context, { path: inRepository, ref: baseRef(context), most: MOST_AT })
-    return await ofBytes(settings, bytes!, inRepository)
+    const stored = lfsObject(bytes!)
+    if (stored === undefined) return await ofBytes(settings, bytes!, inRepository)
+    if ((await hashOfFile(path, 'sha256')) === stored) return asItIs
+    return missing('disabled', `${what}: it is kept in Git LFS, and what was checked out is another file.`)
   } catch (error) {
     if (error instanceof UserError) throw error
     if (error instanceof UnreadableError) return missing('unreachable', `${what}: ${error.message}.`)
@@ -178,14 +188,23 @@ async function ofBytes(settings: Settings, bytes: Buffer, path: string) {
 async function broughtByHead(api: Api, context: Context, inRepository: string, path: string): Promise<boolean> {
   const head = context.pullRequest?.headSha ?? context.mergeGroup!.headSha
   const found = await statAt(api, context, inRepository, head)
-  return found !== undefined && (await idOf(path, found.sha)) === found.sha
+  if (!found) return false
+  if ((await idOf(path, found.sha)) === found.sha) return true
+  return isAsCommitted(await checkoutOf(path, process.env.GITHUB_WORKSPACE || process.cwd()), resolve(path))
 }
 
 /** The id that git gives to the content of a file, by the hash that the other id is of; empty where there is no file. */
 async function idOf(path: string, like: string): Promise<string> {
   const found = await stat(path).catch(() => undefined)
   if (!found?.isFile()) return ''
-  const hash = createHash(like.length === 64 ? 'sha256' : 'sha1').update(`blob ${found.size}\0`)
+  return hashOfFile(path, like.length === 64 ? 'sha256' : 'sha1', `blob ${found.size}\0`)
+}
+
+/** The hash of a file's content, in hexadecimal digits; empty where there is no file. */
+async function hashOfFile(path: string, algorithm: 'sha1' | 'sha256', before = ''): Promise<string> {
+  const found = await stat(path).catch(() => undefined)
+  if (!found?.isFile()) return ''
+  const hash = createHash(algorithm).update(before)
   for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer)
   return hash.digest('hex')
 }

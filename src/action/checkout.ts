@@ -47,6 +47,10 @@ export async function isSubmodule(checkout: string): Promise<boolean> {
   return found?.isFile() ?? false
 }
 
+export function isCheckout(folder: string): Promise<boolean> {
+  return exists(join(folder, '.git'))
+}
+
 export function isInside(path: string, root: string): boolean {
   const way = relative(root, path)
   return way === '' || !(way === '..' || way.startsWith(`..${sep}`) || resolve(way) === way)

@@ -2,16 +2,18 @@ import { isAbsolute, join, relative, resolve, sep } from 'node:path'
 import * as core from '@actions/core'
 import { CONFIG_PATH, type Config, NO_CONFIG, parseConfig, readConfig } from '../config/file.ts'
 import { type Layers, withoutLoosening } from '../config/in-force.ts'
+import { assureUsable } from '../config/settings.ts'
 import { explain, UserError } from '../errors.ts'
 import { connect, startDeadline } from '../github/api.ts'
 import { branchOf, isOfAnother } from '../github/base-commit.ts'
+import { parseBaselineSource } from '../github/baseline/options.ts'
 import type { Context } from '../github/context.ts'
 import { explainFailure } from '../github/failures.ts'
 import { readAt, UnreadableError } from '../github/repository.ts'
 import { limits } from '../limits.ts'
 import { printable } from '../render/escape.ts'
-import { checkoutOf, mainCheckout } from './checkout.ts'
-import { readCheckpoints, readInputs } from './publishing.ts'
+import { checkoutOf, isCheckout, isSubmodule, mainCheckout } from './checkout.ts'
+import { readCheckpoints, readInputs, readPublishing } from './publishing.ts'
 
 /** Milliseconds that GitHub may take to give a file of the base branch. */
 const MOST = 20_000
@@ -49,7 +51,8 @@ export function baseRef({ pullRequest, mergeGroup }: Context): string {
 /** The config file of the branch that a change is to be merged into, which judges it. Failures do not throw. */
 export async function readBaseConfig(context: Context, token: string): Promise<BaseConfig> {
   if (!isJudged(context)) return { kind: 'own' }
-  const path = await pathInRepository(context)
+  const named = core.getInput('config')
+  const path = named ? await repositoryPath(named, context, { within: true }) : CONFIG_PATH
   // Made by a step, or of the runner: no file of the repository.
   if (path === undefined) return { kind: 'own' }
   const what = `The config file of the base branch, ${path}, can't be read`
@@ -58,7 +61,9 @@ export async function readBaseConfig(context: Context, token: string): Promise<B
   try {
     const api = await connect({ token, apiUrl: context.apiUrl, deadline })
     const bytes = await readAt(api, context, { path, ref: baseRef(context), most: limits.config.bytes })
-    return bytes ? { kind: 'found', config: parseConfig(bytes.toString('utf8'), path) } : { kind: 'absent' }
+    if (bytes) return { kind: 'found', config: parseUsable(context, bytes.toString('utf8'), path) }
+    if (!named || !(await isSubmodule(await checkoutOf(named, workspaceOf())))) return { kind: 'absent' }
+    return { kind: 'unreadable', reason: `${what}: it lies in a submodule, which the change may have moved.` }
   } catch (error) {
     if (error instanceof UnreadableError) return { kind: 'unreadable', reason: `${what}: ${error.message}.` }
     if (error instanceof UserError) return { kind: 'unreadable', reason: `${what}: ${explain(error)}` }
@@ -113,18 +118,46 @@ async function readOwn(): Promise<Config> {
   return NO_CONFIG
 }
 
-/** Where the config file lies in the repository; undefined where it is none of its files. */
-async function pathInRepository(context: Context): Promise<string | undefined> {
-  const named = core.getInput('config')
-  return named ? repositoryPath(named, context) : CONFIG_PATH
+/**
+ * @throws UserError where it is not usable, neither alone nor with the inputs. What only the inputs make unusable still counts: they
+ * are the change's. So does a rule on a metric that is not known, which a metrics file may have had.
+ */
+function parseUsable(context: Context, text: string, path: string): Config {
+  const config = parseConfig(text, path)
+  const check = (inputs: Config) => {
+    assureUsable(config.settings, inputs.settings)
+    parseBaselineSource(String(inputs.settings.baseline || config.settings.baseline || ''))
+    readPublishing(context, { config, inputs })
+  }
+  try {
+    check(NO_CONFIG)
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error
+    check(readInputs())
+  }
+  return config
+}
+
+function workspaceOf(): string {
+  return process.env.GITHUB_WORKSPACE || process.cwd()
 }
 
 /**
  * The path of a file within the repository, as it was checked out; undefined where it lies outside the workspace, or was checked out
  * from another repository.
+ * @param within a submodule counts as part of the checkout that it lies in: a change can put one in the place of a folder
  */
-export async function repositoryPath(path: string, context: Context): Promise<string | undefined> {
-  const checkout = await checkoutOf(path, process.env.GITHUB_WORKSPACE || process.cwd())
+export async function repositoryPath(
+  path: string,
+  context: Context,
+  { within = false } = {},
+): Promise<string | undefined> {
+  let checkout = await checkoutOf(path, workspaceOf())
+  while (within && (await isSubmodule(checkout))) {
+    const around = await checkoutOf(checkout, workspaceOf())
+    if (around === checkout || !(await isCheckout(around))) break
+    checkout = around
+  }
   const below = relative(checkout, resolve(path))
   if (below.startsWith('..') || isAbsolute(below) || (await isOfAnother(checkout, context))) return undefined
   return below.split(sep).join('/')

@@ -1,16 +1,18 @@
 import * as core from '@actions/core'
+import { NO_CONFIG } from '../config/file.ts'
 import { analysisValues, impose, type Layers, policyRecord, recorded, stricterSettings } from '../config/in-force.ts'
 import { readSettings, type Settings } from '../config/settings.ts'
 import type { FileName } from '../config/table.ts'
 import type { Context } from '../github/context.ts'
 import type { GatePolicy } from '../pipeline/gate.ts'
+import { REPLACEABLE, speaksOf } from '../policy/judge.ts'
 import { loosenedRules } from '../policy/loosening.ts'
 import { parseRule, type Rule } from '../policy/rule.ts'
 import { printable, printableLines } from '../render/escape.ts'
 import type { AnalysisOptions, GateChange, PolicyRecord, Report } from '../report/schema.ts'
 import { announce, isTrusted, type ResolvedBaseline, resolveBaseline, search } from './baseline.ts'
 import { type Publishing, readPublishing } from './publishing.ts'
-import { isJudged, type Rules } from './rules.ts'
+import { baseRef, isJudged, type Rules } from './rules.ts'
 
 /** Everything that decides, with what it is compared with. */
 export interface Settled extends Pick<ResolvedBaseline, 'baseline' | 'search'> {
@@ -19,21 +21,30 @@ export interface Settled extends Pick<ResolvedBaseline, 'baseline' | 'search'> {
   readonly governed: GatePolicy
 }
 
+/** What parts were made with, which can't be changed any more. */
+export interface Made {
+  readonly options: AnalysisOptions
+  /** The option, of all parts that differ in it. */
+  readonly stateDict: string
+}
+
 /**
  * The gate in force, and the baseline. The report of the baseline tells what judged it: rules that the change would drop or loosen
  * are evaluated all the same, and options that can let something pass stay as they were.
- * @param made the options that parts were made with, which can't be changed any more
  * @throws UserError naming the option, or where a required baseline is missing
  */
-export async function settle(context: Context, rules: Rules, made?: AnalysisOptions): Promise<Settled> {
+export async function settle(context: Context, rules: Rules, made?: Made): Promise<Settled> {
   let layers = rules.inForce
   let settings = await readLayers(layers)
   let publishing = readPublishing(context, layers)
   let resolved = await resolveBaseline(context, settings, publishing)
-  const earlier = isJudged(context) ? await earlierGate(context, publishing, resolved) : undefined
+  const earlier = isJudged(context) ? await earlierGate(context, publishing, resolved, layers) : undefined
   if (earlier) {
     const others = made ? [] : otherOptions(earlier, settings)
-    const stricter = [...stricterSettings(earlier.policy.settings, recorded(layers)), ...others]
+    const stricter = [
+      ...stricterSettings(earlier.policy.settings, recorded(layers)).filter(([name]) => !made || name !== STATE_DICT),
+      ...others,
+    ]
     if (stricter.length > 0) {
       layers = impose(layers, stricter)
       settings = await readLayers(layers)
@@ -42,14 +53,16 @@ export async function settle(context: Context, rules: Rules, made?: AnalysisOpti
         resolved = await resolveBaseline(context, settings, publishing)
       }
     }
-    const kept = loosenedRules(earlierRules(earlier, settings), settings.policy.rules)
-    settings = { ...settings, policy: { ...settings.policy, rules: [...settings.policy.rules, ...kept] } }
+    const before = earlierRules(earlier, settings)
+    const kept = loosenedRules(before, settings.policy.rules)
+    const always = REPLACEABLE.filter(metric => !speaksOf(before, metric))
+    settings = { ...settings, policy: { ...settings.policy, rules: [...settings.policy.rules, ...kept], always } }
   }
   settings = { ...settings, baseline: resolved.settings.baseline }
   announce(resolved, publishing)
-  const policy = policyRecord(layers, settings)
-  const compared = rules.proposed && (await compareGates(rules, { layers, settings, policy }))
-  const fixed = made && earlier ? otherOptions(earlier, { options: made }) : []
+  const policy = recordOf(layers, settings, made)
+  const compared = rules.proposed && (await compareGates(rules, { settings, policy }, made))
+  const fixed = made && earlier ? otherThanMade(earlier, made) : []
   const change = withOptions(compared?.change, fixed, made)
   if (change) sayChange(change)
   const { baseline, search } = resolved
@@ -73,14 +86,21 @@ async function earlierGate(
   context: Context,
   publishing: Publishing,
   { found: searched }: ResolvedBaseline,
+  { config }: Layers,
 ): Promise<Earlier | undefined> {
   // What another workflow publishes was judged by that one's rules.
   const own = !publishing.baselineWorkflow || context.workflowPath.endsWith(publishing.baselineWorkflow)
-  if (own && searched?.report?.policy && isTrusted(context, searched)) return searched.report as Earlier
-  // The options that say where to look may be what the change alters: where this gate publishes by default, then.
-  const byDefault = { baselineArtifact: publishing.defaultBaseline, baselineBranch: '', baselineWorkflow: '' }
-  const found = await search(context, { ...publishing, ...byDefault, baselineMaxAge: undefined })
-  return found.report?.policy && isTrusted(context, found) ? (found.report as Earlier) : undefined
+  // Nor does another branch of the change's choice.
+  const ofBase = publishing.baselineBranch === '' || `refs/heads/${searched?.branch}` === baseRef(context)
+  if (own && ofBase && searched?.report?.policy && isTrusted(context, searched)) return searched.report as Earlier
+  // The options that say where to look may be what the change alters: where the config file alone says, then, or by default.
+  const ofConfig = readPublishing(context, { config, inputs: NO_CONFIG }).baselineArtifact
+  const byDefault = { baselineBranch: '', baselineWorkflow: '', baselineMaxAge: undefined }
+  for (const baselineArtifact of new Set([ofConfig, publishing.defaultBaseline])) {
+    const found = await search(context, { ...publishing, ...byDefault, baselineArtifact })
+    if (found.report?.policy && isTrusted(context, found)) return found.report as Earlier
+  }
+  return undefined
 }
 
 function earlierRules({ policy, figures = [] }: Earlier, settings: Settings): Rule[] {
@@ -99,10 +119,10 @@ function earlierRules({ policy, figures = [] }: Earlier, settings: Settings): Ru
 function withOptions(
   change: GateChange | undefined,
   fixed: readonly [FileName, string | readonly string[]][],
-  made: AnalysisOptions | undefined,
+  made: Made | undefined,
 ): GateChange | undefined {
   if (fixed.length === 0 || !made) return change
-  const now = new Map(analysisValues({ options: made }))
+  const now = new Map([...analysisValues(made), [STATE_DICT, made.stateDict]])
   const changes = fixed.map(([option, old]) => ({ option, old: text(old), new: text(now.get(option)) }))
   const none: GateChange = { introduced: false, unreadable: '', changes: [], proposed: null }
   return { ...(change ?? none), changes: [...(change?.changes ?? []), ...changes] }
@@ -117,15 +137,37 @@ function otherOptions(
   return analysisValues({ options }).filter(([name, value]) => JSON.stringify(now.get(name)) !== JSON.stringify(value))
 }
 
+const STATE_DICT = 'state-dict'
+
+/** As `otherOptions`, of parts. */
+function otherThanMade(earlier: Earlier, made: Made): [FileName, string | readonly string[]][] {
+  const before = earlier.policy.settings[STATE_DICT] ?? ''
+  return [
+    ...otherOptions(earlier, made),
+    ...(before === made.stateDict ? [] : [[STATE_DICT, before] as [FileName, string]]),
+  ]
+}
+
+/** What judges; the state dict is that of the parts, where there are any. */
+function recordOf(layers: Layers, settings: Settings, made: Made | undefined): PolicyRecord {
+  const { rules, settings: options } = policyRecord(layers, settings)
+  if (!made) return { rules, settings: options }
+  const { [STATE_DICT]: _, ...others } = options
+  return { rules, settings: made.stateDict ? { ...others, [STATE_DICT]: made.stateDict } : others }
+}
+
 interface InForce {
-  readonly layers: Layers
   readonly settings: Settings
   readonly policy: PolicyRecord
 }
 
-async function compareGates({ proposed, introduced, unreadable }: Rules, { settings, policy }: InForce) {
+async function compareGates(
+  { proposed, introduced, unreadable }: Rules,
+  { settings, policy }: InForce,
+  made: Made | undefined,
+) {
   const theirs = await readLayers(proposed!)
-  const { rules, settings: options } = policyRecord(proposed!, theirs)
+  const { rules, settings: options } = recordOf(proposed!, theirs, made)
   const changes: GateChange['changes'] = []
   const differs = (option: string, old: string, now: string) => {
     const [before, after] = [old, now].map(value => value.slice(0, 65_536))

@@ -4,8 +4,14 @@ import { isUnchanged, readHead } from '../github/base-commit.ts'
 import type { Context } from '../github/context.ts'
 import { allCheckouts, checkoutOf, isInside, withoutName } from './checkout.ts'
 
-/** What anybody can cause, and runs with a token that may write and with all secrets. */
-const PRIVILEGED = ['pull_request_target', 'issue_comment']
+/**
+ * About a fork's pull request these run with a token that may only read and without secrets, or because somebody who may write asked
+ * for it. All others run with a token that may write, whoever caused them.
+ */
+const SAFE = [
+  ...['pull_request', 'pull_request_review', 'pull_request_review_comment'],
+  ...['workflow_dispatch', 'repository_dispatch', 'push', 'merge_group'],
+]
 
 /**
  * Refuses a privileged run that has files of a fork's pull request in its workspace: whatever a step runs of them is the fork's.
@@ -14,19 +20,27 @@ const PRIVILEGED = ['pull_request_target', 'issue_comment']
  * @throws UserError with the way that is safe
  */
 export async function refuseUnsafeCheckout(
-  { event, pullRequest, sha }: Context,
+  context: Context,
   workspace: string,
   checkpoints: readonly string[],
 ): Promise<void> {
-  if (!PRIVILEGED.includes(event) || !pullRequest?.fork) return
+  const { event, pullRequest, sha } = context
+  if (SAFE.includes(event) || !isAboutFork(context)) return
   const root = resolve(workspace || '.')
   const inside = checkpoints.map(one => resolve(withoutName(one))).filter(path => isInside(path, root))
-  const found = await whatIsUnsafe(root, inside, [sha, pullRequest.baseSha])
+  const found = await whatIsUnsafe(root, inside, pullRequest ? [sha, pullRequest.baseSha] : [sha])
   if (found === undefined) return
   throw new UserError(
     `This ${event} run is about a fork's pull request, and ${found}: files of strangers beside a token that may write.`,
     'Use pull_request, and mode: comment in a second workflow (examples/workflows/fork-gate.yml, fork-comment.yml); or set allow-unsafe-checkout: true.',
   )
+}
+
+/** Whether its pull request is a fork's, or the run that it follows is of one. */
+function isAboutFork({ pullRequest, workflowRun, repository }: Context): boolean {
+  if (pullRequest) return pullRequest.fork
+  const ours = `${repository.owner}/${repository.name}`.toLowerCase()
+  return Boolean(workflowRun?.event.startsWith('pull_request')) && workflowRun!.headRepository?.toLowerCase() !== ours
 }
 
 async function whatIsUnsafe(

@@ -1,12 +1,20 @@
 import { MissingCheckpointError } from '../errors.ts'
 
+/** The SHA-256 of the content that a Git LFS pointer stands for; undefined where the bytes are none. */
+export function lfsObject(bytes: Buffer): string | undefined {
+  const text = bytes.toString('latin1', 0, 1024)
+  return LFS.test(text) ? /^oid sha256:([0-9a-f]{64})$/m.exec(text)?.[1] : undefined
+}
+
+const LFS = /^version https?:\/\/(git-lfs\.github\.com|hawser\.github\.com)\/spec\//
+
 /**
  * A Git LFS or DVC pointer that stands where the weights should: a small text file, known by its content.
  * @throws MissingCheckpointError naming the step that fetches the real file.
  */
 export function refusePointer(path: string, head: Buffer): void {
   const text = head.toString('latin1', 0, 1024)
-  if (/^version https?:\/\/(git-lfs\.github\.com|hawser\.github\.com)\/spec\//.test(text)) {
+  if (LFS.test(text)) {
     const bytes = /^size (\d+)$/m.exec(text)?.[1]
     throw new MissingCheckpointError(
       path,

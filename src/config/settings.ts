@@ -1,7 +1,7 @@
 import { UserError } from '../errors.ts'
 import { parseShard, type Shard } from '../layers/shard.ts'
 import type { Policy } from '../policy/judge.ts'
-import { parseRule } from '../policy/rule.ts'
+import { isReserved, parseRule } from '../policy/rule.ts'
 import type { AnalysisOptions, CustomMetric } from '../report/schema.ts'
 import { type OptionName, optionOf } from './table.ts'
 
@@ -39,6 +39,17 @@ export async function readSettings(...layers: readonly RawSettings[]): Promise<S
   if (!path) return resolveWith([], layers)
   const { readCustomMetrics } = await import('../report/custom-metrics.ts')
   return resolveWith(await readCustomMetrics(String(path)), layers)
+}
+
+/**
+ * Throws where these settings are not usable, whatever a metrics file would hold: a rule may name any metric of its own.
+ * @throws UserError naming the option
+ */
+export function assureUsable(...layers: readonly RawSettings[]): void {
+  const rules = layers.flatMap(layer => [layer['fail-if'] ?? '', layer['warn-if'] ?? '']).flat()
+  const names = new Set(rules.flatMap(rule => rule.match(/[A-Za-z_][\w./-]*/g) ?? []))
+  const figures = [...names].filter(name => !isReserved(name)).map(name => ({ name, value: 0 }))
+  resolveWith(figures, layers)
 }
 
 /** The settings of a part, which has no judgement: rules and figures are the merging job's. */

@@ -1,6 +1,9 @@
 import { limits } from '../limits.ts'
 import type { Api } from './api.ts'
+import { branchOf } from './base-commit.ts'
 import type { Context, PullRequest } from './context.ts'
+import { readPull } from './pull.ts'
+import { isOnBranch } from './repository.ts'
 
 export interface Acceptance {
   /** Who set the label. */
@@ -34,7 +37,7 @@ export async function readAcceptance(
   const pull = context.pullRequest!
   const found = await lastLabelled(api, context, pull.number, label)
   if (!found) return undefined
-  const { set, forced } = found
+  const { set, forced, moved } = found
   const by = set.actor?.login ?? ''
   if (!by || set.actor?.type === 'Bot') return { refused: `${by || 'nobody known'} set it, who is no person` }
   if (!(await mayWrite(api, context, by))) return { refused: `${by} set it, who has no write access` }
@@ -43,13 +46,31 @@ export async function readAcceptance(
   const seen = ownEvent ? at : await firstSeen(api, context, pull)
   if (!(seen <= at) || forced > at)
     return { refused: `${by} set it before the last push: take it off and set it again` }
+  if (moved > at) return { refused: `${by} set it before the base branch changed: take it off and set it again` }
   return { by, at: set.created_at }
 }
 
-/** The event that set the label which is there now, and when the branch was last forced. */
+/**
+ * The pull request whose entry in the merge queue this is; undefined where that can't be told, and a refusal where the entry is put
+ * upon others: what is judged is then theirs, too. GitHub's errors pass through.
+ */
+export async function pullOfGroup(api: Api, context: Context): Promise<PullRequest | Refused | undefined> {
+  const { headRef, baseRef, baseSha } = context.mergeGroup!
+  const branch = branchOf(baseRef) || baseRef
+  const queue = `gh-readonly-queue/${branch}/pr-`
+  const entry = branchOf(headRef) || headRef
+  if (!entry.startsWith(queue)) return undefined
+  const number = /^([1-9]\d{0,9})-[0-9a-f]+$/.exec(entry.slice(queue.length))?.[1]
+  if (number === undefined) return undefined
+  if (await isOnBranch(api, context, baseSha, branch)) return readPull(api, context, Number(number))
+  return { refused: 'in the merge queue this change is put upon others, for which it does not speak' }
+}
+
+/** The event that set the label which is there now, and when its branch was last forced, and the base branch changed. */
 async function lastLabelled({ octokit }: Api, { repository }: Context, number: number, label: string) {
   let set: LabelEvent | undefined
   let forced = Number.NEGATIVE_INFINITY
+  let moved = Number.NEGATIVE_INFINITY
   for (let page = 1; ; page++) {
     if (page > limits.github.eventPages)
       throw new Error(`the pull request has more than ${100 * limits.github.eventPages} events`)
@@ -58,11 +79,12 @@ async function lastLabelled({ octokit }: Api, { repository }: Context, number: n
     })
     for (const event of data as LabelEvent[]) {
       if (event.event === 'head_ref_force_pushed') forced = Math.max(forced, Date.parse(event.created_at))
+      if (event.event === 'base_ref_changed') moved = Math.max(moved, Date.parse(event.created_at))
       if (event.label?.name !== label) continue
       if (event.event === 'labeled') set = event
       if (event.event === 'unlabeled') set = undefined
     }
-    if (!headers.link?.includes('rel="next"')) return set && { set, forced }
+    if (!headers.link?.includes('rel="next"')) return set && { set, forced, moved }
   }
 }
 

@@ -53,11 +53,20 @@ export async function isUnchanged(folder: string, paths: readonly string[]): Pro
   return true
 }
 
-/** Whether a checkout is known to be of another repository than this one. */
-export async function isOfAnother(folder: string, { repository }: Context): Promise<boolean> {
+/** Whether the file at a path is what the commit of its checkout has there, whatever filters made of its bytes. */
+export async function isAsCommitted(folder: string, path: string): Promise<boolean> {
+  const literal = '--literal-pathspecs'
+  const tracked = await git(folder, [literal, 'ls-files', '-z', '--', path])
+  return Boolean(tracked) && (await git(folder, [literal, 'status', '--porcelain', '--', path])) === ''
+}
+
+/** Whether a checkout is known to be of another repository than this one, and than the fork whose pull request this is about. */
+export async function isOfAnother(folder: string, { repository, pullRequest }: Context): Promise<boolean> {
   const url = (await git(folder, ['config', '--get', 'remote.origin.url']))?.trim()
   const path = url && /[/:]([^/:]+\/[^/]+?)(?:\.git)?\/?$/.exec(url)?.[1]
-  return Boolean(path) && path!.toLowerCase() !== `${repository.owner}/${repository.name}`.toLowerCase()
+  if (!path) return false
+  const known = [`${repository.owner}/${repository.name}`, pullRequest?.headRepository ?? '']
+  return !known.some(name => name.toLowerCase() === path.toLowerCase())
 }
 
 /**

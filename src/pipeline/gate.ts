@@ -55,6 +55,8 @@ export interface GatePolicy {
 export interface PartRequest extends Pick<GateRequest, 'sources' | 'provenance'> {
   readonly shard?: Shard | undefined
   readonly job?: Part['job']
+  /** The option. */
+  readonly stateDict?: string | undefined
 }
 
 /** A baseline that is at hand. `where` names it for people. */
@@ -182,7 +184,7 @@ export function gateNothing(
 
 /** The part of a report that one leg of a matrix, or one shard, makes: metrics, and no judgement. */
 export async function gatePart(
-  { sources, shard, job, provenance }: PartRequest,
+  { sources, shard, job, stateDict, provenance }: PartRequest,
   context: AnalyseContext,
 ): Promise<PartialReport> {
   const parts: ModelPart[] = []
@@ -197,6 +199,7 @@ export async function gatePart(
       ...(shard && { shard }),
       ...(job && { job }),
       reuse: context.known !== null,
+      ...(stateDict && { state_dict: stateDict }),
       models: parts.map(({ layers, positions }) => ({ layers, positions })),
     },
   }

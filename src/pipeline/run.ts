@@ -41,9 +41,10 @@ export function runPart(
     Pick<PartRequest, 'job'>,
 ): Promise<PartialReport> {
   const { settings, job, provenance } = request
-  return withEngine(request, async context =>
-    gatePart({ sources: await parseSources(request), shard: settings.shard, job, provenance }, context),
-  )
+  return withEngine(request, async context => {
+    const { shard, stateDict } = settings
+    return gatePart({ sources: await parseSources(request), shard, stateDict, job, provenance }, context)
+  })
 }
 
 /** As `run`, from parts that `runPart` made. The options that change numbers are theirs. */

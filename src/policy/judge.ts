@@ -10,6 +10,18 @@ export interface Policy {
   readonly failOnInconclusive?: boolean | undefined
   /** False shows the full verdict and never fails the job. */
   readonly enforce: boolean
+  /** Metrics of which the rules that always hold do so even where the user's speak of them. */
+  readonly always?: readonly Replaceable[] | undefined
+}
+
+/** Metrics whose rule that always holds gives way to the user's own. */
+export const REPLACEABLE = ['failed', 'coverage'] as const
+export type Replaceable = (typeof REPLACEABLE)[number]
+
+export function speaksOf(rules: readonly Rule[], metric: Replaceable): boolean {
+  return rules.some(
+    ({ subject }) => 'value' in subject && subject.value.kind === 'model' && subject.value.metric === metric,
+  )
 }
 
 /**
@@ -26,17 +38,14 @@ export function judge(
   figures: readonly CustomMetricChange[] = [],
   more: readonly RuleResult[] = [],
 ): Verdict {
-  const speaksOf = (metric: 'failed' | 'coverage') =>
-    policy.rules.some(({ subject }) => {
-      return 'value' in subject && subject.value.kind === 'model' && subject.value.metric === metric
-    })
+  const replaced = (metric: Replaceable) => !policy.always?.includes(metric) && speaksOf(policy.rules, metric)
   const rules = [
     ...pairs.flatMap(pair => [
       ...policy.rules.filter(isModelRule).map(rule => evaluateRule(rule, pair, comparability)),
       ...unreadable(pair.head),
       ...nonFinite(pair.head),
-      ...(speaksOf('coverage') ? [] : unread(pair.head)),
-      ...(speaksOf('failed') ? [] : unjudged(pair.head)),
+      ...(replaced('coverage') ? [] : unread(pair.head)),
+      ...(replaced('failed') ? [] : unjudged(pair.head)),
     ]),
     ...policy.rules.filter(isCustomMetricRule).map(rule => evaluateCustomMetric(rule, figures, comparability)),
     ...more,

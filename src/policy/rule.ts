@@ -65,7 +65,15 @@ export function refuseRelative(rules: readonly Rule[], remedy: string): void {
   if (rule) throw new UserError(`${rule.level}-if: ${rule.text} compares with a baseline, and there is none.`, remedy)
 }
 
+/** Characters of a rule: a report holds it whole. */
+const MOST = 1024
+
 const FUNCTIONS = ['delta', 'any', 'count', 'mean', 'median', 'min', 'max']
+
+/** Whether it is a word of the rules, which no custom metric can be called. */
+export function isReserved(name: string): boolean {
+  return isLayerMetric(name) || isModelMetric(name) || FUNCTIONS.includes(name)
+}
 
 /**
  * Reads one rule:
@@ -81,6 +89,8 @@ const FUNCTIONS = ['delta', 'any', 'count', 'mean', 'median', 'min', 'max']
  * @throws UserError that points at the column and suggests the nearest name
  */
 export function parseRule(text: string, level: Level, figures: readonly string[] = []): Rule {
+  const { length } = text.trim()
+  if (length > MOST) throw new UserError(`${level}-if: a rule has ${length} characters, more than ${MOST}.`)
   const scanner = new Scanner(text.trim(), level, figures)
   const subject = parseSubject(scanner)
   const operator = scanner.operator()

@@ -289,6 +289,7 @@ function schemas(strictness: Strictness) {
       .optional()
       .describe('The leg of the matrix that made it, from 0'),
     reuse: z.boolean(),
+    state_dict: text(1024).optional().describe('The option state-dict that it was made with'),
     models: z
       .array(
         object({
