@@ -88,6 +88,8 @@ export const limits = {
     messagesCount: 65_536,
     /** B-trees and groups; Keras nests about 10 deep. */
     nestingLevels: 32,
+    /** In all groups of a file. */
+    linksCount: 1_000_000,
     /** Of one dataset. */
     chunksCount: 1_000_000,
     /** A chunk is unpacked whole; h5py guesses at most 1 MiB. */

@@ -27,7 +27,9 @@ export async function readLinks(store: Store, messages: readonly Message[]): Pro
   for await (const body of info ? denseObjects(store, info.body, 5, 4) : []) {
     if (links.length === limits.checkpoint.tensorsCount)
       throw body.error(`is one of more than ${limits.checkpoint.tensorsCount} links`)
-    links.push(readLink(body))
+    const link = readLink(body)
+    store.counted(body, link.name)
+    links.push(link)
   }
   return links.sort((a, b) => a.order - b.order || naturally(a.name, b.name))
 }
@@ -78,7 +80,7 @@ async function symbolTable(store: Store, body: Cursor): Promise<Link[]> {
       names.at = offset
       if (links.length === limits.checkpoint.tensorsCount)
         throw nodes.error(`holds one of more than ${limits.checkpoint.tensorsCount} links`)
-      links.push({ name: checkName(names, names.text()), address: soft ? undefined : address })
+      links.push({ name: store.counted(nodes, checkName(names, names.text())), address: soft ? undefined : address })
     }
   }
   return links.sort((a, b) => naturally(a.name, b.name))

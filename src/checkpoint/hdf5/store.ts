@@ -17,6 +17,8 @@ const PAGES = 64
  * that structures that are referred to over and over end in an error.
  */
 export class Store {
+  #links = 0
+  #characters = 0
   readonly path: string
   readonly size: number
   /** Of address 0 in `bytes`. */
@@ -82,5 +84,19 @@ export class Store {
       this.#pages.set(start, page)
     }
     return page.subarray(offset - start, offset - start + length)
+  }
+
+  /**
+   * Counts a link by its name: groups may share what holds their links, so that a small file has them many times over.
+   * @throws CheckpointError beyond what any file has
+   */
+  counted(cursor: Cursor, name: string): string {
+    this.#links++
+    this.#characters += name.length
+    if (this.#links > limits.hdf5.linksCount || this.#characters > limits.checkpoint.namesCharacters) {
+      const most = `${limits.hdf5.linksCount} links, or ${limits.checkpoint.namesCharacters} characters of their names`
+      throw cursor.error(`holds one of more than ${most}`)
+    }
+    return name
   }
 }

@@ -2,6 +2,10 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { deflateSync } from 'node:zlib'
 import { expect, test } from 'vitest'
+import type { Cursor } from '../../../src/checkpoint/hdf5/cursor.ts'
+import { Store } from '../../../src/checkpoint/hdf5/store.ts'
+import { CheckpointError } from '../../../src/errors.ts'
+import { limits } from '../../../src/limits.ts'
 import { u64 } from '../../support/bytes.ts'
 import { read, refusal } from '../keras/values.ts'
 import {
@@ -182,4 +186,16 @@ test.each([
   const { tensors, unread } = await read(write(whole))
   expect(tensors).toEqual([])
   expect(unread).toMatchObject([{ name: 'w', reason: expect.stringContaining('floats of 4 bytes') }])
+})
+
+test('links are counted over all groups, and so are the characters of their names', () => {
+  const bytes = { path: 'a.h5', size: 100, read: async () => Buffer.alloc(0) }
+  const cursor = { error: (found: string) => new CheckpointError('a.h5', found) } as Cursor
+  const long = 'n'.repeat(limits.checkpoint.nameCharacters)
+  const names = new Store(bytes as never)
+  for (let i = 0; i < limits.checkpoint.namesCharacters / long.length; i++) names.counted(cursor, long)
+  expect(() => names.counted(cursor, 'n')).toThrow('holds one of more than')
+  const links = new Store(bytes as never)
+  for (let i = 0; i < limits.hdf5.linksCount; i++) links.counted(cursor, '')
+  expect(() => links.counted(cursor, '')).toThrow('holds one of more than 1000000 links')
 })
