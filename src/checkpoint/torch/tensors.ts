@@ -219,7 +219,8 @@ function readView(where: string, { callee, args }: TensorCall): View | { reason:
   const [storage, storageOffset, shape, strides] = args
   const third = callee.path.endsWith('_v3')
   const metadata = args[third ? 7 : 6]
-  if (metadata instanceof Map && ![undefined, null, false, 0].includes(metadata.get('neg') as null)) {
+  // torch takes the key for the sign, whatever its value.
+  if (metadata instanceof Map && (metadata.has('neg') || metadata.has('conj'))) {
     return { reason: 'is a lazily negated view: save its resolve_neg()' }
   }
   const id = storage instanceof Persistent ? storage.id : undefined

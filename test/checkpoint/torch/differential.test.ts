@@ -47,7 +47,7 @@ describe('a tensor that would be changed once it is made is not read', () => {
       call('torch._utils._rebuild_device_tensor_from_cpu_tensor', w, opcodes('ctorch\nint8\n'), text('cpu'), yes),
       /converted to another type/,
     ],
-    ['another sign', opcodes(w.subarray(0, -2), dict({ neg: int(1) }), 'tR'), /lazily negated/],
+    ['another sign', opcodes(w.subarray(0, -2), dict({ neg: opcodes(0x89) }), 'tR'), /lazily negated/],
   ])('%s', async (_, value, found) => {
     const { tensors, unread } = await read(dict({ w: value, v: tensor(VIEW) }))
     expect(tensors.map(({ name }) => name)).toEqual(['v'])
