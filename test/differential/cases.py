@@ -217,6 +217,7 @@ class Torch(Cases):
     def described(tensor):
         import torch
 
+        tensor = tensor.resolve_conj().resolve_neg()
         if tensor.dtype == torch.bfloat16:
             kind, shape, digest = described(tensor.contiguous().view(torch.int16).numpy())
             return ['bfloat16', shape, digest]
