@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { FORMAT_NAMES, FORMATS, type FormatName } from './config/formats.ts'
 import { type RawSettings, readSettings, resolvePartSettings, type Settings } from './config/settings.ts'
 import { OPTION_NAMES, optionOf } from './config/table.ts'
 import { explain, systemError, UserError } from './errors.ts'
@@ -10,13 +11,6 @@ import { nearest } from './words.ts'
 
 /** Exit status: what a shell script can rely on. */
 const EXIT = { passed: 0, failed: 1, usage: 2, internal: 3 } as const
-
-const OUTPUTS = {
-  json: 'The report, for tools and as a later baseline.',
-  markdown: 'The pull-request comment.',
-  csv: 'One row a layer.',
-} as const
-type Output = keyof typeof OUTPUTS
 
 // A reader that has seen enough, such as head, is no fault; a full disk is one.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -75,8 +69,8 @@ async function main(args: string[]): Promise<number> {
   return report.verdict?.fails_job ? EXIT.failed : EXIT.passed
 }
 
-function readOutputs(values: Values): Partial<Record<Output, string>> {
-  const names = (Object.keys(OUTPUTS) as Output[]).filter(name => values[name] !== undefined)
+function readOutputs(values: Values): Partial<Record<FormatName, string>> {
+  const names = FORMAT_NAMES.filter(name => values[name] !== undefined)
   const empty = names.find(name => values[name] === '')
   if (empty) throw new UserError(`--${empty} needs the name of a file, or - for standard output.`)
   const toStdout = names.filter(name => values[name] === '-')
@@ -140,7 +134,7 @@ function parse(args: string[]): { values: Values; positionals: string[] } {
     merge: { type: 'boolean' },
     quiet: { type: 'boolean', short: 'q' },
     top: { type: 'string' },
-    ...Object.fromEntries(Object.keys(OUTPUTS).map(name => [name, { type: 'string' } as const])),
+    ...Object.fromEntries(FORMAT_NAMES.map(name => [name, { type: 'string' } as const])),
     ...Object.fromEntries(
       flags.flatMap(name => [name, `no-${name}`].map(flag => [flag, { type: 'boolean' } as const])),
     ),
@@ -180,9 +174,9 @@ function help(): string {
     const fallback = option.default === undefined || option.type === 'flag' ? '' : ` Default ${option.default}.`
     return [usage, `${option.help.replace(' One rule a line.', '')}${several}${fallback}`]
   })
-  const outputs = Object.entries(OUTPUTS).map(([name, text]): [string, string] => [
+  const outputs = FORMAT_NAMES.map((name): [string, string] => [
     `--${name} FILE`,
-    `${text} - for standard output.`,
+    `${FORMATS[name].help} - for standard output.`,
   ])
   return `Spectral Gate ${VERSION}: is this network better or worse than the last one? Spectra of its weights, no test data.
 

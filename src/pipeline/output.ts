@@ -1,19 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { access, constants, mkdir, readdir, realpath, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { FORMAT_NAMES, FORMATS, type FormatName } from '../config/formats.ts'
 import { UserError } from '../errors.ts'
-import { limits } from '../limits.ts'
-import { renderCsv } from '../render/csv.ts'
-import { renderMarkdown } from '../render/markdown.ts'
 import { renderText, type TextOptions } from '../render/text.ts'
-import { serialiseReport } from '../report/io.ts'
 import type { Report } from '../report/schema.ts'
-
-const RENDERERS = {
-  json: serialiseReport,
-  markdown: (report: Report) => renderMarkdown(report, { limit: limits.report.commentCharacters }),
-  csv: renderCsv,
-}
 
 /**
  * Before the work begins: that each output can be written, and would not take the place of an input or of another output.
@@ -73,15 +64,15 @@ async function identity(path: string): Promise<string | undefined> {
  */
 export async function renderOutput(
   report: Report,
-  outputs: Partial<Record<keyof typeof RENDERERS, string>>,
+  outputs: Partial<Record<FormatName, string>>,
   print: (text: string) => void,
   detail: TextOptions = {},
 ): Promise<void> {
   let taken = false
-  for (const format of ['json', 'markdown', 'csv'] as const) {
+  for (const format of FORMAT_NAMES) {
     const path = outputs[format]
     if (path === undefined) continue
-    const text = RENDERERS[format](report)
+    const text = await FORMATS[format].render(report)
     if (path === '-') print(text)
     else await write(path, text)
     taken ||= path === '-'
