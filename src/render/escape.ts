@@ -59,7 +59,8 @@ export function prose(text: string, quote: (text: string) => string): string {
   return text
     .split(/(`[^`]+`|\[[\d, ]+\]|\s+)/)
     .map(part => {
-      if (part.trim() === '') return part
+      // A line break would begin another block.
+      if (part.trim() === '') return part && ' '
       return /^`[^`]+`$/.test(part) ? quote(part.slice(1, -1)) : plain(part, quote)
     })
     .join('')

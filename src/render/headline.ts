@@ -59,9 +59,9 @@ export function measured({ value, unit, rule }: RuleResult): string {
   return /delta\(/.test(rule) ? formatChange(value) : format(value)
 }
 
-/** The boundary of a rule, as it was written. */
+/** The boundary of a rule, as it was written, where that is a number: a report of a fork may hold anything. */
 export function limit({ rule }: RuleResult): string {
-  return /[<>]=?[^<>]*$/.exec(rule)?.[0].trim() ?? '–'
+  return /[<>]=?\s*[+-]?[\d.]{1,30}(?:e[+-]?\d{1,3})?\s*%?$/i.exec(rule.trimEnd())?.[0] ?? '–'
 }
 
 /** The rule that the headline speaks of. */
