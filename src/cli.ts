@@ -105,11 +105,10 @@ async function analyse(
 async function describeAll(sources: readonly Source[], settings: Settings, json: boolean): Promise<string> {
   const { describe } = await import('./pipeline/describe.ts')
   const { renderDescription } = await import('./render/text.ts')
+  const { toJson } = await import('./report/io.ts')
   const descriptions = []
   for (const source of sources) descriptions.push(await describe(source, settings.options))
-  return json
-    ? `${JSON.stringify(descriptions, null, 2)}\n`
-    : descriptions.map(one => renderDescription(one, terminal())).join('\n')
+  return json ? `${toJson(descriptions)}\n` : descriptions.map(one => renderDescription(one, terminal())).join('\n')
 }
 
 /** Columns of the terminal that gets the text, if one does. */

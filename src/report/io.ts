@@ -11,7 +11,7 @@ import { lenientReport, type Part, type Report, SCHEMA_VERSION, strictReport } f
  * @throws where the report is not valid: our own mistake
  */
 export function serialiseReport(report: Report): string {
-  const json = JSON.stringify(strictReport.parse(report), null, 2)
+  const json = toJson(strictReport.parse(report))
   if (json.length > limits.report.bytes) {
     throw new UserError(
       `The report would have ${json.length} characters, more than the ${limits.report.bytes} that are read again`,
@@ -19,6 +19,18 @@ export function serialiseReport(report: Report): string {
     )
   }
   return `${json.replace(/\[\n\s+(-?\d[^[\]{}"]*?)\n\s+\]/g, (_, numbers: string) => `[${numbers.replace(/,\s+/g, ', ')}]`)}\n`
+}
+
+/** JSON, with what would move the cursor or the order of characters on a terminal as escapes: it means the same. */
+export function toJson(value: unknown): string {
+  return JSON.stringify(value, null, 2).replace(/[\u007f-\u009f\p{Cf}\p{Zl}\p{Zp}]/gu, escaped)
+}
+
+function escaped(character: string): string {
+  return Array.from(
+    { length: character.length },
+    (_, i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, '0')}`,
+  ).join('')
 }
 
 /** A report of some of the layers or some of the models, to be merged. */

@@ -67,3 +67,12 @@ test('refuses what is no JSON, naming the file', async () => {
   expect(error).toBeInstanceOf(UserError)
   expect(explain(error)).toContain(`${path}: is not valid JSON`)
 })
+
+test('JSON on a terminal moves no cursor and turns no order, and means the same', () => {
+  const name = 'a\u001b[31m\u009b31m\u202ebc\u2028\u{e0001}é'
+  const text = serialiseReport({ ...report, models: [model(name, [layer('a', 2)])] })
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: what must not be there
+  expect(text).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u202a-\u202e]|\u{e0001}/u)
+  expect(text).toContain('é')
+  expect(JSON.parse(text).models[0].name).toBe(name)
+})
