@@ -10,7 +10,8 @@ export default defineConfig({
   ...rest,
   test: {
     ...test,
-    exclude: ['test/**/*.long.test.ts'],
+    // The last takes seconds a mutant.
+    exclude: ['test/**/*.long.test.ts', 'test/render/hostile.test.ts'],
     include: rooms.map(room => `test/${room}/**/*.test.ts`),
     globalSetup: [],
   },
