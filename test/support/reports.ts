@@ -124,6 +124,18 @@ export const REPORTS: Record<string, Report> = {
     ...({ ...quiet, verdict: undefined, comparison: undefined } as unknown as Report),
     part: { shard: { index: 1, of: 2 }, reuse: true, models: [{ layers: 3, positions: [0] }] },
   },
+  'gate-change': {
+    ...quiet,
+    gate_change: {
+      introduced: true,
+      unreadable: 'The file .github/spectral-gate.yml of main can’t be read.',
+      changes: [
+        { option: 'fail-if', old: 'alpha > 6\nfailed > 0', new: 'alpha > 9' },
+        { option: 'enforce', old: '', new: 'false' },
+      ],
+      proposed: { status: 'warned', fails_job: true },
+    },
+  },
   large: report(
     [
       model(
