@@ -24,7 +24,7 @@ const kernel = {
 }
 
 /** Minutes of waiting and of processor time: replays, deadlines, and every fault and attack that was played against the double. */
-const LONG = ['test/**/*.long.test.ts', 'test/e2e/{trust,runner,faults,identity,lost,base}.test.ts']
+const LONG = ['test/**/*.long.test.ts', 'test/e2e/{trust,evasion,runner,faults,identity,lost,base}.test.ts']
 
 /** `--mode long`: what takes long, and runs in CI alone; `--mode all`: everything. */
 export default defineConfig(({ mode }) => ({
