@@ -1,5 +1,6 @@
 import { readdir, stat } from 'node:fs/promises'
 import { dirname, join, relative, resolve, sep } from 'node:path'
+import { exists } from '../bytes/file.ts'
 
 /**
  * The checkout that a path lies in: the nearest folder above it that has a `.git`, no further up than the workspace, or else
@@ -62,11 +63,4 @@ async function subfolders(folder: string): Promise<string[]> {
     .filter(entry => entry.isDirectory() && entry.name !== '.git' && entry.name !== 'node_modules')
     .slice(0, 1000)
     .map(entry => join(folder, entry.name))
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  )
 }

@@ -1,6 +1,7 @@
-import { readdir, stat } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import picomatch from 'picomatch'
+import { exists } from '../bytes/file.ts'
 import { UserError } from '../errors.ts'
 import { limits } from '../limits.ts'
 
@@ -52,11 +53,4 @@ async function below(base: string): Promise<string[]> {
     }
   }
   return paths
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  )
 }

@@ -1,5 +1,5 @@
 import type { Stats } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
+import { type FileHandle, open, stat } from 'node:fs/promises'
 import { CheckpointError, MissingCheckpointError } from '../errors.ts'
 import { WITHOUT_WAITING } from './small-file.ts'
 import { stayInWorkspace } from './workspace.ts'
@@ -76,6 +76,14 @@ export class RandomAccessFile {
       )
     }
   }
+}
+
+/** Whether something is there that can be looked at, a file or a folder. */
+export function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  )
 }
 
 /** What the file system's refusal means to a person. */

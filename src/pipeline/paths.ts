@@ -1,5 +1,6 @@
-import { readdir, stat } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { basename, dirname, isAbsolute, join } from 'node:path'
+import { exists } from '../bytes/file.ts'
 import { MissingCheckpointError } from '../errors.ts'
 import { nearest } from '../words.ts'
 
@@ -47,11 +48,4 @@ async function belowWorkingDirectory(path: string): Promise<string | undefined> 
     if (await exists(candidate)) found.push(candidate)
   }
   return found.length === 1 ? found[0] : undefined
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  )
 }

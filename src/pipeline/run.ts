@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises'
+import { exists } from '../bytes/file.ts'
 import { refuseNamesakes } from '../comparison/pair.ts'
 import type { Settings } from '../config/settings.ts'
 import type { OnProgress } from '../progress.ts'
@@ -98,11 +98,4 @@ export async function parseSource(text: string, stateDict: string | undefined): 
   const source = whole ? { path: text, stateDict } : { name: named[1], path: named[2], stateDict }
   await refuseNoPath(source.path)
   return source
-}
-
-function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  )
 }
