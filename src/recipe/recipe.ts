@@ -1,4 +1,5 @@
 import { DTYPE_BITS, size, type Tensor } from '../checkpoint/types.ts'
+import { limits } from '../limits.ts'
 import { operands, shapeOf, tensorsOf, type Values, viewOf } from './values.ts'
 
 /**
@@ -55,6 +56,10 @@ function evaluation(values: Values): number {
  */
 export function evaluationMemory(values: Values, block: number): number {
   if (viewOf(values)) return 2 * 8 * block
+  if (values.op === 'shuffle') {
+    const together = shuffledTogether(shapeOf(values))
+    return 8 * block + 8 * together + evaluationMemory(values.of, viewOf(values.of) ? block : together)
+  }
   const inner = operands(values).reduce((sum, operand) => sum + evaluationMemory(operand, block), 8 * block)
   switch (values.op) {
     case 'reshape':
@@ -64,6 +69,12 @@ export function evaluationMemory(values: Values, block: number): number {
     default:
       return inner
   }
+}
+
+/** Elements that are shuffled at once: all of an array, or one of its matrices where all are too many. */
+export function shuffledTogether([rows, columns, ...kernel]: readonly number[]): number {
+  const all = size([rows, columns, ...kernel])
+  return 8 * all <= limits.spectrum.shuffledBytes ? all : rows * columns
 }
 
 /** What a recipe's spectrum follows from, but for the stored bytes: equal for equal steps on tensors of equal type and layout. */
@@ -95,5 +106,7 @@ function describe(values: Values, tensors: readonly Tensor[]): unknown {
       return [values.op, values.axis, inner]
     case 'product':
       return [values.op, values.factor, inner]
+    case 'shuffle':
+      return [values.op, values.replica, inner]
   }
 }

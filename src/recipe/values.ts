@@ -13,6 +13,7 @@ export type Values =
   | { readonly op: 'scale'; readonly of: Values; readonly by: Values; readonly inverse: boolean }
   | { readonly op: 'norm'; readonly of: Values; readonly axis: number }
   | { readonly op: 'product'; readonly left: Values; readonly right: Values; readonly factor: number }
+  | { readonly op: 'shuffle'; readonly of: Values; readonly replica: number }
 
 /** A summand, times a number. */
 export interface Term {
@@ -93,6 +94,15 @@ export function product(left: Values, right: Values, factor = 1): Values {
   return { op: 'product', left, right, factor }
 }
 
+/**
+ * The elements in a random order, each within its own matrix [:, :, i, …]. The order follows from the shape, the matrix's place and
+ * the number of the replica alone: values of one shape are shuffled alike, in every run.
+ */
+export function shuffle(of: Values, replica: number): Values {
+  if (shapeOf(of).length < 2) throw new RangeError(`[${shapeOf(of)}] is no matrix`)
+  return { op: 'shuffle', of, replica }
+}
+
 export function shapeOf(values: Values): readonly number[] {
   switch (values.op) {
     case 'tensor':
@@ -107,6 +117,7 @@ export function shapeOf(values: Values): readonly number[] {
     case 'sum':
       return shapeOf(values.terms[0].of)
     case 'scale':
+    case 'shuffle':
       return shapeOf(values.of)
     case 'norm':
       return shapeOf(values.of).map((n, d) => (d === values.axis ? n : 1))

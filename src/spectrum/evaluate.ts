@@ -1,6 +1,11 @@
+import { createHash } from 'node:crypto'
+import { uniformInt } from 'pure-rand/distribution/uniformInt'
+import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
+import type { RandomGenerator } from 'pure-rand/types/RandomGenerator'
 import { contiguous, DTYPE_BITS, type FloatDType, size, type Tensor } from '../checkpoint/types.ts'
 import { widen } from '../checkpoint/widen.ts'
 import { limits } from '../limits.ts'
+import { shuffledTogether } from '../recipe/recipe.ts'
 import { extentOf, type StridedView, shapeOf, tensorsOf, type Values, viewOf } from '../recipe/values.ts'
 import { TensorStream } from './stream.ts'
 
@@ -11,6 +16,7 @@ const WASTE = 4
 export class Evaluator {
   readonly #streams: ReadonlyMap<Tensor, TensorStream>
   readonly #norms = new Map<Values, Float64Array>()
+  readonly #shuffled = new Map<Values, Shuffled>()
 
   private constructor(streams: ReadonlyMap<Tensor, TensorStream>) {
     this.#streams = streams
@@ -96,6 +102,8 @@ export class Evaluator {
         const right = this.block(values.right, [0, start[1]], [inner, shape[1]])
         return multiply(left, right, shape[0], inner, shape[1], values.factor)
       }
+      case 'shuffle':
+        return this.#shuffledBlock(values, start, shape)
     }
   }
 
@@ -148,6 +156,51 @@ export class Evaluator {
     return gather(block.subarray(first - from * row), shape, strides)
   }
 
+  #shuffledBlock(
+    values: Values & { readonly op: 'shuffle' },
+    start: readonly number[],
+    shape: readonly number[],
+  ): Float64Array {
+    const [rows, columns, ...kernel] = shapeOf(values)
+    const slices = size(kernel)
+    if (shuffledTogether(shapeOf(values)) === rows * columns * slices) {
+      const { elements } = this.#shuffle(values, -1, () => {
+        const elements = this.whole(values.of)
+        for (let slice = 0; slice < slices; slice++)
+          permuteEach(elements, slice, slices, order(rows, columns, slice, values.replica))
+        return elements
+      })
+      const strides = contiguous(shapeOf(values))
+      return gather(elements.subarray(start.reduce((at, index, d) => at + index * strides[d], 0)), shape, strides)
+    }
+    const result = new Float64Array(size(shape))
+    const [startOfSlice, sliceShape] = [start.slice(2), shape.slice(2)]
+    const [sliceStrides, kernelStrides] = [contiguous(sliceShape), contiguous(kernel)]
+    const step = size(sliceShape)
+    for (let at = 0; at < step; at++) {
+      const index = sliceShape.map((n, d) => startOfSlice[d] + (Math.floor(at / sliceStrides[d]) % n))
+      const slice = index.reduce((sum, i, d) => sum + i * kernelStrides[d], 0)
+      const { elements } = this.#shuffle(values, slice, () => {
+        const elements = this.block(values.of, [0, 0, ...index], [rows, columns, ...index.map(() => 1)])
+        permuteEach(elements, 0, 1, order(rows, columns, slice, values.replica))
+        return elements
+      })
+      const from = elements.subarray(start[0] * columns + start[1])
+      scatter(from, [columns, 1], result, at, [shape[1] * step, step], [shape[0], shape[1]])
+    }
+    return result
+  }
+
+  /** What has been shuffled last is kept: blocks of it are asked for one after another. */
+  #shuffle(values: Values, slice: number, elements: () => Float64Array): Shuffled {
+    const known = this.#shuffled.get(values)
+    if (known?.slice === slice) return known
+    this.#shuffled.delete(values)
+    const shuffled = { slice, elements: elements() }
+    this.#shuffled.set(values, shuffled)
+    return shuffled
+  }
+
   /** √Σx² along an axis, a few rows at a time; scaled, so that no square overflows. */
   #normsOf(values: Values & { readonly op: 'norm' }): Float64Array {
     const known = this.#norms.get(values)
@@ -169,6 +222,28 @@ export class Evaluator {
     const roots = norms.map(Math.sqrt)
     this.#norms.set(values, roots)
     return roots
+  }
+}
+
+interface Shuffled {
+  /** Which matrix; −1 for all together. */
+  readonly slice: number
+  readonly elements: Float64Array
+}
+
+/** Random numbers for the order of one matrix's elements, the same in every run. */
+function order(rows: number, columns: number, slice: number, replica: number): RandomGenerator {
+  const seed = createHash('sha256').update(JSON.stringify([rows, columns, slice, replica])).digest()
+  return xoroshiro128plus(seed.readInt32LE())
+}
+
+/** Puts every step-th element from the first on in a random order (Fisher and Yates; Knuth, TAOCP 3.4.2, algorithm P). */
+function permuteEach(elements: Float64Array, first: number, step: number, random: RandomGenerator): void {
+  for (let i = Math.floor((elements.length - 1 - first) / step); i > 0; i--) {
+    const [a, b] = [first + i * step, first + uniformInt(random, 0, i) * step]
+    const value = elements[a]
+    elements[a] = elements[b]
+    elements[b] = value
   }
 }
 

@@ -14,6 +14,7 @@ import {
   reshape,
   scale,
   shapeOf,
+  shuffle,
   slice,
   stored,
   sum,
@@ -112,8 +113,12 @@ function element(values: Values, index: readonly number[]): number {
         total += element(values.left, [index[0], k]) * element(values.right, [k, index[1]])
       return values.factor * total
     }
+    case 'shuffle':
+      throw new Error('its meaning is tested apart')
   }
 }
+
+const PINNED = [89, 215, 49, 515, 347, 330]
 
 function all(values: Values): Float64Array {
   const shape = shapeOf(values)
@@ -245,6 +250,84 @@ describe('the spectrum of what is computed', () => {
   })
 })
 
+describe('a shuffle', () => {
+  /** The values, all and those of one matrix of a kernel. */
+  async function whole(values: Values): Promise<Float64Array> {
+    const evaluator = await Evaluator.open(values)
+    const numbers = evaluator.whole(values)
+    await evaluator.close()
+    return numbers
+  }
+
+  test('keeps the elements of each matrix, and moves almost all', async () => {
+    const [before, after] = [await whole(t('filters')), await whole(shuffle(t('filters'), 0))]
+    const matrix = (numbers: Float64Array, slice: number) => numbers.filter((_, i) => i % 6 === slice)
+    for (let slice = 0; slice < 6; slice++) {
+      expect([...matrix(after, slice)].sort()).toEqual([...matrix(before, slice)].sort())
+      expect(matrix(after, slice).filter((value, i) => value === matrix(before, slice)[i]).length).toBeLessThan(10)
+    }
+  })
+
+  test('is the same in every run, for every matrix of its shape, and another for each replica and slice', async () => {
+    const places = async (values: Values, of: Values) => {
+      const [before, after] = [await whole(of), await whole(values)]
+      return [...after].map(value => before.indexOf(value))
+    }
+    const first = await places(shuffle(t('a'), 0), t('a'))
+    // Pinned: a baseline's numbers are of the same order.
+    expect(first.slice(0, 6)).toEqual(PINNED)
+    expect(await places(shuffle(t('b'), 0), t('b'))).toEqual(first)
+    expect(await places(shuffle(t('a'), 1), t('a'))).not.toEqual(first)
+    const kernel = await places(shuffle(t('filters'), 0), t('filters'))
+    const of = (slice: number) => kernel.filter((_, i) => i % 6 === slice).map(at => Math.floor(at / 6))
+    expect(of(0)).not.toEqual(of(1))
+  })
+
+  test('every order is as likely as any other', async () => {
+    const small = slice(t('a'), [0, 0], [2, 2])
+    const before = await whole(small)
+    const counts = new Map<string, number>()
+    for (let replica = 0; replica < 2400; replica++) {
+      const order = [...(await whole(shuffle(small, replica)))].map(value => before.indexOf(value)).join('')
+      counts.set(order, (counts.get(order) ?? 0) + 1)
+    }
+    expect(counts.size).toBe(24)
+    const chi = [...counts.values()].reduce((sum, n) => sum + (n - 100) ** 2 / 100, 0)
+    // The 99.9 % quantile of χ² with 23 degrees of freedom.
+    expect(chi).toBeLessThan(49.7)
+  })
+
+  test('of a large kernel is done slice by slice, with the same result', async () => {
+    const side = 1500
+    const shape = [side, side, 2, 2]
+    const values = Float32Array.from({ length: size(shape) }, (_, i) => i)
+    const [big] = (await openCheckpoint(writeSafetensors({ w: { dtype: 'F32', shape, values } }))).tensors
+    const shuffled = shuffle(stored(big), 0)
+    const evaluator = await Evaluator.open(shuffled)
+    const half = (row: number) => evaluator.block(shuffled, [row, 0, 0, 0], [side / 2, side, 1, 2])
+    const [upper, lower] = [half(0), half(side / 2)]
+    await evaluator.close()
+    const slices = [0, 1].map(j =>
+      Float64Array.from({ length: side * side }, (_, i) =>
+        i < (side * side) / 2 ? upper[2 * i + j] : lower[2 * i + j - side * side],
+      ),
+    )
+    // The same seeds as of a kernel that is small enough to be shuffled at once: only the first of its slices are looked at.
+    const small = await whole(shuffle(slice(stored(big), [0, 0, 0, 0], [side, side, 1, 2]), 0))
+    for (const [j, numbers] of slices.entries()) {
+      expect(numbers.every((value, i) => value === small[2 * i + j])).toBe(true)
+      expect(numbers.toSorted().every((value, i) => value === 4 * i + j)).toBe(true)
+    }
+  })
+
+  test('its spectrum is that of the shuffled numbers', async () => {
+    const values = shuffle(t('a'), 2)
+    const { matrices } = await pool.spectrum({ read: 'matrix', values })
+    const stored = await pool.spectrum({ read: 'matrix', values: await writtenOut(values) })
+    for (const [i, value] of matrices[0].entries()) expect(value).toBeCloseTo(stored.matrices[0][i], 12)
+  })
+})
+
 /** The same values as a stored tensor. */
 async function writtenOut(values: Values): Promise<Values> {
   const evaluator = await Evaluator.open(values)
@@ -279,6 +362,7 @@ test.each<[() => Values, string]>([
   [() => slice(t('a'), [20, 0], [11, 20]), 'no block [11,20] at [20,0] of [30,20]'],
   [() => reshape(t('a'), [7, 7]), '[30,20] is no [7,7]'],
   [() => permute(t('a'), [0, 0]), '[0,0] is no order of 2 dimensions'],
+  [() => shuffle(slice(reshape(t('a'), [600]), [0], [10]), 0), '[10] is no matrix'],
 ])('%s', (build, message) => {
   expect(build).toThrow(new RangeError(message))
 })
