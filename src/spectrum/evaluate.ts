@@ -233,7 +233,9 @@ interface Shuffled {
 
 /** Random numbers for the order of one matrix's elements, the same in every run. */
 function order(rows: number, columns: number, slice: number, replica: number): RandomGenerator {
-  const seed = createHash('sha256').update(JSON.stringify([rows, columns, slice, replica])).digest()
+  const seed = createHash('sha256')
+    .update(JSON.stringify([rows, columns, slice, replica]))
+    .digest()
   return xoroshiro128plus(seed.readInt32LE())
 }
 
