@@ -3,8 +3,12 @@ import type { PlannedLayer } from '../layers/select.ts'
 import { type ColumnFrom, columnsFrom, LAYER_METRICS, type LayerMetric } from '../report/columns.ts'
 import type { Layer } from '../report/schema.ts'
 import type { Spectrum } from '../spectrum/engine.ts'
+import type { WeightStatistics } from '../spectrum/weights.ts'
+import { hill } from './hill.ts'
 import { histogram } from './histogram.ts'
 import { fitPowerLaw, type PowerLaw } from './powerlaw.ts'
+import { quantiles, sixDigits } from './quantiles.ts'
+import { structure } from './structure.ts'
 
 /** Eigenvalues at or below this take no part in the fit (WeightWatcher's EVALS_THRESH): absolute, not relative. */
 const FIT_THRESHOLD = 1e-5
@@ -40,6 +44,22 @@ const NORMS: Record<ColumnFrom<'norms'>, (esd: Esd) => number> = {
   weak_rank_loss: ({ lambda }) => count(lambda, value => value < WEAK_RANK),
   sv_max: ({ lambda_max }) => Math.sqrt(lambda_max),
   sv_min: ({ lambda }) => Math.sqrt(lambda[0]),
+  alpha_hill: ({ lambda }) => hill(lambda)?.alpha ?? Number.NaN,
+  sigma_hill: ({ lambda }) => hill(lambda)?.sigma ?? Number.NaN,
+}
+
+/** The columns that follow from the weights themselves. */
+const WEIGHTS: Record<ColumnFrom<'weights'>, (weights: WeightStatistics) => number> = {
+  zeros: ({ zeros }) => zeros,
+  row_levels: ({ row_levels }) => row_levels ?? Number.NaN,
+}
+
+/** What the engine finds of a layer. */
+export interface Findings {
+  readonly spectrum: Spectrum
+  /** Spectra of its shuffles; empty where it was not shuffled. */
+  readonly shuffled: readonly Spectrum[]
+  readonly weights: WeightStatistics
 }
 
 /** The columns that follow from the eigenvalues and the power law of their tail. */
@@ -55,7 +75,8 @@ const TAIL: Record<ColumnFrom<'tail'>, (esd: Esd, law: PowerLaw) => number> = {
  *
  * @param noiseFloor relative size, against a matrix's largest singular value, below which one counts as 0
  */
-export function layerMetrics(layer: PlannedLayer, spectrum: Spectrum, noiseFloor: number): Layer {
+export function layerMetrics(layer: PlannedLayer, findings: Findings, noiseFloor: number): Layer {
+  const { spectrum, shuffled, weights } = findings
   const matrices = spectrum.matrices.map(values => clean(values, layer.scale, noiseFloor))
   const lambda = pool(matrices)
   const lambda_max = lambda[lambda.length - 1]
@@ -67,7 +88,11 @@ export function layerMetrics(layer: PlannedLayer, spectrum: Spectrum, noiseFloor
     num_evals: lambda.length,
     ...fitTail(esd),
     ...perColumn(NORMS, compute => compute(esd)),
+    S: shuffled.length > 0 ? finite(structure(layer, spectrum, shuffled)) : null,
+    ...perColumn(WEIGHTS, compute => compute(weights)),
     esd: histogram(lambda),
+    quantiles: quantiles(lambda),
+    sketch: Array.from(weights.sketch, sixDigits),
   }
 }
 
@@ -79,13 +104,17 @@ export function errorRow(layer: PlannedLayer, { code, message }: LayerError): La
     status: 'error',
     error: { code, message },
     ...perColumn(NORMS, () => Number.NaN),
+    S: null,
+    ...perColumn(WEIGHTS, () => Number.NaN),
     esd: { log10_edges: [], counts: [] },
   }
 }
 
 /** Whether a row has every column that this version computes. */
 export function isComplete(row: Layer): boolean {
-  return LAYER_METRICS.every(metric => row[metric] !== undefined)
+  return (
+    LAYER_METRICS.every(metric => row[metric] !== undefined) && row.quantiles !== undefined && row.sketch !== undefined
+  )
 }
 
 /** The row of a layer whose fingerprint another row has: its numbers, under this layer's names. */
