@@ -1,8 +1,10 @@
 import { UserError } from '../errors.ts'
 import { parseShard, type Shard } from '../layers/shard.ts'
+import { IGNORABLE } from '../policy/built-in.ts'
 import type { Policy } from '../policy/judge.ts'
 import { isReserved, parseRule } from '../policy/rule.ts'
 import type { AnalysisOptions, CustomMetric } from '../report/schema.ts'
+import { nearest } from '../words.ts'
 import { type OptionName, optionOf } from './table.ts'
 
 /** Values as a door read them. What a door was not told is absent or empty. */
@@ -99,10 +101,20 @@ function resolveWith(figures: readonly CustomMetric[], layers: readonly RawSetti
         ...lines('fail-if').map(rule => parseRule(rule, 'fail', names)),
         ...lines('warn-if').map(rule => parseRule(rule, 'warn', names)),
       ],
+      ignore: lines('ignore').map(ignorable).sort(),
       enforce: flag('enforce', text('enforce'))!,
       failOnInconclusive: flag('fail-on-inconclusive', text('fail-on-inconclusive')),
     },
   }
+}
+
+function ignorable(name: string): string {
+  if (IGNORABLE.includes(name)) return name
+  const near = nearest(name, IGNORABLE)
+  throw new UserError(
+    `ignore: there is no built-in rule ${JSON.stringify(name.slice(0, 200))}.`,
+    near ? `Did you mean ${near}?` : `There are ${IGNORABLE.join(', ')}.`,
+  )
 }
 
 function defaultOf(name: OptionName): string {

@@ -114,6 +114,13 @@ export const TABLE = {
     help: 'Fail where this is true, e.g. `alpha > 6`, `delta(alpha) > 5%`, `any(alpha) < 1.5` or `failed > 0`. One rule a line.',
   },
   'warn-if': { type: 'lines', value: 'RULE', in: EVERYWHERE, help: 'Warn where this is true. One rule a line.' },
+  ignore: {
+    type: 'lines',
+    value: 'NAME',
+    in: EVERYWHERE,
+    loosens: true,
+    help: 'Built-in rules that shall not judge, by name, such as `pruned`, or `measured` for all whose thresholds were measured. One a line.',
+  },
   'metrics-file': {
     type: 'text',
     value: 'FILE',
