@@ -1,3 +1,4 @@
+import { ANALYSES } from '../report/analyses.ts'
 import type { PolicyRecord } from '../report/schema.ts'
 import type { Config } from './file.ts'
 import type { RawPublishing } from './publishing.ts'
@@ -87,6 +88,7 @@ export function analysisValues({ options }: Pick<Settings, 'options'>): [FileNam
     ['min-evals', String(options.min_evals)],
     ['max-evals', String(options.max_evals)],
     ['max-n', String(options.max_N)],
+    ...ANALYSES.map((name): [FileName, string] => [name, String(options.analyses?.includes(name) ?? false)]),
   ]
 }
 

@@ -2,6 +2,7 @@ import { UserError } from '../errors.ts'
 import { parseShard, type Shard } from '../layers/shard.ts'
 import type { Policy } from '../policy/judge.ts'
 import { isReserved, parseRule } from '../policy/rule.ts'
+import { ANALYSES } from '../report/analyses.ts'
 import type { AnalysisOptions, CustomMetric } from '../report/schema.ts'
 import { type OptionName, optionOf } from './table.ts'
 
@@ -79,6 +80,7 @@ function resolveWith(figures: readonly CustomMetric[], layers: readonly RawSetti
     throw new UserError(`min-evals ${min_evals} is more than max-evals ${max_evals}: no layer could qualify.`)
   }
   const shard = text('shard')
+  const analyses = ANALYSES.filter(name => flag(name, text(name)))
   return {
     baseline: text('baseline'),
     shard: shard === undefined ? undefined : parseShard(shard),
@@ -92,6 +94,7 @@ function resolveWith(figures: readonly CustomMetric[], layers: readonly RawSetti
       include: lines('include').sort(),
       exclude: lines('exclude').sort(),
       conv2d: 'pooled',
+      ...(analyses.length > 0 && { analyses }),
     },
     figures,
     policy: {

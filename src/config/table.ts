@@ -165,6 +165,12 @@ export const TABLE = {
     loosens: true,
     help: 'Which state dict of a training checkpoint to read, e.g. `ema.model`. By default the first of a documented order.',
   },
+  'mp-fit': {
+    type: 'flag',
+    default: 'false',
+    in: EVERYWHERE,
+    help: 'Whether the Marchenko-Pastur law is fitted to the bulk of each spectrum: sigma_mp, bulk_min, bulk_max, num_spikes, mp_softrank.',
+  },
   workers: {
     type: 'count',
     value: 'N',

@@ -1,8 +1,11 @@
 import type { LayerError } from '../errors.ts'
 import type { PlannedLayer } from '../layers/select.ts'
-import { type ColumnFrom, columnsFrom, LAYER_METRICS, type LayerMetric } from '../report/columns.ts'
+import { ANALYSES, type Analysis } from '../report/analyses.ts'
+import { type ColumnFrom, columnsFrom, columnsOf, type LayerMetric, metricsWith } from '../report/columns.ts'
 import type { Layer } from '../report/schema.ts'
 import type { Spectrum } from '../spectrum/engine.ts'
+import { analysed, notAnalysed } from './analyses.ts'
+import type { Esd } from './esd.ts'
 import { histogram } from './histogram.ts'
 import { fitPowerLaw, type PowerLaw } from './powerlaw.ts'
 
@@ -14,17 +17,6 @@ const WEAK_RANK = 1e-6
 const DEGENERATE_ALPHA = 1000
 const OVER_TRAINED = 2
 const UNDER_TRAINED = 6
-
-/** All eigenvalues of a layer, pooled and ascending, and what several columns need of them. */
-interface Esd {
-  readonly lambda: Float64Array
-  readonly lambda_max: number
-  /** Σλ. */
-  readonly norm: number
-  readonly matrix_rank: number
-  /** Of each matrix by itself. */
-  readonly matrices: readonly Float64Array[]
-}
 
 /** The columns that follow from the eigenvalues alone. */
 const NORMS: Record<ColumnFrom<'norms'>, (esd: Esd) => number> = {
@@ -54,8 +46,14 @@ const TAIL: Record<ColumnFrom<'tail'>, (esd: Esd, law: PowerLaw) => number> = {
  * Source: WeightWatcher 0.7.5; where we differ on purpose is in docs/metrics.md.
  *
  * @param noiseFloor relative size, against a matrix's largest singular value, below which one counts as 0
+ * @param analyses whose columns it has beside the others
  */
-export function layerMetrics(layer: PlannedLayer, spectrum: Spectrum, noiseFloor: number): Layer {
+export function layerMetrics(
+  layer: PlannedLayer,
+  spectrum: Spectrum,
+  noiseFloor: number,
+  analyses: readonly Analysis[] = [],
+): Layer {
   const matrices = spectrum.matrices.map(values => clean(values, layer.scale, noiseFloor))
   const lambda = pool(matrices)
   const lambda_max = lambda[lambda.length - 1]
@@ -67,25 +65,37 @@ export function layerMetrics(layer: PlannedLayer, spectrum: Spectrum, noiseFloor
     num_evals: lambda.length,
     ...fitTail(esd),
     ...perColumn(NORMS, compute => compute(esd)),
+    ...analysed(analyses, { layer, esd }),
     esd: histogram(lambda),
   }
 }
 
 /** The row of a layer that could not be analysed: every number null. */
-export function errorRow(layer: PlannedLayer, { code, message }: LayerError): Layer {
+export function errorRow(
+  layer: PlannedLayer,
+  { code, message }: LayerError,
+  analyses: readonly Analysis[] = [],
+): Layer {
   return {
     ...head(layer),
     ...NO_FIT,
     status: 'error',
     error: { code, message },
     ...perColumn(NORMS, () => Number.NaN),
+    ...notAnalysed(analyses),
     esd: { log10_edges: [], counts: [] },
   }
 }
 
-/** Whether a row has every column that this version computes. */
-export function isComplete(row: Layer): boolean {
-  return LAYER_METRICS.every(metric => row[metric] !== undefined)
+/** Whether a row has every column that this version computes where these analyses are asked for. */
+export function isComplete(row: Layer, analyses: readonly Analysis[] = []): boolean {
+  return metricsWith(analyses).every(metric => row[metric] !== undefined)
+}
+
+/** A row without the columns of other analyses. */
+export function withOnly(row: Layer, analyses: readonly Analysis[] = []): Layer {
+  const others = new Set<string>(columnsOf(...ANALYSES.filter(name => !analyses.includes(name))))
+  return Object.fromEntries(Object.entries(row).filter(([name]) => !others.has(name))) as Layer
 }
 
 /** The row of a layer whose fingerprint another row has: its numbers, under this layer's names. */

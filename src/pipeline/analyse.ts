@@ -115,7 +115,7 @@ async function identify(
 /** All rows at once, in the order of the plan: the engine sees to it that the longest come first. */
 async function analyseLayers(
   layers: readonly PlannedLayer[],
-  { engine, known, onProgress }: AnalyseContext,
+  { engine, known, onProgress, options: { analyses } }: AnalyseContext,
 ): Promise<Layer[]> {
   const scans = new Map<Tensor, Promise<Scan>>()
   const scan = (tensor: Tensor) => {
@@ -135,14 +135,14 @@ async function analyseLayers(
     const onWork = progress.add(cost(layer.recipe), layer.name)
     const spectrum = engine.spectrum(layer.recipe, onWork)
     return spectrum.then(
-      spectrum => ({ ...layerMetrics(layer, spectrum, noiseFloor(layer.N, layer.M)), ...identity }),
-      error => errorRow(layer, layerErrors(error)),
+      spectrum => ({ ...layerMetrics(layer, spectrum, noiseFloor(layer.N, layer.M), analyses), ...identity }),
+      error => errorRow(layer, layerErrors(error), analyses),
     )
   }
   const row = async (i: number): Promise<Layer> => {
     const layer = layers[i]
     const identity = identities[i]
-    if (identity instanceof LayerError) return errorRow(layer, identity)
+    if (identity instanceof LayerError) return errorRow(layer, identity, analyses)
     if (!known) return compute(i, identity)
     const earlier = known.get(identity.fingerprint)
     if (earlier) return sameRow(layer, identity, earlier, 'baseline')

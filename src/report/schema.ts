@@ -1,5 +1,15 @@
 import * as z from 'zod'
-import { COMPARED_METRICS, column, columnsFrom, type LayerMetric, SUMMARY_METRICS } from './columns.ts'
+import { ANALYSES, type Analysis } from './analyses.ts'
+import {
+  ALL_METRICS,
+  COMPARED_METRICS,
+  type ColumnOf,
+  column,
+  columnsFrom,
+  columnsOf,
+  type LayerMetric,
+  SUMMARY_METRICS,
+} from './columns.ts'
 import { policySchemas } from './policy.ts'
 
 export const SCHEMA_VERSION = 1
@@ -67,6 +77,11 @@ function schemas(strictness: Strictness) {
   const known = (metric: LayerMetric) =>
     (column(metric).kind === 'count' ? count : number).describe(column(metric).help)
   const computed = (metric: LayerMetric) => known(metric).nullable()
+  /** Absent where its analysis was not asked for: `asAsked` holds writers to it. */
+  const onRequest = <A extends Analysis>(...analyses: readonly A[]) => {
+    const entries = columnsOf(...analyses).map(metric => [metric, computed(metric).optional()])
+    return Object.fromEntries(entries) as Record<ColumnOf<A>, z.ZodOptional<ReturnType<typeof computed>>>
+  }
   const status = oneOf(['success', 'failed', 'degenerate', 'error'])
 
   const histogram = object({
@@ -87,6 +102,7 @@ function schemas(strictness: Strictness) {
     error: object({ code: text(64), message: text(4096) }).optional(),
     warning: oneOf(['', 'over-trained', 'under-trained']),
     ...perMetric(columnsFrom('tail', 'norms'), computed),
+    ...onRequest(...ANALYSES),
     esd: histogram,
     fingerprint: text(128).optional().describe('SHA-256 over all that the numbers follow from'),
     digest: digest.optional().describe('SHA-256 over type, shape and bytes of what it is made of'),
@@ -140,6 +156,11 @@ function schemas(strictness: Strictness) {
     include: z.array(text(1024)).max(1000),
     exclude: z.array(text(1024)).max(1000),
     conv2d: oneOf(['pooled']),
+    analyses: z
+      .array(oneOf(ANALYSES))
+      .max(100)
+      .optional()
+      .describe('Those whose columns the layers have beside the others'),
   })
 
   const change = object({ head: finite, base: finite, change: finite })
@@ -324,8 +345,29 @@ function schemas(strictness: Strictness) {
   return { report }
 }
 
+/** Every row has the columns of the analyses in the options, and no others. */
+function asAsked(report: z.infer<ReturnType<typeof schemas>['report']>, context: z.RefinementCtx): void {
+  const { analyses = [] } = report.options
+  const wrong = (layer: object, metric: LayerMetric) => {
+    const { analysis } = column(metric)
+    return analysis !== undefined && metric in layer !== analyses.includes(analysis)
+  }
+  for (const [i, { layers }] of report.models.entries()) {
+    for (const [j, layer] of layers.entries()) {
+      const metric = ALL_METRICS.find(metric => wrong(layer, metric))
+      const path = ['models', i, 'layers', j, metric ?? '']
+      if (metric)
+        context.addIssue({
+          code: 'custom',
+          path,
+          message: `is there exactly where ${column(metric).analysis} was asked for`,
+        })
+    }
+  }
+}
+
 /** What we write: an unknown field is our own mistake. */
-export const strictReport = schemas('strict').report
+export const strictReport = schemas('strict').report.superRefine(asAsked)
 /** What we read: fields of a newer minor version are dropped. */
 export const lenientReport = schemas('lenient').report
 
