@@ -4,10 +4,14 @@ import { ANALYSES, type Analysis } from '../report/analyses.ts'
 import { type ColumnFrom, columnsFrom, columnsOf, type LayerMetric, metricsWith } from '../report/columns.ts'
 import type { Layer } from '../report/schema.ts'
 import type { Spectrum } from '../spectrum/engine.ts'
+import type { WeightStatistics } from '../spectrum/weights.ts'
 import { analysed, notAnalysed } from './analyses.ts'
 import type { Esd } from './esd.ts'
+import { hill } from './hill.ts'
 import { histogram } from './histogram.ts'
 import { fitPowerLaw, type PowerLaw } from './powerlaw.ts'
+import { quantiles, sixDigits } from './quantiles.ts'
+import { structure } from './structure.ts'
 
 /** Eigenvalues at or below this take no part in the fit (WeightWatcher's EVALS_THRESH): absolute, not relative. */
 const FIT_THRESHOLD = 1e-5
@@ -32,6 +36,22 @@ const NORMS: Record<ColumnFrom<'norms'>, (esd: Esd) => number> = {
   weak_rank_loss: ({ lambda }) => count(lambda, value => value < WEAK_RANK),
   sv_max: ({ lambda_max }) => Math.sqrt(lambda_max),
   sv_min: ({ lambda }) => Math.sqrt(lambda[0]),
+  alpha_hill: ({ lambda }) => hill(lambda)?.alpha ?? Number.NaN,
+  sigma_hill: ({ lambda }) => hill(lambda)?.sigma ?? Number.NaN,
+}
+
+/** The columns that follow from the weights themselves. */
+const WEIGHTS: Record<ColumnFrom<'weights'>, (weights: WeightStatistics) => number> = {
+  zeros: ({ zeros }) => zeros,
+  row_levels: ({ row_levels }) => row_levels ?? Number.NaN,
+}
+
+/** What the engine finds of a layer. */
+export interface Findings {
+  readonly spectrum: Spectrum
+  /** Spectra of its shuffles; empty where it was not shuffled. */
+  readonly shuffled: readonly Spectrum[]
+  readonly weights: WeightStatistics
 }
 
 /** The columns that follow from the eigenvalues and the power law of their tail. */
@@ -50,10 +70,11 @@ const TAIL: Record<ColumnFrom<'tail'>, (esd: Esd, law: PowerLaw) => number> = {
  */
 export function layerMetrics(
   layer: PlannedLayer,
-  spectrum: Spectrum,
+  findings: Findings,
   noiseFloor: number,
   analyses: readonly Analysis[] = [],
 ): Layer {
+  const { spectrum, shuffled, weights } = findings
   const matrices = spectrum.matrices.map(values => clean(values, layer.scale, noiseFloor))
   const lambda = pool(matrices)
   const lambda_max = lambda[lambda.length - 1]
@@ -65,8 +86,12 @@ export function layerMetrics(
     num_evals: lambda.length,
     ...fitTail(esd),
     ...perColumn(NORMS, compute => compute(esd)),
+    S: shuffled.length > 0 ? finite(structure(layer, spectrum, shuffled)) : null,
+    ...perColumn(WEIGHTS, compute => compute(weights)),
     ...analysed(analyses, { layer, esd }),
     esd: histogram(lambda),
+    quantiles: quantiles(lambda),
+    sketch: Array.from(weights.sketch, sixDigits),
   }
 }
 
@@ -82,6 +107,8 @@ export function errorRow(
     status: 'error',
     error: { code, message },
     ...perColumn(NORMS, () => Number.NaN),
+    S: null,
+    ...perColumn(WEIGHTS, () => Number.NaN),
     ...notAnalysed(analyses),
     esd: { log10_edges: [], counts: [] },
   }
@@ -89,7 +116,11 @@ export function errorRow(
 
 /** Whether a row has every column that this version computes where these analyses are asked for. */
 export function isComplete(row: Layer, analyses: readonly Analysis[] = []): boolean {
-  return metricsWith(analyses).every(metric => row[metric] !== undefined)
+  return (
+    metricsWith(analyses).every(metric => row[metric] !== undefined) &&
+    row.quantiles !== undefined &&
+    row.sketch !== undefined
+  )
 }
 
 /** A row without the columns of other analyses. */

@@ -5,12 +5,14 @@ import type { Tensor } from '../checkpoint/types.ts'
 import { CheckpointError, LayerError } from '../errors.ts'
 import { type Plan, type PlannedLayer, type PlannedSkip, planLayers } from '../layers/select.ts'
 import { type Shard, shardPositions } from '../layers/shard.ts'
-import { errorRow, layerMetrics, sameRow } from '../metrics/layer.ts'
+import { errorRow, type Findings, layerMetrics, sameRow } from '../metrics/layer.ts'
+import { structure } from '../metrics/structure.ts'
 import { summarise } from '../metrics/summary.ts'
 import type { OnProgress } from '../progress.ts'
-import { cost } from '../recipe/recipe.ts'
-import { tensorsOf } from '../recipe/values.ts'
+import { cost, type Recipe } from '../recipe/recipe.ts'
+import { shuffle, tensorsOf } from '../recipe/values.ts'
 import type { AnalysisOptions, Layer, Model, Skipped } from '../report/schema.ts'
+import { RANDOM_LIKE } from '../report/state.ts'
 import { type Engine, fingerprint, noiseFloor, type Scan } from '../spectrum/engine.ts'
 
 /** A checkpoint to analyse. `name` is the model's name in the report: from the file's name where it is not given. */
@@ -132,10 +134,8 @@ async function analyseLayers(
   const computed = new Map<number, Promise<Layer>>()
   const compute = (i: number, identity: Identity): Promise<Layer> => {
     const layer = layers[i]
-    const onWork = progress.add(cost(layer.recipe), layer.name)
-    const spectrum = engine.spectrum(layer.recipe, onWork)
-    return spectrum.then(
-      spectrum => ({ ...layerMetrics(layer, spectrum, noiseFloor(layer.N, layer.M), analyses), ...identity }),
+    return find(layer, engine, progress).then(
+      findings => ({ ...layerMetrics(layer, findings, noiseFloor(layer.N, layer.M), analyses), ...identity }),
       error => errorRow(layer, layerErrors(error), analyses),
     )
   }
@@ -152,6 +152,27 @@ async function analyseLayers(
     return first === i ? row : sameRow(layer, identity, row, 'run')
   }
   return Promise.all(layers.map((_, i) => row(i)))
+}
+
+/** How often a layer is shuffled whose structure is not plain after the first time. */
+const SHUFFLES = 3
+/** Twice the largest S that is called random-like: no other shuffle would change that (its standard deviation is about 0.3). */
+const PLAIN_STRUCTURE = 2 * RANDOM_LIKE
+
+/** All that the engine finds of a layer. What is never formed, a product of low rank, is not shuffled either. */
+async function find(layer: PlannedLayer, engine: Engine, progress: Progress): Promise<Findings> {
+  const { recipe, name } = layer
+  const spectrumOf = (recipe: Recipe) => engine.spectrum(recipe, progress.add(cost(recipe), name))
+  const shuffled = (replica: number) => spectrumOf({ ...recipe, values: shuffle(recipe.values, replica) })
+  const [spectrum, weights, ...first] = await Promise.all([
+    spectrumOf(recipe),
+    engine.weights(recipe.values),
+    ...(recipe.values.op === 'product' ? [] : [shuffled(0)]),
+  ])
+  if (first.length === 0 || structure(layer, spectrum, first) > PLAIN_STRUCTURE)
+    return { spectrum, weights, shuffled: first }
+  const more = Array.from({ length: SHUFFLES - 1 }, (_, i) => shuffled(i + 1))
+  return { spectrum, weights, shuffled: [...first, ...(await Promise.all(more))] }
 }
 
 /** What goes wrong with one layer becomes its row; anything else ends the analysis. */

@@ -36,7 +36,7 @@ function innerDimension(values: Values): number {
 /** Multiply-adds that a recipe's eigenvalues take, about: the values, the Gram matrices and their reduction. */
 export function cost(recipe: Recipe): number {
   const reduction = matricesOf(recipe).reduce((sum, { k, n }) => sum + n * n * (k + 1.6 * n), 0)
-  return reduction + (viewOf(recipe.values) ? 0 : evaluation(recipe.values))
+  return reduction + (viewOf(recipe.values) ? 0 : evaluationCost(recipe.values))
 }
 
 /** The same measure for a pass over a tensor: a byte is hashed in the time of about five. */
@@ -44,10 +44,10 @@ export function scanCost({ shape, dtype }: Tensor): number {
   return (5 * size(shape) * DTYPE_BITS[dtype]) / 8
 }
 
-/** About ten for each element of each step, and the multiplications of the products. */
-function evaluation(values: Values): number {
+/** The same measure for the values: about ten for each element of each step, and the multiplications of the products. */
+export function evaluationCost(values: Values): number {
   const own = 10 * size(shapeOf(values)) * (values.op === 'product' ? shapeOf(values.left)[1] / 10 : 1)
-  return operands(values).reduce((sum, operand) => sum + evaluation(operand), own)
+  return operands(values).reduce((sum, operand) => sum + evaluationCost(operand), own)
 }
 
 /**

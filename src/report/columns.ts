@@ -10,9 +10,10 @@ interface Column {
   readonly help: string
   /**
    * What it follows from, which is also its place in the report: `matrix` is known from the header, `spectrum` from the number of
-   * eigenvalues, `fit` and `tail` need the fit of the power law, `norms` all eigenvalues.
+   * eigenvalues, `fit` and `tail` need the fit of the power law, `norms` all eigenvalues, `shuffle` those of the shuffled weights,
+   * too, `weights` the weights themselves.
    */
-  readonly from: 'matrix' | 'spectrum' | 'fit' | 'tail' | 'norms'
+  readonly from: 'matrix' | 'spectrum' | 'fit' | 'tail' | 'norms' | 'shuffle' | 'weights'
   /** The first version that wrote it: reports of earlier ones lack it. */
   readonly since: string
   /** The analysis that computes it, where a row has it only on request. */
@@ -117,6 +118,22 @@ export const COLUMNS = {
     since: '0.1.0',
     summary: 4,
   },
+  alpha_hill: {
+    kind: 'real',
+    unit: '',
+    help: "Hill's estimator of alpha over the largest quarter of the positive eigenvalues: 1 + k/Σ ln(λᵢ/λ₍ₖ₎). The tail is fixed beforehand, so that it moves only where the spectrum does",
+    from: 'norms',
+    since: '0.1.0',
+    compared: true,
+    shown: ['comment'],
+  },
+  sigma_hill: {
+    kind: 'real',
+    unit: '',
+    help: 'standard error of alpha_hill, (alpha_hill − 1)/√k',
+    from: 'norms',
+    since: '0.1.0',
+  },
   log_norm: {
     kind: 'real',
     unit: 'log10 λ',
@@ -161,6 +178,28 @@ export const COLUMNS = {
   weak_rank_loss: { kind: 'count', unit: '', help: 'eigenvalues below 1e-6', from: 'norms', since: '0.1.0' },
   sv_max: { kind: 'real', unit: '√λ', help: 'the largest singular value', from: 'norms', since: '0.1.0' },
   sv_min: { kind: 'real', unit: '√λ', help: 'the smallest singular value', from: 'norms', since: '0.1.0' },
+  S: {
+    kind: 'real',
+    unit: '',
+    help: 'structure: how far the singular values are from those of the shuffled weights, in units of what chance does. 2.3 or less is `random-like`',
+    from: 'shuffle',
+    since: '0.1.0',
+    shown: ['comment'],
+  },
+  zeros: {
+    kind: 'real',
+    unit: '',
+    help: 'share of the weights that are exactly 0: pruning',
+    from: 'weights',
+    since: '0.1.0',
+  },
+  row_levels: {
+    kind: 'count',
+    unit: '',
+    help: 'median number of distinct values in a row or a column of weights, whichever is fewer, of 33 of each: rounding',
+    from: 'weights',
+    since: '0.1.0',
+  },
   sigma_mp: {
     kind: 'real',
     unit: '',
@@ -273,7 +312,9 @@ export const COMPARED_METRICS: readonly ComparedMetric[] = NAMES.filter(
 /** The columns of every row, those of the summary first: the order in which people read them. */
 export const LAYER_METRICS: readonly LayerMetric[] = [
   ...SUMMARY_METRICS,
-  ...columnsFrom('fit', 'tail', 'norms').filter(name => !(SUMMARY_METRICS as readonly LayerMetric[]).includes(name)),
+  ...columnsFrom('fit', 'tail', 'norms', 'shuffle', 'weights').filter(
+    name => !(SUMMARY_METRICS as readonly LayerMetric[]).includes(name),
+  ),
   ...columnsFrom('spectrum'),
   ...columnsFrom('matrix'),
 ]

@@ -101,9 +101,19 @@ function schemas(strictness: Strictness) {
     status,
     error: object({ code: text(64), message: text(4096) }).optional(),
     warning: oneOf(['', 'over-trained', 'under-trained']),
-    ...perMetric(columnsFrom('tail', 'norms'), computed),
+    ...perMetric(columnsFrom('tail', 'norms', 'shuffle', 'weights'), computed),
     ...onRequest(...ANALYSES),
     esd: histogram,
+    quantiles: z
+      .array(number)
+      .max(101)
+      .optional()
+      .describe('Of the singular values over their root mean square: percent 0 to 100'),
+    sketch: z
+      .array(number)
+      .max(64)
+      .optional()
+      .describe('Count sketch of the weights: the distance between two estimates that between the weights'),
     fingerprint: text(128).optional().describe('SHA-256 over all that the numbers follow from'),
     digest: digest.optional().describe('SHA-256 over type, shape and bytes of what it is made of'),
     reused: oneOf(['baseline', 'run'])

@@ -1,5 +1,11 @@
 import type { Layer, Status } from './schema.ts'
 
+/**
+ * The largest S of a layer that can't be told from the same weights in a random order. Measured: 99.5 % of 220 fresh matrices of 50
+ * to 500 columns (Gaussian, uniform, Kaiming; dense and kernels) are at or below it, and 2 % of the trained layers of real networks.
+ */
+export const RANDOM_LIKE = 2.3
+
 /** How a layer is, in the words of every view. */
 export function stateOf({ status, warning }: Pick<Layer, 'status' | 'warning'>): string {
   return warning ? `${status}, ${warning}` : status

@@ -3,11 +3,22 @@ import { isFloat, type Tensor } from '../checkpoint/types.ts'
 import { widen } from '../checkpoint/widen.ts'
 import { LayerError } from '../errors.ts'
 import type { Recipe } from '../recipe/recipe.ts'
+import type { Values } from '../recipe/values.ts'
 import type { Scan, Spectrum } from './engine.ts'
+import { Evaluator } from './evaluate.ts'
 import { firstNonFinite } from './finite.ts'
 import { Kernel } from './kernel.ts'
 import { footprint, type MatrixSource, openRecipe } from './source.ts'
 import { TensorStream } from './stream.ts'
+import { type WeightStatistics, weightStatistics } from './weights.ts'
+
+/** What a thread is asked. */
+export type Task =
+  | { readonly id: number; readonly kind: 'scan'; readonly of: Tensor }
+  | { readonly id: number; readonly kind: 'spectrum'; readonly of: Recipe }
+  | { readonly id: number; readonly kind: 'weights'; readonly of: Values }
+
+export type Result = Scan | Spectrum | WeightStatistics
 
 /** Scans and spectra, one after another, on the thread at hand and with one instance of the kernel. */
 export class Computer {
@@ -15,6 +26,17 @@ export class Computer {
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel
+  }
+
+  perform(task: Task, onWork: (share: number) => void): Promise<Result> {
+    switch (task.kind) {
+      case 'scan':
+        return this.scan(task.of)
+      case 'spectrum':
+        return this.spectrum(task.of, onWork)
+      case 'weights':
+        return this.weights(task.of)
+    }
   }
 
   async scan(tensor: Tensor): Promise<Scan> {
@@ -56,6 +78,15 @@ export class Computer {
       return { matrices }
     } finally {
       await open.close()
+    }
+  }
+
+  async weights(values: Values): Promise<WeightStatistics> {
+    const evaluator = await Evaluator.open(values)
+    try {
+      return weightStatistics(evaluator, values)
+    } finally {
+      await evaluator.close()
     }
   }
 

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { Tensor } from '../checkpoint/types.ts'
 import { identityOf, type Recipe } from '../recipe/recipe.ts'
+import type { Values } from '../recipe/values.ts'
+import type { WeightStatistics } from './weights.ts'
 
 /** Changes whenever the same bytes give other numbers: part of every fingerprint. */
 export const NUMERICS_VERSION = 2
@@ -32,6 +34,11 @@ export interface Engine {
    * `worker` where its worker died; CheckpointError where the file ends early
    */
   spectrum(recipe: Recipe, onWork?: (share: number) => void): Promise<Spectrum>
+  /**
+   * What the values themselves show.
+   * @throws as `spectrum` does
+   */
+  weights(values: Values): Promise<WeightStatistics>
   close(): Promise<void>
 }
 

@@ -3,22 +3,19 @@ import { Worker } from 'node:worker_threads'
 import type { Tensor } from '../checkpoint/types.ts'
 import { LayerError, type LayerErrorCode, UserError } from '../errors.ts'
 import { limits } from '../limits.ts'
-import { cost, matricesOf, type Recipe, scanCost } from '../recipe/recipe.ts'
-import { Computer } from './computer.ts'
+import { cost, evaluationCost, evaluationMemory, matricesOf, type Recipe, scanCost } from '../recipe/recipe.ts'
+import type { Values } from '../recipe/values.ts'
+import { Computer, type Result, type Task } from './computer.ts'
 import type { Engine, Scan, Spectrum } from './engine.ts'
 import { Kernel } from './kernel.ts'
 import wasm from './kernel.wasm'
 import { footprint } from './source.ts'
-
-/** What a worker is asked. */
-export type Task =
-  | { readonly id: number; readonly kind: 'scan'; readonly of: Tensor }
-  | { readonly id: number; readonly kind: 'spectrum'; readonly of: Recipe }
+import type { WeightStatistics } from './weights.ts'
 
 /** What it answers. */
 export type Answer =
   | { readonly id: number; readonly kind: 'work'; readonly share: number }
-  | { readonly id: number; readonly kind: 'done'; readonly result: Scan | Spectrum }
+  | { readonly id: number; readonly kind: 'done'; readonly result: Result }
   | { readonly id: number; readonly kind: 'failed'; readonly failure: Failure }
 
 type Failure =
@@ -26,12 +23,15 @@ type Failure =
   | { readonly type: 'checkpoint'; readonly message: string; readonly remedy: string }
   | { readonly type: 'internal'; readonly message: string }
 
+/** Who asked knows which. */
+type AnyResult = Scan & Spectrum & WeightStatistics
+
 interface Job {
   readonly task: Task
   readonly cost: number
   readonly bytes: number
   readonly onWork: (share: number) => void
-  readonly resolve: (result: Scan & Spectrum) => void
+  readonly resolve: (result: AnyResult) => void
   readonly reject: (error: Error) => void
 }
 
@@ -75,6 +75,11 @@ export class WorkerPool implements Engine {
     return this.#enqueue({ id: ++this.#ids, kind: 'spectrum', of: recipe }, cost(recipe), memoryOf(recipe), onWork)
   }
 
+  weights(values: Values): Promise<WeightStatistics> {
+    const bytes = evaluationMemory(values, limits.spectrum.chunkBytes / 8)
+    return this.#enqueue({ id: ++this.#ids, kind: 'weights', of: values }, evaluationCost(values), bytes)
+  }
+
   /** What is still asked for is never answered: nobody waits for it any more. */
   async close(): Promise<void> {
     this.#closed = true
@@ -82,12 +87,7 @@ export class WorkerPool implements Engine {
     await Promise.all([...this.#idle, ...this.#busy.keys()].map(worker => worker.terminate()))
   }
 
-  #enqueue(
-    task: Task,
-    cost: number,
-    bytes: number,
-    onWork: (share: number) => void = () => {},
-  ): Promise<Scan & Spectrum> {
+  #enqueue(task: Task, cost: number, bytes: number, onWork: (share: number) => void = () => {}): Promise<AnyResult> {
     return new Promise((resolve, reject) => {
       this.#queue.push({ task, cost, bytes, onWork, resolve, reject })
       if (this.#scheduled) return
@@ -109,8 +109,7 @@ export class WorkerPool implements Engine {
     for (const { task, onWork, resolve, reject } of jobs) {
       const computer = await this.#local
       if (this.#closed) return
-      const result = task.kind === 'scan' ? computer.scan(task.of) : computer.spectrum(task.of, onWork)
-      await (result as Promise<Scan & Spectrum>).then(resolve, reject)
+      await computer.perform(task, onWork).then(result => resolve(result as AnyResult), reject)
     }
   }
 
@@ -143,7 +142,7 @@ export class WorkerPool implements Engine {
     }
     this.#busy.delete(worker)
     this.#idle.push(worker)
-    if (answer.kind === 'done') job.resolve(answer.result as Scan & Spectrum)
+    if (answer.kind === 'done') job.resolve(answer.result as AnyResult)
     else job.reject(revive(answer.failure))
     this.#dispatch()
   }

@@ -1,9 +1,9 @@
 import { parentPort } from 'node:worker_threads'
 import { LayerError, UserError } from '../errors.ts'
-import { Computer } from './computer.ts'
+import { Computer, type Task } from './computer.ts'
 import { Kernel } from './kernel.ts'
 import wasm from './kernel.wasm'
-import type { Answer, Task } from './pool.ts'
+import type { Answer } from './pool.ts'
 
 const port = parentPort!
 const computer = new Computer(await Kernel.create(wasm))
@@ -12,11 +12,11 @@ port.on('message', async (task: Task) => {
   const { id } = task
   const answer = (answer: Answer, transfer: ArrayBuffer[] = []) => port.postMessage(answer, transfer)
   try {
-    if (task.kind === 'scan') return answer({ id, kind: 'done', result: await computer.scan(task.of) })
-    const result = await computer.spectrum(task.of, share => answer({ id, kind: 'work', share }))
+    const result = await computer.perform(task, share => answer({ id, kind: 'work', share }))
+    const arrays = 'matrices' in result ? result.matrices : []
     answer(
       { id, kind: 'done', result },
-      result.matrices.map(values => values.buffer as ArrayBuffer),
+      arrays.map(values => values.buffer as ArrayBuffer),
     )
   } catch (error) {
     answer({ id, kind: 'failed', failure: describe(error) })

@@ -13,8 +13,10 @@ import { renderMarkdown } from '../../src/render/markdown.ts'
 import { renderText } from '../../src/render/text.ts'
 import { serialiseReport } from '../../src/report/io.ts'
 import type { Engine } from '../../src/spectrum/engine.ts'
+import { Evaluator } from '../../src/spectrum/evaluate.ts'
 import { footprint, openRecipe } from '../../src/spectrum/source.ts'
 import { TensorStream } from '../../src/spectrum/stream.ts'
+import { weightStatistics } from '../../src/spectrum/weights.ts'
 import { type Entry, makeZip } from '../checkpoint/torch/build.ts'
 
 /** What a run over one container's seeds found. */
@@ -228,6 +230,14 @@ const engine: Engine = {
       return { digest: hash.digest('hex') }
     } finally {
       await open.close()
+    }
+  },
+  async weights(values) {
+    const evaluator = await Evaluator.open(values)
+    try {
+      return weightStatistics(evaluator, values)
+    } finally {
+      await evaluator.close()
     }
   },
   async spectrum(recipe) {

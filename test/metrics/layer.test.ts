@@ -3,7 +3,7 @@ import { contiguous, type Tensor } from '../../src/checkpoint/types.ts'
 import { LayerError } from '../../src/errors.ts'
 import { type PlannedLayer, planLayers } from '../../src/layers/select.ts'
 import { histogram } from '../../src/metrics/histogram.ts'
-import { errorRow, isComplete, layerMetrics, sameRow } from '../../src/metrics/layer.ts'
+import { errorRow, type Findings, isComplete, layerMetrics, sameRow } from '../../src/metrics/layer.ts'
 import { fitPowerLaw } from '../../src/metrics/powerlaw.ts'
 import { columnsFrom, LAYER_METRICS } from '../../src/report/columns.ts'
 import { defaults } from '../support/analyse.ts'
@@ -17,8 +17,13 @@ function planned(shape: number[]): PlannedLayer {
   }
   return planLayers({ tensors: [tensor], unread: [] }, { ...defaults, min_evals: 0 }).layers[0]
 }
-const metrics = (values: number[], floor = 1e-12) =>
-  layerMetrics(planned([64, values.length]), { matrices: [Float64Array.from(values)] }, floor)
+const weights = { zeros: 0.25, row_levels: 7, sketch: Float64Array.of(1 / 3) }
+const findings = (...matrices: number[][]): Findings => ({
+  spectrum: { matrices: matrices.map(values => Float64Array.from(values)) },
+  shuffled: [],
+  weights,
+})
+const metrics = (values: number[], floor = 1e-12) => layerMetrics(planned([64, values.length]), findings(values), floor)
 
 /** Two eigenvalues whose fitted exponent is exactly this: alpha = 1 + 2/ln(x₂/x₁). */
 function pairFor(alpha: number): number[] {
@@ -101,8 +106,7 @@ describe('norms and ranks', () => {
   })
 
   test('kernel slices are pooled, in order, and halved', () => {
-    const slices = { matrices: [Float64Array.of(2, 8), Float64Array.of(0, 4)] }
-    const row = layerMetrics(planned([64, 2, 1, 2]), slices, 1e-12)
+    const row = layerMetrics(planned([64, 2, 1, 2]), findings([2, 8], [0, 4]), 1e-12)
     expect(row).toMatchObject({ num_evals: 4, lambda_max: 4, norm: 7, rank_loss: 1, sv_min: 0 })
   })
 })
