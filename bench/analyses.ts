@@ -8,7 +8,11 @@ const WEIGHTWATCHER = fileURLToPath(new URL('../../bench/weightwatcher_analyze.p
 const MODEL = fileURLToPath(new URL('../../../shared/checkpoints/resnet20.safetensors', import.meta.url))
 
 /** Our options, and the arguments of WeightWatcher's analyze() that ask for the same. */
-const ANALYSES: [string[], Record<string, unknown>?][] = [[['--mp-fit'], { mp_fit: true }]]
+const ANALYSES: [string[], Record<string, unknown>?][] = [
+  [['--mp-fit'], { mp_fit: true }],
+  [['--detx'], { detX: true }],
+  [['--fix-fingers', 'clip_xmax'], { fix_fingers: 'clip_xmax' }],
+]
 
 /** What each analysis costs beside the default run, whole processes; WeightWatcher's analyze() alone, without its start-up. */
 export async function benchAnalyses(python: Python, repeats = 5): Promise<void> {

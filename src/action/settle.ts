@@ -9,7 +9,7 @@ import { REPLACEABLE, speaksOf } from '../policy/judge.ts'
 import { loosenedRules } from '../policy/loosening.ts'
 import { parseRule, type Rule } from '../policy/rule.ts'
 import { printable, printableLines } from '../render/escape.ts'
-import { isAnalysis } from '../report/analyses.ts'
+import { isAdded } from '../report/analyses.ts'
 import type { AnalysisOptions, GateChange, PolicyRecord, Report } from '../report/schema.ts'
 import { announce, isTrusted, type ResolvedBaseline, resolveBaseline, search } from './baseline.ts'
 import { type Publishing, readPublishing } from './publishing.ts'
@@ -135,7 +135,7 @@ function otherOptions(
   settings: Pick<Settings, 'options'>,
 ): [FileName, string | readonly string[]][] {
   const now = new Map(analysisValues(settings))
-  const lacks = (name: FileName, value: string | readonly string[]) => value === 'true' || !isAnalysis(name)
+  const lacks = (name: FileName, value: string | readonly string[]) => value === 'true' || !isAdded(name)
   return analysisValues({ options }).filter(
     ([name, value]) => JSON.stringify(now.get(name)) !== JSON.stringify(value) && lacks(name, value),
   )

@@ -214,11 +214,11 @@ export async function gatePart(
 }
 
 /** Rows that a layer of the same fingerprint can take its numbers from: those that have all of them. */
-function fingerprinted(models: readonly Model[], { analyses }: AnalysisOptions): [string, Layer][] {
+function fingerprinted(models: readonly Model[], options: AnalysisOptions): [string, Layer][] {
   const rows = models
     .flatMap(model => model.layers)
-    .filter(layer => layer.status !== 'error' && isComplete(layer, analyses))
-  return rows.flatMap(({ reused, ...row }) => (row.fingerprint ? [[row.fingerprint, withOnly(row, analyses)]] : []))
+    .filter(layer => layer.status !== 'error' && isComplete(layer, options))
+  return rows.flatMap(({ reused, ...row }) => (row.fingerprint ? [[row.fingerprint, withOnly(row, options)]] : []))
 }
 
 function comparability(comparison: Report['comparison'], search: BaselineRecord | undefined): Comparability {

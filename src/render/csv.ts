@@ -1,4 +1,5 @@
 import { stringify } from 'csv-stringify/sync'
+import { askedIn } from '../report/analyses.ts'
 import { COMPARED_METRICS, metricsWith } from '../report/columns.ts'
 import type { Report } from '../report/schema.ts'
 import { printable } from './escape.ts'
@@ -31,7 +32,7 @@ export function renderCsv(report: Report): string {
     'layer_type',
     'shape',
     'dtype',
-    ...metricsWith(report.options.analyses),
+    ...metricsWith(askedIn(report.options)),
     'status',
     'warning',
     ...(compared ? COMPARED_METRICS.flatMap(metric => [`${metric}_base`, `${metric}_change`]) : []),

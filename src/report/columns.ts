@@ -248,6 +248,47 @@ export const COLUMNS = {
     since: '0.1.0',
     analysis: 'mp-fit',
   },
+  detX_num: {
+    kind: 'count',
+    unit: '',
+    help: 'how many of the largest eigenvalues, rescaled to mean 1, it takes for their product to fall below 1',
+    from: 'norms',
+    since: '0.1.0',
+    analysis: 'detx',
+  },
+  detX_val: { kind: 'real', unit: 'λ', help: 'the least of them', from: 'norms', since: '0.1.0', analysis: 'detx' },
+  num_ERG_spikes: {
+    kind: 'count',
+    unit: '',
+    help: '`detX_num` under its newer name',
+    from: 'norms',
+    since: '0.1.0',
+    analysis: 'detx',
+  },
+  ERG_gap: {
+    kind: 'real',
+    unit: '',
+    help: '`detX_num` − `num_pl_spikes`: 0 where the tail of the fit is the one that the determinant sets off',
+    from: 'fit',
+    since: '0.1.0',
+    analysis: 'detx',
+  },
+  raw_alpha: {
+    kind: 'real',
+    unit: '',
+    help: 'alpha of the fit to all eigenvalues, before any was clipped',
+    from: 'fit',
+    since: '0.1.0',
+    analysis: 'fix-fingers',
+  },
+  num_fingers: {
+    kind: 'count',
+    unit: '',
+    help: 'how many of the largest eigenvalues were clipped, less one; 0 for none',
+    from: 'fit',
+    since: '0.1.0',
+    analysis: 'fix-fingers',
+  },
 } as const satisfies Record<string, Column>
 
 /** A column of a layer. */

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { ANALYSES, type Analysis } from './analyses.ts'
+import { ADDED, ANALYSES, type Analysis, askedIn } from './analyses.ts'
 import {
   ALL_METRICS,
   COMPARED_METRICS,
@@ -167,10 +167,14 @@ function schemas(strictness: Strictness) {
     exclude: z.array(text(1024)).max(1000),
     conv2d: oneOf(['pooled']),
     analyses: z
-      .array(oneOf(ANALYSES))
+      .array(oneOf(ADDED))
       .max(100)
       .optional()
       .describe('Those whose columns the layers have beside the others'),
+    fix_fingers: oneOf(['clip_xmax']).optional().describe('Whether the largest eigenvalues may be left out of the fit'),
+    small_sample_fit: oneOf(['least-d', 'adjusted-d'])
+      .optional()
+      .describe('How fewer than 20 eigenvalues are fitted: as WeightWatcher 0.7.7 does, or means to'),
   })
 
   const change = object({ head: finite, base: finite, change: finite })
@@ -357,10 +361,10 @@ function schemas(strictness: Strictness) {
 
 /** Every row has the columns of the analyses in the options, and no others. */
 function asAsked(report: z.infer<ReturnType<typeof schemas>['report']>, context: z.RefinementCtx): void {
-  const { analyses = [] } = report.options
+  const asked = askedIn(report.options)
   const wrong = (layer: object, metric: LayerMetric) => {
     const { analysis } = column(metric)
-    return analysis !== undefined && metric in layer !== analyses.includes(analysis)
+    return analysis !== undefined && metric in layer !== asked.includes(analysis)
   }
   for (const [i, { layers }] of report.models.entries()) {
     for (const [j, layer] of layers.entries()) {

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { isComplete, withOnly } from '../../src/metrics/layer.ts'
-import { ANALYSES } from '../../src/report/analyses.ts'
+import { ADDED, ANALYSES } from '../../src/report/analyses.ts'
 import { columnsOf } from '../../src/report/columns.ts'
 import { parseReport, serialiseReport } from '../../src/report/io.ts'
 import { type Report, strictReport } from '../../src/report/schema.ts'
@@ -42,8 +42,10 @@ test('asked for, it adds its columns to rows and CSV, and changes no other numbe
   const [plain, asked] = [await report(path), await report(path, '--mp-fit')]
   expect(asked.options.analyses).toEqual(['mp-fit'])
   expect(asked.models[0].layers.map(layer => withOnly(layer))).toEqual(plain.models[0].layers)
-  expect(asked.models[0].layers.every(layer => isComplete(layer, ['mp-fit']) && isComplete(layer))).toBe(true)
-  expect(plain.models[0].layers.some(layer => isComplete(layer, ['mp-fit']))).toBe(false)
+  expect(asked.models[0].layers.every(layer => isComplete(layer, { analyses: ['mp-fit'] }) && isComplete(layer))).toBe(
+    true,
+  )
+  expect(plain.models[0].layers.some(layer => isComplete(layer, { analyses: ['mp-fit'] }))).toBe(false)
   const [head, first] = (await cli(path, '--mp-fit', '--csv', '-')).stdout.split('\n').map(line => line.split(','))
   for (const metric of columnsOf('mp-fit'))
     expect(Number(first[head.indexOf(metric)])).toBe(asked.models[0].layers[0][metric])
@@ -120,7 +122,7 @@ test('a report has the columns of its analyses, and no others', async () => {
 
 test('a row with an error has its columns, without numbers', async () => {
   const broken = { shape: [20, 20], values: new Float32Array(400).fill(Number.NaN) }
-  const { layers } = await analyseTensors({ broken }, { analyses: [...ANALYSES] })
+  const { layers } = await analyseTensors({ broken }, { analyses: [...ADDED], fix_fingers: 'clip_xmax' })
   for (const metric of columnsOf(...ANALYSES)) expect(layers[0][metric]).toBeNull()
 })
 
@@ -132,4 +134,22 @@ test('parts made with other analyses are not merged', async () => {
   await cli(path, '--shard', '2/2', '--json', two, '--mp-fit')
   const merged = await cli('--merge', one, two, '--json', '-')
   expect(merged.stdout).toBe((await cli(path, '--mp-fit', '--json', '-')).stdout)
+})
+
+test('another fit is not compared, and lends no row', async () => {
+  const { path, first } = networks()
+  await cli(path, '--json', first)
+  const clipped = await report(path, '--baseline', first, '--fix-fingers', 'clip_xmax', '--fail-if', 'delta(alpha) > 9')
+  expect(clipped.comparison!).toMatchObject({
+    status: 'incomparable',
+    reason: 'fix_fingers is "clip_xmax", but the baseline was made with the default',
+  })
+  expect(outcomes(clipped)[0][0]).toBe('inconclusive')
+  await cli(path, '--json', first, '--small-sample-fit', 'least-d')
+  expect((await report(path, '--baseline', first)).comparison!.reason).toBe(
+    'small_sample_fit is the default, but the baseline was made with "least-d"',
+  )
+  const [plain, asked] = [await report(path), await report(path, '--fix-fingers', 'clip_xmax')]
+  const fingerprints = [plain, asked].flatMap(({ models }) => models[0].layers.map(({ fingerprint }) => fingerprint))
+  expect(new Set(fingerprints).size).toBe(4)
 })
