@@ -1,5 +1,6 @@
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
+import { benchAnalyses } from './analyses.ts'
 import { benchKernel } from './kernel.ts'
 import { benchModels } from './models.ts'
 import { findPython } from './python.ts'
@@ -19,5 +20,7 @@ if (values['require-python'] && !(python.scipy && python.weightwatcher)) {
   process.exit(1)
 }
 console.log(`${cpus()[0].model}, ${cpus().length} cores; Node ${process.version}; ${python.description}\n`)
-if (values.only !== 'models') await benchKernel(python, values.quick)
-if (values.only !== 'kernel') await benchModels(python, values.quick)
+const wanted = (name: string) => values.only === undefined || values.only === name
+if (wanted('kernel')) await benchKernel(python, values.quick)
+if (wanted('analyses')) await benchAnalyses(python)
+if (wanted('models')) await benchModels(python, values.quick)

@@ -1,4 +1,4 @@
-// npm run bench -- [--quick] [--python PATH] [--require-python] [--only kernel|models]
+// npm run bench -- [--quick] [--python PATH] [--require-python] [--only kernel|analyses|models]
 import { mkdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'

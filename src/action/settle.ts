@@ -9,6 +9,7 @@ import { REPLACEABLE, speaksOf } from '../policy/judge.ts'
 import { loosenedRules } from '../policy/loosening.ts'
 import { parseRule, type Rule } from '../policy/rule.ts'
 import { printable, printableLines } from '../render/escape.ts'
+import { isAdded } from '../report/analyses.ts'
 import type { AnalysisOptions, GateChange, PolicyRecord, Report } from '../report/schema.ts'
 import { announce, isTrusted, type ResolvedBaseline, resolveBaseline, search } from './baseline.ts'
 import { type Publishing, readPublishing } from './publishing.ts'
@@ -128,13 +129,16 @@ function withOptions(
   return { ...(change ?? none), changes: [...(change?.changes ?? []), ...changes] }
 }
 
-/** The options of the analysis that the base branch used, where this would use others. */
+/** The options of the analysis that the base branch used, where this would use others, or lack an analysis. */
 function otherOptions(
   { options }: Earlier,
   settings: Pick<Settings, 'options'>,
 ): [FileName, string | readonly string[]][] {
   const now = new Map(analysisValues(settings))
-  return analysisValues({ options }).filter(([name, value]) => JSON.stringify(now.get(name)) !== JSON.stringify(value))
+  const lacks = (name: FileName, value: string | readonly string[]) => value === 'true' || !isAdded(name)
+  return analysisValues({ options }).filter(
+    ([name, value]) => JSON.stringify(now.get(name)) !== JSON.stringify(value) && lacks(name, value),
+  )
 }
 
 const STATE_DICT = 'state-dict'

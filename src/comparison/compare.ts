@@ -43,13 +43,13 @@ export function compare(
   }
 }
 
+/** Analyses add numbers and change none. */
 function differentOptions(head: AnalysisOptions, base: AnalysisOptions): string {
-  const names = Object.keys(head) as (keyof AnalysisOptions)[]
+  const names = Object.keys({ ...base, ...head }) as (keyof AnalysisOptions)[]
+  const said = (value: unknown) => (value === undefined ? 'the default' : JSON.stringify(value))
   return names
-    .filter(name => JSON.stringify(head[name]) !== JSON.stringify(base[name]))
-    .map(
-      name => `${name} is ${JSON.stringify(head[name])}, but the baseline was made with ${JSON.stringify(base[name])}`,
-    )
+    .filter(name => name !== 'analyses' && JSON.stringify(head[name]) !== JSON.stringify(base[name]))
+    .map(name => `${name} is ${said(head[name])}, but the baseline was made with ${said(base[name])}`)
     .join('; ')
 }
 

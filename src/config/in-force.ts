@@ -1,3 +1,4 @@
+import { ADDED } from '../report/analyses.ts'
 import type { PolicyRecord } from '../report/schema.ts'
 import type { Config } from './file.ts'
 import type { RawPublishing } from './publishing.ts'
@@ -13,7 +14,9 @@ export interface Layers {
 type Values = PolicyRecord['settings']
 
 /** They stand in the report's options, with what the analysis used. */
-const ANALYSIS: readonly FileName[] = ['include', 'exclude', 'min-evals', 'max-evals', 'max-n']
+const ANALYSIS: readonly FileName[] = [
+  ...(['include', 'exclude', 'min-evals', 'max-evals', 'max-n', 'fix-fingers', 'small-sample-fit'] as const),
+]
 const RECORDED = FILE_NAMES.filter(name => optionOf(name).loosens && !ANALYSIS.includes(name))
 
 /** From strict to loose; an empty text is the default. What is not here is loosened by any change. */
@@ -87,6 +90,9 @@ export function analysisValues({ options }: Pick<Settings, 'options'>): [FileNam
     ['min-evals', String(options.min_evals)],
     ['max-evals', String(options.max_evals)],
     ['max-n', String(options.max_N)],
+    ['fix-fingers', options.fix_fingers ?? 'none'],
+    ['small-sample-fit', options.small_sample_fit ?? 'none'],
+    ...ADDED.map((name): [FileName, string] => [name, String(options.analyses?.includes(name) ?? false)]),
   ]
 }
 

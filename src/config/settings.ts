@@ -3,6 +3,7 @@ import { parseShard, type Shard } from '../layers/shard.ts'
 import { IGNORABLE } from '../policy/built-in.ts'
 import type { Policy } from '../policy/judge.ts'
 import { isReserved, parseRule } from '../policy/rule.ts'
+import { ADDED } from '../report/analyses.ts'
 import type { AnalysisOptions, CustomMetric } from '../report/schema.ts'
 import { nearest } from '../words.ts'
 import { type OptionName, optionOf } from './table.ts'
@@ -81,6 +82,9 @@ function resolveWith(figures: readonly CustomMetric[], layers: readonly RawSetti
     throw new UserError(`min-evals ${min_evals} is more than max-evals ${max_evals}: no layer could qualify.`)
   }
   const shard = text('shard')
+  const fingers = oneOf('fix-fingers', text('fix-fingers'), ['none', 'clip_xmax'])
+  const small = oneOf('small-sample-fit', text('small-sample-fit'), ['none', 'least-d', 'adjusted-d'])
+  const analyses = ADDED.filter(name => flag(name, text(name)))
   return {
     baseline: text('baseline'),
     shard: shard === undefined ? undefined : parseShard(shard),
@@ -94,6 +98,9 @@ function resolveWith(figures: readonly CustomMetric[], layers: readonly RawSetti
       include: lines('include').sort(),
       exclude: lines('exclude').sort(),
       conv2d: 'pooled',
+      ...(analyses.length > 0 && { analyses }),
+      ...(fingers !== 'none' && { fix_fingers: fingers }),
+      ...(small !== 'none' && { small_sample_fit: small }),
     },
     figures,
     policy: {
@@ -132,6 +139,12 @@ function count(name: string, text: string): number {
   if (!/^\d{1,9}$/.test(text))
     throw new UserError(`${name} is ${JSON.stringify(text)}, but takes a whole number of 0 or more.`)
   return Number(text)
+}
+
+function oneOf<const V extends string>(name: OptionName, text: string | undefined, values: readonly V[]): V {
+  const found = values.find(value => value === text)
+  if (found !== undefined) return found
+  throw new UserError(`${name} is ${JSON.stringify(text)}, but takes ${values.join(' or ')}.`)
 }
 
 /** `true` or `false`, as YAML writes them; undefined where nothing is set. */

@@ -1,13 +1,18 @@
 import type { LayerError } from '../errors.ts'
 import type { PlannedLayer } from '../layers/select.ts'
-import { type ColumnFrom, columnsFrom, LAYER_METRICS, type LayerMetric } from '../report/columns.ts'
-import type { Layer } from '../report/schema.ts'
+import { ANALYSES, askedIn } from '../report/analyses.ts'
+import { type ColumnFrom, columnsFrom, columnsOf, type LayerMetric, metricsWith } from '../report/columns.ts'
+import type { AnalysisOptions, Layer } from '../report/schema.ts'
 import type { Spectrum } from '../spectrum/engine.ts'
 import type { WeightStatistics } from '../spectrum/weights.ts'
+import { analysed, notAnalysed } from './analyses.ts'
+import type { Esd } from './esd.ts'
+import { type ClippedFit, clipFingers } from './fingers.ts'
 import { hill } from './hill.ts'
 import { histogram } from './histogram.ts'
 import { fitPowerLaw, type PowerLaw } from './powerlaw.ts'
 import { quantiles, sixDigits } from './quantiles.ts'
+import { fitSmallSample } from './small-sample.ts'
 import { structure } from './structure.ts'
 
 /** Eigenvalues at or below this take no part in the fit (WeightWatcher's EVALS_THRESH): absolute, not relative. */
@@ -18,17 +23,6 @@ const WEAK_RANK = 1e-6
 const DEGENERATE_ALPHA = 1000
 const OVER_TRAINED = 2
 const UNDER_TRAINED = 6
-
-/** All eigenvalues of a layer, pooled and ascending, and what several columns need of them. */
-interface Esd {
-  readonly lambda: Float64Array
-  readonly lambda_max: number
-  /** Σλ. */
-  readonly norm: number
-  readonly matrix_rank: number
-  /** Of each matrix by itself. */
-  readonly matrices: readonly Float64Array[]
-}
 
 /** The columns that follow from the eigenvalues alone. */
 const NORMS: Record<ColumnFrom<'norms'>, (esd: Esd) => number> = {
@@ -54,6 +48,9 @@ const WEIGHTS: Record<ColumnFrom<'weights'>, (weights: WeightStatistics) => numb
   row_levels: ({ row_levels }) => row_levels ?? Number.NaN,
 }
 
+/** The options of an analysis that a row follows from, beside those that say which layers there are and how they are read. */
+export type RowOptions = Pick<AnalysisOptions, 'analyses' | 'fix_fingers' | 'small_sample_fit'>
+
 /** What the engine finds of a layer. */
 export interface Findings {
   readonly spectrum: Spectrum
@@ -74,8 +71,14 @@ const TAIL: Record<ColumnFrom<'tail'>, (esd: Esd, law: PowerLaw) => number> = {
  * Source: WeightWatcher 0.7.5; where we differ on purpose is in docs/metrics.md.
  *
  * @param noiseFloor relative size, against a matrix's largest singular value, below which one counts as 0
+ * @param options how the tail is fitted, and what was asked for beside the columns of every row
  */
-export function layerMetrics(layer: PlannedLayer, findings: Findings, noiseFloor: number): Layer {
+export function layerMetrics(
+  layer: PlannedLayer,
+  findings: Findings,
+  noiseFloor: number,
+  options: RowOptions = {},
+): Layer {
   const { spectrum, shuffled, weights } = findings
   const matrices = spectrum.matrices.map(values => clean(values, layer.scale, noiseFloor))
   const lambda = pool(matrices)
@@ -83,13 +86,15 @@ export function layerMetrics(layer: PlannedLayer, findings: Findings, noiseFloor
   const norm = lambda.reduce((sum, value) => sum + value, 0)
   const matrix_rank = count(lambda, value => Math.sqrt(value) > noiseFloor * Math.sqrt(lambda_max))
   const esd = { lambda, lambda_max, norm, matrix_rank, matrices }
+  const { fit, clipped } = fitTail(esd, options)
   return {
     ...head(layer),
     num_evals: lambda.length,
-    ...fitTail(esd),
+    ...fit,
     ...perColumn(NORMS, compute => compute(esd)),
     S: shuffled.length > 0 ? finite(structure(layer, spectrum, shuffled)) : null,
     ...perColumn(WEIGHTS, compute => compute(weights)),
+    ...analysed(askedIn(options), { layer, esd, fit, clipped }),
     esd: histogram(lambda),
     quantiles: quantiles(lambda),
     sketch: Array.from(weights.sketch, sixDigits),
@@ -97,7 +102,7 @@ export function layerMetrics(layer: PlannedLayer, findings: Findings, noiseFloor
 }
 
 /** The row of a layer that could not be analysed: every number null. */
-export function errorRow(layer: PlannedLayer, { code, message }: LayerError): Layer {
+export function errorRow(layer: PlannedLayer, { code, message }: LayerError, options: RowOptions = {}): Layer {
   return {
     ...head(layer),
     ...NO_FIT,
@@ -106,15 +111,25 @@ export function errorRow(layer: PlannedLayer, { code, message }: LayerError): La
     ...perColumn(NORMS, () => Number.NaN),
     S: null,
     ...perColumn(WEIGHTS, () => Number.NaN),
+    ...notAnalysed(askedIn(options)),
     esd: { log10_edges: [], counts: [] },
   }
 }
 
-/** Whether a row has every column that this version computes. */
-export function isComplete(row: Layer): boolean {
+/** Whether a row has every column that this version computes with these options. */
+export function isComplete(row: Layer, options: RowOptions = {}): boolean {
   return (
-    LAYER_METRICS.every(metric => row[metric] !== undefined) && row.quantiles !== undefined && row.sketch !== undefined
+    metricsWith(askedIn(options)).every(metric => row[metric] !== undefined) &&
+    row.quantiles !== undefined &&
+    row.sketch !== undefined
   )
+}
+
+/** A row without the columns that these options do not ask for. */
+export function withOnly(row: Layer, options: RowOptions = {}): Layer {
+  const asked = askedIn(options)
+  const others = new Set<string>(columnsOf(...ANALYSES.filter(name => !asked.includes(name))))
+  return Object.fromEntries(Object.entries(row).filter(([name]) => !others.has(name))) as Layer
 }
 
 /** The row of a layer whose fingerprint another row has: its numbers, under this layer's names. */
@@ -154,7 +169,7 @@ function pool(matrices: readonly Float64Array[]): Float64Array {
   return all.sort()
 }
 
-type Fit = Pick<Layer, ColumnFrom<'fit' | 'tail'> | 'status' | 'warning'>
+export type Fit = Pick<Layer, ColumnFrom<'fit' | 'tail'> | 'status' | 'warning'>
 
 const NO_FIT: Fit = {
   ...(Object.fromEntries(columnsFrom('fit').map(metric => [metric, null])) as Record<ColumnFrom<'fit'>, null>),
@@ -163,12 +178,15 @@ const NO_FIT: Fit = {
   ...perColumn(TAIL, () => Number.NaN),
 }
 
-function fitTail(esd: Esd): Fit {
+function fitTail(esd: Esd, { fix_fingers, small_sample_fit }: RowOptions): { fit: Fit; clipped: ClippedFit } {
   const { lambda } = esd
-  const law = fitPowerLaw(lambda.filter(value => value > FIT_THRESHOLD))
-  if (!law) return NO_FIT
+  const fitted = small_sample_fit ? (x: Float64Array) => fitSmallSample(x, small_sample_fit) : fitPowerLaw
+  const values = lambda.filter(value => value > FIT_THRESHOLD)
+  const clipped = clipFingers(values, fitted, fix_fingers === undefined ? 0 : undefined)
+  const { law } = clipped
+  if (!law) return { fit: NO_FIT, clipped }
   const { alpha, D, sigma, xmin, xmax } = law
-  return {
+  const fit: Fit = {
     alpha: finite(alpha),
     D: finite(D),
     sigma: finite(sigma),
@@ -179,6 +197,7 @@ function fitTail(esd: Esd): Fit {
     warning: alpha < OVER_TRAINED ? 'over-trained' : alpha > UNDER_TRAINED ? 'under-trained' : '',
     ...perColumn(TAIL, compute => compute(esd, law)),
   }
+  return { fit, clipped }
 }
 
 /** What each computation gives, null where that is not finite. */

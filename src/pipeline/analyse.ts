@@ -100,6 +100,7 @@ interface Identity {
 async function identify(
   { recipe, broken }: PlannedLayer,
   scan: (tensor: Tensor) => Promise<Scan>,
+  { fix_fingers, small_sample_fit }: AnalysisOptions,
 ): Promise<Identity | LayerError> {
   if (broken !== undefined) return new LayerError('quantised', broken)
   const tensors = tensorsOf(recipe.values)
@@ -110,14 +111,15 @@ async function identify(
     return new LayerError('non-finite', `${where}${scans[bad].nonFinite}`)
   }
   const digests = scans.map(({ digest }) => digest)
+  const fit = [fix_fingers, small_sample_fit].flatMap(how => how ?? [])
   const digest = digests.length === 1 ? digests[0] : createHash('sha256').update(digests.join()).digest('hex')
-  return { digest, fingerprint: fingerprint(recipe, digests) }
+  return { digest, fingerprint: fingerprint(recipe, digests, fit) }
 }
 
 /** All rows at once, in the order of the plan: the engine sees to it that the longest come first. */
 async function analyseLayers(
   layers: readonly PlannedLayer[],
-  { engine, known, onProgress }: AnalyseContext,
+  { engine, known, onProgress, options }: AnalyseContext,
 ): Promise<Layer[]> {
   const scans = new Map<Tensor, Promise<Scan>>()
   const scan = (tensor: Tensor) => {
@@ -125,7 +127,7 @@ async function analyseLayers(
     scans.set(tensor, found)
     return found
   }
-  const identities = await Promise.all(layers.map(layer => identify(layer, scan).catch(layerErrors)))
+  const identities = await Promise.all(layers.map(layer => identify(layer, scan, options).catch(layerErrors)))
   const firsts = new Map<string, number>()
   for (const [i, identity] of identities.entries()) {
     if (!(identity instanceof LayerError) && !firsts.has(identity.fingerprint)) firsts.set(identity.fingerprint, i)
@@ -135,14 +137,14 @@ async function analyseLayers(
   const compute = (i: number, identity: Identity): Promise<Layer> => {
     const layer = layers[i]
     return find(layer, engine, progress).then(
-      findings => ({ ...layerMetrics(layer, findings, noiseFloor(layer.N, layer.M)), ...identity }),
-      error => errorRow(layer, layerErrors(error)),
+      findings => ({ ...layerMetrics(layer, findings, noiseFloor(layer.N, layer.M), options), ...identity }),
+      error => errorRow(layer, layerErrors(error), options),
     )
   }
   const row = async (i: number): Promise<Layer> => {
     const layer = layers[i]
     const identity = identities[i]
-    if (identity instanceof LayerError) return errorRow(layer, identity)
+    if (identity instanceof LayerError) return errorRow(layer, identity, options)
     if (!known) return compute(i, identity)
     const earlier = known.get(identity.fingerprint)
     if (earlier) return sameRow(layer, identity, earlier, 'baseline')

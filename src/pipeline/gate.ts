@@ -6,7 +6,7 @@ import { compareCustomMetrics } from '../comparison/custom-metrics.ts'
 import { pairModels } from '../comparison/pair.ts'
 import { UserError } from '../errors.ts'
 import type { Shard } from '../layers/shard.ts'
-import { isComplete } from '../metrics/layer.ts'
+import { isComplete, withOnly } from '../metrics/layer.ts'
 import type { Comparability } from '../policy/evaluate.ts'
 import { judge, type Policy, undecided } from '../policy/judge.ts'
 import type { NamedPart } from '../report/io.ts'
@@ -71,14 +71,18 @@ export interface FoundReport {
 export async function gate(request: GateRequest, context: AnalyseContext): Promise<Report> {
   const baseline =
     request.baseline === undefined ? undefined : await readBaseline(request.baseline, request.sources, context)
-  const known = context.known && new Map([...context.known, ...reusable(request, baseline)])
+  const known = context.known && new Map([...context.known, ...reusable(request, baseline, context.options)])
   const models: Model[] = []
   for (const source of request.sources) models.push(await analyse(source, { ...context, known }))
   const report = conclude(models, baseline, request, context.options)
   const { proposed } = request.governed ?? {}
   if (!report.gate_change || !proposed) return report
   if (isDeepStrictEqual(proposed.options, context.options)) return withProposed(report, models, baseline, request)
-  const again = { ...context, options: proposed.options, known: new Map([...(known ?? []), ...fingerprinted(models)]) }
+  const again = {
+    ...context,
+    options: proposed.options,
+    known: new Map([...(known ?? []), ...fingerprinted(models, proposed.options)]),
+  }
   const theirs: Model[] = []
   try {
     for (const source of request.sources) theirs.push(await analyse(source, again))
@@ -113,16 +117,20 @@ export async function gateParts(
   const { options, reuse, models } = mergeParts(parts)
   const analysis = { ...context, options, known: reuse ? new Map() : null }
   const baseline = request.baseline === undefined ? undefined : await readBaseline(request.baseline, [], analysis)
-  const known = reuse ? new Map(reusable(request, baseline)) : null
+  const known = reuse ? new Map(reusable(request, baseline, options)) : null
   const whole = models.map(model => markReused(model, known))
   const report = conclude(whole, baseline, request, options)
   return report.gate_change && request.governed?.proposed ? withProposed(report, whole, baseline, request) : report
 }
 
 /** The rows of a baseline that may stand for those of equal layers: of a trusted search, or computed here and now. */
-function reusable({ baseline: asked }: Pick<GateRequest, 'baseline'>, baseline: Baseline | undefined) {
+function reusable(
+  { baseline: asked }: Pick<GateRequest, 'baseline'>,
+  baseline: Baseline | undefined,
+  options: AnalysisOptions,
+) {
   const own = baseline?.kind === 'checkpoint' || (typeof asked === 'object' && asked.trusted)
-  return own ? fingerprinted(baseline?.models ?? []) : []
+  return own ? fingerprinted(baseline?.models ?? [], options) : []
 }
 
 /** Comparison and verdict: what follows from the models alone. */
@@ -206,9 +214,11 @@ export async function gatePart(
 }
 
 /** Rows that a layer of the same fingerprint can take its numbers from: those that have all of them. */
-function fingerprinted(models: readonly Model[]): [string, Layer][] {
-  const rows = models.flatMap(model => model.layers).filter(layer => layer.status !== 'error' && isComplete(layer))
-  return rows.flatMap(({ reused, ...row }) => (row.fingerprint ? [[row.fingerprint, row]] : []))
+function fingerprinted(models: readonly Model[], options: AnalysisOptions): [string, Layer][] {
+  const rows = models
+    .flatMap(model => model.layers)
+    .filter(layer => layer.status !== 'error' && isComplete(layer, options))
+  return rows.flatMap(({ reused, ...row }) => (row.fingerprint ? [[row.fingerprint, withOnly(row, options)]] : []))
 }
 
 function comparability(comparison: Report['comparison'], search: BaselineRecord | undefined): Comparability {

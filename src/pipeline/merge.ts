@@ -61,7 +61,7 @@ function comparable({ where, report }: NamedPart, first: NamedPart): void {
       'Use one version in all jobs.',
     )
   }
-  const different = (Object.keys(options) as (keyof AnalysisOptions)[]).filter(
+  const different = (Object.keys({ ...first.report.options, ...options }) as (keyof AnalysisOptions)[]).filter(
     name => !isDeepStrictEqual(options[name], first.report.options[name]),
   )
   if (part.reuse !== first.report.part.reuse) different.push('reuse' as keyof AnalysisOptions)

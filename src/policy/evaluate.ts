@@ -1,5 +1,5 @@
 import type { Pair } from '../comparison/pair.ts'
-import type { LayerMetric } from '../report/columns.ts'
+import { column, type LayerMetric } from '../report/columns.ts'
 import { isComputed, layerValue } from '../report/metrics.ts'
 import type { CustomMetricChange, Layer, Model, RuleResult } from '../report/schema.ts'
 import { whyUnfitted } from '../report/state.ts'
@@ -84,6 +84,7 @@ function measure(
   comparability: Comparability,
 ): Measured | Unknown {
   if (subject.kind === 'value') return measureValue(subject.value, pair.head)
+  if (subject.kind === 'any' && !isComputed(pair.head.layers, subject.metric)) return notComputed(subject.metric)
   if (subject.kind === 'any' && !subject.delta) {
     const values = pair.head.layers.map(layer => ({ layer, value: layerValue(layer, subject.metric) }))
     return extreme(values, operator, subject.metric, pair.head)
@@ -154,9 +155,10 @@ function inBaseline({ cause, reason }: Unknown): Unknown {
   return { cause, reason: `in the baseline, ${reason}` }
 }
 
-/** An earlier version wrote the report, and did not have the metric. */
+/** Its analysis was not asked for, or an earlier version wrote the report, and did not have the metric. */
 function notComputed(metric: LayerMetric): Unknown {
-  return { cause: 'no-value', reason: `${metric} was not computed` }
+  const { analysis } = column(metric)
+  return { cause: 'no-value', reason: `${metric} was not computed${analysis ? `: ask with ${analysis}` : ''}` }
 }
 
 /** The summary's own mean where it has one, so that the rule judges the very number that is shown. */

@@ -1,5 +1,5 @@
 import { UserError } from '../errors.ts'
-import { isLayerMetric, LAYER_METRICS, type LayerMetric } from '../report/columns.ts'
+import { ALL_METRICS, isLayerMetric, type LayerMetric } from '../report/columns.ts'
 import { isModelMetric, MODEL_METRICS, type ModelMetric } from '../report/metrics.ts'
 import { nearest } from '../words.ts'
 
@@ -178,7 +178,7 @@ function parseLayerMetric(scanner: Scanner): LayerMetric {
     throw scanner.error(`${name} is a custom metric, not a number of a layer`, '', start)
   throw scanner.error(
     name ? `unknown metric ${JSON.stringify(name)}` : 'a metric is missing',
-    suggest(name, [...LAYER_METRICS, ...MODEL_METRICS, ...scanner.figures, ...FUNCTIONS]),
+    suggest(name, [...ALL_METRICS, ...MODEL_METRICS, ...scanner.figures, ...FUNCTIONS]),
     start,
   )
 }

@@ -1,5 +1,6 @@
 import { stringify } from 'csv-stringify/sync'
-import { COMPARED_METRICS, LAYER_METRICS } from '../report/columns.ts'
+import { askedIn } from '../report/analyses.ts'
+import { COMPARED_METRICS, metricsWith } from '../report/columns.ts'
 import type { Report } from '../report/schema.ts'
 import { printable } from './escape.ts'
 import { before } from './sections.ts'
@@ -31,7 +32,7 @@ export function renderCsv(report: Report): string {
     'layer_type',
     'shape',
     'dtype',
-    ...LAYER_METRICS,
+    ...metricsWith(askedIn(report.options)),
     'status',
     'warning',
     ...(compared ? COMPARED_METRICS.flatMap(metric => [`${metric}_base`, `${metric}_change`]) : []),

@@ -1,3 +1,5 @@
+import { ANALYSES, type Analysis } from './analyses.ts'
+
 /** One number of a layer. All that is said, shown, judged or written of it follows from this. */
 interface Column {
   /** `count`: a whole number. */
@@ -14,6 +16,8 @@ interface Column {
   readonly from: 'matrix' | 'spectrum' | 'fit' | 'tail' | 'norms' | 'shuffle' | 'weights'
   /** The first version that wrote it: reports of earlier ones lack it. */
   readonly since: string
+  /** The analysis that computes it, where a row has it only on request. */
+  readonly analysis?: Analysis
   /** Its place among the model's means, from 1. */
   readonly summary?: number
   /** Whether the comparison holds head, base and change of each layer that differs. */
@@ -196,14 +200,114 @@ export const COLUMNS = {
     from: 'weights',
     since: '0.1.0',
   },
+  sigma_mp: {
+    kind: 'real',
+    unit: '',
+    help: 'scale of the Marchenko-Pastur law fitted to the bulk of W_scale²·λ, whose mean is 1: about 1 for noise',
+    from: 'norms',
+    since: '0.1.0',
+    analysis: 'mp-fit',
+  },
+  bulk_min: {
+    kind: 'real',
+    unit: 'λ',
+    help: 'where the fitted bulk begins, λ₋',
+    from: 'norms',
+    since: '0.1.0',
+    analysis: 'mp-fit',
+  },
+  bulk_max: {
+    kind: 'real',
+    unit: 'λ',
+    help: 'where the fitted bulk ends, λ₊',
+    from: 'norms',
+    since: '0.1.0',
+    analysis: 'mp-fit',
+  },
+  num_spikes: {
+    kind: 'count',
+    unit: '',
+    help: 'eigenvalues beyond the bulk and its fluctuation (Tracy-Widom)',
+    from: 'norms',
+    since: '0.1.0',
+    analysis: 'mp-fit',
+  },
+  mp_softrank: {
+    kind: 'real',
+    unit: '',
+    help: 'λ₊ / λmax: near 1 and above there is no structure beyond noise',
+    from: 'norms',
+    since: '0.1.0',
+    analysis: 'mp-fit',
+  },
+  W_scale: {
+    kind: 'real',
+    unit: '',
+    help: '√(n/Σλ), by which W is scaled before the fit',
+    from: 'norms',
+    since: '0.1.0',
+    analysis: 'mp-fit',
+  },
+  detX_num: {
+    kind: 'count',
+    unit: '',
+    help: 'how many of the largest eigenvalues, rescaled to mean 1, it takes for their product to fall below 1',
+    from: 'norms',
+    since: '0.1.0',
+    analysis: 'detx',
+  },
+  detX_val: { kind: 'real', unit: 'λ', help: 'the least of them', from: 'norms', since: '0.1.0', analysis: 'detx' },
+  num_ERG_spikes: {
+    kind: 'count',
+    unit: '',
+    help: '`detX_num` under its newer name',
+    from: 'norms',
+    since: '0.1.0',
+    analysis: 'detx',
+  },
+  ERG_gap: {
+    kind: 'real',
+    unit: '',
+    help: '`detX_num` − `num_pl_spikes`: 0 where the tail of the fit is the one that the determinant sets off',
+    from: 'fit',
+    since: '0.1.0',
+    analysis: 'detx',
+  },
+  raw_alpha: {
+    kind: 'real',
+    unit: '',
+    help: 'alpha of the fit to all eigenvalues, before any was clipped',
+    from: 'fit',
+    since: '0.1.0',
+    analysis: 'fix-fingers',
+  },
+  num_fingers: {
+    kind: 'count',
+    unit: '',
+    help: 'how many of the largest eigenvalues were clipped, less one; 0 for none',
+    from: 'fit',
+    since: '0.1.0',
+    analysis: 'fix-fingers',
+  },
 } as const satisfies Record<string, Column>
 
 /** A column of a layer. */
 export type LayerMetric = keyof typeof COLUMNS
 
-/** The columns that follow from this. */
+type Columns = typeof COLUMNS
+
+/** The columns of every row that follow from this. */
 export type ColumnFrom<From extends Column['from']> = {
-  [K in LayerMetric]: (typeof COLUMNS)[K]['from'] extends From ? K : never
+  [K in LayerMetric]: Columns[K] extends { readonly analysis: Analysis }
+    ? never
+    : Columns[K]['from'] extends From
+      ? K
+      : never
+}[LayerMetric]
+
+/** The columns that an analysis adds. */
+export type ColumnOf<A extends Analysis> = {
+  [K in LayerMetric]: Columns[K] extends { readonly analysis: A } ? K : never
 }[LayerMetric]
 
 /** A model mean, over the layers whose status is `success`. Named as in WeightWatcher's `get_summary()`. */
@@ -223,7 +327,15 @@ export function column(metric: LayerMetric): Column {
 }
 
 export function columnsFrom<From extends Column['from']>(...from: readonly From[]): ColumnFrom<From>[] {
-  return NAMES.filter((name): name is ColumnFrom<From> => (from as readonly string[]).includes(COLUMNS[name].from))
+  return NAMES.filter(
+    (name): name is ColumnFrom<From> =>
+      !column(name).analysis && (from as readonly string[]).includes(column(name).from),
+  )
+}
+
+/** The columns that these analyses add, in the order of the report. */
+export function columnsOf<A extends Analysis>(...analyses: readonly A[]): ColumnOf<A>[] {
+  return NAMES.filter((name): name is ColumnOf<A> => (analyses as readonly unknown[]).includes(column(name).analysis))
 }
 
 export function columnsShown(where: NonNullable<Column['shown']>[number]): LayerMetric[] {
@@ -238,7 +350,7 @@ export const COMPARED_METRICS: readonly ComparedMetric[] = NAMES.filter(
   (name): name is ComparedMetric => column(name).compared === true,
 )
 
-/** All columns, those of the summary first: the order in which people read them. */
+/** The columns of every row, those of the summary first: the order in which people read them. */
 export const LAYER_METRICS: readonly LayerMetric[] = [
   ...SUMMARY_METRICS,
   ...columnsFrom('fit', 'tail', 'norms', 'shuffle', 'weights').filter(
@@ -247,6 +359,14 @@ export const LAYER_METRICS: readonly LayerMetric[] = [
   ...columnsFrom('spectrum'),
   ...columnsFrom('matrix'),
 ]
+
+/** Every column that there can be. */
+export const ALL_METRICS: readonly LayerMetric[] = [...LAYER_METRICS, ...columnsOf(...ANALYSES)]
+
+/** The columns of a row where these analyses were asked for. */
+export function metricsWith(analyses: readonly Analysis[] = []): readonly LayerMetric[] {
+  return [...LAYER_METRICS, ...columnsOf(...analyses)]
+}
 
 export function isLayerMetric(name: string): name is LayerMetric {
   return Object.hasOwn(COLUMNS, name)
@@ -260,9 +380,10 @@ export function needsFit(metric: LayerMetric): boolean {
 
 /** The columns as a table in Markdown, for docs/metrics.md. */
 export function columnTable(): string {
-  const rows = LAYER_METRICS.map(name => {
-    const { unit, help, summary, since } = column(name)
-    return `| \`${name}\` | ${unit} | ${needsFit(name) ? 'yes' : ''} | ${summary ? 'yes' : ''} | ${since} | ${help} |`
+  const rows = ALL_METRICS.map(name => {
+    const { unit, help, summary, since, analysis } = column(name)
+    const asked = analysis ? `\`${analysis}\`` : ''
+    return `| \`${name}\` | ${unit} | ${needsFit(name) ? 'yes' : ''} | ${summary ? 'yes' : ''} | ${asked} | ${since} | ${help} |`
   })
-  return `${['| column | unit | needs a fit | in the summary | since | what it is |', '| --- | --- | --- | --- | --- | --- |', ...rows].join('\n')}\n`
+  return `${['| column | unit | needs a fit | in the summary | with | since | what it is |', '| --- | --- | --- | --- | --- | --- | --- |', ...rows].join('\n')}\n`
 }

@@ -16,12 +16,12 @@ export function isModelMetric(name: string): name is ModelMetric {
   return (MODEL_METRICS as readonly string[]).includes(name)
 }
 
-/** A layer's number, or null where it has none: no fit, not finite, or not computed by the version that wrote it. */
+/** A layer's number, or null where it has none: no fit, not finite, or not computed by what wrote it. */
 export function layerValue(layer: Layer, metric: LayerMetric): number | null {
   return needsFit(metric) && layer.status !== 'success' ? null : (layer[metric] ?? null)
 }
 
-/** Whether the version that wrote the rows computed it. */
+/** Whether what wrote the rows computed it. */
 export function isComputed(layers: readonly Layer[], metric: LayerMetric): boolean {
   return layers.every(layer => layer[metric] !== undefined)
 }

@@ -1,5 +1,15 @@
 import * as z from 'zod'
-import { COMPARED_METRICS, column, columnsFrom, type LayerMetric, SUMMARY_METRICS } from './columns.ts'
+import { ADDED, ANALYSES, type Analysis, askedIn } from './analyses.ts'
+import {
+  ALL_METRICS,
+  COMPARED_METRICS,
+  type ColumnOf,
+  column,
+  columnsFrom,
+  columnsOf,
+  type LayerMetric,
+  SUMMARY_METRICS,
+} from './columns.ts'
 import { policySchemas } from './policy.ts'
 
 export const SCHEMA_VERSION = 1
@@ -67,6 +77,11 @@ function schemas(strictness: Strictness) {
   const known = (metric: LayerMetric) =>
     (column(metric).kind === 'count' ? count : number).describe(column(metric).help)
   const computed = (metric: LayerMetric) => known(metric).nullable()
+  /** Absent where its analysis was not asked for: `asAsked` holds writers to it. */
+  const onRequest = <A extends Analysis>(...analyses: readonly A[]) => {
+    const entries = columnsOf(...analyses).map(metric => [metric, computed(metric).optional()])
+    return Object.fromEntries(entries) as Record<ColumnOf<A>, z.ZodOptional<ReturnType<typeof computed>>>
+  }
   const status = oneOf(['success', 'failed', 'degenerate', 'error'])
 
   const histogram = object({
@@ -87,6 +102,7 @@ function schemas(strictness: Strictness) {
     error: object({ code: text(64), message: text(4096) }).optional(),
     warning: oneOf(['', 'over-trained', 'under-trained']),
     ...perMetric(columnsFrom('tail', 'norms', 'shuffle', 'weights'), computed),
+    ...onRequest(...ANALYSES),
     esd: histogram,
     quantiles: z
       .array(number)
@@ -150,6 +166,15 @@ function schemas(strictness: Strictness) {
     include: z.array(text(1024)).max(1000),
     exclude: z.array(text(1024)).max(1000),
     conv2d: oneOf(['pooled']),
+    analyses: z
+      .array(oneOf(ADDED))
+      .max(100)
+      .optional()
+      .describe('Those whose columns the layers have beside the others'),
+    fix_fingers: oneOf(['clip_xmax']).optional().describe('Whether the largest eigenvalues may be left out of the fit'),
+    small_sample_fit: oneOf(['least-d', 'adjusted-d'])
+      .optional()
+      .describe('How fewer than 20 eigenvalues are fitted: as WeightWatcher 0.7.7 does, or means to'),
   })
 
   const change = object({ head: finite, base: finite, change: finite })
@@ -377,8 +402,29 @@ function schemas(strictness: Strictness) {
   return { report }
 }
 
+/** Every row has the columns of the analyses in the options, and no others. */
+function asAsked(report: z.infer<ReturnType<typeof schemas>['report']>, context: z.RefinementCtx): void {
+  const asked = askedIn(report.options)
+  const wrong = (layer: object, metric: LayerMetric) => {
+    const { analysis } = column(metric)
+    return analysis !== undefined && metric in layer !== asked.includes(analysis)
+  }
+  for (const [i, { layers }] of report.models.entries()) {
+    for (const [j, layer] of layers.entries()) {
+      const metric = ALL_METRICS.find(metric => wrong(layer, metric))
+      const path = ['models', i, 'layers', j, metric ?? '']
+      if (metric)
+        context.addIssue({
+          code: 'custom',
+          path,
+          message: `is there exactly where ${column(metric).analysis} was asked for`,
+        })
+    }
+  }
+}
+
 /** What we write: an unknown field is our own mistake. */
-export const strictReport = schemas('strict').report
+export const strictReport = schemas('strict').report.superRefine(asAsked)
 /** What we read: fields of a newer minor version are dropped. */
 export const lenientReport = schemas('lenient').report
 

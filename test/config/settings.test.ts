@@ -40,6 +40,7 @@ test('lists are one a line or one an element; blank lines and comments are left 
 test.each([
   [{ 'min-evals': 'ten' }, /min-evals is "ten", but takes a whole number/],
   [{ 'max-n': '-1' }, /max-n is "-1"/],
+  [{ 'fix-fingers': 'all' }, /fix-fingers is "all", but takes none or clip_xmax/],
   [{ workers: '0' }, /workers is 0, but takes 1 to 256/],
   [{ enforce: 'maybe' }, /enforce is "maybe", but takes true or false/],
   [{ baseline: ['a.json', 'b.json'] }, /baseline takes one value, but got 2/],

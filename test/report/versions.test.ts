@@ -7,7 +7,14 @@ import { parseRule } from '../../src/policy/rule.ts'
 import { renderCsv } from '../../src/render/csv.ts'
 import { renderMarkdown } from '../../src/render/markdown.ts'
 import { renderText } from '../../src/render/text.ts'
-import { COLUMNS, COMPARED_METRICS, column, LAYER_METRICS, SUMMARY_METRICS } from '../../src/report/columns.ts'
+import {
+  ALL_METRICS,
+  COLUMNS,
+  COMPARED_METRICS,
+  column,
+  LAYER_METRICS,
+  SUMMARY_METRICS,
+} from '../../src/report/columns.ts'
 import { parseReport, serialiseReport } from '../../src/report/io.ts'
 import type { Report } from '../../src/report/schema.ts'
 import { cli, root } from '../support/cli.ts'
@@ -110,12 +117,15 @@ describe('the table of columns', () => {
     const { stdout } = await cli('examples/digits/depth3-batch8.safetensors', '--json', '-')
     const report = parseReport(Buffer.from(stdout), 'x.json')
     const numbers = Object.entries(report.models[0].layers[0]).filter(([, value]) => typeof value === 'number')
-    expect(numbers.map(([name]) => name).sort()).toEqual(Object.keys(COLUMNS).sort())
+    expect(numbers.map(([name]) => name).sort()).toEqual([...LAYER_METRICS].sort())
     expect(serialiseReport(report)).toBe(stdout)
   })
 
   test('has each column once in the order for people, the summary first', () => {
-    expect([...LAYER_METRICS].sort()).toEqual(Object.keys(COLUMNS).sort())
+    expect([...ALL_METRICS].sort()).toEqual(Object.keys(COLUMNS).sort())
+    expect(ALL_METRICS.slice(0, LAYER_METRICS.length)).toEqual(LAYER_METRICS)
+    for (const metric of ALL_METRICS)
+      expect(column(metric).analysis !== undefined, metric).toBe(!LAYER_METRICS.includes(metric))
     expect(LAYER_METRICS.slice(0, SUMMARY_METRICS.length)).toEqual(SUMMARY_METRICS)
     expect(SUMMARY_METRICS.map(metric => column(metric).summary)).toEqual(SUMMARY_METRICS.map((_, i) => i + 1))
     expect(COMPARED_METRICS).toContain('alpha')
@@ -123,6 +133,6 @@ describe('the table of columns', () => {
 
   test('is the table of docs/metrics.md', () => {
     const docs = readFileSync(join(root, 'docs/metrics.md'), 'utf8')
-    for (const metric of LAYER_METRICS) expect(docs).toContain(`| \`${metric}\` | ${column(metric).unit} |`)
+    for (const metric of ALL_METRICS) expect(docs).toContain(`| \`${metric}\` | ${column(metric).unit} |`)
   })
 })
