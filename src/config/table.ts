@@ -120,6 +120,23 @@ export const TABLE = {
     in: EVERYWHERE,
     help: 'JSON with metrics of your own, which join the report, the comment and the rules: {"accuracy": {"value": 0.93, "better": "higher"}}.',
   },
+  accuracy: {
+    type: 'text',
+    value: 'NUMBER',
+    in: ['cli', 'action'],
+    help: 'Accuracy of the model on your own test data: a custom metric of that name, which is published with the baseline. What `series: history` is made of.',
+  },
+  series: {
+    type: 'lines',
+    in: INPUT,
+    help: 'Models with known accuracies, to see which metric tracks them here: lists or tables (CSV, YAML), reports or checkpoints, one a line; or `history`, for the baselines that were published with an `accuracy`, and this model. Beside the gate, or alone where no checkpoint is named. Never fails the job by what it finds.',
+  },
+  plots: {
+    type: 'text',
+    value: 'FOLDER',
+    in: ['cli', 'action'],
+    help: "Where a series' scatter plots are written, an SVG a metric. In the Action by default a folder of the runner's.",
+  },
   include: {
     type: 'lines',
     value: 'PATTERN',

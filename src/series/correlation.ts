@@ -53,20 +53,24 @@ export const kendall: Coefficient = ({ x, y }) => {
 }
 
 /** The sums of each group, by its number. */
-export function groupSums({ x, y, group }: Sample): Sums[] {
+export function groupSums(sample: Sample): Sums[] {
+  const { x, y } = sample
+  return rowsOfGroups(sample).map(rows =>
+    sums(
+      rows.map(i => x[i]),
+      rows.map(i => y[i]),
+    ),
+  )
+}
+
+/** The rows of each group that has any, by its number. */
+export function rowsOfGroups({ group }: Pick<Sample, 'group'>): number[][] {
   const members: number[][] = []
   group.forEach((g, i) => {
     members[g] ??= []
     members[g].push(i)
   })
-  return members
-    .filter(rows => rows !== undefined)
-    .map(rows =>
-      sums(
-        rows.map(i => x[i]),
-        rows.map(i => y[i]),
-      ),
-    )
+  return members.filter(rows => rows !== undefined)
 }
 
 export function total(all: readonly Sums[]): Sums {
@@ -92,8 +96,7 @@ export function ofSums({ xx, yy, xy }: Sums): number | null {
 
 function centred({ x, y, group }: Sample): Sample {
   const [a, b]: number[][] = [[], []]
-  for (const g of new Set(group)) {
-    const rows = group.flatMap((other, i) => (other === g ? [i] : []))
+  for (const rows of rowsOfGroups({ group })) {
     const [dx, dy] = [x, y].map(values => deviations(rows.map(i => values[i])))
     rows.forEach((i, k) => {
       a[i] = dx[k]

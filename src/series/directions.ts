@@ -1,4 +1,4 @@
-import { isLayerMetric, SUMMARY_METRICS } from '../report/columns.ts'
+import { isLayerMetric } from '../report/columns.ts'
 
 /** Which way a metric is said to be better. `null`: nobody says so, and it is never recommended. */
 export type Direction = 'smaller' | 'larger' | null
@@ -10,7 +10,8 @@ interface Advertised {
 }
 
 const IMPLICIT = 'Martin, Mahoney: Implicit self-regularization in deep neural networks, JMLR 22 (2021)'
-const TRENDS = 'Martin, Peng, Mahoney: Predicting trends in the quality of neural networks, Nature Communications 12 (2021)'
+const TRENDS =
+  'Martin, Peng, Mahoney: Predicting trends in the quality of neural networks, Nature Communications 12 (2021)'
 const CONTEST = 'Martin, Mahoney: Post-mortem on a deep learning contest, arXiv 2106.00734 (2021)'
 const NONE = 'no direction is advertised'
 
@@ -35,7 +36,7 @@ export const DIRECTIONS: Readonly<Record<string, Advertised>> = {
 
 /** Columns of a table that are metrics without being told so. */
 export function isKnownMetric(name: string): boolean {
-  return Object.hasOwn(DIRECTIONS, name) || isLayerMetric(name) || (SUMMARY_METRICS as readonly string[]).includes(name)
+  return Object.hasOwn(DIRECTIONS, name) || isLayerMetric(name)
 }
 
 /** The direction as advertised; null for what has none, and for what nobody knows. */

@@ -1,4 +1,4 @@
-import { type Coefficient, groupSums, ofSums, type Sample, sums, total } from './correlation.ts'
+import { type Coefficient, groupSums, ofSums, rowsOfGroups, type Sample, sums, total } from './correlation.ts'
 import { fUpper, normalQuantile, tTwoSided } from './distributions.ts'
 
 /** An interval that holds the coefficient with 95 % confidence. */
@@ -93,9 +93,7 @@ const ENOUGH = 0.9
  */
 export function bootstrapInterval(sample: Sample, coefficient: Coefficient): Interval | null {
   const random = generator(SEED)
-  const members = new Map<number, number[]>()
-  sample.group.forEach((g, i) => members.set(g, [...(members.get(g) ?? []), i]))
-  const rows = [...members.values()]
+  const rows = rowsOfGroups(sample)
   const found: number[] = []
   for (let k = 0; k < RESAMPLES; k++) {
     const drawn = rows.flatMap(own => own.map(() => own[Math.floor(random() * own.length)]))
