@@ -107,7 +107,7 @@ function centred({ x, y, group }: Sample): Sample {
 }
 
 /** From the mean; exactly 0 where all are equal, which a rounded mean would hide. */
-function deviations(values: readonly number[]): number[] {
+export function deviations(values: readonly number[]): number[] {
   if (isConstant(values)) return values.map(() => 0)
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length
   return values.map(value => value - mean)

@@ -111,7 +111,7 @@ function judgeMetric(
     within,
     p: exact ? permutationP(sample) : grouped ? within!.p : correlationP(r, n - 2),
     p_method: exact ? 'permutation' : 't',
-    bootstrap: decisive === null ? null : bootstrapInterval(sample, basis),
+    bootstrap: decisive === null ? null : bootstrapInterval(sample),
     leave_one_out: known.length > 0 ? { low: Math.min(...known), high: Math.max(...known) } : null,
     rests_on: decisive === null ? null : restsOn(decisive, others, names, size),
     paradox: paradox({ n, pearson: r, within }),
