@@ -49,7 +49,7 @@ const WORLDS: readonly World[] = [
   { what: 'none: only between, unequal slopes', within: [-0.5, -0.2, 0.2, 0.5], between: 1, planted: false },
   {
     ...{ what: 'by chance: −0.5 within, groups anywhere (the data show it then)', within: Array(GROUPS).fill(-0.5) },
-    ...{ between: 1, random: true, planted: undefined },
+    ...{ between: 2, random: true, planted: undefined },
   },
 ]
 

@@ -1,3 +1,4 @@
+import { ENOUGH_MODELS } from '../series/judge.ts'
 import type { SeriesMetric, SeriesReport, Training } from '../series/schema.ts'
 import { code, plain } from './escape.ts'
 import { phrase as inMarkdown, write as writeMarkdown } from './markdown.ts'
@@ -6,10 +7,11 @@ import { type Plot, type PlotLine, renderPlot } from './plot.ts'
 import { write as writeText } from './text.ts'
 import { type Block, heading, join, left, name, note, type Phrase, right, said, spans, table, text } from './view.ts'
 
+/** Points of a trend line. */
+const LEAST = 3
 /** Rows of a table of moments. */
 const MOST_STEPS = 60
-/** Models that are too few to say. */
-const ENOUGH = 8
+const NO_LIMIT = Number.POSITIVE_INFINITY
 
 const STATES: Record<SeriesMetric['state'], string> = {
   tracks: 'tracks',
@@ -24,7 +26,7 @@ const STATES: Record<SeriesMetric['state'], string> = {
 
 /** What a series says, in the order in which people read it: the verdict, warnings, the figures. */
 export function seriesBlocks(report: SeriesReport): Block[] {
-  const { metrics, ignored, notes, trainings } = report
+  const { metrics, ignored, notes, trainings, target } = report
   return [
     heading(seriesHeadline(report)),
     ...metrics.flatMap(metric => (metric.paradox ? [note(paradoxOf(report, metric))] : [])),
@@ -32,8 +34,8 @@ export function seriesBlocks(report: SeriesReport): Block[] {
     ...contradicted(report),
     ...beforeHolm(report),
     ...notes.map(one => note([said(one), '.'])),
-    ...(metrics.length > 0 ? [metricsTable(report)] : []),
-    ...trainings.flatMap(training => trainingBlocks(training)),
+    ...(metrics.length > 0 ? [report.kind === 'training' ? coefficients(report) : metricsTable(report)] : []),
+    ...trainings.flatMap(training => trainingBlocks(training, target)),
     ...(ignored.length > 0
       ? [
           text([
@@ -72,10 +74,10 @@ export function seriesHeadline({ verdict, metrics, n, groups, target, kind }: Se
     ]
   }
   if (verdict.status === 'too-few') {
-    const grouped = groups.length > 0 && n >= ENOUGH
+    const grouped = groups.length > 0 && n >= ENOUGH_MODELS
     return grouped
-      ? `Too few to say: within ${groups.length} groups, ${n} models count as ${n - groups.length + 1}, and ${ENOUGH} are needed`
-      : `Too few to say: ${plural(n, 'model')}, and ${ENOUGH} are needed`
+      ? `Too few to say: within ${groups.length} groups, ${n} models count as ${n - groups.length + 1}, and ${ENOUGH_MODELS} are needed`
+      : `Too few to say: ${plural(n, 'model')}, and ${ENOUGH_MODELS} are needed`
   }
   return ['No metric tracks ', name(what), ` beyond doubt over ${over}: none to gate on`]
 }
@@ -124,6 +126,15 @@ function beforeHolm({ verdict: { before_holm } }: SeriesReport): Block[] {
   )
 }
 
+/** Of a training: what describes it, and nothing that would be a claim. */
+function coefficients({ metrics }: SeriesReport): Block {
+  const rows = metrics.map(metric => [
+    [name(metric.name)],
+    ...[metric.pearson, metric.spearman, metric.kendall].map(signed),
+  ])
+  return table([left('metric'), right('Pearson'), right('Spearman'), right('Kendall')], rows, NO_LIMIT, 'metric')
+}
+
 function metricsTable({ metrics, groups }: SeriesReport): Block {
   const grouped = groups.length > 0
   const missing = metrics.some(metric => metric.missing > 0)
@@ -155,10 +166,14 @@ function metricsTable({ metrics, groups }: SeriesReport): Block {
     left('without one', 4),
     left('verdict'),
   ]
-  return table(columns, rows, Number.POSITIVE_INFINITY, 'metric')
+  return table(columns, rows, NO_LIMIT, 'metric')
 }
 
-function trainingBlocks({ group, steps, least_alpha, first_below_2, first_trap }: Training): Block[] {
+function trainingBlocks(
+  { group, steps, least_alpha, first_below_2, first_trap }: Training,
+  target: SeriesReport['target'],
+): Block[] {
+  const known = target && (target.better === 'lower' ? 'error' : 'accuracy')
   const looked = steps.some(({ below_2 }) => below_2 !== undefined)
   const traps = steps.some(({ trap }) => trap !== undefined)
   const firsts: Phrase[] = [
@@ -172,7 +187,6 @@ function trainingBlocks({ group, steps, least_alpha, first_below_2, first_trap }
     ...(looked ? [first('layer with alpha below 2', first_below_2, first_below_2?.below_2)] : []),
     ...(traps ? [first('correlation trap', first_trap, first_trap?.trap)] : []),
   ]
-  const known = steps.some(({ target }) => target !== null)
   const rows = steps.map(({ step, name: who, alpha, target, below_2, trap }) => [
     format(step),
     [name(who)],
@@ -185,7 +199,7 @@ function trainingBlocks({ group, steps, least_alpha, first_below_2, first_trap }
     right('step'),
     left('name'),
     right('alpha'),
-    ...(known ? [right('known')] : []),
+    ...(known ? [right(known)] : []),
     ...(looked ? [left('least below 2', 1)] : []),
     ...(traps ? [left('most spikes', 1)] : []),
   ]
@@ -286,7 +300,7 @@ function plotOf({ points, groups, target, metrics, kind, n }: SeriesReport, metr
 
 /** The least-squares line of y over x, from the first x to the last. */
 function trend(points: readonly { x: number; y: number }[], group?: number): PlotLine[] {
-  if (points.length < 3) return []
+  if (points.length < LEAST) return []
   const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
   const [mx, my] = [mean(points.map(({ x }) => x)), mean(points.map(({ y }) => y))]
   const xx = points.reduce((sum, { x }) => sum + (x - mx) * (x - mx), 0)

@@ -17,6 +17,7 @@ const SIGNIFICANT = 0.05
 /** Digits of a number, and of a p: what is below differs between libraries of mathematics. */
 const DIGITS = 12
 const P_DIGITS = 6
+const P_KEYS = ['p', 'holm', 'f']
 
 /**
  * What a series shows: the correlations of each metric with what is known of the models, a verdict, and of a training where each
@@ -34,7 +35,7 @@ export function judgeSeries(series: Series): SeriesReport {
   const groups = groupsOf(points)
   const names = metricsOf(series)
   const metrics = target ? judgeMetrics(series, names, training) : []
-  return rounded({
+  return {
     schemaVersion: SERIES_VERSION,
     tool: { name: 'spectral-gate', version: VERSION },
     kind: training ? 'training' : 'models',
@@ -42,7 +43,7 @@ export function judgeSeries(series: Series): SeriesReport {
     n: points.length,
     groups: groups.map(name => ({ name, n: points.filter(({ group }) => group === name).length })),
     verdict: verdict(metrics, training),
-    metrics,
+    metrics: rounded(metrics),
     trainings: training ? (groups.length > 0 ? groups : [undefined]).map(group => trainingOf(points, group)) : [],
     points: points.map(({ name, group, step, target, metrics }) => ({
       ...{ name, group: group ?? null, step: step ?? null, target: target ?? null },
@@ -50,7 +51,7 @@ export function judgeSeries(series: Series): SeriesReport {
     })),
     notes: notes(series, names),
     ignored: [...series.ignored],
-  })
+  }
 }
 
 /** As JSON, valid by the schema; the same series gives the same bytes. */
@@ -151,13 +152,10 @@ function notes({ points, target }: Series, metrics: readonly string[]): string[]
 }
 
 /** Every number with the digits that are the same everywhere. */
-function rounded(report: SeriesReport): SeriesReport {
-  const visit = (value: unknown, key: string): unknown => {
-    if (typeof value === 'number' && !Number.isInteger(value))
-      return Number(value.toPrecision(key === 'p' || key === 'holm' || key === 'f' ? P_DIGITS : DIGITS))
-    if (Array.isArray(value)) return value.map(inner => visit(inner, key))
-    if (typeof value !== 'object' || value === null) return value
-    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, visit(inner, key)]))
-  }
-  return visit(report, '') as SeriesReport
+function rounded<T>(value: T, key = ''): T {
+  if (typeof value === 'number' && !Number.isInteger(value))
+    return Number(value.toPrecision(P_KEYS.includes(key) ? P_DIGITS : DIGITS)) as T
+  if (Array.isArray(value)) return value.map(inner => rounded(inner, key)) as T
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, rounded(inner, key)])) as T
 }
