@@ -127,7 +127,8 @@ function sub(report: Report, { whereabouts }: MarkdownOptions): string {
   return `<sub>${parts.filter(Boolean).join(' · ')}</sub>`
 }
 
-function write(blocks: readonly Block[]): string[] {
+/** Blocks as Markdown, a text each. */
+export function write(blocks: readonly Block[]): string[] {
   return blocks.flatMap(writeBlock)
 }
 

@@ -66,7 +66,8 @@ function verdict(report: Report): string {
   return status ? `${ICON[status] ?? ''} ${status}: ${sentence}` : sentence
 }
 
-function write(blocks: readonly Block[], width: number): string[] {
+/** Blocks as text for a terminal of this width, a text each. */
+export function write(blocks: readonly Block[], width: number): string[] {
   return blocks.flatMap(block => {
     switch (block.kind) {
       case 'table':
