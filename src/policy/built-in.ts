@@ -354,3 +354,12 @@ function percent(share: number): string {
 function signed(value: number): string {
   return `${value > 0 ? '+' : '−'}${Math.abs(value).toFixed(2)}`
 }
+
+/** The rules as a table in Markdown, for docs/gating.md. */
+export function builtInTable(): string {
+  const rows = BUILT_IN_NAMES.map(name => {
+    const { level, operator, threshold, kind, what }: BuiltInRule = BUILT_IN_RULES[name]
+    return `| \`${name}\` | ${level} | ${operator} ${threshold} | ${kind} | ${what} |`
+  })
+  return `${['| rule | level | limit | kind | what it measures |', '| --- | --- | --- | --- | --- |', ...rows].join('\n')}\n`
+}
