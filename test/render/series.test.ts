@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { renderSeriesCsv } from '../../src/render/csv.ts'
 import { renderSeriesMarkdown, renderSeriesText, seriesHeadline, seriesPlots } from '../../src/render/series.ts'
@@ -84,4 +85,21 @@ test('a plot a metric, against what is known, or else over the steps', async () 
   const steps = await judged('name,step,alpha,mp_softrank\na,1,3,\nb,2,2,\n')
   expect(seriesPlots(steps).map(({ metric }) => metric)).toEqual(['alpha'])
   expect(seriesPlots(steps)[0].svg).toContain('alpha over the training')
+})
+
+test.each([
+  ['docs/series/vgg-alpha_weighted.svg', 'test/fixtures/series/vgg.csv'],
+  ['docs/series/grid-alpha_weighted.svg', 'bench/paradox/results.csv'],
+])('%s is the plot that %s makes', async (path, table) => {
+  const plots = seriesPlots(await judged(readFileSync(table, 'utf8')))
+  expect(plots.find(({ metric }) => metric === 'alpha_weighted')!.svg).toBe(readFileSync(path, 'utf8'))
+})
+
+test('the grid of our own shows what the docs say: no paradox, and nothing that tracks', async () => {
+  const { metrics, verdict } = await judged(readFileSync('bench/paradox/results.csv', 'utf8'))
+  expect(verdict).toEqual({ status: 'none', metric: null, contradicted: [], before_holm: [] })
+  expect(metrics.map(({ paradox }) => paradox)).toEqual(metrics.map(() => null))
+  expect(metrics.find(({ name }) => name === 'alpha_weighted')).toMatchObject({
+    ...{ pearson: expect.closeTo(0.222, 3), within: { pearson: expect.closeTo(0.023, 3) } },
+  })
 })
