@@ -1,4 +1,6 @@
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { UserError } from '../../src/errors.ts'
 import { limits } from '../../src/limits.ts'
 import { joined } from '../../src/series/points.ts'
 import { judgeSeries } from '../../src/series/report.ts'
@@ -123,4 +125,40 @@ test('shares beside percentages are pointed out, and models without a number cou
     'accuracy goes from 0.9 to 92: are shares and percentages mixed?',
     'alpha: 1 of 3 models have none, the first is b',
   ])
+})
+
+test('whatever the text, there is a series or a typed error', async () => {
+  const cell = fc.constantFrom(
+    'name',
+    'error',
+    'alpha',
+    'step',
+    'group',
+    '1',
+    '-2.5',
+    'nan',
+    '"',
+    ',',
+    ';',
+    '\n',
+    '- ',
+    ': ',
+    '{',
+    '[',
+    '\t',
+  )
+  const text = fc
+    .array(fc.oneof(cell, fc.string({ unit: 'binary', maxLength: 4 })), { maxLength: 40 })
+    .map(parts => parts.join(''))
+  const path = fc.constantFrom('a.csv', 'a.tsv', 'a.yml')
+  await fc.assert(
+    fc.asyncProperty(text, path, async (text, path) => {
+      try {
+        judgeSeries(await read(path === 'a.yml' ? text : `name,error,alpha\n${text}`, path))
+      } catch (error) {
+        expect(error).toBeInstanceOf(UserError)
+      }
+    }),
+    { numRuns: 2000 },
+  )
 })
