@@ -1,5 +1,4 @@
 import {
-  type Coefficient,
   groupSums,
   kendall,
   ofSums,
@@ -99,11 +98,10 @@ function judgeMetric(
   if (training) return { ...described, state: 'one-run' }
   const grouped = groups.length > 1
   const within = grouped ? withinGroups(sample, groups) : null
-  const basis: Coefficient = grouped ? withinPearson : pearson
   const decisive = grouped ? within!.pearson : r
   const size = within?.n ?? n
   const exact = n <= EXACT
-  const others = leaveOneOut(sample, basis)
+  const others = leaveOneOut(sample)
   const known = others.filter(other => other !== null)
   const measured: Omit<SeriesMetric, 'state'> = {
     ...described,
