@@ -121,9 +121,9 @@ function judgeMetric(
   const way = beyondZero(fisherInterval(decisive, size)) * direction
   const rank = grouped ? within!.spearman : measured.spearman
   const agreed = Math.sign(rank ?? 0) === direction && others.every(other => Math.sign(other ?? 0) === direction)
-  const over = beyondZero(measured.fisher) * direction
+  const over = beyondZero(measured.fisher)
   const state =
-    way < 0 ? 'contradicts' : way > 0 && agreed ? 'tracks' : grouped && over > 0 ? 'between-groups' : 'unclear'
+    way < 0 ? 'contradicts' : way > 0 && agreed ? 'tracks' : grouped && over !== 0 ? 'between-groups' : 'unclear'
   return { ...measured, state }
 }
 

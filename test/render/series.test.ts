@@ -95,11 +95,14 @@ test.each([
   expect(plots.find(({ metric }) => metric === 'alpha_weighted')!.svg).toBe(readFileSync(path, 'utf8'))
 })
 
-test('the grid of our own shows what the docs say: no paradox, and nothing that tracks', async () => {
-  const { metrics, verdict } = await judged(readFileSync('bench/paradox/results.csv', 'utf8'))
+test.each([
+  ['results.csv', 0.222, 0.023],
+  ['results-seed2.csv', 0.345, 0.076],
+])('the grid in %s shows what the docs say: no paradox, and nothing that tracks', async (file, overall, within) => {
+  const { metrics, verdict } = await judged(readFileSync(`bench/paradox/${file}`, 'utf8'))
   expect(verdict).toEqual({ status: 'none', metric: null, contradicted: [], before_holm: [] })
   expect(metrics.map(({ paradox }) => paradox)).toEqual(metrics.map(() => null))
   expect(metrics.find(({ name }) => name === 'alpha_weighted')).toMatchObject({
-    ...{ pearson: expect.closeTo(0.222, 3), within: { pearson: expect.closeTo(0.023, 3) } },
+    ...{ pearson: expect.closeTo(overall, 3), within: { pearson: expect.closeTo(within, 3) } },
   })
 })
