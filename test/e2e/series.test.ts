@@ -39,6 +39,13 @@ test('series: a table in, verdict, JSON, Markdown, the table again and plots out
   expect((await cli('series', VGG, '--quiet')).stdout).toMatch(/^Gate on alpha_weighted here: [^\n]*\n$/)
 })
 
+test('metrics whose names differ by what a path can’t have get a plot each', async () => {
+  const folder = temporaryFolder()
+  writeFileSync(join(folder, 'own.csv'), 'error,a/b (smaller),a-b (smaller),A-B (larger)\n1,2,3,4\n2,3,1,5\n3,1,2,6\n')
+  await cli('series', join(folder, 'own.csv'), '--plots', join(folder, 'plots'))
+  expect(readdirSync(join(folder, 'plots')).sort()).toEqual(['A-B--.svg', 'a-b-.svg', 'a-b.svg'])
+})
+
 test('a list of checkpoints and reports beside it; the same series from the reports alone', async () => {
   const folder = networks(9)
   const rows = Array.from({ length: 9 }, (_, i) => `net${i}.${i % 2 ? 'json' : 'safetensors'},${0.9 - i / 50}`)
