@@ -63,7 +63,7 @@ export function renderPlot({ title, subtitle, x, y, points, lines, groups }: Plo
     [LEFT, right],
   )
   const up = scale(
-    points.map(point => point.y),
+    [...points.map(point => point.y), ...lines.flatMap(({ from, to }) => [from[1], to[1]])],
     [HEIGHT - BOTTOM, TOP],
   )
   const parts = [
