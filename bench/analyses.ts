@@ -12,6 +12,9 @@ const ANALYSES: [string[], Record<string, unknown>?][] = [
   [['--mp-fit'], { mp_fit: true }],
   [['--detx'], { detX: true }],
   [['--fix-fingers', 'clip_xmax'], { fix_fingers: 'clip_xmax' }],
+  [['--conv', 'slices'], { pool: false }],
+  [['--conv', 'operator', '--conv-grid', '8']],
+  [['--conv', 'operator']],
 ]
 
 /** What each analysis costs beside the default run, whole processes; WeightWatcher's analyze() alone, without its start-up. */

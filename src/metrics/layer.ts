@@ -49,7 +49,7 @@ const WEIGHTS: Record<ColumnFrom<'weights'>, (weights: WeightStatistics) => numb
 }
 
 /** The options of an analysis that a row follows from, beside those that say which layers there are and how they are read. */
-export type RowOptions = Pick<AnalysisOptions, 'analyses' | 'fix_fingers' | 'small_sample_fit'>
+export type RowOptions = Pick<AnalysisOptions, 'analyses' | 'fix_fingers' | 'small_sample_fit' | 'xmax'>
 
 /** What the engine finds of a layer. */
 export interface Findings {
@@ -178,9 +178,13 @@ const NO_FIT: Fit = {
   ...perColumn(TAIL, () => Number.NaN),
 }
 
-function fitTail(esd: Esd, { fix_fingers, small_sample_fit }: RowOptions): { fit: Fit; clipped: ClippedFit } {
+function fitTail(
+  esd: Esd,
+  { fix_fingers, small_sample_fit, xmax: cut }: RowOptions,
+): { fit: Fit; clipped: ClippedFit } {
   const { lambda } = esd
-  const fitted = small_sample_fit ? (x: Float64Array) => fitSmallSample(x, small_sample_fit) : fitPowerLaw
+  const plain = (x: Float64Array) => fitPowerLaw(x, cut === 'force')
+  const fitted = small_sample_fit ? (x: Float64Array) => fitSmallSample(x, small_sample_fit, plain) : plain
   const values = lambda.filter(value => value > FIT_THRESHOLD)
   const clipped = clipFingers(values, fitted, fix_fingers === undefined ? 0 : undefined)
   const { law } = clipped

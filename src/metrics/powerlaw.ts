@@ -21,9 +21,10 @@ export interface PowerLaw {
  * worst: the result is that of the full O(n²) search.
  *
  * @param x ascending, all positive
+ * @param cut whether D is that to the law cut off at the largest value, 1 − (xⱼ/xᵢ)^(1−alpha) over what it is there
  * @returns null for fewer than two values
  */
-export function fitPowerLaw(x: Float64Array): PowerLaw | null {
+export function fitPowerLaw(x: Float64Array, cut = false): PowerLaw | null {
   const n = x.length
   if (n < 2) return null
   const ln = x.map(Math.log)
@@ -50,7 +51,8 @@ export function fitPowerLaw(x: Float64Array): PowerLaw | null {
   /** The distance of candidate i, or any value ≥ bestD where it can't win. */
   function tail(i: number, alpha: number): number {
     const m = n - i
-    const at = (j: number) => Math.abs(1 - Math.exp((1 - alpha) * (ln[j] - ln[i])) - (j - i) / m)
+    const whole = cut ? 1 - Math.exp((1 - alpha) * (ln[n - 1] - ln[i])) : 1
+    const at = (j: number) => Math.abs((1 - Math.exp((1 - alpha) * (ln[j] - ln[i]))) / whole - (j - i) / m)
     let distance = at(worst)
     for (let j = i; j < n && distance < bestD; j++) {
       const here = at(j)
