@@ -12,6 +12,20 @@ import { nearest } from './words.ts'
 /** Exit status: what a shell script can rely on. */
 const EXIT = { passed: 0, failed: 1, usage: 2, internal: 3 } as const
 
+/** What makes no sense of a series. */
+const NOT_OF_SERIES = [
+  ...(['baseline', 'fail-if', 'warn-if', 'metrics-file', 'accuracy', 'shard'] as const),
+  ...([
+    'merge',
+    'describe',
+    'top',
+    'enforce',
+    'no-enforce',
+    'fail-on-inconclusive',
+    'no-fail-on-inconclusive',
+  ] as const),
+]
+
 // A reader that has seen enough, such as head, is no fault; a full disk is one.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') return
@@ -42,6 +56,9 @@ async function main(args: string[]): Promise<number> {
   if (positionals.length === 0) {
     throw new UserError('No checkpoint was named.', 'Usage: spectral-gate CHECKPOINT… (see --help)')
   }
+  if (positionals[0] === 'series') return series(positionals.slice(1), values)
+  if (values.plots !== undefined)
+    throw new UserError('--plots goes with a series.', 'Usage: spectral-gate series FILE…')
   const raw = rawSettings(values)
   const part = values.describe || values.shard
   const settings = part ? resolvePartSettings(raw) : await readSettings(raw)
@@ -67,6 +84,32 @@ async function main(args: string[]): Promise<number> {
   const report = await analyse(positionals, settings, values.merge === true, onFiles)
   await renderOutput(report, outputs, text => print(text), { ...terminal(), ...detail })
   return report.verdict?.fails_job ? EXIT.failed : EXIT.passed
+}
+
+/** `series FILE…`: which metric tracks what is known of these models. It describes, and never fails. */
+async function series(files: string[], values: Values): Promise<number> {
+  if (files.length === 0) throw new UserError('No file was named.', 'Usage: spectral-gate series FILE… (see --help)')
+  const unsuited = NOT_OF_SERIES.find(name => values[name] !== undefined)
+  if (unsuited)
+    throw new UserError(`--${unsuited} does not go with a series.`, 'A series is described, and judges no model.')
+  const { plots, ...raw } = rawSettings(values)
+  if (plots !== undefined && (plots.length !== 1 || plots[0] === '')) throw new UserError('--plots takes one folder.')
+  const settings = await readSettings(raw)
+  const outputs = readOutputs(values)
+  const { prepareOutputs } = await import('./pipeline/output.ts')
+  const { runSeries } = await import('./pipeline/series.ts')
+  const { writeSeries } = await import('./pipeline/series-output.ts')
+  const { progressBar } = await import('./progress.ts')
+  const written = Object.values(outputs).filter(path => path !== '-')
+  const onFiles = await prepareOutputs(written, files)
+  const { onProgress, stop } = progressBar(process.stderr, process.env)
+  const report = await runSeries({ files, settings, onProgress, onFiles }).finally(stop)
+  const { width } = terminal()
+  await writeSeries(report, { ...outputs, plots: plots?.[0] }, text => print(text), {
+    width,
+    quiet: values.quiet === true,
+  })
+  return EXIT.passed
 }
 
 function readOutputs(values: Values): Partial<Record<FormatName, string>> {
@@ -180,9 +223,15 @@ function help(): string {
   return `Spectral Gate ${VERSION}: is this network better or worse than the last one? Spectra of its weights, no test data.
 
 Usage: spectral-gate CHECKPOINT… [options]
+       spectral-gate series FILE… [options]
 
 CHECKPOINT is a safetensors, PyTorch, Keras, ONNX, GGUF or NumPy file, or a Hugging Face folder;
 NAME=PATH gives a model a name of its own.
+
+series tells which metric tracks accuracy over models of yours. FILE is a CSV or YAML list with a row a model: checkpoint, which
+is a checkpoint or a report, or else columns of metrics; accuracy or error; and optionally name, group and step. FILEs can also
+be reports that were made with --accuracy; or, without accuracies, the checkpoints of one training in their order.
+It takes --json, --markdown, --csv (the table, to be read again), --plots, and what changes numbers. See docs/series.md.
 
 ${paragraphs([...options, ...outputs, ['--merge', 'Instead of checkpoints, take the parts that --shard wrote: together they are what one run would report.'], ['--describe', 'List layers, shapes and what would be skipped, from headers alone; --json - for tools.'], ['--top N', 'Print only N layers: those to look at first, then those that moved most.'], ['--quiet', 'Print only the verdict.'], ['--version', 'Print the version.'], ['--help', 'Print this.']])}
 
@@ -195,6 +244,7 @@ Examples
   spectral-gate model.safetensors --fail-if 'alpha > 6' --warn-if 'any(alpha) < 1.5'
   spectral-gate main.pt --json main.json        and later
   spectral-gate head.pt --baseline main.json --fail-if 'delta(alpha) > 0.2'
+  spectral-gate series models.csv --plots out
 
 Exit status: 0 passed, 1 the gate failed, 2 wrong usage or unreadable input, 3 a fault of our own.
 `

@@ -203,6 +203,24 @@ export const limits = {
     historyMilliseconds: 15_000,
   },
 
+  /** Lists and tables of models with their accuracies. */
+  series: {
+    /** A row of 40 columns has about 400 bytes. */
+    bytes: 4 * MiB,
+    /** All files together. A sweep of hyper-parameters has hundreds; what pairs cost grows with the square. */
+    modelsCount: 5_000,
+    /** Settings, accuracies and metrics of one model. */
+    columnsCount: 200,
+    /** Each is tested, bootstrapped and drawn. */
+    metricsCount: 40,
+    /** Of a model, a group or a column. */
+    nameCharacters: 256,
+    /** Each has a trend line, and a slope of its own in the test. */
+    groupsCount: 500,
+    /** Squares of larger numbers leave the range of a double. */
+    largestNumber: 1e100,
+  },
+
   folder: {
     /** A folder that is looked through for reports. */
     entriesCount: 10_000,

@@ -6,10 +6,11 @@ import { writeOutputs } from './action/outputs.ts'
 import { collectParts, readJob } from './action/parts.ts'
 import { expandPatterns } from './action/patterns.ts'
 import { publish, publishError } from './action/publish.ts'
-import { type Publishing, readCheckpoints, readInputs, readPublishing } from './action/publishing.ts'
+import { type Publishing, readCheckpoints, readInputs, readPublishing, readSeries } from './action/publishing.ts'
 import { withPullRequest } from './action/pull-request.ts'
 import { relayComment } from './action/relay.ts'
 import { type Rules, readBaseConfig, readRules } from './action/rules.ts'
+import { describeSeries, refuseSeriesOf } from './action/series.ts'
 import { type Made, type Settled, settle } from './action/settle.ts'
 import { refuseUnsafeCheckout } from './action/unsafe.ts'
 import { NO_CONFIG } from './config/file.ts'
@@ -43,13 +44,17 @@ async function main(): Promise<void> {
     return relayComment(event, readPublishing(event, { config: NO_CONFIG, inputs }))
   }
   const context = await withPullRequest(event)
+  // Asked for by name: a gate whose checkpoint came out empty must not pass for a series.
+  if (core.getInput('mode').trim() === 'series') {
+    await refuseUnsafe(context)
+    return describeSeries(context, undefined)
+  }
   let publishing = firstPublishing(context)
   let report: Report
   try {
     const base = await readBaseConfig(context, core.getInput('github-token'))
     if (base.kind === 'found') publishing = readPublishing(context, { config: base.config, inputs })
-    if (core.getInput('allow-unsafe-checkout') !== 'true')
-      await refuseUnsafeCheckout(context, process.env.GITHUB_WORKSPACE ?? '', readCheckpoints())
+    await refuseUnsafe(context)
     const rules = await readRules(base)
     publishing = readPublishing(context, rules.inForce)
     const { config } = rules.inForce
@@ -57,6 +62,7 @@ async function main(): Promise<void> {
       core.getInput('mode'),
       [config.settings, inputs.settings].some(({ shard }) => shard?.length),
     )
+    refuseSeriesOf(mode)
     const walked = await WALKS[mode](context, rules)
     // The comment is the merging job's.
     publishing = mode === 'part' ? { ...publishing, comment: 'never' } : walked.publishing
@@ -69,6 +75,13 @@ async function main(): Promise<void> {
   const written = await writeOutputs(report)
   if (report.verdict?.fails_job) core.setFailed(`${report.verdict.status}: ${phrase(headline(report))}`)
   await publish(context, publishing, written, report)
+  if (readSeries().length > 0) await describeSeries(context, report)
+}
+
+async function refuseUnsafe(context: Context): Promise<void> {
+  if (core.getInput('allow-unsafe-checkout') === 'true') return
+  const files = [...readCheckpoints(), ...readSeries()]
+  await refuseUnsafeCheckout(context, process.env.GITHUB_WORKSPACE ?? '', files)
 }
 
 /** Whether the inputs ask for a part: whatever goes wrong, the comment is the merging job's. */

@@ -22,7 +22,7 @@ import { printableLines } from '../render/escape.ts'
 import { parseReport } from '../report/io.ts'
 import type { BaselineRecord } from '../report/schema.ts'
 import { checkoutOf, isSubmodule, mainCheckout } from './checkout.ts'
-import { type Publishing, readCheckpoints } from './publishing.ts'
+import { type Publishing, readCheckpoints, wantsHistory } from './publishing.ts'
 import { baseRef, isJudged, repositoryPath } from './rules.ts'
 import { setOutput } from './safely.ts'
 
@@ -68,7 +68,11 @@ export function search(
     searchBaseline({
       ...{ context, source, token: publishing.token, workspace },
       ...{ artifactName: publishing.baselineArtifact, branch: publishing.baselineBranch },
-      ...{ workflow: publishing.baselineWorkflow, maxAge: publishing.baselineMaxAge, history: 10 },
+      ...{
+        workflow: publishing.baselineWorkflow,
+        maxAge: publishing.baselineMaxAge,
+        history: wantsHistory() ? 100 : 10,
+      },
     }),
   )
 }

@@ -4,9 +4,10 @@ import { nearest } from '../words.ts'
 /**
  * What a step does. `gate`: the whole way from checkpoints to the verdict. `part`: metrics alone, kept for a later job.
  * `merge`: from the parts of earlier jobs to the verdict. `comment`: the comment alone, on a fork's run.
+ * `series`: no gate, but what a series of models shows.
  */
 const GATING = ['gate', 'part', 'merge'] as const
-const MODES = [...GATING, 'comment']
+const MODES = [...GATING, 'comment', 'series']
 /** The modes that make a report. */
 export type GatingMode = (typeof GATING)[number]
 

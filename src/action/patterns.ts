@@ -8,34 +8,35 @@ import { limits } from '../limits.ts'
 /**
  * The input `checkpoint`, a line each, with patterns such as `out/*.safetensors` expanded in the order of their names: no shell has
  * read it. What is called so as a whole is no pattern.
+ * @param input names it in errors
  * @throws UserError where a pattern matches nothing, or a name is given to what matches several
  */
-export async function expandPatterns(lines: readonly string[]): Promise<string[]> {
+export async function expandPatterns(lines: readonly string[], input = 'checkpoint'): Promise<string[]> {
   const expanded: string[] = []
-  for (const line of lines) expanded.push(...(await expand(line)))
+  for (const line of lines) expanded.push(...(await expand(line, input)))
   return expanded
 }
 
-async function expand(line: string): Promise<string[]> {
+async function expand(line: string, input: string): Promise<string[]> {
   const [, name, pattern] = /^(?:([^=/\\*?[\]{}]+)=)?(.+)$/s.exec(line)!
   const { base, glob, isGlob } = picomatch.scan(pattern)
   if (!isGlob || (await exists(line)) || (await exists(pattern))) return [line]
   const matches = picomatch(glob)
-  const found = (await below(base || '.'))
+  const found = (await below(base || '.', input))
     .filter(path => matches(path))
     .map(path => join(base, path))
     .sort()
   if (found.length === 0)
-    throw new UserError(`checkpoint: nothing matches ${pattern}`, 'Patterns are relative to the workspace.')
+    throw new UserError(`${input}: nothing matches ${pattern}`, 'Patterns are relative to the workspace.')
   if (name !== undefined && found.length > 1)
     throw new UserError(
-      `checkpoint: ${line} names ${found.length} files, of which each needs a name of its own`,
+      `${input}: ${line} names ${found.length} files, of which each needs a name of its own`,
       'Leave the name out, or write a line for each.',
     )
   return name === undefined ? found : [`${name}=${found[0]}`]
 }
 
-async function below(base: string): Promise<string[]> {
+async function below(base: string, input: string): Promise<string[]> {
   const paths: string[] = []
   const queue = ['']
   for (const folder of queue) {
@@ -47,7 +48,7 @@ async function below(base: string): Promise<string[]> {
       else paths.push(path)
       if (paths.length + queue.length > limits.folder.entriesCount)
         throw new UserError(
-          `checkpoint: ${base} has more than ${limits.folder.entriesCount} entries to look through for a pattern`,
+          `${input}: ${base} has more than ${limits.folder.entriesCount} entries to look through for a pattern`,
           'Begin the pattern with the folder that the files lie in.',
         )
     }

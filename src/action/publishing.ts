@@ -81,6 +81,19 @@ export function readCheckpoints(): string[] {
   return core.getMultilineInput('checkpoint')
 }
 
+/** In the input `series`, the baselines of the branch. */
+export const SERIES_OF_HISTORY = 'history'
+
+/** The series that the step names, a line each. */
+export function readSeries(): string[] {
+  return core.getMultilineInput('series')
+}
+
+/** Whether the baselines of the branch are to be a series. */
+export function wantsHistory(): boolean {
+  return readSeries().includes(SERIES_OF_HISTORY)
+}
+
 function oneOf(name: 'missing-checkpoint', text: string): MissingCheckpoint {
   const { values } = TABLE[name]
   const found = values.find(value => value === text)

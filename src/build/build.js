@@ -1,4 +1,4 @@
-// Builds dist/, docs/report.schema.json and docs/config.schema.json and the inputs of action.yml from src/, the same bytes for the same sources: `npm run build`.
+// Builds dist/, docs/*.schema.json and the inputs of action.yml from src/, the same bytes for the same sources: `npm run build`.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { build } from 'esbuild'
@@ -52,6 +52,10 @@ for (const [name, text] of files) write(join('dist', name), text)
 for (const name of readdirSync('dist')) if (!files.has(name)) rmSync(join('dist', name), { recursive: true })
 write('docs/report.schema.json', `${JSON.stringify((await load('src/report/schema.ts')).jsonSchema(), null, 2)}\n`)
 write('docs/config.schema.json', `${JSON.stringify((await load('src/config/schema.ts')).configSchema(), null, 2)}\n`)
+write(
+  'docs/series.schema.json',
+  `${JSON.stringify((await load('src/series/schema.ts')).seriesJsonSchema(), null, 2)}\n`,
+)
 const { columnTable } = await load('src/report/columns.ts')
 write(
   'docs/metrics.md',

@@ -1,6 +1,7 @@
 import { COMPARED_METRICS, SUMMARY_METRICS } from '../report/columns.ts'
 import type { AnalysisOptions, Change, Comparison, CustomMetric, Layer, Model } from '../report/schema.ts'
 import { compareCustomMetrics } from './custom-metrics.ts'
+import { judgement } from './judgement.ts'
 import { type Pair, pairModels } from './pair.ts'
 import { sharedAlpha } from './shared-alpha.ts'
 import { subtract } from './subtract.ts'
@@ -25,9 +26,10 @@ export function compare(
   baseline: Baseline,
   headMetrics: readonly CustomMetric[] = [],
 ): { pairs: Pair[]; comparison: Comparison } {
-  const { pairs, removed } = pairModels(heads, baseline.models)
+  const { pairs: aligned, removed } = pairModels(heads, baseline.models)
   const figures = compareCustomMetrics(headMetrics, baseline.figures ?? [])
   const reason = differentOptions(options, baseline.options)
+  const pairs = aligned.map(pair => (pair.base && !reason ? { ...pair, judgement: judgement(pair) } : pair))
   return {
     pairs,
     comparison: {
@@ -70,6 +72,7 @@ function compareModels(pair: Pair, comparable: boolean): Comparison['models'][nu
     layers: layers.sort((a, b) => Math.abs(b.alpha.change ?? 0) - Math.abs(a.alpha.change ?? 0)),
     added: base ? pair.added.map(key) : [],
     removed: pair.removed.map(key),
+    ...(pair.judgement && { judgement: pair.judgement }),
     ...(base && comparable && { tensors: compareTensors(pair, differ), ...(shared && { shared_alpha: shared }) }),
   }
 }

@@ -1,6 +1,6 @@
 import { UserError } from '../errors.ts'
 import { layerKey } from '../report/metrics.ts'
-import type { Layer, Model } from '../report/schema.ts'
+import type { Judgement, Layer, Model } from '../report/schema.ts'
 
 /** A model beside its baseline, layers aligned by name and shape. */
 export interface Pair {
@@ -10,6 +10,8 @@ export interface Pair {
   readonly matched: readonly { readonly head: Layer; readonly base: Layer }[]
   readonly added: readonly Layer[]
   readonly removed: readonly Layer[]
+  /** How they are compared; undefined where nothing can be. */
+  readonly judgement?: Judgement
 }
 
 /**

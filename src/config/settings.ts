@@ -1,10 +1,12 @@
 import { UserError } from '../errors.ts'
 import { parseShard, type Shard } from '../layers/shard.ts'
 import { limits } from '../limits.ts'
+import { IGNORABLE } from '../policy/built-in.ts'
 import type { Policy } from '../policy/judge.ts'
 import { isReserved, parseRule } from '../policy/rule.ts'
 import { ADDED } from '../report/analyses.ts'
 import type { AnalysisOptions, CustomMetric } from '../report/schema.ts'
+import { nearest } from '../words.ts'
 import { type OptionName, optionOf } from './table.ts'
 
 /** Values as a door read them. What a door was not told is absent or empty. */
@@ -38,9 +40,24 @@ export function resolveSettings(...layers: readonly RawSettings[]): Settings {
  */
 export async function readSettings(...layers: readonly RawSettings[]): Promise<Settings> {
   const { 'metrics-file': path } = layers.findLast(layer => layer['metrics-file']?.length) ?? {}
-  if (!path) return resolveWith([], layers)
+  const accuracy = accuracyOf(layers)
+  if (!path) return resolveWith(accuracy, layers)
   const { readCustomMetrics } = await import('../report/custom-metrics.ts')
-  return resolveWith(await readCustomMetrics(String(path)), layers)
+  const figures = await readCustomMetrics(String(path))
+  if (accuracy.length > 0 && figures.some(({ name }) => name === 'accuracy'))
+    throw new UserError('accuracy is given, and the metrics file has one too.', 'Leave one out.')
+  return resolveWith([...figures, ...accuracy], layers)
+}
+
+/** The option `accuracy`, as the custom metric that it is. */
+function accuracyOf(layers: readonly RawSettings[]): CustomMetric[] {
+  const { accuracy } = layers.findLast(layer => layer.accuracy?.length) ?? {}
+  if (accuracy === undefined || accuracy.length === 0) return []
+  const text = String(accuracy).trim()
+  const value = /^[-+.\dEe]{1,64}$/.test(text) ? Number(text) : Number.NaN
+  if (!Number.isFinite(value))
+    throw new UserError(`accuracy is ${JSON.stringify(text.slice(0, 200))}, but takes a number such as 0.93.`)
+  return [{ name: 'accuracy', value, better: 'higher' }]
 }
 
 /**
@@ -51,6 +68,7 @@ export function assureUsable(...layers: readonly RawSettings[]): void {
   const rules = layers.flatMap(layer => [layer['fail-if'] ?? '', layer['warn-if'] ?? '']).flat()
   const names = new Set(rules.flatMap(rule => rule.match(/[A-Za-z_][\w./-]*/g) ?? []))
   const figures = [...names].filter(name => !isReserved(name)).map(name => ({ name, value: 0 }))
+  accuracyOf(layers)
   resolveWith(figures, layers)
 }
 
@@ -114,10 +132,20 @@ function resolveWith(figures: readonly CustomMetric[], layers: readonly RawSetti
         ...lines('fail-if').map(rule => parseRule(rule, 'fail', names)),
         ...lines('warn-if').map(rule => parseRule(rule, 'warn', names)),
       ],
+      ignore: lines('ignore').map(ignorable).sort(),
       enforce: flag('enforce', text('enforce'))!,
       failOnInconclusive: flag('fail-on-inconclusive', text('fail-on-inconclusive')),
     },
   }
+}
+
+function ignorable(name: string): string {
+  if (IGNORABLE.includes(name)) return name
+  const near = nearest(name, IGNORABLE)
+  throw new UserError(
+    `ignore: there is no built-in rule ${JSON.stringify(name.slice(0, 200))}.`,
+    near ? `Did you mean ${near}?` : `There are ${IGNORABLE.join(', ')}.`,
+  )
 }
 
 function defaultOf(name: OptionName): string {

@@ -31,13 +31,13 @@ export const TABLE = {
   checkpoint: {
     type: 'lines',
     in: INPUT,
-    help: 'Checkpoint files or Hugging Face folders, one a line. NAME=PATH gives a model a name of its own. Required, but for `mode: merge`.',
+    help: 'Checkpoint files or Hugging Face folders, one a line. NAME=PATH gives a model a name of its own. Required, but for `mode: merge` and `mode: series`.',
   },
   mode: {
     type: 'text',
-    values: ['gate', 'part', 'merge', 'comment'],
+    values: ['gate', 'part', 'merge', 'comment', 'series'],
     in: INPUT,
-    help: "`gate`; or `part`, for the metrics of one leg of a matrix, kept for a later job; or `merge`, in that job: one report, one verdict and one comment from all parts; or `comment`, on workflow_run, for what a fork's run reports. Default gate, or part where a shard is set.",
+    help: "`gate`; or `part`, for the metrics of one leg of a matrix, kept for a later job; or `merge`, in that job: one report, one verdict and one comment from all parts; or `comment`, on workflow_run, for what a fork's run reports; or `series`, for `series` alone. Default gate, or part where a shard is set.",
   },
   shard: {
     type: 'text',
@@ -114,11 +114,35 @@ export const TABLE = {
     help: 'Fail where this is true, e.g. `alpha > 6`, `delta(alpha) > 5%`, `any(alpha) < 1.5` or `failed > 0`. One rule a line.',
   },
   'warn-if': { type: 'lines', value: 'RULE', in: EVERYWHERE, help: 'Warn where this is true. One rule a line.' },
+  ignore: {
+    type: 'lines',
+    value: 'NAME',
+    in: EVERYWHERE,
+    loosens: true,
+    help: 'Built-in rules that shall not judge, by name, such as `pruned`, or `measured` for all whose thresholds were measured. One a line.',
+  },
   'metrics-file': {
     type: 'text',
     value: 'FILE',
     in: EVERYWHERE,
     help: 'JSON with metrics of your own, which join the report, the comment and the rules: {"accuracy": {"value": 0.93, "better": "higher"}}.',
+  },
+  accuracy: {
+    type: 'text',
+    value: 'NUMBER',
+    in: ['cli', 'action'],
+    help: 'Accuracy of the model on your own test data: a custom metric of that name, which is published with the baseline. What `series: history` is made of.',
+  },
+  series: {
+    type: 'lines',
+    in: INPUT,
+    help: 'Models with known accuracies, to see which metric tracks them here: lists or tables (CSV, YAML), reports or checkpoints, one a line; or `history`, for the baselines that were published with an `accuracy`, and this model. Beside the gate, or alone with `mode: series`. What it finds fails no job.',
+  },
+  plots: {
+    type: 'text',
+    value: 'FOLDER',
+    in: ['cli', 'action'],
+    help: "Where a series' scatter plots are written, an SVG a metric. In the Action by default a folder of the runner's.",
   },
   include: {
     type: 'lines',

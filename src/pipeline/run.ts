@@ -63,7 +63,8 @@ function baselineOf({ baseline, search, settings }: Pick<RunRequest, 'baseline' 
   return baseline ?? (search ? undefined : settings.baseline)
 }
 
-async function withEngine<T>(
+/** Work with threads that end with it. */
+export async function withEngine<T>(
   {
     settings: { options, workers, reuse },
     onProgress,

@@ -1,11 +1,11 @@
 import type { Verdict } from '../report/schema.ts'
 
 /**
- * Whether a person may let it pass: a rule of the user's would fail the job. What always holds (a weight that is NaN, a layer that
- * can't be read, no checkpoint) is no matter of opinion.
+ * Whether a person may let it pass: a rule of the user's fails the job, or a built-in one that compares with the baseline. What always
+ * holds (a weight that is NaN, a layer that can't be read, no checkpoint) is no matter of opinion.
  */
 export function isAcceptable({ fails_job, rules }: Verdict): boolean {
-  return fails_job && !rules.some(rule => rule.builtin && rule.level === 'fail' && rule.outcome !== 'ok')
+  return fails_job && !rules.some(rule => rule.builtin && !rule.name && rule.level === 'fail' && rule.outcome !== 'ok')
 }
 
 /** The verdict after somebody set the label: `accepted`, or the same with the reason why the label does not count. */

@@ -1,6 +1,7 @@
 import type { Pair } from '../comparison/pair.ts'
 import type { CustomMetricChange, Model, RuleResult, Skipped, Verdict } from '../report/schema.ts'
 import { whyUnfitted } from '../report/state.ts'
+import { builtInRules, ignoredRules } from './built-in.ts'
 import { type Comparability, evaluateCustomMetric, evaluateRule } from './evaluate.ts'
 import { isCustomMetricRule, isModelRule, type Rule } from './rule.ts'
 
@@ -12,6 +13,8 @@ export interface Policy {
   readonly enforce: boolean
   /** Metrics of which the rules that always hold do so even where the user's speak of them. */
   readonly always?: readonly Replaceable[] | undefined
+  /** Names of built-in rules that shall not judge. */
+  readonly ignore?: readonly string[] | undefined
 }
 
 /** Metrics whose rule that always holds gives way to the user's own. */
@@ -39,13 +42,18 @@ export function judge(
   more: readonly RuleResult[] = [],
 ): Verdict {
   const replaced = (metric: Replaceable) => !policy.always?.includes(metric) && speaksOf(policy.rules, metric)
+  const ignored = ignoredRules(policy.ignore)
+  const compared = new Map(pairs.map(pair => [pair, builtInRules(pair, ignored)]))
+  const held = new Set([...compared.values()].flatMap(({ held }) => held))
+  const broken = new Set([...compared.values()].flatMap(({ violated }) => violated.map(({ name }) => name)))
   const rules = [
     ...pairs.flatMap(pair => [
       ...policy.rules.filter(isModelRule).map(rule => evaluateRule(rule, pair, comparability)),
       ...unreadable(pair.head),
-      ...nonFinite(pair.head),
-      ...(replaced('coverage') ? [] : unread(pair.head)),
-      ...(replaced('failed') ? [] : unjudged(pair.head)),
+      ...(ignored.has('non-finite') ? [] : nonFinite(pair.head)),
+      ...(ignored.has('unread') || replaced('coverage') ? [] : unread(pair.head)),
+      ...(ignored.has('failed') || replaced('failed') ? [] : unjudged(pair.head)),
+      ...compared.get(pair)!.violated,
     ]),
     ...policy.rules.filter(isCustomMetricRule).map(rule => evaluateCustomMetric(rule, figures, comparability)),
     ...more,
@@ -60,6 +68,7 @@ export function judge(
       policy.enforce &&
       (status === 'failed' || (status === 'inconclusive' && failsOnInconclusive(policy, rules, first_run))),
     rules,
+    ...(pairs.some(({ judgement }) => judgement) && { held: [...held].filter(name => !broken.has(name)) }),
   }
 }
 

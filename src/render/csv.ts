@@ -2,6 +2,8 @@ import { stringify } from 'csv-stringify/sync'
 import { askedIn } from '../report/analyses.ts'
 import { COMPARED_METRICS, metricsWith } from '../report/columns.ts'
 import type { Report } from '../report/schema.ts'
+import { advertised } from '../series/directions.ts'
+import type { SeriesReport } from '../series/schema.ts'
 import { printable } from './escape.ts'
 import { before } from './sections.ts'
 
@@ -43,4 +45,28 @@ export function renderCsv(report: Report): string {
     cast: { number: String, string: printable },
     escape_formulas: true,
   })
+}
+
+/** A series as a table that `series` reads again: a row a model, what is known of it, and its metrics as full doubles. */
+export function renderSeriesCsv({ points, metrics, target }: SeriesReport): string {
+  const names = Object.keys(points[0].metrics)
+  const heading = (metric: string) => {
+    const better = advertised(metric) === null ? metrics.find(({ name }) => name === metric)?.better : null
+    return better ? `${metric} (${better})` : metric
+  }
+  const rows = points.map(point => [
+    point.name,
+    ...(point.group === null ? [] : [point.group]),
+    ...(point.step === null ? [] : [point.step]),
+    ...(target ? [point.target] : []),
+    ...names.map(metric => point.metrics[metric]),
+  ])
+  const head = [
+    'name',
+    ...(points[0].group === null ? [] : ['group']),
+    ...(points[0].step === null ? [] : ['step']),
+    ...(target ? [target.name] : []),
+    ...names.map(heading),
+  ]
+  return stringify([head, ...rows], { cast: { number: String, string: printable }, escape_formulas: true })
 }

@@ -1,7 +1,8 @@
+import type { SummaryMetric } from '../report/columns.ts'
 import type { Comparison, Part, Report, RuleResult } from '../report/schema.ts'
 import { format, formatChange, formatReal, plural } from './numbers.ts'
 import { join, name, names, type Phrase, said, spans } from './view.ts'
-import { direction } from './words.ts'
+import { meanWord, shapeWord } from './words.ts'
 
 export const ICON = { passed: '✅', accepted: '☑️', warned: '⚠️', inconclusive: '🟡', failed: '❌' } as const
 const OUTCOME = { ok: '✅', violated: '❌', inconclusive: '🟡' } as const
@@ -16,7 +17,7 @@ export function headline(report: Report): Phrase {
   const { models, verdict, part } = report
   if (part) return describePart(part)
   const sentence = decided(report)
-  if (!verdict?.rules.every(({ builtin }) => builtin) || models.length === 0) return sentence
+  if (!verdict?.rules.every(({ builtin }) => builtin) || verdict.held || models.length === 0) return sentence
   return join(verdict.status === 'passed' ? ['no rule is set', sentence] : [sentence, 'no rule is set'], '; ')
 }
 
@@ -76,7 +77,7 @@ function describeRule(rule: RuleResult, several: boolean): Phrase {
   if (rule.builtin) {
     if (rule.model === '' && rule.rule === 'no checkpoint') return ['there is no checkpoint: ', said(reason)]
     const what = BUILT_IN[rule.rule.split(' ')[0]]
-    if (!what) return [said(reason), ...where]
+    if (!what) return [...(layer ? [name(layer), ': '] : []), said(reason), ...where]
     const [one, many, verb] = what
     const example = (value ?? 0) > 1 ? ' for one: ' : ': '
     return [plural(value ?? 0, one, many), ` ${verb}`, ...where, ', ', name(layer), example, said(reason)]
@@ -91,6 +92,13 @@ const BUILT_IN: Record<string, readonly [one: string, many: string, verb: string
   errors: ['layer', 'layers', 'could not be read'],
   failed: ['layer', 'layers', 'could not be judged'],
   non_finite: ['tensor', 'tensors', 'not finite'],
+  'dead-layer': ['layer', 'layers', 'died'],
+  reshaped: ['layer', 'layers', 'changed shape'],
+  'lost-layers': ['layer', 'layers', 'went'],
+  'lost-structure': ['layer', 'layers', 'lost structure'],
+  'newly-over-trained': ['layer', 'layers', 'fell below 2'],
+  rounded: ['layer', 'layers', 'got coarser'],
+  pruned: ['layer', 'layers', 'got zeros'],
 }
 
 function others(rules: readonly RuleResult[], decisive: RuleResult): string {
@@ -106,15 +114,24 @@ function movedMost(comparison: Comparison, several: boolean): Phrase {
     .filter(model => model.summary?.alpha.change)
     .sort((a, b) => Math.abs(b.summary!.alpha.change!) - Math.abs(a.summary!.alpha.change!))[0]
   if (!moved) return nothingMoved(comparison)
-  const { head, base, change } = moved.summary!.alpha
-  const way = direction('alpha', moved.summary!.alpha)
+  const { judgement, summary } = moved
+  const shape = judgement?.primary === 'tail_shape' ? judgement.tail_shape : null
   const layer = moved.layers[0]
   const model = several ? ['of ', name(moved.name), ' '] : []
   const most = layer?.alpha.change ? [', most in ', name(layer.name), ` (${formatChange(layer.alpha.change)})`] : []
+  const mean = (metric: SummaryMetric): Phrase => {
+    const { head, base, change } = summary![metric]
+    const way = meanWord(metric, summary![metric], judgement)
+    return [
+      `${metric} `,
+      ...model,
+      `${formatReal(base)} → ${formatReal(head)} (${formatChange(change)}${way ? `, ${way}` : ''})`,
+    ]
+  }
+  if (judgement?.primary === 'alpha_weighted') return [...spans(mean('alpha_weighted')), ', at another depth or width']
   return [
-    'alpha ',
-    ...model,
-    `${formatReal(base)} → ${formatReal(head)} (${formatChange(change)}${way ? `, ${way}` : ''})`,
+    ...(shape === null ? [] : [`tail shape ${formatChange(shape)}, ${shapeWord(shape)}; `]),
+    ...spans(mean('alpha')),
     ...most,
   ]
 }

@@ -6,6 +6,8 @@ import { headline, ICON } from './headline.ts'
 import {
   changes,
   footer,
+  heldRules,
+  judgementOf,
   layersTable,
   legend,
   notes,
@@ -79,6 +81,8 @@ function renderAt(report: Report, options: MarkdownOptions, detail: Detail): str
     ...write(gateChange(report)),
     ...models.flatMap(model => write(whatToLookAt(report, model, detail.look))),
     ...write(rules(report, detail.rules)),
+    ...models.slice(0, detail.models).flatMap(model => write(judgementOf(report, model))),
+    ...write(heldRules(report)),
     ...(detail.models > 0 ? write(summary(report, detail.models)) : []),
     ...write(ownMetrics(report)),
     ...write(trendNote(report)),
@@ -123,7 +127,8 @@ function sub(report: Report, { whereabouts }: MarkdownOptions): string {
   return `<sub>${parts.filter(Boolean).join(' · ')}</sub>`
 }
 
-function write(blocks: readonly Block[]): string[] {
+/** Blocks as Markdown, a text each. */
+export function write(blocks: readonly Block[]): string[] {
   return blocks.flatMap(writeBlock)
 }
 

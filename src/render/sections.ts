@@ -7,7 +7,7 @@ import {
   type SummaryMetric,
 } from '../report/columns.ts'
 import { layerKey } from '../report/metrics.ts'
-import type { Change, Comparison, CustomMetricChange, Layer, Model, Report } from '../report/schema.ts'
+import type { Change, Comparison, CustomMetricChange, Judgement, Layer, Model, Report } from '../report/schema.ts'
 import { stateChange, stateOf, whyUnfitted } from '../report/state.ts'
 import { limit, measured, ruleIcon, unseen } from './headline.ts'
 import { format, formatAge, formatChange, formatMetric, formatReal, formatShare, plural } from './numbers.ts'
@@ -18,6 +18,7 @@ import {
   join,
   left,
   name,
+  names,
   note,
   type Phrase,
   reason,
@@ -29,7 +30,7 @@ import {
   text,
   typed,
 } from './view.ts'
-import { direction, LEGEND } from './words.ts'
+import { direction, LEGEND, meanWord, shapeWord } from './words.ts'
 
 const NO_LIMIT = Number.POSITIVE_INFINITY
 
@@ -147,20 +148,40 @@ function attention(report: Report, model: Model): Attention[] {
   for (const { tensor, non_finite } of model.skipped)
     if (non_finite !== undefined) found.push({ who: tensor, why: [said(non_finite)] })
   const violated = report.verdict?.rules.filter(
-    rule => rule.outcome === 'violated' && !rule.builtin && rule.layer !== undefined && rule.model === model.name,
+    rule =>
+      rule.outcome === 'violated' &&
+      (!rule.builtin || rule.name !== undefined) &&
+      rule.layer !== undefined &&
+      rule.model === model.name,
   )
-  for (const { rule, layer: who } of violated ?? [])
-    found.push({ who: who!, why: ['violates ', name(rule)], ...named(who!) })
-  for (const { name: who, beyond, way } of beyondNoise(compared)) {
-    const why = `moved by ${format(beyond, 1)} standard errors${way ? `, ${way}` : ''}`
-    found.push({ who, why, ...named(who) })
-  }
+  for (const { rule, builtin, layer: who, reason } of violated ?? [])
+    found.push({ who: who!, why: builtin ? [said(reason)] : ['violates ', name(rule)], ...named(who!) })
+  for (const { who, why } of moved(compared)) found.push({ who, why, ...named(who) })
   const seen = new Set<string>()
   return found.filter(({ who }) => seen.size !== seen.add(who).size)
 }
 
 /** Standard errors, of both sides together, that a change of alpha has to exceed to be shown at once. */
 const NOISE = 2
+
+/** Change of one layer's tail shape to be shown at once: several times what the mean does between seeds. */
+const SHAPE_MOVED = 0.25
+
+/** By the shape of the tail where that decides, by alpha and its standard error otherwise. */
+function moved(compared: Comparison['models'][number] | undefined): { readonly who: string; readonly why: string }[] {
+  const { judgement } = compared ?? {}
+  if (judgement?.primary !== 'tail_shape')
+    return beyondNoise(compared).map(({ name, beyond, way }) => {
+      return { who: name, why: `moved by ${format(beyond, 1)} standard errors${way ? `, ${way}` : ''}` }
+    })
+  return judgement.layers
+    .flatMap(({ name, change, judged }) => (judged && change !== null ? [{ name, change }] : []))
+    .filter(({ change }) => Math.abs(change) > SHAPE_MOVED)
+    .sort((a, b) => Math.abs(b.change) - Math.abs(a.change))
+    .map(({ name, change }) => {
+      return { who: name, why: `its tail became ${change > 0 ? 'lighter' : 'heavier'} (${formatChange(change)})` }
+    })
+}
 
 function beyondNoise(compared: Comparison['models'][number] | undefined) {
   return (compared?.layers ?? [])
@@ -219,13 +240,13 @@ export function summary(report: Report, most: number): Block[] {
 
 /** One model's means, a row each. */
 export function means(report: Report, model: Model): Table {
-  const changes = comparedModel(report, model)?.summary
+  const { summary: changes, judgement } = comparedModel(report, model) ?? {}
   const trends = SUMMARY_METRICS.map(metric => modelTrend(report, model, metric))
   const drawn = trends.some(trend => trend !== '')
   const rows = SUMMARY_METRICS.map((metric, i) => [
     [typed(metric)],
     formatReal(model.summary[metric]),
-    ...(changes ? [formatReal(changes[metric].base), judged(metric, changes[metric])] : []),
+    ...(changes ? [formatReal(changes[metric].base), judged(metric, changes[metric], judgement)] : []),
     ...(drawn ? [trends[i]] : []),
   ])
   const columns = [
@@ -237,21 +258,21 @@ export function means(report: Report, model: Model): Table {
   return table(columns, rows, NO_LIMIT, 'metric')
 }
 
-function judged(metric: LayerMetric, change: Change): string {
-  const way = direction(metric, change)
+function judged(metric: LayerMetric, change: Change, judgement: Judgement | undefined): string {
+  const way = meanWord(metric, change, judgement)
   return `${formatChange(change.change)}${way ? `, ${way}` : ''}`
 }
 
 function meansOfModels(report: Report, most: number): Table {
   const shown = ['alpha', 'alpha_weighted', 'log_norm', 'log_spectral_norm'] as const satisfies readonly SummaryMetric[]
   const rows = report.models.map(model => {
-    const changes = comparedModel(report, model)?.summary
+    const { summary: changes, judgement } = comparedModel(report, model) ?? {}
     const { layers, failed, coverage } = model.summary
     const trend = modelTrend(report, model, 'alpha')
     return [
       [name(model.name)],
       ...shown.map(metric => {
-        const change = changes ? ` (${judged(metric, changes[metric])})` : ''
+        const change = changes ? ` (${judged(metric, changes[metric], judgement)})` : ''
         return `${formatReal(model.summary[metric])}${change}${metric === 'alpha' && trend ? ` ${trend}` : ''}`
       }),
       failed > 0 ? `${layers - failed} of ${layers}` : `${layers}`,
@@ -336,6 +357,38 @@ export function rules({ verdict, models }: Report, most: number): Block[] {
     ...(noted ? [left('')] : []),
   ]
   return [table(columns, rows, most, 'rule')]
+}
+
+/** How a model was compared with its baseline, by which metric and why, and what that says. */
+export function judgementOf(report: Report, model: Model): Block[] {
+  const judgement = comparedModel(report, model)?.judgement
+  if (!judgement || report.part) return []
+  const { primary, why, tail_shape, tail_shape_median, driven_by, judged, weight_distance, how, layers } = judgement
+  const blocks: Block[] = [text([said(why), ...spans(ofModel(report, model))])]
+  if (primary === 'tail_shape' && tail_shape !== null && layers.some(({ change }) => change !== 0)) {
+    const driven = tail_shape === 0 ? '' : `, half of it from ${plural(driven_by, 'layer')}`
+    const weights =
+      weight_distance === null ? '' : `; the weights moved by ${formatShare(weight_distance)} of their norm`
+    const became = how.length > 0 ? ` (${how.join(', ')})` : ''
+    const mean = `${formatChange(tail_shape)}, ${shapeWord(tail_shape)}`
+    blocks.push(
+      text(
+        `Tail shape ${mean}; median ${formatChange(tail_shape_median)} over ${plural(judged, 'layer')}${driven}${weights}${became}.`,
+      ),
+    )
+  }
+  const random = layers.filter(({ judged }) => !judged).map(({ name }) => name)
+  if (primary === 'tail_shape' && random.length > 0)
+    blocks.push(text(['Random in the baseline, not judged: ', ...spans(names(random, 5)), '.']))
+  return blocks
+}
+
+/** The built-in rules that compare, and of which none is violated. */
+export function heldRules({ verdict }: Report): Block[] {
+  const { held } = verdict ?? {}
+  if (!held || held.length === 0) return []
+  const hold = `${plural(held.length, 'built-in rule')} hold${held.length === 1 ? 's' : ''}: `
+  return [text([hold, ...spans(names(held, 20)), '.'])]
 }
 
 /** Layers that changed, appeared or went, and what spectra do not show. */

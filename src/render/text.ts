@@ -5,7 +5,18 @@ import { short } from './escape.ts'
 import { gateChange } from './gate-change.ts'
 import { headline, ICON } from './headline.ts'
 import { plural } from './numbers.ts'
-import { changes, layersTable, legend, notes, ownMetrics, rules, summary, whatToLookAt } from './sections.ts'
+import {
+  changes,
+  heldRules,
+  judgementOf,
+  layersTable,
+  legend,
+  notes,
+  ownMetrics,
+  rules,
+  summary,
+  whatToLookAt,
+} from './sections.ts'
 import { type Block, left, type Phrase, right, type Span, spans, type Table } from './view.ts'
 
 export interface TextOptions {
@@ -36,6 +47,8 @@ export function renderText(report: Report, { width = Number.POSITIVE_INFINITY, t
     ...write(summary(report, Number.POSITIVE_INFINITY), width),
     ...write(ownMetrics(report), width),
     ...write(rules(report, Number.POSITIVE_INFINITY), width),
+    ...models.flatMap(model => write(judgementOf(report, model), width)),
+    ...write(heldRules(report), width),
     ...write(report.comparison ? legend(report) : [], width),
     ...write(gateChange(report), width),
     [...write(notes(report), width), verdict(report)].join('\n'),
@@ -53,7 +66,8 @@ function verdict(report: Report): string {
   return status ? `${ICON[status] ?? ''} ${status}: ${sentence}` : sentence
 }
 
-function write(blocks: readonly Block[], width: number): string[] {
+/** Blocks as text for a terminal of this width, a text each. */
+export function write(blocks: readonly Block[], width: number): string[] {
   return blocks.flatMap(block => {
     switch (block.kind) {
       case 'table':

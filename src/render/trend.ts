@@ -4,10 +4,12 @@ import { sparkline } from './spark.ts'
 
 /** Fewer points are no trend. */
 const LEAST = 3
+/** More are for a series. */
+const MOST = 10
 
 /** Earlier baselines of the branch that a trend can be drawn of; none where there are too few. */
 export function trendPoints({ baseline }: Report): NonNullable<Report['baseline']>['history'] {
-  const history = baseline?.history ?? []
+  const history = (baseline?.history ?? []).slice(-MOST)
   return history.length >= LEAST ? history : []
 }
 

@@ -1,5 +1,5 @@
 import type { LayerMetric } from '../report/columns.ts'
-import type { Change } from '../report/schema.ts'
+import type { Change, Judgement } from '../report/schema.ts'
 
 /** Where alpha is ideal: WeightWatcher's `over-trained` lies below. */
 const IDEAL = 2
@@ -9,6 +9,40 @@ export function direction(metric: LayerMetric, { head, base, change }: Change): 
   if (metric !== 'alpha' || head === null || base === null || !change) return ''
   if (change > 0) return head - IDEAL > IDEAL - base ? 'worse' : 'better'
   return head >= IDEAL ? 'better' : 'over-trained'
+}
+
+/** Changes of the tail's shape that retrained seeds of one network show: 95 % of 950 pairs of five set-ups are smaller. */
+const SEEDS = 0.06
+/** Beyond it more than learning may be behind a heavier tail. */
+const MUCH_HEAVIER = -0.12
+
+/** What a change of the tail's shape means, for models of one architecture. */
+export function shapeWord(change: number): string {
+  if (Math.abs(change) <= SEEDS) return 'as between seeds'
+  if (change > 0) return 'lighter, worse'
+  return change < MUCH_HEAVIER
+    ? 'much heavier: more learned, or too much regularisation or learning rate'
+    : 'heavier, better'
+}
+
+/**
+ * Which way is better for the mean alpha, where the shape of the tails can tell whether it moved with the spectrum: its search for
+ * xmin makes it jump where the spectrum does not.
+ */
+export function alphaWord(change: Change, judgement: Judgement | undefined): string {
+  if (judgement && judgement.relation !== 'same') return ''
+  const shape = judgement?.primary === 'tail_shape' ? judgement.tail_shape : null
+  if (shape === null || !change.change) return direction('alpha', change)
+  if (Math.abs(shape) <= SEEDS || Math.sign(shape) !== Math.sign(change.change))
+    return 'xmin moved, the spectrum did not'
+  return shape < MUCH_HEAVIER ? '' : direction('alpha', change)
+}
+
+/** The same of a mean, where another metric than alpha may be the one to compare. */
+export function meanWord(metric: LayerMetric, change: Change, judgement: Judgement | undefined): string {
+  if (metric === 'alpha') return alphaWord(change, judgement)
+  if (metric !== judgement?.primary || !change.change) return ''
+  return change.change < 0 ? 'better' : 'worse'
 }
 
 /** What the words mean, in a line. */

@@ -186,6 +186,38 @@ function schemas(strictness: Strictness) {
   })
 
   const change = object({ head: finite, base: finite, change: finite })
+  const both = object({ head: finite, base: finite })
+
+  const judgement = object({
+    relation: oneOf(['same', 'resized', 'unrelated']).describe('What the architectures are to each other'),
+    how: z
+      .array(oneOf(['quantised', 'pruned', 'cast', 'continued', 'retrained']))
+      .max(16)
+      .describe('What became of the weights, as far as they say so'),
+    primary: oneOf(['', 'tail_shape', 'alpha_weighted']).describe('What is compared; empty where nothing can be'),
+    why: text(1024),
+    tail_shape: finite.describe('Mean of ln[(alpha_hill − 1)/(base − 1)] over the judged layers: above 0 is lighter'),
+    tail_shape_median: finite,
+    driven_by: count.describe('The fewest layers without which tail_shape would be at most half of what it is'),
+    from_above: finite.describe('The same mean over those whose base is 2 or more'),
+    spectrum_distance: finite.describe('Mean distance of the quantiles of the normalised spectra'),
+    spectrum_noise: finite.describe('Mean of 1/√(num_evals·N)'),
+    log_norm: finite.describe('Mean change of log_norm'),
+    weight_distance: finite.describe('Relative distance of the weights, estimated from the sketches'),
+    judged: count.describe('Layers that do not look random in the baseline'),
+    layers: z.array(
+      object({
+        name,
+        shape,
+        part: name.optional(),
+        change: finite.describe('ln[(alpha_hill − 1)/(base − 1)]'),
+        distance: finite.describe('Of the quantiles'),
+        alpha_hill: both,
+        S: both,
+        judged: z.boolean().describe('Its structure could be lost: it does not look random in the baseline'),
+      }),
+    ),
+  })
   const customName = z.string().regex(CUSTOM_METRIC_NAME)
   const better = oneOf(['higher', 'lower']).optional().describe('Which direction is')
 
@@ -212,6 +244,9 @@ function schemas(strictness: Strictness) {
           .describe('Those that differ, the largest change of alpha first'),
         added: z.array(object({ name, shape, part: name.optional() })),
         removed: z.array(object({ name, shape, part: name.optional() })),
+        judgement: judgement
+          .optional()
+          .describe('How the two are compared, and the changes that the built-in rules judge'),
         shared_alpha: object({ layers: count, head: finite, base: finite, change: finite })
           .optional()
           .describe('Mean alpha over the layers fitted on both sides, where the means are over other layers'),
@@ -236,6 +271,7 @@ function schemas(strictness: Strictness) {
     rule: text(1024),
     level: oneOf(['fail', 'warn']),
     builtin: z.boolean(),
+    name: text(64).optional().describe('Of a built-in rule that compares, to switch it off by'),
     model: name.describe('Empty where the rule is about a custom metric, or there is no model'),
     outcome: oneOf(['ok', 'violated', 'inconclusive']),
     value: finite.describe('What was measured'),
@@ -254,6 +290,13 @@ function schemas(strictness: Strictness) {
     enforced: z.boolean(),
     fails_job: z.boolean(),
     rules: z.array(rule),
+    held: z
+      .array(text(64))
+      .max(100)
+      .optional()
+      .describe(
+        'Built-in rules that compare with the baseline and are true of no model; absent where nothing was compared',
+      ),
     accepted: object({
       label: text(1024),
       by: text(256),
@@ -401,6 +444,7 @@ export type Summary = Model['summary']
 export type AnalysisOptions = Report['options']
 export type Histogram = Layer['esd']
 export type Comparison = NonNullable<Report['comparison']>
+export type Judgement = NonNullable<Comparison['models'][number]['judgement']>
 export type Change = NonNullable<Comparison['models'][number]['summary']>['alpha']
 export type Verdict = NonNullable<Report['verdict']>
 export type RuleResult = Verdict['rules'][number]

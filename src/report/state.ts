@@ -6,6 +6,11 @@ import type { Layer, Status } from './schema.ts'
  */
 export const RANDOM_LIKE = 2.3
 
+/** Whether its spectrum shows nothing that the same weights in a random order would not. */
+export function isRandomLike({ S }: Pick<Layer, 'S'>): boolean {
+  return typeof S === 'number' && S <= RANDOM_LIKE
+}
+
 /** How a layer is, in the words of every view. */
 export function stateOf({ status, warning }: Pick<Layer, 'status' | 'warning'>): string {
   return warning ? `${status}, ${warning}` : status

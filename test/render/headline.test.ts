@@ -46,14 +46,14 @@ describe('what decided', () => {
       [net(layer('a', 2), layer('b', null, { lambda_max: 0 }))],
       base,
       ['alpha > 9'],
-      '1 layer could not be judged, b: all its eigenvalues are 0',
+      '1 layer died, b: all its eigenvalues are 0',
     ],
     [
       'two dead layers',
       [net(layer('b', null, { lambda_max: 0 }), layer('a', null))],
       base,
       ['layers > 9'],
-      '2 layers could not be judged for one, b: all its eigenvalues are 0'.replace(' for one, b: ', ', b for one: '),
+      '2 layers died, b for one: all its eigenvalues are 0',
     ],
     [
       'in one of several',
@@ -94,8 +94,9 @@ describe('what moved', () => {
     expect(of(heads, bases)).toBe('alpha of y 3.000 → 1.500 (−1.500, over-trained), most in a (−3.000)')
   })
 
-  test('a mean that moved because a layer went has no layer to name', () => {
-    expect(of([net(layer('a', 2))], [net(layer('a', 2), layer('b', 4))])).toBe('alpha 3.000 → 2.000 (−1.000, better)')
+  test('a layer that went is said before the mean that moved for it', () => {
+    const [head, base] = [[net(layer('a', 2))], [net(layer('a', 2), layer('b', 4))]]
+    expect(of(head, base)).toBe('1 layer went, b: only the baseline has it')
   })
 
   test('changes that cancel out, in one layer and in two', () => {

@@ -39,6 +39,11 @@ export function layer(name: string, alpha: number | null, more: Partial<Layer> =
     weak_rank_loss: 0,
     sv_max: 3,
     sv_min: 0.1,
+    alpha_hill: null,
+    sigma_hill: null,
+    S: null,
+    zeros: 0,
+    row_levels: 64,
     esd: { log10_edges: [0, 1], counts: [64] },
     ...more,
   }

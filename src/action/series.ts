@@ -1,0 +1,80 @@
+import { mkdir, mkdtemp, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import * as core from '@actions/core'
+import { resolvePartSettings } from '../config/settings.ts'
+import { UserError } from '../errors.ts'
+import type { Context } from '../github/context.ts'
+import { runSeries, seriesOfHistory } from '../pipeline/series.ts'
+import { writePlots } from '../pipeline/series-output.ts'
+import { logProgress } from '../progress.ts'
+import { renderSeriesMarkdown, renderSeriesText } from '../render/series.ts'
+import type { Report } from '../report/schema.ts'
+import { serialiseSeries } from '../series/report.ts'
+import type { SeriesReport } from '../series/schema.ts'
+import { expandPatterns } from './patterns.ts'
+import { readSeries, SERIES_OF_HISTORY, wantsHistory } from './publishing.ts'
+import { readBaseConfig, readRules } from './rules.ts'
+import { addSummary, safely, setOutput } from './safely.ts'
+
+/** Of a step summary, in bytes: half of GitHub's bound, as the gate's own stands there too. */
+const SUMMARY_ROOM = 512 * 1024
+
+/**
+ * Before the work begins, what can't be.
+ * @throws UserError naming the input
+ */
+export function refuseSeriesOf(mode: string): void {
+  const lines = readSeries()
+  if (lines.length === 0) return
+  if (wantsHistory() && lines.length > 1)
+    throw new UserError(`series: ${SERIES_OF_HISTORY} is a series of its own.`, 'Name it alone, or files alone.')
+  if (mode === 'part') throw new UserError('series does not go with a part.', 'Set it in the merging job.')
+}
+
+/**
+ * The series that the input names, in the log, the summary, the outputs and as files. It describes models, and fails no job by what
+ * it finds.
+ * @param report of the gate in the same step; undefined where there is none
+ * @throws UserError where the series can't be read
+ */
+export async function describeSeries(context: Context, report: Report | undefined): Promise<void> {
+  if (readSeries().length === 0)
+    throw new UserError(
+      'The input series is empty.',
+      'It names lists, tables, reports or checkpoints, such as models.csv.',
+    )
+  const series = wantsHistory() ? ofHistory(context, report) : await ofFiles(context)
+  core.info(renderSeriesText(series))
+  await setOutput('series-metric', series.verdict.metric ?? '')
+  await setOutput('series-verdict', series.verdict.status)
+  await addSummary(renderSeriesMarkdown(series, SUMMARY_ROOM))
+  const files = await safely('The series', () => writeFiles(series))
+  await setOutput('series-json', files?.json ?? '')
+  await setOutput('series-plots', files?.plots ?? '')
+}
+
+function ofHistory({ sha, pullRequest }: Context, report: Report | undefined): SeriesReport {
+  if (!report)
+    throw new UserError('series: history goes with the gate.', 'Name a checkpoint, and its accuracy, in the same step.')
+  return seriesOfHistory(report, report.baseline ?? { history: [] }, (pullRequest?.headSha ?? sha).slice(0, 12))
+}
+
+async function ofFiles(context: Context): Promise<SeriesReport> {
+  const { inForce } = await readRules(await readBaseConfig(context, core.getInput('github-token')))
+  return runSeries({
+    files: await expandPatterns(readSeries(), 'series'),
+    settings: resolvePartSettings(inForce.config.settings, inForce.inputs.settings),
+    onProgress: logProgress(line => core.info(line)),
+  })
+}
+
+/** The JSON beside the plots. */
+async function writeFiles(series: SeriesReport): Promise<{ json: string; plots: string }> {
+  const plots = core.getInput('plots') || (await mkdtemp(join(process.env.RUNNER_TEMP || tmpdir(), 'spectral-series-')))
+  await mkdir(plots, { recursive: true })
+  await writePlots(series, plots)
+  const json = join(plots, 'series.json')
+  await writeFile(json, serialiseSeries(series))
+  return { json, plots }
+}

@@ -1,0 +1,172 @@
+import type { Judgement, Layer, Model } from '../report/schema.ts'
+import { isRandomLike } from '../report/state.ts'
+import type { Pair } from './pair.ts'
+import { subtract } from './subtract.ts'
+
+/** Share of the layers of the larger side that has to be matched where two models are of one architecture, but for one exchanged: a new head. */
+const SAME_SHARE = 0.9
+/** Share of kinds of names in common from which on models of other depths or widths are of one family. */
+const FAMILY_SHARE = 0.5
+/** Relative distance of the weights up to which they are a continuation of the baseline's: another seed is about 1.4 away. */
+const CONTINUED = 0.5
+/** Of weights that were only written in another type: bfloat16 is 0.002 away, an 8-bit float 0.03. */
+const CAST = 0.05
+/** So few values in a row are a grid of at most 4 bits. */
+export const FEW_LEVELS = 16
+/** Rise of the share of zeros that is called pruning. */
+export const PRUNED = 0.1
+
+type ShapeChange = Judgement['layers'][number]
+
+/**
+ * What two models are to each other, which metric compares them and why, and the changes that the built-in rules judge. Layers that
+ * look random in the baseline are listed and not judged: nothing can be lost there.
+ */
+export function judgement(pair: Pair): Judgement {
+  const { matched } = pair
+  const relation = relationOf(pair)
+  const layers = matched.filter(isMeasured).map(shapeChange)
+  const judged = layers.filter(({ judged }) => judged)
+  const changes = judged.flatMap(({ change }) => (change === null ? [] : [change]))
+  const primary =
+    relation === 'same' && changes.length > 0 ? 'tail_shape' : relation === 'resized' ? 'alpha_weighted' : ''
+  return {
+    relation,
+    how: relation === 'same' ? how(pair) : [],
+    primary,
+    why: why(pair, relation, layers),
+    tail_shape: mean(changes),
+    tail_shape_median: median(changes),
+    driven_by: drivenBy(changes),
+    from_above: mean(
+      judged.flatMap(({ change, alpha_hill }) => (change !== null && (alpha_hill.base ?? 0) >= 2 ? [change] : [])),
+    ),
+    spectrum_distance: mean(layers.flatMap(({ distance }) => (distance === null ? [] : [distance]))),
+    spectrum_noise: mean(matched.filter(isMeasured).map(({ head }) => 1 / Math.sqrt(head.num_evals * head.N))),
+    log_norm: mean(matched.flatMap(({ head, base }) => subtract(head.log_norm ?? null, base.log_norm ?? null) ?? [])),
+    weight_distance: weightDistance(pair),
+    judged: judged.length,
+    layers,
+  }
+}
+
+type Match = Pair['matched'][number]
+
+/** A report of an earlier version, or a row without numbers, has no shape. */
+function isMeasured({ head, base }: Match): boolean {
+  return [head, base].every(({ alpha_hill, status }) => status !== 'error' && typeof alpha_hill === 'number')
+}
+
+function shapeChange({ head, base }: Match): ShapeChange {
+  const change = Math.log((head.alpha_hill! - 1) / (base.alpha_hill! - 1))
+  return {
+    name: head.name,
+    shape: head.shape,
+    ...(head.part !== undefined && { part: head.part }),
+    change: Number.isFinite(change) ? change : null,
+    distance: spectrumDistance(head, base),
+    alpha_hill: { head: head.alpha_hill!, base: base.alpha_hill! },
+    S: { head: head.S ?? null, base: base.S ?? null },
+    judged: !isRandomLike(base),
+  }
+}
+
+/** Mean distance of two normalised spectra, quantile by quantile. */
+function spectrumDistance({ quantiles: a }: Layer, { quantiles: b }: Layer): number | null {
+  if (!a || !b || a.length === 0 || a.length !== b.length) return null
+  return a.reduce((sum, value, i) => sum + Math.abs(value - b[i]), 0) / a.length
+}
+
+function relationOf({ head, base, matched, added, removed }: Pair): Judgement['relation'] {
+  if (!base) return 'unrelated'
+  const larger = Math.max(head.layers.length, base.layers.length)
+  const exchanged = added.length === 1 && removed.length === 1 && matched.length > 1
+  if (matched.length >= SAME_SHARE * larger || exchanged) return 'same'
+  const [ours, theirs] = [kinds(head), kinds(base)]
+  const common = [...ours].filter(kind => theirs.has(kind)).length
+  const all = new Set([...ours, ...theirs]).size
+  return common >= FAMILY_SHARE * all ? 'resized' : 'unrelated'
+}
+
+/** Names without their numbers, and types: the same for any depth and width. */
+function kinds({ layers }: Model): Set<string> {
+  return new Set(layers.map(({ name, layer_type }) => `${layer_type} ${name.replace(/\d+/g, '#')}`))
+}
+
+/** What became of the weights, where they say so. */
+function how(pair: Pair): Judgement['how'] {
+  const { matched } = pair
+  const distance = weightDistance(pair)
+  const share = (holds: (match: Match) => boolean) => matched.filter(holds).length > matched.length / 2
+  return [
+    ...(matched.some(isRounded) ? (['quantised'] as const) : []),
+    ...(matched.some(isPruned) ? (['pruned'] as const) : []),
+    ...(share(({ head, base }) => head.dtype !== base.dtype) && distance !== null && distance <= CAST
+      ? (['cast'] as const)
+      : []),
+    ...(distance !== null && distance > CAST && distance <= CONTINUED ? (['continued'] as const) : []),
+    ...(distance !== null && distance > CONTINUED ? (['retrained'] as const) : []),
+  ]
+}
+
+/** At most 16 values in a row, where there were more than twice as many. */
+export function isRounded({ head, base }: Match): boolean {
+  const [now, before] = [head.row_levels ?? null, base.row_levels ?? null]
+  return now !== null && before !== null && now <= FEW_LEVELS && before > 2 * now
+}
+
+export function isPruned({ head, base }: Match): boolean {
+  const change = subtract(head.zeros ?? null, base.zeros ?? null)
+  return change !== null && change > PRUNED
+}
+
+/** ‖W − W_base‖/‖W_base‖ over all matched layers, estimated from their sketches; null where a layer has none. */
+function weightDistance({ matched }: Pair): number | null {
+  let [differences, squares] = [0, 0]
+  for (const { head, base } of matched) {
+    const [a, b] = [head.sketch, base.sketch]
+    if (!a || !b || a.length === 0 || a.length !== b.length) return null
+    differences += a.reduce((sum, value, i) => sum + (value - b[i]) * (value - b[i]), 0)
+    squares += b.reduce((sum, value) => sum + value * value, 0)
+  }
+  const distance = Math.sqrt(differences / squares)
+  return Number.isFinite(distance) ? distance : null
+}
+
+function why(pair: Pair, relation: Judgement['relation'], layers: readonly ShapeChange[]): string {
+  const { head, base, matched } = pair
+  if (!base) return 'The baseline has no model of this name.'
+  if (relation === 'unrelated')
+    return `${matched.length} of ${head.layers.length} layers are in the baseline: another architecture, so that no change of a metric says which is better.`
+  if (relation === 'resized')
+    return `Another depth or width (${base.layers.length} layers before, ${head.layers.length} now): alpha misleads there, alpha_weighted can be compared, and never fails alone.`
+  if (layers.length === 0)
+    return 'No layer has a tail shape on both sides, so that it does not judge: an earlier version did not measure it.'
+  const random = layers.filter(({ judged }) => !judged).length
+  if (random === layers.length)
+    return 'Every layer of the baseline looks random: its spectra show almost nothing that could be lost.'
+  const mostly = 2 * random > layers.length ? ', most of them, so that spectra show little here' : ''
+  const unjudged =
+    random > 0 ? ` ${random} of ${layers.length} layers look random in the baseline and are not judged${mostly}.` : ''
+  return `Same architecture, so the shape of the tail decides: alpha over the largest quarter of each spectrum.${unjudged}`
+}
+
+/** The fewest layers without which the mean would be at most half of what it is. */
+function drivenBy(changes: readonly number[]): number {
+  const total = changes.reduce((sum, change) => sum + change, 0)
+  const sorted = [...changes].sort((a, b) => Math.sign(total) * (b - a))
+  let [rest, count] = [total, 0]
+  while (count < sorted.length && Math.abs(rest) > Math.abs(total) / 2) rest -= sorted[count++]
+  return count
+}
+
+function mean(values: readonly number[]): number | null {
+  return values.length > 0 ? values.reduce((sum, value) => sum + value, 0) / values.length : null
+}
+
+function median(values: readonly number[]): number | null {
+  if (values.length === 0) return null
+  const ascending = [...values].sort((a, b) => a - b)
+  const middle = ascending.length >> 1
+  return ascending.length % 2 === 1 ? ascending[middle] : (ascending[middle - 1] + ascending[middle]) / 2
+}

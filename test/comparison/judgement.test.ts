@@ -1,0 +1,117 @@
+import { describe, expect, test } from 'vitest'
+import { judgement } from '../../src/comparison/judgement.ts'
+import { pairModels } from '../../src/comparison/pair.ts'
+import type { Layer } from '../../src/report/schema.ts'
+import { layer, model } from '../support/models.ts'
+
+/** A layer whose tail has this shape. */
+const tail = (name: string, alpha_hill: number, more: Partial<Layer> = {}) =>
+  layer(name, 3, { alpha_hill, S: 8, ...more })
+const judge = (head: Layer[], base: Layer[]) =>
+  judgement(pairModels([model('net', head)], [model('net', base)]).pairs[0])
+
+describe('what two models are to each other', () => {
+  const names = (...list: string[]) => list.map(name => tail(name, 3))
+  test.each<[string, Layer[], Layer[], string, string]>([
+    ['equal layers', names('a', 'b', 'c'), names('a', 'b', 'c'), 'same', 'tail_shape'],
+    [
+      'another head',
+      [...names('a', 'b'), tail('head', 3, { shape: [20, 64] })],
+      names('a', 'b', 'head'),
+      'same',
+      'tail_shape',
+    ],
+    ['one layer more', names('c.1', 'c.2', 'c.3', 'c.4'), names('c.1', 'c.2', 'c.3'), 'resized', 'alpha_weighted'],
+    [
+      'twice as wide',
+      ['a', 'b', 'c'].map(name => tail(name, 3, { shape: [128, 128] })),
+      names('a', 'b', 'c'),
+      'resized',
+      'alpha_weighted',
+    ],
+    ['other names', names('x', 'y', 'z'), names('a', 'b', 'c'), 'unrelated', ''],
+    ['one in ten more', names(...'abcdefghij'), names(...'abcdefghi'), 'same', 'tail_shape'],
+    ['two in ten more', names(...'abcdefghij'), names(...'abcdefgh'), 'resized', 'alpha_weighted'],
+  ])('%s', (_, head, base, relation, primary) => {
+    expect(judge(head, base)).toMatchObject({ relation, primary })
+  })
+})
+
+describe('the shape of the tails', () => {
+  test('is the mean logarithm over the layers that do not look random in the baseline', () => {
+    const base = [tail('a', 3), tail('b', 1.5), tail('random', 4, { S: 2.3 }), tail('c', 2.5)]
+    const head = [tail('a', 5), tail('b', 2), tail('random', 2), tail('c', 2.5)]
+    const found = judge(head, base)
+    expect(found.judged).toBe(3)
+    expect(found.tail_shape).toBeCloseTo((2 * Math.LN2) / 3, 12)
+    expect(found.tail_shape_median).toBeCloseTo(Math.LN2, 12)
+    // Of b, whose base is below 2, nothing is to be feared.
+    expect(found.from_above).toBeCloseTo(Math.LN2 / 2, 12)
+    expect(found.driven_by).toBe(1)
+    expect(found.layers.map(({ name, judged }) => [name, judged])).toEqual([
+      ['a', true],
+      ['b', true],
+      ['random', false],
+      ['c', true],
+    ])
+    expect(found.why).toBe(
+      'Same architecture, so the shape of the tail decides: alpha over the largest quarter of each spectrum. 1 of 4 layers look random in the baseline and are not judged.',
+    )
+  })
+
+  test('is exactly 0 of equal spectra', () => {
+    const layers = [tail('a', 3.1), tail('b', 2.7)]
+    expect(judge(layers, layers)).toMatchObject({
+      tail_shape: 0,
+      tail_shape_median: 0,
+      spectrum_distance: null,
+      log_norm: 0,
+    })
+  })
+
+  test('where most of the baseline looks random, that is said, and where all does, nothing is judged', () => {
+    const random = (name: string) => tail(name, 3, { S: 1 })
+    expect(judge([tail('a', 3), tail('b', 3), tail('c', 3)], [random('a'), random('b'), tail('c', 3)]).why).toMatch(
+      /2 of 3 layers look random in the baseline and are not judged, most of them, so that spectra show little here\.$/,
+    )
+    expect(judge([tail('a', 3)], [random('a')])).toMatchObject({
+      primary: '',
+      tail_shape: null,
+      why: 'Every layer of the baseline looks random: its spectra show almost nothing that could be lost.',
+    })
+  })
+
+  test('a report that lacks it does not judge', () => {
+    expect(judge([tail('a', 3)], [layer('a', 3)])).toMatchObject({ primary: '', layers: [], tail_shape: null })
+  })
+
+  test('distances of quantiles, of norms', () => {
+    const found = judge(
+      [tail('a', 3, { quantiles: [0, 1, 2.5], log_norm: 2.5, num_evals: 64, N: 100 })],
+      [tail('a', 3, { quantiles: [0, 1, 2], log_norm: 2 })],
+    )
+    expect(found).toMatchObject({ log_norm: 0.5, spectrum_noise: 1 / 80 })
+    expect(found.spectrum_distance).toBeCloseTo(0.5 / 3, 12)
+  })
+})
+
+describe('what became of the weights', () => {
+  const sketched = (...sketch: number[]) => tail('a', 3, { sketch })
+  test.each<[string, Layer, Layer, string[], number | null]>([
+    ['another seed', sketched(0, 1), sketched(1, 0), ['retrained'], Math.SQRT2],
+    ['the next epoch', sketched(1, 0.2), sketched(1, 0), ['continued'], 0.2],
+    ['another type', { ...sketched(1, 0.01), dtype: 'BF16' }, sketched(1, 0), ['cast'], 0.01],
+    ['no change', sketched(1, 2), sketched(1, 2), [], 0],
+    ['no sketch', tail('a', 3), sketched(1, 2), [], null],
+    ['grid of 4 bits', tail('a', 3, { row_levels: 16 }), tail('a', 3, { row_levels: 33 }), ['quantised'], null],
+    ['few values before, too', tail('a', 3, { row_levels: 16 }), tail('a', 3, { row_levels: 32 }), [], null],
+    ['17 values', tail('a', 3, { row_levels: 17 }), tail('a', 3, { row_levels: 64 }), [], null],
+    ['zeros', tail('a', 3, { zeros: 0.25 }), tail('a', 3, { zeros: 0.125 }), ['pruned'], null],
+    ['few zeros', tail('a', 3, { zeros: 0.1 }), tail('a', 3), [], null],
+  ])('%s', (_, head, base, how, distance) => {
+    const found = judge([head], [base])
+    expect(found.how).toEqual(how)
+    if (distance === null) expect(found.weight_distance).toBeNull()
+    else expect(found.weight_distance).toBeCloseTo(distance, 12)
+  })
+})

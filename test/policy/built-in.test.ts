@@ -1,0 +1,149 @@
+import { describe, expect, test } from 'vitest'
+import { compare } from '../../src/comparison/compare.ts'
+import { isAcceptable } from '../../src/policy/accept.ts'
+import { BUILT_IN_NAMES, IGNORABLE } from '../../src/policy/built-in.ts'
+import { judge } from '../../src/policy/judge.ts'
+import type { Layer } from '../../src/report/schema.ts'
+import { defaults } from '../support/analyse.ts'
+import { layer, model } from '../support/models.ts'
+
+/** n = 64 eigenvalues, N = 64: √(nN) = 64. */
+const tail = (name: string, more: Partial<Layer> = {}) =>
+  layer(name, 3, { alpha_hill: 3, S: 8, quantiles: [0, 1], ...more })
+
+function verdict(head: Layer[], base: Layer[], ignore: string[] = []) {
+  const { pairs } = compare([model('net', head)], defaults, {
+    ...{ path: 'b', kind: 'report', options: defaults, models: [model('net', base)] },
+  })
+  return judge({ rules: [], ignore, enforce: true }, pairs, { cause: '' })
+}
+const broken = (head: Layer[], base: Layer[]) => verdict(head, base).rules.map(({ name, rule }) => name ?? rule)
+
+/** ln[(alpha − 1)/2] for a base of 3. */
+const hill = (change: number) => 1 + 2 * Math.exp(change)
+
+describe('each rule holds on its threshold, and breaks beyond it', () => {
+  test.each<[string, Partial<Layer>, Partial<Layer>, string[]]>([
+    ['nothing', {}, {}, []],
+    ['λmax a thousand times larger', { log_spectral_norm: 4 }, {}, []],
+    ['λmax more than a thousand times larger', { log_spectral_norm: 4.01 }, {}, ['exploded']],
+    ['a tail that is lighter', { alpha_hill: hill(0.151) }, {}, ['lighter-tail']],
+    ['a tail that is slightly lighter', { alpha_hill: hill(0.149) }, {}, ['slightly-lighter-tail']],
+    ['a tail as seeds have it', { alpha_hill: hill(0.099) }, {}, []],
+    [
+      'a tail below 2 that rises',
+      { alpha_hill: 1 + 0.9 * Math.exp(0.2) },
+      { alpha_hill: 1.9 },
+      ['slightly-lighter-tail'],
+    ],
+    ['a tail that is heavier', { alpha_hill: hill(-0.121) }, {}, ['heavier-tail']],
+    ['a tail heavier as seeds have it', { alpha_hill: hill(-0.119) }, {}, []],
+    ['a spectrum that moved', { quantiles: [0, 1 + 2 * (0.021 + 1 / 64)] }, {}, ['moved-spectrum']],
+    ['a spectrum that moved a little', { quantiles: [0, 1 + 2 * (0.019 + 1 / 64)] }, {}, []],
+    ['larger weights', { log_norm: 2.11 }, {}, ['moved-norm']],
+    ['smaller weights', { log_norm: 1.89 }, {}, ['moved-norm']],
+    ['weights of about the same size', { log_norm: 2.09 }, {}, []],
+    [
+      'a lighter tail of other weights',
+      { log_norm: 2.31, alpha_hill: hill(0.2) },
+      {},
+      ['slightly-lighter-tail', 'moved-norm'],
+    ],
+    [
+      'alpha below 2, with its tail',
+      { alpha: 1.99, alpha_hill: hill(-0.21) },
+      {},
+      ['heavier-tail', 'newly-over-trained'],
+    ],
+    ['alpha below 2 by chance', { alpha: 1.99, alpha_hill: hill(-0.11) }, {}, []],
+    ['alpha on 2', { alpha: 2, alpha_hill: hill(-0.21) }, {}, ['heavier-tail']],
+    ['alpha below 2 before', { alpha: 1.5, alpha_hill: hill(-0.21) }, { alpha: 1.9 }, ['heavier-tail']],
+    ['rounded weights', { row_levels: 15 }, {}, ['rounded']],
+    ['pruned weights', { zeros: 0.3 }, {}, ['pruned']],
+    ['random weights', { S: 2.3, quantiles: [0, 1.1] }, {}, ['lost-structure', 'moved-spectrum']],
+    ['almost random weights', { S: 2.31, quantiles: [0, 1.1] }, {}, ['moved-spectrum']],
+    ['random before, too', { S: 1, quantiles: [0, 1.1] }, { S: 2.3 }, []],
+    ['random, but the spectrum is the same', { S: 2.3, quantiles: [0, 1.08] }, {}, ['moved-spectrum']],
+    [
+      'random, of another norm, and hardly structured before',
+      { S: 2.3, quantiles: [0, 1.1], log_norm: 2.41 },
+      { S: 10 },
+      ['moved-spectrum', 'moved-norm'],
+    ],
+    [
+      'random, of another norm, and plainly structured before',
+      { S: 2.3, quantiles: [0, 1.1], log_norm: 2.41 },
+      { S: 10.1 },
+      ['lost-structure', 'moved-spectrum', 'moved-norm'],
+    ],
+  ])('%s', (_, head, base, names) => {
+    expect(broken([tail('a', head)], [tail('a', base)])).toEqual(names)
+  })
+
+  test('a layer that died', () => {
+    const dead = layer('a', null, { lambda_max: 0 })
+    const { rules, status } = verdict([dead, tail('b')], [tail('a'), tail('b')])
+    expect(status).toBe('failed')
+    expect(rules.find(({ name }) => name === 'dead-layer')).toMatchObject({
+      value: 1,
+      layer: 'a',
+      reason: 'all its eigenvalues are 0',
+    })
+    expect(broken([dead, tail('b')], [dead, tail('b')])).toEqual(['failed > 0'])
+  })
+
+  test('layers that went, and layers of another shape', () => {
+    const wide = tail('c', { shape: [128, 64] })
+    expect(broken([tail('a'), tail('b'), wide], [tail('a'), tail('b'), tail('c')])).toEqual(['reshaped'])
+    expect(broken([tail('a'), tail('b')], [tail('a'), tail('b'), tail('c')])).toEqual(['lost-layers'])
+    expect(broken([tail('a')], [tail('x')])).toEqual([])
+  })
+})
+
+describe('measured rules judge one architecture alone', () => {
+  const layers = (n: number, more: Partial<Layer> = {}) => Array.from({ length: n }, (_, i) => tail(`c.${i}`, more))
+
+  test('a deeper network is not judged by them', () => {
+    expect(broken(layers(6, { alpha_hill: 9, zeros: 0.5 }), layers(3))).toEqual([])
+    expect(verdict(layers(6), layers(3)).held).toEqual(['dead-layer', 'exploded', 'reshaped', 'lost-layers'])
+    expect(verdict(layers(3), layers(3)).held).toEqual(BUILT_IN_NAMES)
+  })
+
+  test('without a baseline none is there', () => {
+    const alone = judge(
+      { rules: [], enforce: true },
+      [{ head: model('net', layers(3)), base: null, matched: [], added: layers(3), removed: [] }],
+      { cause: 'no-baseline', reason: '' },
+    )
+    expect(alone).toMatchObject({ status: 'passed', rules: [] })
+    expect(alone.held).toBeUndefined()
+  })
+
+  test.each(IGNORABLE.filter(name => (BUILT_IN_NAMES as readonly string[]).includes(name)))(
+    '%s can be switched off',
+    name => {
+      const head = [tail('a', { ...WRECKED }), ...layers(2)]
+      const base = [tail('a'), ...layers(2), tail('gone')]
+      const before = verdict(head, base)
+      const after = verdict(head, base, [name])
+      const names = ({ rules, held }: typeof before) => [...rules.map(rule => rule.name), ...(held ?? [])]
+      expect(names(after)).not.toContain(name)
+      expect(names(after).filter(other => other !== 'slightly-lighter-tail')).toEqual(
+        names(before).filter(other => other !== name && other !== 'slightly-lighter-tail'),
+      )
+    },
+  )
+
+  test('all of them together, too; what is certain stays', () => {
+    const head = [tail('a', { ...WRECKED, log_spectral_norm: 9 }), ...layers(2)]
+    expect(verdict(head, [tail('a'), ...layers(2)], ['measured']).rules.map(({ name }) => name)).toEqual(['exploded'])
+  })
+
+  const WRECKED = { S: 1, quantiles: [0, 2], alpha_hill: 9, zeros: 0.5, row_levels: 4 }
+})
+
+test('a reviewer may accept what a built-in rule found against the baseline', () => {
+  expect(isAcceptable(verdict([tail('a', { alpha_hill: 9 })], [tail('a')]))).toBe(true)
+  const unread = layer('a', null, { status: 'error', error: { code: 'non-finite', message: 'NaN' } })
+  expect(isAcceptable(verdict([unread], [tail('a')]))).toBe(false)
+})
