@@ -218,6 +218,12 @@ export const TABLE = {
     in: EVERYWHERE,
     help: 'Whether the tail that the determinant sets off is looked for: detX_num, detX_val, ERG_gap.',
   },
+  randomize: {
+    type: 'flag',
+    default: 'false',
+    in: EVERYWHERE,
+    help: 'Whether each spectrum is held against those of five shuffles of the weights: rand_distance, ww_softrank, num_traps and others.',
+  },
   'fix-fingers': {
     type: 'text',
     value: 'HOW',

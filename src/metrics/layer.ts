@@ -56,6 +56,8 @@ export interface Findings {
   readonly spectrum: Spectrum
   /** Spectra of its shuffles; empty where it was not shuffled. */
   readonly shuffled: readonly Spectrum[]
+  /** How many of them S is of: as many as without `randomize`. */
+  readonly forStructure: number
   readonly weights: WeightStatistics
 }
 
@@ -79,8 +81,9 @@ export function layerMetrics(
   noiseFloor: number,
   options: RowOptions = {},
 ): Layer {
-  const { spectrum, shuffled, weights } = findings
-  const matrices = spectrum.matrices.map(values => clean(values, layer.scale, noiseFloor))
+  const { spectrum, shuffled, forStructure, weights } = findings
+  const cleaned = ({ matrices }: Spectrum) => matrices.map(values => clean(values, layer.scale, noiseFloor))
+  const matrices = cleaned(spectrum)
   const lambda = pool(matrices)
   const lambda_max = lambda[lambda.length - 1]
   const norm = lambda.reduce((sum, value) => sum + value, 0)
@@ -92,9 +95,12 @@ export function layerMetrics(
     num_evals: lambda.length,
     ...fit,
     ...perColumn(NORMS, compute => compute(esd)),
-    S: shuffled.length > 0 ? finite(structure(layer, spectrum, shuffled)) : null,
+    S: shuffled.length > 0 ? finite(structure(layer, spectrum, shuffled.slice(0, forStructure))) : null,
     ...perColumn(WEIGHTS, compute => compute(weights)),
-    ...analysed(askedIn(options), { layer, esd, fit, clipped }),
+    ...analysed(askedIn(options), {
+      ...{ layer, esd, fit, clipped },
+      shuffled: options.analyses?.includes('randomize') ? shuffled.map(spectrum => pool(cleaned(spectrum))) : [],
+    }),
     esd: histogram(lambda),
     quantiles: quantiles(lambda),
     sketch: Array.from(weights.sketch, sixDigits),

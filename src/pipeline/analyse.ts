@@ -6,6 +6,7 @@ import { CheckpointError, LayerError } from '../errors.ts'
 import { type Plan, type PlannedLayer, type PlannedSkip, planLayers } from '../layers/select.ts'
 import { type Shard, shardPositions } from '../layers/shard.ts'
 import { errorRow, type Findings, layerMetrics, sameRow } from '../metrics/layer.ts'
+import { REPLICAS } from '../metrics/randomised.ts'
 import { structure } from '../metrics/structure.ts'
 import { aggregates } from '../metrics/summary.ts'
 import type { OnProgress } from '../progress.ts'
@@ -144,7 +145,7 @@ async function analyseLayers(
   const computed = new Map<number, Promise<Layer>>()
   const compute = (i: number, identity: Identity): Promise<Layer> => {
     const layer = layers[i]
-    return find(layer, engine, progress).then(
+    return find(layer, { engine, options }, progress).then(
       findings => ({ ...layerMetrics(layer, findings, noiseFloor(layer.N, layer.M), options), ...identity }),
       error => errorRow(layer, layerErrors(error), options),
     )
@@ -173,7 +174,11 @@ const PLAIN_STRUCTURE = 2 * RANDOM_LIKE
  * All that the engine finds of a layer. What is never formed, a product of low rank, is not shuffled either; nor is an operator, whose
  * eigenvalues are no more independent than the kernel's elements.
  */
-async function find(layer: PlannedLayer, engine: Engine, progress: Progress): Promise<Findings> {
+async function find(
+  layer: PlannedLayer,
+  { engine, options: { analyses } }: Pick<AnalyseContext, 'engine' | 'options'>,
+  progress: Progress,
+): Promise<Findings> {
   const { recipe, name } = layer
   const spectrumOf = (recipe: Recipe) => engine.spectrum(recipe, progress.add(cost(recipe), name))
   const shuffled = (replica: number) => spectrumOf({ ...recipe, values: shuffle(recipe.values, replica) })
@@ -182,10 +187,11 @@ async function find(layer: PlannedLayer, engine: Engine, progress: Progress): Pr
     engine.weights(recipe.values),
     ...(recipe.values.op === 'product' || recipe.read === 'operator' ? [] : [shuffled(0)]),
   ])
-  if (first.length === 0 || structure(layer, spectrum, first) > PLAIN_STRUCTURE)
-    return { spectrum, weights, shuffled: first }
-  const more = Array.from({ length: SHUFFLES - 1 }, (_, i) => shuffled(i + 1))
-  return { spectrum, weights, shuffled: [...first, ...(await Promise.all(more))] }
+  const plain = first.length === 0 || structure(layer, spectrum, first) > PLAIN_STRUCTURE
+  const forStructure = plain ? first.length : SHUFFLES
+  const wanted = first.length > 0 && analyses?.includes('randomize') ? REPLICAS : forStructure
+  const more = Array.from({ length: wanted - first.length }, (_, i) => shuffled(i + 1))
+  return { spectrum, weights, forStructure, shuffled: [...first, ...(await Promise.all(more))] }
 }
 
 /** What goes wrong with one layer becomes its row; anything else ends the analysis. */
