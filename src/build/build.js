@@ -65,6 +65,14 @@ write(
   ),
 )
 
+write(
+  'docs/gating.md',
+  readFileSync('docs/gating.md', 'utf8').replace(
+    /(?<=<!-- built-in: .*-->\n)[\s\S]*(?=<!-- \/built-in -->)/,
+    (await load('src/policy/built-in.ts')).builtInTable(),
+  ),
+)
+
 const inputs = (await load('src/config/table.ts')).actionInputs()
 write(
   'action.yml',

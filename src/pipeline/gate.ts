@@ -8,6 +8,7 @@ import { UserError } from '../errors.ts'
 import type { Shard } from '../layers/shard.ts'
 import { isComplete, withOnly } from '../metrics/layer.ts'
 import type { Comparability } from '../policy/evaluate.ts'
+import { earlierChanges } from '../policy/history.ts'
 import { judge, type Policy, undecided } from '../policy/judge.ts'
 import type { NamedPart } from '../report/io.ts'
 import { type PartialReport, readReport } from '../report/io.ts'
@@ -74,10 +75,10 @@ export async function gate(request: GateRequest, context: AnalyseContext): Promi
   const known = context.known && new Map([...context.known, ...reusable(request, baseline, context.options)])
   const models: Model[] = []
   for (const source of request.sources) models.push(await analyse(source, { ...context, known }))
-  const report = conclude(models, baseline, request, context.options)
+  const report = await conclude(models, baseline, request, context.options)
   const { proposed } = request.governed ?? {}
   if (!report.gate_change || !proposed) return report
-  if (isDeepStrictEqual(proposed.options, context.options)) return withProposed(report, models, baseline, request)
+  if (isDeepStrictEqual(proposed.options, context.options)) return await withProposed(report, models, baseline, request)
   const again = {
     ...context,
     options: proposed.options,
@@ -91,19 +92,19 @@ export async function gate(request: GateRequest, context: AnalyseContext): Promi
     if (error instanceof UserError) return report
     throw error
   }
-  return withProposed(report, theirs, baseline, request)
+  return await withProposed(report, theirs, baseline, request)
 }
 
 /** The report, with what the proposed gate would have said of these models. */
-function withProposed(
+async function withProposed(
   report: Report,
   models: Model[],
   baseline: Baseline | undefined,
   request: Omit<GateRequest, 'sources' | 'baseline'>,
-): Report {
+): Promise<Report> {
   const { policy, options } = request.governed!.proposed!
-  const { status, fails_job } = conclude(models, baseline, { ...request, policy, governed: undefined }, options)
-    .verdict!
+  const ungoverned = { ...request, policy, governed: undefined }
+  const { status, fails_job } = (await conclude(models, baseline, ungoverned, options)).verdict!
   const said = { status: status as Exclude<typeof status, 'accepted'>, fails_job }
   return { ...report, gate_change: { ...report.gate_change!, proposed: said } }
 }
@@ -119,8 +120,10 @@ export async function gateParts(
   const baseline = request.baseline === undefined ? undefined : await readBaseline(request.baseline, [], analysis)
   const known = reuse ? new Map(reusable(request, baseline, options)) : null
   const whole = models.map(model => markReused(model, known))
-  const report = conclude(whole, baseline, request, options)
-  return report.gate_change && request.governed?.proposed ? withProposed(report, whole, baseline, request) : report
+  const report = await conclude(whole, baseline, request, options)
+  return report.gate_change && request.governed?.proposed
+    ? await withProposed(report, whole, baseline, request)
+    : report
 }
 
 /** The rows of a baseline that may stand for those of equal layers: of a trusted search, or computed here and now. */
@@ -134,12 +137,12 @@ function reusable(
 }
 
 /** Comparison and verdict: what follows from the models alone. */
-function conclude(
+async function conclude(
   models: Model[],
   baseline: Baseline | undefined,
   request: Omit<GateRequest, 'sources' | 'baseline'>,
   options: AnalysisOptions,
-): Report {
+): Promise<Report> {
   const figures = request.figures ?? []
   const compared = baseline && compare(models, options, baseline, figures)
   const pairs = compared?.pairs ?? pairModels(models, []).pairs
@@ -157,6 +160,7 @@ function conclude(
       comparability(compared?.comparison, request.search),
       compared?.comparison.figures ?? compareCustomMetrics(figures, []),
       request.governed?.undecided ? [unchangedGate(request.governed.undecided)] : [],
+      await earlierChanges(request.search?.history),
     ),
     ...(request.governed && { policy: request.governed.policy }),
     ...(request.governed?.change && { gate_change: request.governed.change }),

@@ -4,6 +4,7 @@ import { subtract } from '../comparison/subtract.ts'
 import { layerKey } from '../report/metrics.ts'
 import type { Judgement, Layer, RuleResult } from '../report/schema.ts'
 import { RANDOM_LIKE, whyUnfitted } from '../report/state.ts'
+import { type Earlier, NO_HISTORY } from './history.ts'
 
 /** A rule of ours: what it measures of a model against its baseline, and what is known of its errors. */
 export interface BuiltInRule {
@@ -253,6 +254,7 @@ const LESSER: Partial<Record<BuiltInName, BuiltInName>> = { 'slightly-lighter-ta
 export function builtInRules(
   pair: Pair,
   ignored: ReadonlySet<string>,
+  earlier: Earlier = NO_HISTORY,
 ): { readonly violated: readonly RuleResult[]; readonly held: readonly BuiltInName[] } {
   const { head, judgement } = pair
   const names = judgement ? BUILT_IN_NAMES.filter(name => !ignored.has(name)) : []
@@ -260,7 +262,12 @@ export function builtInRules(
     const rule: BuiltInRule = BUILT_IN_RULES[name]
     if (rule.kind === 'measured' && judgement?.primary !== 'tail_shape') return []
     const found = rule.measure(pair, judgement!)
-    return found ? [{ name, rule, found, violated: isViolated(rule, found.value) }] : []
+    if (!found) return []
+    const { threshold, because } = adapted(name, rule, earlier.predict(head.name, 'primary'))
+    const adaptedRule = { ...rule, threshold }
+    const reason = because === '' ? found.reason : `${found.reason}; ${because}`
+    const violated = isViolated(adaptedRule, found.value)
+    return [{ name, rule: adaptedRule, found: { ...found, reason }, violated }]
   })
   const violated = measured.filter(({ violated }) => violated)
   const spoken = violated.filter(({ name }) => !violated.some(other => other.name === LESSER[name]))
@@ -268,6 +275,35 @@ export function builtInRules(
     violated: spoken.map(({ name, rule, found }) => resultOf(name, rule, found, head)),
     held: measured.filter(({ violated }) => !violated).map(({ name }) => name),
   }
+}
+
+/** What retrained seeds do: no threshold follows a history that is calmer, for successive baselines understate it. */
+const SEEDS = 0.06
+
+/** Thresholds on the shape of the tail follow what the branch's own baselines did, once enough of them are known. */
+function adapted(
+  name: BuiltInName,
+  { threshold }: BuiltInRule,
+  prediction: ReturnType<Earlier['predict']>,
+): { readonly threshold: number; readonly because: string } {
+  if (!('reach' in prediction)) return { threshold, because: '' }
+  const { mean, reach, changes } = prediction
+  const [low, high] = [Math.min(-SEEDS, mean - reach), Math.max(SEEDS, mean + reach)].map(twoDigits)
+  const because = `the last ${changes} baselines predict ${signed(mean - reach)} to ${signed(mean + reach)}`
+  switch (name) {
+    case 'lighter-tail':
+      return { threshold: Math.max(threshold, high), because }
+    case 'slightly-lighter-tail':
+      return { threshold: high, because }
+    case 'heavier-tail':
+      return { threshold: low, because }
+    default:
+      return { threshold, because: '' }
+  }
+}
+
+function twoDigits(value: number): number {
+  return Math.round(100 * value) / 100
 }
 
 function isViolated({ operator, threshold }: BuiltInRule, value: number): boolean {
@@ -317,4 +353,13 @@ function percent(share: number): string {
 
 function signed(value: number): string {
   return `${value > 0 ? '+' : '−'}${Math.abs(value).toFixed(2)}`
+}
+
+/** The rules as a table in Markdown, for docs/gating.md. */
+export function builtInTable(): string {
+  const rows = BUILT_IN_NAMES.map(name => {
+    const { level, operator, threshold, kind, what }: BuiltInRule = BUILT_IN_RULES[name]
+    return `| \`${name}\` | ${level} | ${operator} ${threshold} | ${kind} | ${what} |`
+  })
+  return `${['| rule | level | limit | kind | what it measures |', '| --- | --- | --- | --- | --- |', ...rows].join('\n')}\n`
 }

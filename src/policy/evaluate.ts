@@ -1,10 +1,12 @@
 import type { Pair } from '../comparison/pair.ts'
-import { column, type LayerMetric } from '../report/columns.ts'
+import { column, type LayerMetric, type SummaryMetric } from '../report/columns.ts'
 import { isComputed, layerValue } from '../report/metrics.ts'
 import type { CustomMetricChange, Layer, Model, RuleResult } from '../report/schema.ts'
 import { whyUnfitted } from '../report/state.ts'
 import { nearest } from '../words.ts'
-import type { CustomMetricRule, ModelRule, Operator, Rule, Value } from './rule.ts'
+import { cautionOf } from './caution.ts'
+import { type Earlier, LEAST_CHANGES, NO_HISTORY } from './history.ts'
+import type { CustomMetricRule, ModelRule, Operator, Rule, Unit, Value } from './rule.ts'
 
 /** Below it a base is too near to 0 for a percentage of it to mean anything. */
 const LEAST_BASE = 1e-6
@@ -18,9 +20,19 @@ type Measured = Pick<RuleResult, 'layers' | 'of'> & { value: number; layer?: str
 type Unknown = Pick<RuleResult, 'cause' | 'reason'>
 
 /** One rule on one model. What can't be measured is `inconclusive`, with the reason. */
-export function evaluateRule(rule: ModelRule, pair: Pair, comparability: Comparability): RuleResult {
-  const measured = measure(rule, pair, comparability)
-  const base = { ...said(rule), model: pair.head.name, of: pair.head.layers.length }
+export function evaluateRule(
+  rule: ModelRule,
+  pair: Pair,
+  comparability: Comparability,
+  earlier: Earlier = NO_HISTORY,
+): RuleResult {
+  const plain = measure(rule, pair, comparability)
+  const measured = 'cause' in plain ? plain : inUnit(rule, pair, plain, earlier)
+  const caution = cautionOf(rule, pair)
+  const base = {
+    ...{ ...said(rule), model: pair.head.name, of: pair.head.layers.length },
+    ...(caution && { caution }),
+  }
   if ('cause' in measured) return { ...base, outcome: 'inconclusive', value: null, layers: 0, ...measured }
   if (holds(measured.value, rule.operator, rule.threshold))
     return { ...base, ...measured, outcome: 'violated', reason: '', cause: '', ...culprit(rule, pair) }
@@ -46,8 +58,48 @@ function culprit({ subject }: ModelRule, { head, matched }: Pair): Partial<Pick<
   return first ? { layer: first.name, reason: whyUnfitted(first) } : {}
 }
 
-function said({ text, level, threshold, percent }: Rule) {
-  return { rule: text, level, builtin: false, unit: percent ? ('%' as const) : ('' as const), threshold }
+function said({ text, level, threshold, unit }: Rule) {
+  return { rule: text, level, builtin: false, unit, threshold }
+}
+
+/** What was measured in the unit of the rule, where that is one of spread. */
+function inUnit({ subject, unit }: ModelRule, pair: Pair, plain: Measured, earlier: Earlier): Measured | Unknown {
+  if (unit === 'sigma' && subject.kind === 'delta' && subject.value.kind === 'mean') {
+    const { metric } = subject.value
+    const [head, base] = [pair.head, pair.base!].map(model => errorOfMean(model, metric))
+    const error = Math.hypot(head, base)
+    return error > 0
+      ? { ...plain, value: plain.value / error }
+      : { cause: 'no-value', reason: `${metric} has no standard error` }
+  }
+  if (unit !== 'history') return plain
+  const what =
+    subject.kind === 'primary'
+      ? 'primary'
+      : subject.kind === 'delta' && subject.value.kind === 'mean' && subject.value.metric
+  if (!what) return plain
+  const prediction = earlier.predict(pair.head.name, what as SummaryMetric | 'primary')
+  if (!('reach' in prediction)) {
+    const reason = `${prediction.changes} earlier changes are known, and it takes ${LEAST_CHANGES} to tell what is usual`
+    return { cause: 'no-baseline', reason }
+  }
+  const { mean, reach } = prediction
+  if (!(reach > 0)) return { cause: 'no-value', reason: 'earlier baselines did not differ at all' }
+  return { ...plain, value: (plain.value - mean) / reach }
+}
+
+/** Standard error of a mean over the fitted layers, from those of its parts. */
+function errorOfMean({ layers }: Model, metric: LayerMetric): number {
+  const sigma = metric === 'alpha_hill' ? 'sigma_hill' : 'sigma'
+  const fitted = layers.filter(({ status }) => status === 'success')
+  return Math.sqrt(fitted.reduce((sum, layer) => sum + (layer[sigma] ?? 0) * (layer[sigma] ?? 0), 0)) / fitted.length
+}
+
+/** Change of one layer over the standard errors of both sides. */
+function inSigmas(head: Layer, base: Layer, metric: LayerMetric, change: number): number | null {
+  const sigma = metric === 'alpha_hill' ? 'sigma_hill' : 'sigma'
+  const error = Math.hypot(head[sigma] ?? Number.NaN, base[sigma] ?? Number.NaN)
+  return error > 0 ? change / error : null
 }
 
 /** One rule on a custom metric of the run, whatever models there are. */
@@ -64,7 +116,7 @@ export function evaluateCustomMetric(
 }
 
 function measureCustomMetric(
-  { subject: { name, delta }, percent }: CustomMetricRule,
+  { subject: { name, delta }, unit }: CustomMetricRule,
   figures: readonly CustomMetricChange[],
   comparability: Comparability,
 ): number | Unknown {
@@ -74,15 +126,11 @@ function measureCustomMetric(
   const { cause } = comparability
   if (cause === 'no-baseline' || cause === 'unavailable') return { cause, reason: comparability.reason }
   if (base === null) return { cause: 'no-baseline', reason: `the baseline has no ${name}` }
-  const value = change(head, base, percent)
+  const value = change(head, base, unit)
   return typeof value === 'number' ? value : { cause: 'no-value', reason: value }
 }
 
-function measure(
-  { subject, operator, percent }: ModelRule,
-  pair: Pair,
-  comparability: Comparability,
-): Measured | Unknown {
+function measure({ subject, operator, unit }: ModelRule, pair: Pair, comparability: Comparability): Measured | Unknown {
   if (subject.kind === 'value') return measureValue(subject.value, pair.head)
   if (subject.kind === 'any' && !isComputed(pair.head.layers, subject.metric)) return notComputed(subject.metric)
   if (subject.kind === 'any' && !subject.delta) {
@@ -93,11 +141,13 @@ function measure(
   if (!pair.base) return { cause: 'no-baseline', reason: 'the baseline has no model of this name' }
   if (pair.matched.length === 0)
     return { cause: 'incomparable', reason: 'no layer of the baseline is one of this model' }
+  if (subject.kind === 'primary') return measurePrimary(pair)
   if (subject.kind === 'any') {
     if (!isComputed(pair.base.layers, subject.metric)) return inBaseline(notComputed(subject.metric))
     const values = pair.matched.map(({ head, base }) => {
-      const value = change(layerValue(head, subject.metric), layerValue(base, subject.metric), percent)
-      return { layer: head, value: typeof value === 'number' ? value : null }
+      const value = change(layerValue(head, subject.metric), layerValue(base, subject.metric), unit)
+      if (typeof value !== 'number') return { layer: head, value: null }
+      return { layer: head, value: unit === 'sigma' ? inSigmas(head, base, subject.metric, value) : value }
     })
     return extreme(values, operator, `change of ${subject.metric}`, pair.head)
   }
@@ -105,14 +155,21 @@ function measure(
   if ('cause' in head) return head
   const base = measureValue(subject.value, pair.base)
   if ('cause' in base) return inBaseline(base)
-  const value = change(head.value, base.value, percent)
+  const value = change(head.value, base.value, unit)
   return typeof value === 'number' ? { ...head, value } : { cause: 'no-value', reason: value }
 }
 
+/** What decides for models of one architecture; for others no single number does. */
+function measurePrimary({ head, judgement }: Pair): Measured | Unknown {
+  if (judgement?.primary === 'tail_shape' && judgement.tail_shape !== null)
+    return { value: judgement.tail_shape, layers: judgement.judged, of: head.layers.length }
+  return { cause: 'incomparable', reason: judgement?.why ?? 'nothing could be compared' }
+}
+
 /** head − base, in percent of |base| if asked; a sentence where that has no meaning. */
-function change(head: number | null, base: number | null, percent: boolean): number | string {
+function change(head: number | null, base: number | null, unit: Unit): number | string {
   if (head === null || base === null) return 'a side has no value'
-  if (!percent) return head - base
+  if (unit !== '%') return head - base
   if (Math.abs(base) < LEAST_BASE) return `the base is ${base}: a percentage of it means nothing`
   return (100 * (head - base)) / Math.abs(base)
 }
@@ -229,5 +286,6 @@ export function holds(value: number, operator: Operator, threshold: number): boo
 /** Rules that an unread layer could still break. */
 function dependsOnEveryLayer({ subject }: ModelRule): boolean {
   if (subject.kind === 'any') return true
+  if (subject.kind === 'primary') return true
   return ['median', 'min', 'max', 'count'].includes(subject.value.kind)
 }

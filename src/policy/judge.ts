@@ -3,6 +3,7 @@ import type { CustomMetricChange, Model, RuleResult, Skipped, Verdict } from '..
 import { whyUnfitted } from '../report/state.ts'
 import { builtInRules, ignoredRules } from './built-in.ts'
 import { type Comparability, evaluateCustomMetric, evaluateRule } from './evaluate.ts'
+import { type Earlier, NO_HISTORY } from './history.ts'
 import { isCustomMetricRule, isModelRule, type Rule } from './rule.ts'
 
 export interface Policy {
@@ -33,6 +34,7 @@ export function speaksOf(rules: readonly Rule[], metric: Replaceable): boolean {
  * of the model, unless the user's rules speak of `coverage`; a layer without a usable fit is a warning, unless they speak of
  * `failed`.
  * @param more what was decided elsewhere
+ * @param earlier what the baselines before did
  */
 export function judge(
   policy: Policy,
@@ -40,15 +42,16 @@ export function judge(
   comparability: Comparability,
   figures: readonly CustomMetricChange[] = [],
   more: readonly RuleResult[] = [],
+  earlier: Earlier = NO_HISTORY,
 ): Verdict {
   const replaced = (metric: Replaceable) => !policy.always?.includes(metric) && speaksOf(policy.rules, metric)
   const ignored = ignoredRules(policy.ignore)
-  const compared = new Map(pairs.map(pair => [pair, builtInRules(pair, ignored)]))
+  const compared = new Map(pairs.map(pair => [pair, builtInRules(pair, ignored, earlier)]))
   const held = new Set([...compared.values()].flatMap(({ held }) => held))
   const broken = new Set([...compared.values()].flatMap(({ violated }) => violated.map(({ name }) => name)))
   const rules = [
     ...pairs.flatMap(pair => [
-      ...policy.rules.filter(isModelRule).map(rule => evaluateRule(rule, pair, comparability)),
+      ...policy.rules.filter(isModelRule).map(rule => evaluateRule(rule, pair, comparability, earlier)),
       ...unreadable(pair.head),
       ...(ignored.has('non-finite') ? [] : nonFinite(pair.head)),
       ...(ignored.has('unread') || replaced('coverage') ? [] : unread(pair.head)),

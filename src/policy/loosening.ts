@@ -10,7 +10,7 @@ export function loosenedRules(earlier: readonly Rule[], later: readonly Rule[]):
 
 function implies(a: Rule, b: Rule): boolean {
   if (a.level === 'warn' && b.level === 'fail') return false
-  if (a.percent !== b.percent || JSON.stringify(a.subject) !== JSON.stringify(b.subject)) return false
+  if (a.unit !== b.unit || JSON.stringify(a.subject) !== JSON.stringify(b.subject)) return false
   if (above(a.operator) !== above(b.operator)) return false
   if (a.threshold === b.threshold) return a.operator === b.operator || a.operator.endsWith('=')
   return above(a.operator) ? a.threshold < b.threshold : a.threshold > b.threshold

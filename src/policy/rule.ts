@@ -1,5 +1,5 @@
 import { UserError } from '../errors.ts'
-import { ALL_METRICS, isLayerMetric, type LayerMetric } from '../report/columns.ts'
+import { ALL_METRICS, isLayerMetric, type LayerMetric, SUMMARY_METRICS } from '../report/columns.ts'
 import { isModelMetric, MODEL_METRICS, type ModelMetric } from '../report/metrics.ts'
 import { nearest } from '../words.ts'
 
@@ -25,6 +25,8 @@ export type Subject =
   | { readonly kind: 'value'; readonly value: Value }
   | { readonly kind: 'delta'; readonly value: Value }
   | { readonly kind: 'any'; readonly metric: LayerMetric; readonly delta: boolean }
+  /** The change of what decides for these two models. */
+  | { readonly kind: 'primary' }
   | CustomMetricSubject
 
 /** A condition under which the gate fails or warns. */
@@ -34,9 +36,11 @@ export interface Rule {
   readonly subject: Subject
   readonly operator: Operator
   readonly threshold: number
-  /** The threshold is a percentage of the base's absolute value. */
-  readonly percent: boolean
+  /** What the threshold is in: `%` of the base's absolute value, `sigma` standard errors of the change, `history` the interval that earlier changes predict. */
+  readonly unit: Unit
 }
+
+export type Unit = '' | '%' | 'sigma' | 'history'
 
 /** A rule on a custom metric, which belongs to no model. */
 export type CustomMetricRule = Rule & { readonly subject: CustomMetricSubject }
@@ -53,7 +57,7 @@ export function isModelRule(rule: Rule): rule is ModelRule {
 
 /** Whether it measures a change against the baseline. */
 export function isRelative({ subject }: Pick<Rule, 'subject'>): boolean {
-  return subject.kind === 'delta' || ('delta' in subject && subject.delta)
+  return subject.kind === 'delta' || subject.kind === 'primary' || ('delta' in subject && subject.delta)
 }
 
 /**
@@ -69,17 +73,19 @@ export function refuseRelative(rules: readonly Rule[], remedy: string): void {
 const MOST = 1024
 
 const FUNCTIONS = ['delta', 'any', 'count', 'mean', 'median', 'min', 'max']
+/** Stands for what decides. */
+const PRIMARY = 'primary'
 
 /** Whether it is a word of the rules, which no custom metric can be called. */
 export function isReserved(name: string): boolean {
-  return isLayerMetric(name) || isModelMetric(name) || FUNCTIONS.includes(name)
+  return isLayerMetric(name) || isModelMetric(name) || FUNCTIONS.includes(name) || name === PRIMARY
 }
 
 /**
  * Reads one rule:
  * ```
- * rule    = subject operator number ["%"]
- * subject = value | custom | "delta(" custom ")" | "delta(" value ")" | "any(" metric ")" | "any(delta(" metric "))"
+ * rule    = subject operator number ["%" | "sigma" | "history"]
+ * subject = "primary" | value | custom | "delta(" custom ")" | "delta(" value ")" | "any(" metric ")" | "any(delta(" metric "))"
  * value   = metric | metric "[" layer "]" | ("mean"|"median"|"min"|"max") "(" metric ")"
  *         | "count(" metric operator number ")" | "layers" | "failed" | "errors" | "coverage"
  * ```
@@ -95,17 +101,47 @@ export function parseRule(text: string, level: Level, figures: readonly string[]
   const subject = parseSubject(scanner)
   const operator = scanner.operator()
   const threshold = scanner.number()
-  const percent = scanner.take('%')
-  if (percent && !isRelative({ subject })) {
-    throw scanner.error('a percentage needs a change', 'Write delta(…), or a plain number.', scanner.at - 1)
-  }
+  const at = scanner.at
+  const unit = scanner.unit()
+  const unfit = unfitUnit(unit, subject)
+  if (unfit) throw scanner.error(...unfit, at)
   scanner.end()
-  return { text: scanner.text, level, subject, operator, threshold, percent }
+  return { text: scanner.text, level, subject, operator, threshold, unit }
+}
+
+/** What of a unit does not go with what is measured, and what would. */
+function unfitUnit(unit: Unit, subject: Subject): [string, string] | undefined {
+  if (unit === '') return undefined
+  if (!isRelative({ subject })) {
+    const what = unit === '%' ? 'a percentage' : unit
+    return [`${what} needs a change`, 'Write delta(…), or a plain number.']
+  }
+  if (unit === '%' && subject.kind === 'primary')
+    return ['primary is a logarithm, of which a percentage means nothing', 'Write a plain number, such as 0.1.']
+  if (unit === 'sigma' && !hasStandardError(subject))
+    return ['no standard error is known of it', 'sigma goes with delta(alpha), delta(alpha_hill), or any(…) of them.']
+  const hasHistory = subject.kind === 'primary' || (subject.kind === 'delta' && isSummaryMean(subject.value))
+  if (unit === 'history' && !hasHistory)
+    return ['earlier baselines do not have it', `history goes with primary, and delta(…) of a mean of the summary.`]
+  return undefined
+}
+
+function hasStandardError(subject: Subject): boolean {
+  const metric =
+    subject.kind === 'any'
+      ? subject.metric
+      : subject.kind === 'delta' && subject.value.kind === 'mean' && subject.value.metric
+  return metric === 'alpha' || metric === 'alpha_hill'
+}
+
+function isSummaryMean(value: Value): boolean {
+  return value.kind === 'mean' && (SUMMARY_METRICS as readonly string[]).includes(value.metric)
 }
 
 function parseSubject(scanner: Scanner): Subject {
   const start = scanner.at
   const name = scanner.name()
+  if (name === PRIMARY) return { kind: 'primary' }
   if (scanner.figures.includes(name)) return { kind: 'custom', name, delta: false }
   if (name === 'delta' && scanner.take('(')) {
     const custom = scanner.customMetric()
@@ -178,7 +214,7 @@ function parseLayerMetric(scanner: Scanner): LayerMetric {
     throw scanner.error(`${name} is a custom metric, not a number of a layer`, '', start)
   throw scanner.error(
     name ? `unknown metric ${JSON.stringify(name)}` : 'a metric is missing',
-    suggest(name, [...ALL_METRICS, ...MODEL_METRICS, ...scanner.figures, ...FUNCTIONS]),
+    suggest(name, [...ALL_METRICS, ...MODEL_METRICS, ...scanner.figures, ...FUNCTIONS, PRIMARY]),
     start,
   )
 }
@@ -230,6 +266,11 @@ class Scanner {
     const found = this.#match(/[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?/y)
     if (found === undefined || !Number.isFinite(Number(found))) throw this.error('a number is missing', '', start)
     return Number(found)
+  }
+
+  unit(): Unit {
+    const found = this.#match(/%|sigma\b|history\b/y)
+    return found === '%' || found === 'sigma' || found === 'history' ? found : ''
   }
 
   /** A layer's name and the closing bracket. */

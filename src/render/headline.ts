@@ -57,12 +57,13 @@ function means(models: Report['models']): Phrase {
 export function measured({ value, unit, rule }: RuleResult): string {
   if (value === null) return '–'
   if (unit === '%') return `${value > 0 ? '+' : ''}${format(value, 2)} %`
-  return /delta\(/.test(rule) ? formatChange(value) : format(value)
+  if (unit !== '') return `${formatChange(value)} ${unit === 'sigma' || unit === 'history' ? unit : ''}`.trimEnd()
+  return /delta\(|^primary\b|-tail /.test(rule) ? formatChange(value) : format(value)
 }
 
 /** The boundary of a rule, as it was written, where that is a number: a report of a fork may hold anything. */
 export function limit({ rule }: RuleResult): string {
-  return /[<>]=?\s*[+-]?[\d.]{1,30}(?:e[+-]?\d{1,3})?\s*%?$/i.exec(rule.trimEnd())?.[0] ?? '–'
+  return /[<>]=?\s*[+-]?[\d.]{1,30}(?:e[+-]?\d{1,3})?\s*(?:%|sigma|history)?$/i.exec(rule.trimEnd())?.[0] ?? '–'
 }
 
 /** The rule that the headline speaks of. */

@@ -7,7 +7,16 @@ import {
   type SummaryMetric,
 } from '../report/columns.ts'
 import { layerKey } from '../report/metrics.ts'
-import type { Change, Comparison, CustomMetricChange, Judgement, Layer, Model, Report } from '../report/schema.ts'
+import type {
+  Change,
+  Comparison,
+  CustomMetricChange,
+  Judgement,
+  Layer,
+  Model,
+  Report,
+  RuleResult,
+} from '../report/schema.ts'
 import { stateChange, stateOf, whyUnfitted } from '../report/state.ts'
 import { limit, measured, ruleIcon, unseen } from './headline.ts'
 import { format, formatAge, formatChange, formatMetric, formatReal, formatShare, plural } from './numbers.ts'
@@ -356,7 +365,17 @@ export function rules({ verdict, models }: Report, most: number): Block[] {
     right('layers', 1),
     ...(noted ? [left('')] : []),
   ]
-  return [table(columns, rows, most, 'rule')]
+  return [table(columns, rows, most, 'rule'), ...cautions(sorted)]
+}
+
+/** Rules whose metric misleads here, each reason once. */
+function cautions(rules: readonly RuleResult[]): Block[] {
+  const byReason = new Map<string, Set<string>>()
+  for (const { rule, caution } of rules)
+    if (caution) byReason.set(caution, (byReason.get(caution) ?? new Set()).add(rule))
+  return [...byReason]
+    .slice(0, 10)
+    .map(([caution, rules]) => note([...spans(names([...rules], 5)), ': ', said(caution), '.']))
 }
 
 /** How a model was compared with its baseline, by which metric and why, and what that says. */
@@ -364,7 +383,8 @@ export function judgementOf(report: Report, model: Model): Block[] {
   const judgement = comparedModel(report, model)?.judgement
   if (!judgement || report.part) return []
   const { primary, why, tail_shape, tail_shape_median, driven_by, judged, weight_distance, how, layers } = judgement
-  const blocks: Block[] = [text([said(why), ...spans(ofModel(report, model))])]
+  const whose: Phrase = report.models.length > 1 ? [name(model.name), ': '] : ''
+  const blocks: Block[] = [text([...spans(whose), said(why)])]
   if (primary === 'tail_shape' && tail_shape !== null && layers.some(({ change }) => change !== 0)) {
     const driven = tail_shape === 0 ? '' : `, half of it from ${plural(driven_by, 'layer')}`
     const weights =

@@ -275,12 +275,13 @@ function schemas(strictness: Strictness) {
     model: name.describe('Empty where the rule is about a custom metric, or there is no model'),
     outcome: oneOf(['ok', 'violated', 'inconclusive']),
     value: finite.describe('What was measured'),
-    unit: oneOf(['', '%']),
+    unit: oneOf(['', '%', 'sigma', 'history']),
     threshold: number,
     layers: count.describe('Layers behind the value'),
     of: count.describe('Layers of the model'),
     layer: name.optional().describe('The layer that decided, where one did'),
-    reason: text(4096).describe('Why it is inconclusive; empty otherwise'),
+    reason: text(4096).describe('Why it is inconclusive, or what was found'),
+    caution: text(1024).optional().describe('Why its metric misleads for these two models'),
     cause: oneOf(['', 'no-baseline', 'unavailable', 'incomparable', 'no-layer', 'no-value']),
   })
 
@@ -359,6 +360,7 @@ function schemas(strictness: Strictness) {
               object({
                 name,
                 summary: object(perMetric(SUMMARY_METRICS, () => finite, null)),
+                tail_shape: finite.optional().describe('What it found against the one before it'),
               }),
             )
             .max(1000),

@@ -6,12 +6,12 @@ import { parseRule } from '../../src/policy/rule.ts'
 const mean = (metric: string) => ({ kind: 'mean', metric })
 
 test.each([
-  ['alpha > 6', { subject: { kind: 'value', value: mean('alpha') }, operator: '>', threshold: 6, percent: false }],
+  ['alpha > 6', { subject: { kind: 'value', value: mean('alpha') }, operator: '>', threshold: 6, unit: '' }],
   ['alpha_weighted>3.5', { subject: { kind: 'value', value: mean('alpha_weighted') }, threshold: 3.5 }],
   ['  delta( alpha ) >= -0.2 ', { subject: { kind: 'delta', value: mean('alpha') }, operator: '>=', threshold: -0.2 }],
-  ['delta(alpha) > 5%', { subject: { kind: 'delta', value: mean('alpha') }, threshold: 5, percent: true }],
+  ['delta(alpha) > 5%', { subject: { kind: 'delta', value: mean('alpha') }, threshold: 5, unit: '%' }],
   ['any(alpha) < 1.5', { subject: { kind: 'any', metric: 'alpha', delta: false }, operator: '<' }],
-  ['any(delta(log_norm)) > 10 %', { subject: { kind: 'any', metric: 'log_norm', delta: true }, percent: true }],
+  ['any(delta(log_norm)) > 10 %', { subject: { kind: 'any', metric: 'log_norm', delta: true }, unit: '%' }],
   [
     'count(alpha > 6) > 3',
     {

@@ -1,6 +1,6 @@
 import { limits } from '../../limits.ts'
 import { SUMMARY_METRICS } from '../../report/columns.ts'
-import type { Report } from '../../report/schema.ts'
+import type { Comparison, Report } from '../../report/schema.ts'
 import { type Candidate, readArtifact } from './archive.ts'
 import type { Artifacts } from './artifacts.ts'
 import type { Lineage } from './lineage.ts'
@@ -37,17 +37,23 @@ export async function earlier(
   return points
 }
 
-function point({ sha, run, created }: Candidate, { models, figures }: Report): HistoryPoint {
+function point({ sha, run, created }: Candidate, { models, figures, comparison }: Report): HistoryPoint {
   return {
     commit: sha,
     time: isoTime(created),
     run_id: run,
     ...(figures && { figures: figures.map(({ name, value }) => ({ name, value })) }),
-    models: models.map(({ name, summary }) => ({
+    models: models.map(({ name, summary }, i) => ({
       name,
+      ...tailShape(comparison?.models[i]),
       summary: Object.fromEntries(
         SUMMARY_METRICS.map(metric => [metric, summary[metric]]),
       ) as HistoryPoint['models'][number]['summary'],
     })),
   }
+}
+
+function tailShape(compared: Comparison['models'][number] | undefined): { tail_shape?: number } {
+  const { primary, tail_shape } = compared?.judgement ?? {}
+  return primary === 'tail_shape' && tail_shape != null ? { tail_shape } : {}
 }
