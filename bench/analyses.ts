@@ -10,12 +10,16 @@ const MODEL = fileURLToPath(new URL('../../../shared/checkpoints/resnet20.safete
 /** Our options, and the arguments of WeightWatcher's analyze() that ask for the same. */
 const ANALYSES: [string[], Record<string, unknown>?][] = [
   [['--mp-fit'], { mp_fit: true }],
+  [['--randomize'], { randomize: true }],
   [['--detx'], { detX: true }],
   [['--fix-fingers', 'clip_xmax'], { fix_fingers: 'clip_xmax' }],
+  [['--conv', 'slices'], { pool: false }],
+  [['--conv', 'operator', '--conv-grid', '8']],
+  [['--conv', 'operator']],
 ]
 
 /** What each analysis costs beside the default run, whole processes; WeightWatcher's analyze() alone, without its start-up. */
-export async function benchAnalyses(python: Python, repeats = 5): Promise<void> {
+export async function benchAnalyses(python: Python, repeats = 3): Promise<void> {
   if (!existsSync(MODEL)) {
     console.log('Analyses: the checkpoints are not here\n')
     return

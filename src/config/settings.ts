@@ -1,5 +1,6 @@
 import { UserError } from '../errors.ts'
 import { parseShard, type Shard } from '../layers/shard.ts'
+import { limits } from '../limits.ts'
 import { IGNORABLE } from '../policy/built-in.ts'
 import type { Policy } from '../policy/judge.ts'
 import { isReserved, parseRule } from '../policy/rule.ts'
@@ -100,6 +101,11 @@ function resolveWith(figures: readonly CustomMetric[], layers: readonly RawSetti
   const shard = text('shard')
   const fingers = oneOf('fix-fingers', text('fix-fingers'), ['none', 'clip_xmax'])
   const small = oneOf('small-sample-fit', text('small-sample-fit'), ['none', 'least-d', 'adjusted-d'])
+  const xmax = oneOf('xmax', text('xmax'), ['none', 'force'])
+  const conv2d = oneOf('conv', text('conv'), ['pooled', 'slices', 'operator'])
+  const grid = count('conv-grid', text('conv-grid')!)
+  if (grid < 1 || grid > limits.spectrum.gridPoints)
+    throw new UserError(`conv-grid is ${grid}, but takes 1 to ${limits.spectrum.gridPoints}.`)
   const analyses = ADDED.filter(name => flag(name, text(name)))
   return {
     baseline: text('baseline'),
@@ -113,8 +119,10 @@ function resolveWith(figures: readonly CustomMetric[], layers: readonly RawSetti
       max_N,
       include: lines('include').sort(),
       exclude: lines('exclude').sort(),
-      conv2d: 'pooled',
+      conv2d,
+      ...(conv2d === 'operator' && { conv_grid: grid }),
       ...(analyses.length > 0 && { analyses }),
+      ...(xmax !== 'none' && { xmax }),
       ...(fingers !== 'none' && { fix_fingers: fingers }),
       ...(small !== 'none' && { small_sample_fit: small }),
     },

@@ -189,6 +189,23 @@ export const TABLE = {
     loosens: true,
     help: 'Which state dict of a training checkpoint to read, e.g. `ema.model`. By default the first of a documented order.',
   },
+  conv: {
+    type: 'text',
+    value: 'HOW',
+    values: ['pooled', 'slices', 'operator'],
+    default: 'pooled',
+    in: EVERYWHERE,
+    loosens: true,
+    help: 'How convolutions are read: their kernel slices as one spectrum (`pooled`), each slice as a layer of its own (`slices`), or the linear operator that they are on an image with periodic boundary (`operator`).',
+  },
+  'conv-grid': {
+    type: 'count',
+    value: 'N',
+    default: '32',
+    in: EVERYWHERE,
+    loosens: true,
+    help: 'For `conv: operator`, the side of the image: stride, padding and size are not in the file.',
+  },
   'mp-fit': {
     type: 'flag',
     default: 'false',
@@ -201,6 +218,12 @@ export const TABLE = {
     in: EVERYWHERE,
     help: 'Whether the tail that the determinant sets off is looked for: detX_num, detX_val, ERG_gap.',
   },
+  randomize: {
+    type: 'flag',
+    default: 'false',
+    in: EVERYWHERE,
+    help: 'Whether each spectrum is held against those of five shuffles of the weights: rand_distance, ww_softrank, num_traps and others.',
+  },
   'fix-fingers': {
     type: 'text',
     value: 'HOW',
@@ -209,6 +232,15 @@ export const TABLE = {
     in: EVERYWHERE,
     loosens: true,
     help: 'With `clip_xmax`, up to nine of the largest eigenvalues are left out of the fit where they, standing apart, make alpha larger by more than 1: raw_alpha, num_fingers.',
+  },
+  xmax: {
+    type: 'text',
+    value: 'HOW',
+    values: ['none', 'force'],
+    default: 'none',
+    in: EVERYWHERE,
+    loosens: true,
+    help: 'With `force`, D is the distance to the law cut off at the largest eigenvalue, as in early versions of WeightWatcher.',
   },
   'small-sample-fit': {
     type: 'text',

@@ -1,7 +1,7 @@
 import picomatch from 'picomatch'
 import { type Checkpoint, size, type Tensor } from '../checkpoint/types.ts'
 import type { Recipe } from '../recipe/recipe.ts'
-import { item, shapeOf, stored, type Values } from '../recipe/values.ts'
+import { item, reshape, shapeOf, slice, stored, type Values } from '../recipe/values.ts'
 import type { DescribedLayer } from '../report/description.ts'
 import type { AnalysisOptions, Skipped } from '../report/schema.ts'
 import { notWeights, type Refusal } from './classify.ts'
@@ -12,7 +12,7 @@ import { naturalOrder } from './order.ts'
 /** What is known of a layer before its spectrum is: the head of its row in the report, and how to get its matrices. */
 export interface PlannedLayer extends DescribedLayer {
   readonly recipe: Recipe
-  /** Factor on the eigenvalues: 1/2 for a pooled convolution (WeightWatcher's `conv2d_norm`), 1 otherwise. */
+  /** Factor on the eigenvalues, WeightWatcher's `conv2d_norm`: 1/2 for a pooled convolution, rf/2 for one of its rf slices; 1 otherwise. */
   readonly scale: number
   /** Why its values can't be had, where they can't: its row is an error. */
   readonly broken?: string
@@ -59,7 +59,7 @@ export function planLayers(
       (whole === undefined ? refused.get(tensor.name) : { code: 'buffer' as const, reason: partOf(whole) }) ??
       unfit(weight) ??
       selected(name, tensor.name)
-    const planned = refusal ? [refusal] : matricesIn(weight).map(matrix => plan(matrix, options))
+    const planned = refusal ? [refusal] : matricesIn(weight, options).map(matrix => plan(matrix, options))
     const fit = planned.filter((one): one is PlannedLayer => !('reason' in one))
     layers.push(...fit)
     // Experts are of one shape: where one is too small, all are.
@@ -90,6 +90,8 @@ interface Weight {
   readonly broken?: string | undefined
   /** Which of those that are stacked in one tensor. */
   readonly part?: string
+  /** How many kernel slices the convolution has of which it is one. */
+  readonly sliceOf?: number
 }
 
 /** Components of keys under which mixtures of experts stack their matrices in one tensor. */
@@ -106,9 +108,23 @@ function stacksExperts({ tensor: { name, label }, values }: Weight): boolean {
   )
 }
 
-/** A weight itself, or one for each expert of a stack. */
-function matricesIn(weight: Weight): Weight[] {
-  if (!stacksExperts(weight) || weight.broken !== undefined) return [weight]
+/** A weight itself, or one for each expert of a stack, or for each kernel slice of a convolution where those are asked for. */
+function matricesIn(weight: Weight, { conv2d }: AnalysisOptions): Weight[] {
+  if (weight.broken !== undefined) return [weight]
+  const shape = shapeOf(weight.values)
+  if (conv2d === 'slices' && shape.length === 4) {
+    const [rows, columns, height, width] = shape
+    return Array.from({ length: height * width }, (_, i) => ({
+      ...weight,
+      part: `slice ${i}`,
+      sliceOf: height * width,
+      values: reshape(slice(weight.values, [0, 0, Math.floor(i / width), i % width], [rows, columns, 1, 1]), [
+        rows,
+        columns,
+      ]),
+    }))
+  }
+  if (!stacksExperts(weight)) return [weight]
   const [experts] = shapeOf(weight.values)
   return Array.from({ length: experts }, (_, i) => ({
     ...weight,
@@ -169,21 +185,26 @@ function patterns({ include, exclude }: AnalysisOptions) {
   }
 }
 
-function plan({ name, tensor, values, broken, part }: Weight, options: AnalysisOptions): PlannedLayer | Refusal {
+function plan(weight: Weight, options: AnalysisOptions): PlannedLayer | Refusal {
+  const { name, tensor, values, broken, part, sliceOf } = weight
   const shape = shapeOf(values)
   const [rows = 1, columns = 1, height = 1, width = 1] = shape
   const N = Math.max(rows, columns)
   const M = Math.min(rows, columns)
-  const rf = height * width
-  const num_evals = M * rf
+  const rf = sliceOf ?? height * width
+  const operator = shape.length === 4 && options.conv2d === 'operator'
+  const grid = options.conv_grid ?? 1
+  const num_evals = M * (operator ? grid * grid : height * width)
+  // Of an operator it bounds one block: there are as many as the grid has points.
+  const largest = operator ? M : num_evals
   const { min_evals, max_evals, max_N } = options
   const limited = broken === undefined
   if (limited && min_evals && num_evals < min_evals)
     return { code: 'size', reason: `${num_evals} eigenvalues, fewer than min-evals ${min_evals}` }
-  if (limited && max_evals && num_evals > max_evals)
-    return { code: 'size', reason: `${num_evals} eigenvalues, more than max-evals ${max_evals}` }
+  if (limited && max_evals && largest > max_evals)
+    return { code: 'size', reason: `${largest} eigenvalues, more than max-evals ${max_evals}` }
   if (limited && max_N && N > max_N) return { code: 'size', reason: `N = ${N}, more than max-n ${max_N}` }
-  const conv2d = shape.length === 4
+  const conv2d = shape.length === 4 || sliceOf !== undefined
   return {
     name,
     tensor: tensor.name,
@@ -196,8 +217,10 @@ function plan({ name, tensor, values, broken, part }: Weight, options: AnalysisO
     Q: N / M,
     rf,
     num_evals,
-    recipe: { read: conv2d ? 'kernel-slices' : 'matrix', values },
+    recipe: operator
+      ? { read: 'operator', values, grid }
+      : { read: shape.length === 4 ? 'kernel-slices' : 'matrix', values },
     ...(broken !== undefined && { broken }),
-    scale: conv2d ? 0.5 : 1,
+    scale: operator || !conv2d ? 1 : (sliceOf ?? 1) / 2,
   }
 }

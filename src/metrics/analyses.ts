@@ -5,6 +5,7 @@ import type { Layer } from '../report/schema.ts'
 import type { Esd } from './esd.ts'
 import type { ClippedFit } from './fingers.ts'
 import { fitMarchenkoPastur } from './marchenko-pastur.ts'
+import { randomised } from './randomised.ts'
 import { traceLogTail } from './trace-log.ts'
 
 /** What an analysis has to go by. */
@@ -13,6 +14,8 @@ export interface Analysed {
   readonly esd: Esd
   readonly fit: Pick<Layer, ColumnFrom<'fit'>>
   readonly clipped: ClippedFit
+  /** All eigenvalues, ascending, of each shuffle of its weights; none where it was not shuffled. */
+  readonly shuffled: readonly Float64Array[]
 }
 
 /** What each analysis gives; null where it gives nothing. */
@@ -22,6 +25,7 @@ const COMPUTE: { readonly [A in Analysis]: (of: Analysed) => Readonly<Record<Col
     const { num, value } = traceLogTail(esd.lambda)
     return { detX_num: num, detX_val: value, num_ERG_spikes: num, ERG_gap: num - (fit.num_pl_spikes ?? Number.NaN) }
   },
+  randomize: ({ layer, esd, shuffled }) => randomised(esd.lambda, shuffled, layer.N, layer.M),
   'fix-fingers': ({ clipped: { law, raw_alpha, num_fingers } }) => (law ? { raw_alpha, num_fingers } : null),
 }
 

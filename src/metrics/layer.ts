@@ -49,13 +49,15 @@ const WEIGHTS: Record<ColumnFrom<'weights'>, (weights: WeightStatistics) => numb
 }
 
 /** The options of an analysis that a row follows from, beside those that say which layers there are and how they are read. */
-export type RowOptions = Pick<AnalysisOptions, 'analyses' | 'fix_fingers' | 'small_sample_fit'>
+export type RowOptions = Pick<AnalysisOptions, 'analyses' | 'fix_fingers' | 'small_sample_fit' | 'xmax'>
 
 /** What the engine finds of a layer. */
 export interface Findings {
   readonly spectrum: Spectrum
   /** Spectra of its shuffles; empty where it was not shuffled. */
   readonly shuffled: readonly Spectrum[]
+  /** How many of them S is of: as many as without `randomize`. */
+  readonly forStructure: number
   readonly weights: WeightStatistics
 }
 
@@ -79,8 +81,9 @@ export function layerMetrics(
   noiseFloor: number,
   options: RowOptions = {},
 ): Layer {
-  const { spectrum, shuffled, weights } = findings
-  const matrices = spectrum.matrices.map(values => clean(values, layer.scale, noiseFloor))
+  const { spectrum, shuffled, forStructure, weights } = findings
+  const cleaned = ({ matrices }: Spectrum) => matrices.map(values => clean(values, layer.scale, noiseFloor))
+  const matrices = cleaned(spectrum)
   const lambda = pool(matrices)
   const lambda_max = lambda[lambda.length - 1]
   const norm = lambda.reduce((sum, value) => sum + value, 0)
@@ -92,9 +95,12 @@ export function layerMetrics(
     num_evals: lambda.length,
     ...fit,
     ...perColumn(NORMS, compute => compute(esd)),
-    S: shuffled.length > 0 ? finite(structure(layer, spectrum, shuffled)) : null,
+    S: shuffled.length > 0 ? finite(structure(layer, spectrum, shuffled.slice(0, forStructure))) : null,
     ...perColumn(WEIGHTS, compute => compute(weights)),
-    ...analysed(askedIn(options), { layer, esd, fit, clipped }),
+    ...analysed(askedIn(options), {
+      ...{ layer, esd, fit, clipped },
+      shuffled: options.analyses?.includes('randomize') ? shuffled.map(spectrum => pool(cleaned(spectrum))) : [],
+    }),
     esd: histogram(lambda),
     quantiles: quantiles(lambda),
     sketch: Array.from(weights.sketch, sixDigits),
@@ -178,9 +184,13 @@ const NO_FIT: Fit = {
   ...perColumn(TAIL, () => Number.NaN),
 }
 
-function fitTail(esd: Esd, { fix_fingers, small_sample_fit }: RowOptions): { fit: Fit; clipped: ClippedFit } {
+function fitTail(
+  esd: Esd,
+  { fix_fingers, small_sample_fit, xmax: cut }: RowOptions,
+): { fit: Fit; clipped: ClippedFit } {
   const { lambda } = esd
-  const fitted = small_sample_fit ? (x: Float64Array) => fitSmallSample(x, small_sample_fit) : fitPowerLaw
+  const plain = (x: Float64Array) => fitPowerLaw(x, cut === 'force')
+  const fitted = small_sample_fit ? (x: Float64Array) => fitSmallSample(x, small_sample_fit, plain) : plain
   const values = lambda.filter(value => value > FIT_THRESHOLD)
   const clipped = clipFingers(values, fitted, fix_fingers === undefined ? 0 : undefined)
   const { law } = clipped

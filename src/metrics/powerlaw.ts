@@ -10,6 +10,10 @@ export interface PowerLaw {
   readonly xmax: number
 }
 
+/** Candidates that are looked at first, and how many times more each time after. */
+const FIRST = 64
+const FINER = 8
+
 /**
  * The continuous power law whose xmin, among all values but the largest, gives the least Kolmogorov-Smirnov distance; the first
  * of equals wins. For each candidate xᵢ with m values from it on:
@@ -21,38 +25,51 @@ export interface PowerLaw {
  * worst: the result is that of the full O(n²) search.
  *
  * @param x ascending, all positive
+ * @param cut whether D is that to the law cut off at the largest value, 1 − (xⱼ/xᵢ)^(1−alpha) over what it is there
  * @returns null for fewer than two values
  */
-export function fitPowerLaw(x: Float64Array): PowerLaw | null {
+export function fitPowerLaw(x: Float64Array, cut = false): PowerLaw | null {
   const n = x.length
   if (n < 2) return null
   const ln = x.map(Math.log)
   const suffix = new Float64Array(n + 1)
   for (let i = n - 1; i >= 0; i--) suffix[i] = suffix[i + 1] + ln[i]
 
-  let best = -1
+  let best = n
   let bestD = Number.POSITIVE_INFINITY
   let bestAlpha = Number.NaN
   let worst = n - 1
-  for (let i = 0; i < n - 1; i++) {
+  // A good one early is what the others are given up by: a few all over first, then those between.
+  let stride = 1
+  while (stride * FIRST < n) stride *= FINER
+  for (let coarser = 0; stride >= 1; coarser = stride, stride /= FINER) {
+    for (let i = 0; i < n - 1; i += stride) if (coarser === 0 || i % coarser !== 0) consider(i)
+  }
+  return { alpha: bestAlpha, D: bestD, sigma: (bestAlpha - 1) / Math.sqrt(n - best), xmin: x[best], xmax: x[n - 1] }
+
+  /** The first of equals wins. */
+  function wins(i: number, distance: number): boolean {
+    return distance < bestD || (distance === bestD && i < best)
+  }
+
+  function consider(i: number): void {
     const m = n - i
     const alpha = 1 + m / (suffix[i] - m * ln[i])
     if (worst < i) worst = i
     const distance = alpha === Number.POSITIVE_INFINITY ? oneValue(m) : alpha > 1 ? tail(i, alpha) : 1
-    if (distance < bestD) {
-      best = i
-      bestD = distance
-      bestAlpha = alpha
-    }
+    if (!wins(i, distance)) return
+    best = i
+    bestD = distance
+    bestAlpha = alpha
   }
-  return { alpha: bestAlpha, D: bestD, sigma: (bestAlpha - 1) / Math.sqrt(n - best), xmin: x[best], xmax: x[n - 1] }
 
-  /** The distance of candidate i, or any value ≥ bestD where it can't win. */
+  /** The distance of candidate i, or any with which it can't win. */
   function tail(i: number, alpha: number): number {
     const m = n - i
-    const at = (j: number) => Math.abs(1 - Math.exp((1 - alpha) * (ln[j] - ln[i])) - (j - i) / m)
+    const whole = cut ? 1 - Math.exp((1 - alpha) * (ln[n - 1] - ln[i])) : 1
+    const at = (j: number) => Math.abs((1 - Math.exp((1 - alpha) * (ln[j] - ln[i]))) / whole - (j - i) / m)
     let distance = at(worst)
-    for (let j = i; j < n && distance < bestD; j++) {
+    for (let j = i; j < n && wins(i, distance); j++) {
       const here = at(j)
       if (here > distance) {
         distance = here

@@ -17,11 +17,12 @@ const EXPECTED = 0.868
  * Source of the correction: Clauset, Shalizi, Newman, SIAM Review 51 (2009), appendix B.
  *
  * @param x ascending, all positive
+ * @param others the fit of what is no small sample
  * @returns null for fewer than two values
  */
-export function fitSmallSample(x: Float64Array, which: SmallSampleFit): PowerLaw | null {
+export function fitSmallSample(x: Float64Array, which: SmallSampleFit, others = fitPowerLaw): PowerLaw | null {
   const n = x.length
-  if (n >= SMALL) return fitPowerLaw(x)
+  if (n >= SMALL) return others(x)
   let best: PowerLaw | null = null
   let least = Number.POSITIVE_INFINITY
   for (let i = 0; i < Math.max(1, n - LEAST_TAIL + 1); i++) {

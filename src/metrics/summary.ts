@@ -1,5 +1,5 @@
 import { SUMMARY_METRICS, type SummaryMetric } from '../report/columns.ts'
-import type { Layer, Skipped, Summary } from '../report/schema.ts'
+import type { Layer, Model, Skipped, Summary } from '../report/schema.ts'
 
 /**
  * A model's summary, from its rows alone: plain means over the layers whose fit succeeded. A model with an `error` row has no
@@ -19,6 +19,31 @@ export function summarise(layers: readonly Layer[], skipped: readonly Skipped[])
     coverage: parameters > 0 ? analysed / parameters : null,
     ...means(usable),
   }
+}
+
+/** What follows from a model's rows. */
+export function aggregates(
+  layers: readonly Layer[],
+  skipped: readonly Skipped[],
+): Pick<Model, 'summary' | 'convolutions'> {
+  const convolutions = sliceMeans(layers)
+  return { summary: summarise(layers, skipped), ...(convolutions && { convolutions }) }
+}
+
+/**
+ * Of each convolution whose kernel slices are rows of their own, the means over those whose fit succeeded: what early versions of
+ * WeightWatcher reported of a layer. Undefined where there is none.
+ */
+function sliceMeans(layers: readonly Layer[]): Model['convolutions'] {
+  const byTensor = new Map<string, Layer[]>()
+  for (const layer of layers) {
+    if (layer.part?.startsWith('slice ')) byTensor.set(layer.tensor, [...(byTensor.get(layer.tensor) ?? []), layer])
+  }
+  if (byTensor.size === 0) return undefined
+  return [...byTensor].map(([tensor, slices]) => {
+    const successful = slices.filter(({ status }) => status === 'success')
+    return { name: slices[0].name, tensor, slices: slices.length, fitted: successful.length, ...means(successful) }
+  })
 }
 
 function isNonFinite({ error }: Layer): boolean {

@@ -6,8 +6,9 @@ import { CheckpointError, LayerError } from '../errors.ts'
 import { type Plan, type PlannedLayer, type PlannedSkip, planLayers } from '../layers/select.ts'
 import { type Shard, shardPositions } from '../layers/shard.ts'
 import { errorRow, type Findings, layerMetrics, sameRow } from '../metrics/layer.ts'
+import { REPLICAS } from '../metrics/randomised.ts'
 import { structure } from '../metrics/structure.ts'
-import { summarise } from '../metrics/summary.ts'
+import { aggregates } from '../metrics/summary.ts'
 import type { OnProgress } from '../progress.ts'
 import { cost, type Recipe } from '../recipe/recipe.ts'
 import { shuffle, tensorsOf } from '../recipe/values.ts'
@@ -76,7 +77,7 @@ export async function analyseShard(source: Source, context: AnalyseContext, shar
     },
     layers,
     skipped,
-    summary: summarise(layers, skipped),
+    ...aggregates(layers, skipped),
   }
   return { model, layers: plan.layers.length, positions }
 }
@@ -98,9 +99,9 @@ interface Identity {
 
 /** @returns the error of the layer where a tensor that it is made of holds a NaN or an infinity */
 async function identify(
-  { recipe, broken }: PlannedLayer,
+  { recipe, scale, broken }: PlannedLayer,
   scan: (tensor: Tensor) => Promise<Scan>,
-  { fix_fingers, small_sample_fit }: AnalysisOptions,
+  { fix_fingers, small_sample_fit, xmax }: AnalysisOptions,
 ): Promise<Identity | LayerError> {
   if (broken !== undefined) return new LayerError('quantised', broken)
   const tensors = tensorsOf(recipe.values)
@@ -111,9 +112,17 @@ async function identify(
     return new LayerError('non-finite', `${where}${scans[bad].nonFinite}`)
   }
   const digests = scans.map(({ digest }) => digest)
-  const fit = [fix_fingers, small_sample_fit].flatMap(how => how ?? [])
+  const usual = recipe.read === 'kernel-slices' ? 0.5 : 1
+  const fit = [fix_fingers, small_sample_fit, xmax && `xmax ${xmax}`, scale !== usual && `scale ${scale}`]
   const digest = digests.length === 1 ? digests[0] : createHash('sha256').update(digests.join()).digest('hex')
-  return { digest, fingerprint: fingerprint(recipe, digests, fit) }
+  return {
+    digest,
+    fingerprint: fingerprint(
+      recipe,
+      digests,
+      fit.filter(how => typeof how === 'string'),
+    ),
+  }
 }
 
 /** All rows at once, in the order of the plan: the engine sees to it that the longest come first. */
@@ -136,7 +145,7 @@ async function analyseLayers(
   const computed = new Map<number, Promise<Layer>>()
   const compute = (i: number, identity: Identity): Promise<Layer> => {
     const layer = layers[i]
-    return find(layer, engine, progress).then(
+    return find(layer, { engine, options }, progress).then(
       findings => ({ ...layerMetrics(layer, findings, noiseFloor(layer.N, layer.M), options), ...identity }),
       error => errorRow(layer, layerErrors(error), options),
     )
@@ -161,20 +170,28 @@ const SHUFFLES = 3
 /** Twice the largest S that is called random-like: no other shuffle would change that (its standard deviation is about 0.3). */
 const PLAIN_STRUCTURE = 2 * RANDOM_LIKE
 
-/** All that the engine finds of a layer. What is never formed, a product of low rank, is not shuffled either. */
-async function find(layer: PlannedLayer, engine: Engine, progress: Progress): Promise<Findings> {
+/**
+ * All that the engine finds of a layer. What is never formed, a product of low rank, is not shuffled either; nor is an operator, whose
+ * eigenvalues are no more independent than the kernel's elements.
+ */
+async function find(
+  layer: PlannedLayer,
+  { engine, options: { analyses } }: Pick<AnalyseContext, 'engine' | 'options'>,
+  progress: Progress,
+): Promise<Findings> {
   const { recipe, name } = layer
   const spectrumOf = (recipe: Recipe) => engine.spectrum(recipe, progress.add(cost(recipe), name))
   const shuffled = (replica: number) => spectrumOf({ ...recipe, values: shuffle(recipe.values, replica) })
   const [spectrum, weights, ...first] = await Promise.all([
     spectrumOf(recipe),
     engine.weights(recipe.values),
-    ...(recipe.values.op === 'product' ? [] : [shuffled(0)]),
+    ...(recipe.values.op === 'product' || recipe.read === 'operator' ? [] : [shuffled(0)]),
   ])
-  if (first.length === 0 || structure(layer, spectrum, first) > PLAIN_STRUCTURE)
-    return { spectrum, weights, shuffled: first }
-  const more = Array.from({ length: SHUFFLES - 1 }, (_, i) => shuffled(i + 1))
-  return { spectrum, weights, shuffled: [...first, ...(await Promise.all(more))] }
+  const plain = first.length === 0 || structure(layer, spectrum, first) > PLAIN_STRUCTURE
+  const forStructure = plain ? first.length : SHUFFLES
+  const wanted = first.length > 0 && analyses?.includes('randomize') ? REPLICAS : forStructure
+  const more = Array.from({ length: wanted - first.length }, (_, i) => shuffled(i + 1))
+  return { spectrum, weights, forStructure, shuffled: [...first, ...(await Promise.all(more))] }
 }
 
 /** What goes wrong with one layer becomes its row; anything else ends the analysis. */

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { UserError } from '../errors.ts'
 import { sameRow } from '../metrics/layer.ts'
-import { summarise } from '../metrics/summary.ts'
+import { aggregates } from '../metrics/summary.ts'
 import type { NamedPart } from '../report/io.ts'
 import type { AnalysisOptions, Layer, Model } from '../report/schema.ts'
 import { VERSION } from '../version.ts'
@@ -141,7 +141,7 @@ function mergeModel(pieces: readonly Piece[]): Model {
   }
   const layers = [...rows].sort(([a], [b]) => a - b).map(([, layer]) => layer)
   const { source, skipped } = first.model
-  return { name: first.model.name, source, layers, skipped, summary: summarise(layers, skipped) }
+  return { name: first.model.name, source, layers, skipped, ...aggregates(layers, skipped) }
 }
 
 function sameCheckpoint(piece: Piece, first: Piece): void {

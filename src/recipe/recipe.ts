@@ -6,10 +6,14 @@ import { operands, shapeOf, tensorsOf, type Values, viewOf } from './values.ts'
  * What to compute for a layer, as plain data: values, and how matrices are read from them.
  * - `matrix`: 2-D values as they are.
  * - `kernel-slices`: 4-D values (out, in, kh, kw) as kh·kw matrices W[:, :, i, j], in row-major order of (i, j).
+ * - `operator`: 4-D values as the linear operator that the convolution is on a grid×grid image with periodic boundary. It falls into
+ *   one complex out×in matrix for each frequency of the image, Σ W[:, :, i, j]·exp(−2πι(ui + vj)/grid).
  */
 export interface Recipe {
-  readonly read: 'matrix' | 'kernel-slices'
+  readonly read: 'matrix' | 'kernel-slices' | 'operator'
   readonly values: Values
+  /** Of an operator. */
+  readonly grid?: number
 }
 
 /** A matrix with k rows and n columns, n ≤ k, that has the non-zero singular values of one of a recipe's, and how many zeros it lacks. */
@@ -17,12 +21,42 @@ export interface MatrixShape {
   readonly k: number
   readonly n: number
   readonly zeros: number
+  /** It has each of them twice. */
+  readonly paired?: true
+  /** How many such matrices there are, all the same. */
+  readonly copies?: number
+}
+
+/** A frequency of an image, and whether its matrix is real: where it is not, −(u, v) has the conjugate one, of the same singular values. */
+export interface Frequency {
+  readonly u: number
+  readonly v: number
+  readonly real: boolean
+}
+
+/** Of each pair of opposite frequencies of a grid×grid image one. */
+export function frequenciesOf(grid: number): Frequency[] {
+  const found: Frequency[] = []
+  for (let u = 0; u < grid; u++) {
+    for (let v = 0; v < grid; v++) {
+      const opposite = ((grid - u) % grid) * grid + ((grid - v) % grid)
+      if (u * grid + v <= opposite) found.push({ u, v, real: u * grid + v === opposite })
+    }
+  }
+  return found
 }
 
 /** The matrices whose singular values a recipe asks for, in order. */
-export function matricesOf({ read, values }: Recipe): MatrixShape[] {
+export function matricesOf({ read, values, grid = 1 }: Recipe): MatrixShape[] {
   const [rows, columns, height = 1, width = 1] = shapeOf(values)
   const [k, n] = rows >= columns ? [rows, columns] : [columns, rows]
+  if (read === 'operator') {
+    // Of a 1×1 kernel all matrices are the same; a complex one as a real one of twice the sides has each singular value twice.
+    if (height * width === 1) return [{ k, n, zeros: 0, copies: grid * grid }]
+    return frequenciesOf(grid).map(({ real }) =>
+      real ? { k, n, zeros: 0 } : { k: 2 * k, n: 2 * n, zeros: 0, paired: true },
+    )
+  }
   const rank = innerDimension(values)
   if (read === 'matrix' && rank < n) return [{ k: rank, n: rank, zeros: n - rank }]
   return Array.from({ length: read === 'matrix' ? 1 : height * width }, () => ({ k, n, zeros: 0 }))
@@ -78,7 +112,8 @@ export function shuffledTogether([rows, columns, ...kernel]: readonly number[]):
 }
 
 /** What a recipe's spectrum follows from, but for the stored bytes: equal for equal steps on tensors of equal type and layout. */
-export function identityOf({ read, values }: Recipe): readonly unknown[] {
+export function identityOf({ read, values, grid }: Recipe): readonly unknown[] {
+  if (read === 'operator') return [read, grid, describe(values, tensorsOf(values))]
   const view = viewOf(values)
   if (!view) return [read, describe(values, tensorsOf(values))]
   const { tensor, shape, offset, strides } = view

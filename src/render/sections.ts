@@ -70,8 +70,17 @@ export function before(report: Report, model: Model): (layer: Layer, metric: Com
 }
 
 /** What is to be known before any number. */
-export function notes({ verdict, baseline, comparison, models }: Report): Block[] {
+export function notes({ verdict, baseline, comparison, models, options }: Report): Block[] {
   const notes: Block[] = []
+  if (options.conv2d === 'slices') notes.push(note('Each kernel slice of a convolution is a layer of its own.'))
+  if (options.conv2d === 'operator') {
+    const side = options.conv_grid ?? 0
+    notes.push(
+      note(
+        `Convolutions are read as linear operators on a ${side} × ${side} image with periodic boundary and no stride.`,
+      ),
+    )
+  }
   if (verdict?.first_run && verdict.status !== 'inconclusive' && !baseline)
     notes.push(note('First run: there is no baseline to compare with yet.'))
   if (verdict?.accepted) {

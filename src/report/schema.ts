@@ -157,6 +157,12 @@ function schemas(strictness: Strictness) {
     layers: z.array(layer),
     skipped: z.array(skipped),
     summary,
+    convolutions: z
+      .array(
+        object({ name, tensor: name, slices: count, fitted: count, ...perMetric(SUMMARY_METRICS, () => finite, null) }),
+      )
+      .optional()
+      .describe('Where the kernel slices of convolutions are layers: means over the slices of each'),
   })
 
   const options = object({
@@ -165,7 +171,9 @@ function schemas(strictness: Strictness) {
     max_N: count,
     include: z.array(text(1024)).max(1000),
     exclude: z.array(text(1024)).max(1000),
-    conv2d: oneOf(['pooled']),
+    conv2d: oneOf(['pooled', 'slices', 'operator']).describe('How convolutions are read'),
+    conv_grid: count.optional().describe('Of operators: the side of the image, whose boundary is periodic'),
+    xmax: oneOf(['force']).optional().describe('Whether D is that to the law cut off at the largest eigenvalue'),
     analyses: z
       .array(oneOf(ADDED))
       .max(100)

@@ -8,7 +8,8 @@ import type { Scan, Spectrum } from './engine.ts'
 import { Evaluator } from './evaluate.ts'
 import { firstNonFinite } from './finite.ts'
 import { Kernel } from './kernel.ts'
-import { footprint, type MatrixSource, openRecipe } from './source.ts'
+import type { MatrixSource } from './matrix-source.ts'
+import { footprint, openRecipe } from './source.ts'
 import { TensorStream } from './stream.ts'
 import { type WeightStatistics, weightStatistics } from './weights.ts'
 
@@ -92,7 +93,7 @@ export class Computer {
 
   /** Ascending, the source's missing zeros first; null where an element is not finite. */
   #eigenvalues(source: MatrixSource, window: number, onWork: (share: number) => void): Float64Array | null {
-    const { k, n, zeros, dtype } = source
+    const { k, n, zeros, dtype, paired, copies = 1 } = source
     this.#begin(n, window)
     const gram = k / (k + 1.6 * n)
     let done = 0
@@ -102,9 +103,10 @@ export class Computer {
       onWork((gram * done) / k)
     }
     const eigenvalues = this.#kernel.eigenvalues(share => onWork(gram + (1 - gram) * share))
-    if (zeros === 0) return eigenvalues
-    const all = new Float64Array(zeros + n)
-    all.set(eigenvalues, zeros)
+    if (paired) equalPairs(eigenvalues)
+    if (zeros === 0 && copies === 1) return eigenvalues
+    const all = new Float64Array(zeros + n * copies)
+    for (let i = 0; i < n; i++) all.fill(eigenvalues[i], zeros + i * copies, zeros + (i + 1) * copies)
     return all
   }
 
@@ -120,6 +122,11 @@ export class Computer {
       )
     }
   }
+}
+
+/** What is twice the same but for rounding becomes so. */
+function equalPairs(ascending: Float64Array): void {
+  for (let i = 0; i + 1 < ascending.length; i += 2) ascending.fill((ascending[i] + ascending[i + 1]) / 2, i, i + 2)
 }
 
 /** The index of the stored element that lies `at` elements after the first. */

@@ -45,11 +45,15 @@ export interface Engine {
 /**
  * A SHA-256, in hex, over all that a row follows from: the version of our numerics, the recipe, and what is stored.
  * @param digests of the recipe's tensors, as `tensorsOf` lists them
- * @param fit how its tail is fitted, where that is not the default
+ * @param how its eigenvalues are scaled and its tail is fitted, where that is not the default
  */
-export function fingerprint(recipe: Recipe, digests: readonly string[], fit: readonly string[] = []): string {
-  const how = fit.length > 0 ? [{ fit }] : []
-  const text = JSON.stringify([NUMERICS_VERSION, ...identityOf(recipe), ...digests, ...how])
+export function fingerprint(recipe: Recipe, digests: readonly string[], how: readonly string[] = []): string {
+  const text = JSON.stringify([
+    NUMERICS_VERSION,
+    ...identityOf(recipe),
+    ...digests,
+    ...(how.length > 0 ? [{ how }] : []),
+  ])
   return createHash('sha256').update(text).digest('hex')
 }
 

@@ -1,55 +1,26 @@
 import { Matrix, QrDecomposition } from 'ml-matrix'
 import { DTYPE_BITS, type FloatDType } from '../checkpoint/types.ts'
 import { limits } from '../limits.ts'
-import { evaluationMemory, type MatrixShape, matricesOf, type Recipe } from '../recipe/recipe.ts'
+import { evaluationMemory, matricesOf, type Recipe } from '../recipe/recipe.ts'
 import { extentOf, type StridedView, shapeOf, type Values, viewOf } from '../recipe/values.ts'
 import { Evaluator } from './evaluate.ts'
+import { type Chunk, chunkRows, type Footprint, type OpenRecipe } from './matrix-source.ts'
+import { openOperator, operatorFootprint } from './operator.ts'
 import { TensorStream } from './stream.ts'
-
-/** Rows of a matrix that lie in the window: element (p, i) is `base + p·pStride + i·iStride` elements after its begin. */
-export interface Chunk {
-  readonly k: number
-  readonly base: number
-  readonly pStride: number
-  readonly iStride: number
-}
-
-/** A matrix whose rows come in chunks. */
-export interface MatrixSource extends MatrixShape {
-  /** Of the elements in the window. */
-  readonly dtype: FloatDType
-  /**
-   * The chunks, in order, each put into the window.
-   * @param multiple rows of every chunk but the last are a multiple of it
-   */
-  chunks(window: Uint8Array, multiple: number): Generator<Chunk>
-}
-
-/** A recipe's matrices, open to be read. */
-export interface OpenRecipe {
-  readonly matrices: readonly MatrixSource[]
-  close(): Promise<void>
-}
-
-/** What of a recipe has to fit into memory beside the kernel's own. */
-export interface Footprint {
-  /** Bytes of the window. */
-  readonly window: number
-  /** Bytes beside it. */
-  readonly evaluation: number
-}
 
 /**
  * @param multiple as for `chunks`
  * @throws CheckpointError where a file can't be opened, or does not unpack to its tensor
  */
 export async function openRecipe(recipe: Recipe): Promise<OpenRecipe> {
+  if (recipe.read === 'operator') return openOperator(recipe)
   const view = viewOf(recipe.values)
   return view ? openView(view) : openValues(recipe)
 }
 
 /** What reading a recipe's matrices takes, with chunks of at least `multiple` rows. */
 export function footprint(recipe: Recipe, multiple: number): Footprint {
+  if (recipe.read === 'operator') return operatorFootprint(recipe, multiple)
   const view = viewOf(recipe.values)
   const layout = view ?? { shape: shapeOf(recipe.values), strides: [] }
   const bytes = view ? DTYPE_BITS[view.tensor.dtype] / 8 : 8
@@ -93,13 +64,6 @@ function matrixViews({ shape, strides }: Pick<StridedView, 'shape' | 'strides'>)
 function elements({ n, pStride, iStride }: MatrixView, rows: number): number {
   const run = (rows - 1) * pStride + 1
   return pStride >= iStride ? run + (n - 1) * iStride : n * run
-}
-
-/** As many rows as the window has room for: the multiple, times a power of two. */
-function chunkRows(k: number, multiple: number, fits: (rows: number) => boolean): number {
-  let rows = multiple
-  while (rows < k && fits(2 * rows)) rows *= 2
-  return rows
 }
 
 /** Bytes go from the file straight into the window. What fits into it as a whole is read once for all matrices. */

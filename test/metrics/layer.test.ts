@@ -21,6 +21,7 @@ const weights = { zeros: 0.25, row_levels: 7, sketch: Float64Array.of(1 / 3) }
 const findings = (...matrices: number[][]): Findings => ({
   spectrum: { matrices: matrices.map(values => Float64Array.from(values)) },
   shuffled: [],
+  forStructure: 0,
   weights,
 })
 const metrics = (values: number[], floor = 1e-12) => layerMetrics(planned([64, values.length]), findings(values), floor)

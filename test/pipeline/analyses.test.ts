@@ -153,3 +153,24 @@ test('another fit is not compared, and lends no row', async () => {
   const fingerprints = [plain, asked].flatMap(({ models }) => models[0].layers.map(({ fingerprint }) => fingerprint))
   expect(new Set(fingerprints).size).toBe(4)
 })
+
+test('a convolution can be read as slices or as an operator: the views say so, and the readings are not compared', async () => {
+  const { path, first } = networks()
+  await cli(path, '--json', first)
+  const slices = await report(path, '--conv', 'slices', '--baseline', first)
+  expect(slices.options.conv2d).toBe('slices')
+  expect(slices.comparison!.reason).toBe('conv2d is "slices", but the baseline was made with "pooled"')
+  expect(slices.models[0].layers.map(({ part }) => part).filter(Boolean)).toHaveLength(9)
+  expect(slices.models[0].convolutions).toHaveLength(1)
+  const operator = await report(path, '--conv', 'operator', '--conv-grid', '4')
+  expect(operator.options).toMatchObject({ conv2d: 'operator', conv_grid: 4 })
+  expect(operator.models[0].layers.map(({ num_evals }) => num_evals)).toEqual([40, 256])
+  expect((await cli(path, '--conv', 'operator', '--conv-grid', '4')).stdout).toContain(
+    'Convolutions are read as linear operators on a 4 × 4 image with periodic boundary and no stride.',
+  )
+  expect((await cli(path, '--conv', 'operator', '--conv-grid', '1000')).stderr).toContain('takes 1 to 256')
+  const [one, two] = await Promise.all(
+    ['1', '2'].map(n => cli(path, '--conv', 'operator', '--json', '-', '--workers', n)),
+  )
+  expect(one.stdout).toBe(two.stdout)
+})

@@ -37,3 +37,10 @@ export function rowOf(rows: readonly Row[], tensor: string): Row[] {
   const exact = rows.filter(({ name }) => plain(name) === plain(tensor))
   return exact.length > 0 ? exact : rows.filter(({ name }) => tensor.endsWith(`/${plain(name)}`))
 }
+
+/** The path of a real checkpoint, by its name. */
+export function sharedCheckpoint(name: string): string {
+  const manifest = readFileSync(join(SHARED, 'checkpoints/manifest.tsv'), 'utf8').split('\n')
+  const [, file] = manifest.map(line => line.split('\t')).find(([first]) => first === name)!
+  return join(SHARED, 'checkpoints', file)
+}
