@@ -196,7 +196,9 @@ function schemas(strictness: Strictness) {
       .describe('What became of the weights, as far as they say so'),
     primary: oneOf(['', 'tail_shape', 'alpha_weighted']).describe('What is compared; empty where nothing can be'),
     why: text(1024),
-    tail_shape: finite.describe('Mean of ln[(alpha_hill − 1)/(base − 1)] over the judged layers: above 0 is lighter'),
+    tail_shape: finite.describe(
+      'Mean of ln[(alpha_hill − 1)/(base − 1)] over the layers that are judged: above 0 is lighter',
+    ),
     tail_shape_median: finite,
     driven_by: count.describe('The fewest layers without which tail_shape would be at most half of what it is'),
     from_above: finite.describe('The same mean over those whose base is 2 or more'),
@@ -204,7 +206,7 @@ function schemas(strictness: Strictness) {
     spectrum_noise: finite.describe('Mean of 1/√(num_evals·N)'),
     log_norm: finite.describe('Mean change of log_norm'),
     weight_distance: finite.describe('Relative distance of the weights, estimated from the sketches'),
-    judged: count.describe('Layers whose shape is judged'),
+    judged: count.describe('Layers that take part in the means'),
     layers: z.array(
       object({
         name,
@@ -214,7 +216,9 @@ function schemas(strictness: Strictness) {
         distance: finite.describe('Of the quantiles'),
         alpha_hill: both,
         S: both,
-        left_out: oneOf(['', 'random-like', 'few-evals']).describe('Why its shape is not judged; empty where it is'),
+        note: oneOf(['', 'random-like', 'few-evals']).describe(
+          'random-like: it looks random in the baseline, and has nothing to lose. few-evals: too few eigenvalues to take part in means',
+        ),
       }),
     ),
   })

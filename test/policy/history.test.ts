@@ -125,7 +125,7 @@ describe('built-in thresholds follow the history', () => {
     expect(await named(0.2, wild)).toEqual([])
     expect(await named(0.4, wild)).toEqual(['lighter-tail > 0.33'])
     expect(await named(-0.2, wild)).toEqual([])
-    expect(await named(0.09, SIX)).toEqual([])
+    expect(await named(0.08, SIX)).toEqual([])
     const calm = history([3], ...[0.01, -0.01, 0.01, -0.01, 0.01, -0.01].map((shape): [number, number] => [3, shape]))
     expect(await named(0.07, calm)).toEqual(['slightly-lighter-tail > 0.06'])
     expect(await named(0.05, calm)).toEqual([])
