@@ -103,8 +103,13 @@ export function layerMetrics(
     }),
     esd: histogram(lambda),
     quantiles: quantiles(lambda),
-    sketch: Array.from(weights.sketch, sixDigits),
+    sketch: sketchOf(weights),
   }
+}
+
+/** None of weights so large that their sums are no numbers. */
+function sketchOf({ sketch }: WeightStatistics): number[] {
+  return sketch.every(Number.isFinite) ? Array.from(sketch, sixDigits) : []
 }
 
 /** The row of a layer that could not be analysed: every number null. */

@@ -18,6 +18,8 @@ export function headline(report: Report): Phrase {
   if (part) return describePart(part)
   const sentence = decided(report)
   if (!verdict?.rules.every(({ builtin }) => builtin) || verdict.held || models.length === 0) return sentence
+  if (verdict.first_run && verdict.status === 'passed')
+    return join(['first run, nothing to compare with yet', sentence], '; ')
   return join(verdict.status === 'passed' ? ['no rule is set', sentence] : [sentence, 'no rule is set'], '; ')
 }
 
