@@ -228,10 +228,11 @@ Usage: spectral-gate CHECKPOINT… [options]
 CHECKPOINT is a safetensors, PyTorch, Keras, ONNX, GGUF or NumPy file, or a Hugging Face folder;
 NAME=PATH gives a model a name of its own.
 
-series tells which metric tracks accuracy over models of yours. FILE is a CSV or YAML list with a row a model: checkpoint, which
-is a checkpoint or a report, or else columns of metrics; accuracy or error; and optionally name, group and step. FILEs can also
-be reports that were made with --accuracy; or, without accuracies, the checkpoints of one training in their order.
-It takes --json, --markdown, --csv (the table, to be read again), --plots, and what changes numbers. See docs/series.md.
+series tells which metric tracks accuracy over models of yours. FILE is a CSV or YAML list with a row a model:
+checkpoint, which is a checkpoint or a report, or else columns of metrics; accuracy or error; and where you like
+name, group and step. FILEs can also be reports that were made with --accuracy; or, without accuracies, the
+checkpoints of one training in their order. It takes --json, --markdown, --csv (the table, to be read again),
+--plots, and what changes numbers. See docs/series.md.
 
 ${paragraphs([...options, ...outputs, ['--merge', 'Instead of checkpoints, take the parts that --shard wrote: together they are what one run would report.'], ['--describe', 'List layers, shapes and what would be skipped, from headers alone; --json - for tools.'], ['--top N', 'Print only N layers: those to look at first, then those that moved most.'], ['--quiet', 'Print only the verdict.'], ['--version', 'Print the version.'], ['--help', 'Print this.']])}
 

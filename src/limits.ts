@@ -208,7 +208,7 @@ export const limits = {
     /** A row of 40 columns has about 400 bytes. */
     bytes: 4 * MiB,
     /** All files together. A sweep of hyper-parameters has hundreds; what pairs cost grows with the square. */
-    modelsCount: 5_000,
+    modelsCount: 2_000,
     /** Settings, accuracies and metrics of one model. */
     columnsCount: 200,
     /** Each is tested, bootstrapped and drawn. */

@@ -85,4 +85,38 @@ for (const world of WORLDS) {
   const limit = world.planted === undefined ? '' : world.planted ? ' (at least 95 %)' : ' (at most 5 %)'
   console.log(`${(100 * share).toFixed(1).padStart(6)} %  ${world.what}${limit}${held ? '' : '  MISSED'}`)
 }
+
+/** Whether alpha is said to track, of models of which it says nothing. */
+function isTracked(seed: number, n: number, kind: 'models' | 'groups' | 'groups, unnamed' | 'walk'): boolean {
+  const random = generator(seed)
+  let walk = [0, 0]
+  const centres = Array.from({ length: GROUPS }, () => [2 * normal(random), 2 * normal(random)])
+  const points = Array.from({ length: n }, (_, i) => {
+    const g = i % GROUPS
+    const drawn = [normal(random), normal(random)]
+    walk = walk.map((at, k) => at + drawn[k])
+    const [x, y] = kind === 'walk' ? walk : kind === 'models' ? drawn : drawn.map((value, k) => value + centres[g][k])
+    const group = kind === 'groups' ? String(g) : undefined
+    return { name: `${i}`, group, step: undefined, target: y, metrics: new Map([['alpha', x]]) }
+  })
+  const target = { name: 'error', better: 'lower' } as const
+  return judgeSeries({ target, points, directions: new Map(), ignored: [] }).metrics[0].state === 'tracks'
+}
+
+console.log('\n“tracks”, where the metric says nothing\n')
+for (const [what, n, kind, most] of [
+  ['8 models', 8, 'models', 0.05],
+  ['12 models', 12, 'models', 0.05],
+  ['24 models', 24, 'models', 0.05],
+  ['96 models in 4 groups that lie apart', 96, 'groups', 0.05],
+  ['the same, without their groups (why to name them)', 96, 'groups, unnamed', 1],
+  ['27 moments of a random walk, without their steps (why to name them)', 27, 'walk', 1],
+] as const) {
+  let called = 0
+  for (let seed = 1; seed <= SEEDS; seed++) if (isTracked(seed, n, kind)) called++
+  const held = called / SEEDS <= most
+  good &&= held
+  const limit = most < 1 ? ' (at most 5 %)' : ''
+  console.log(`${((100 * called) / SEEDS).toFixed(1).padStart(6)} %  ${what}${limit}${held ? '' : '  MISSED'}`)
+}
 process.exitCode = good ? 0 : 1

@@ -60,13 +60,13 @@ def build_network(depth: int, dropout: float) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def train_one(job: tuple[int, Settings, Path]) -> dict[str, str | int | float]:
+def train_one(job: tuple[int, int, Settings, Path]) -> dict[str, str | int | float]:
     """Train one network with SGD and a cosine schedule; save its weights; return its row of the list."""
-    index, (depth, batch_size, weight_decay, dropout), folder = job
+    index, seed, (depth, batch_size, weight_decay, dropout), folder = job
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     images, labels, test_images, test_labels = split_digits()
-    torch.manual_seed(1000 + index)
+    torch.manual_seed(1000 * seed + index)
     network = build_network(depth, dropout)
     optimizer = torch.optim.SGD(network.parameters(), LEARNING_RATE, momentum=MOMENTUM, weight_decay=weight_decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, EPOCHS)
@@ -96,10 +96,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="where weights and list.csv are written")
     parser.add_argument("--processes", type=int, default=2, help="networks trained at once (default 2)")
+    parser.add_argument("--seed", type=int, default=1, help="of initialisation and order (default 1)")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     grid = itertools.product(DEPTHS, BATCH_SIZES, WEIGHT_DECAYS, DROPOUTS)
-    jobs = [(index, settings, options.folder) for index, settings in enumerate(grid)]
+    jobs = [(index, options.seed, settings, options.folder) for index, settings in enumerate(grid)]
     with ProcessPoolExecutor(options.processes) as pool:
         rows = list(pool.map(train_one, jobs))
     with (options.folder / "list.csv").open("w", newline="", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, writeFile } from 'node:fs/promises'
+import { mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as core from '@actions/core'
@@ -69,12 +69,12 @@ async function ofFiles(context: Context): Promise<SeriesReport> {
   })
 }
 
-/** The JSON beside the plots. */
+/** In a folder of the runner's; the plots where they are wanted. */
 async function writeFiles(series: SeriesReport): Promise<{ json: string; plots: string }> {
-  const plots = core.getInput('plots') || (await mkdtemp(join(process.env.RUNNER_TEMP || tmpdir(), 'spectral-series-')))
-  await mkdir(plots, { recursive: true })
-  await writePlots(series, plots)
-  const json = join(plots, 'series.json')
+  const folder = await mkdtemp(join(process.env.RUNNER_TEMP || tmpdir(), 'spectral-gate-series-'))
+  const json = join(folder, 'series.json')
+  const plots = core.getInput('plots') || folder
   await writeFile(json, serialiseSeries(series))
+  await writePlots(series, plots)
   return { json, plots }
 }

@@ -16,17 +16,24 @@ export const FEW_LEVELS = 16
 /** Rise of the share of zeros that is called pruning. */
 export const PRUNED = 0.1
 
+/**
+ * Eigenvalues of a layer that takes part in what is averaged: WeightWatcher's own advice for a fit. Of 10, a quarter is 3, whose
+ * mean logarithm moves by half of itself from seed to seed.
+ */
+export const LEAST_EVALS = 50
+
 type ShapeChange = Judgement['layers'][number]
 
 /**
  * What two models are to each other, which metric compares them and why, and the changes that the built-in rules judge. Layers that
- * look random in the baseline are listed and not judged: nothing can be lost there.
+ * look random in the baseline, or have few eigenvalues, are listed and not judged by their shape.
  */
 export function judgement(pair: Pair): Judgement {
   const { matched } = pair
   const relation = relationOf(pair)
-  const layers = matched.filter(isMeasured).map(shapeChange)
-  const judged = layers.filter(({ judged }) => judged)
+  const measured = matched.filter(isMeasured)
+  const layers = measured.map(shapeChange)
+  const judged = layers.filter(({ left_out }) => left_out === '')
   const changes = judged.flatMap(({ change }) => (change === null ? [] : [change]))
   const primary =
     relation === 'same' && changes.length > 0 ? 'tail_shape' : relation === 'resized' ? 'alpha_weighted' : ''
@@ -41,8 +48,8 @@ export function judgement(pair: Pair): Judgement {
     from_above: mean(
       judged.flatMap(({ change, alpha_hill }) => (change !== null && (alpha_hill.base ?? 0) >= 2 ? [change] : [])),
     ),
-    spectrum_distance: mean(layers.flatMap(({ distance }) => (distance === null ? [] : [distance]))),
-    spectrum_noise: mean(matched.filter(isMeasured).map(({ head }) => 1 / Math.sqrt(head.num_evals * head.N))),
+    spectrum_distance: mean(layers.flatMap(({ distance }) => distance ?? [])),
+    spectrum_noise: mean(measured.map(({ head }) => 1 / Math.sqrt(head.num_evals * head.N))),
     log_norm: mean(matched.flatMap(({ head, base }) => subtract(head.log_norm ?? null, base.log_norm ?? null) ?? [])),
     weight_distance: weightDistance(pair),
     judged: judged.length,
@@ -67,7 +74,7 @@ function shapeChange({ head, base }: Match): ShapeChange {
     distance: spectrumDistance(head, base),
     alpha_hill: { head: head.alpha_hill!, base: base.alpha_hill! },
     S: { head: head.S ?? null, base: base.S ?? null },
-    judged: !isRandomLike(base),
+    left_out: base.num_evals < LEAST_EVALS ? 'few-evals' : isRandomLike(base) ? 'random-like' : '',
   }
 }
 
@@ -142,13 +149,19 @@ function why(pair: Pair, relation: Judgement['relation'], layers: readonly Shape
     return `Another depth or width (${base.layers.length} layers before, ${head.layers.length} now): alpha misleads there, alpha_weighted can be compared, and never fails alone.`
   if (layers.length === 0)
     return 'No layer has a tail shape on both sides, so that it does not judge: an earlier version did not measure it.'
-  const random = layers.filter(({ judged }) => !judged).length
-  if (random === layers.length)
-    return 'Every layer of the baseline looks random: its spectra show almost nothing that could be lost.'
+  const count = (why: ShapeChange['left_out']) => layers.filter(({ left_out }) => left_out === why).length
+  const [random, few] = [count('random-like'), count('few-evals')]
+  if (few === layers.length)
+    return `Every layer has fewer than ${LEAST_EVALS} eigenvalues: too few for the shape of a tail.`
+  if (random + few === layers.length)
+    return 'Every layer of the baseline looks random, or has too few eigenvalues: its spectra show almost nothing that could be lost.'
   const mostly = 2 * random > layers.length ? ', most of them, so that spectra show little here' : ''
-  const unjudged =
-    random > 0 ? ` ${random} of ${layers.length} layers look random in the baseline and are not judged${mostly}.` : ''
-  return `Same architecture, so the shape of the tail decides: alpha over the largest quarter of each spectrum.${unjudged}`
+  const unjudged = [
+    random > 0 ? `${random} of ${layers.length} layers look random in the baseline${mostly}` : '',
+    few > 0 ? `${few} of ${layers.length} have fewer than ${LEAST_EVALS} eigenvalues` : '',
+  ].filter(text => text !== '')
+  const rest = unjudged.length > 0 ? ` Not judged: ${unjudged.join('; ')}.` : ''
+  return `Same architecture, so the shape of the tail decides: alpha over the largest quarter of each spectrum.${rest}`
 }
 
 /** The fewest layers without which the mean would be at most half of what it is. */

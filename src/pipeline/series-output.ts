@@ -35,8 +35,13 @@ export async function writeSeries(
 /** An SVG a metric, called after it. @returns the paths */
 export async function writePlots(report: SeriesReport, folder: string): Promise<string[]> {
   const paths: string[] = []
+  const taken = new Set<string>()
   for (const { metric, svg } of seriesPlots(report)) {
-    const path = join(folder, `${metric.replace(/[^\w.-]/g, '-').replace(/^\.+/, '')}.svg`)
+    let name = metric.replace(/[^\w.-]/g, '-')
+    // a/b and a-b; D and d, where the disk takes them for one.
+    while (taken.has(name.toLowerCase())) name += '-'
+    taken.add(name.toLowerCase())
+    const path = join(folder, `${name}.svg`)
     await write(path, svg)
     paths.push(path)
   }

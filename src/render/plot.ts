@@ -63,7 +63,7 @@ export function renderPlot({ title, subtitle, x, y, points, lines, groups }: Plo
     [LEFT, right],
   )
   const up = scale(
-    points.map(point => point.y),
+    [...points.map(point => point.y), ...lines.flatMap(({ from, to }) => [from[1], to[1]])],
     [HEIGHT - BOTTOM, TOP],
   )
   const parts = [
@@ -106,7 +106,7 @@ const STYLE = [
   'text{font-family:system-ui,sans-serif;fill:#24292f}',
   '.page{fill:#fff}.head{font-size:16px;font-weight:600}.sub{font-size:12px;fill:#57606a}.name{font-size:13px}',
   '.tick,.key{font-size:11px}.grid{stroke:#eaeef2}.axis{stroke:#57606a;fill:none}',
-  '.all{stroke:#57606a;stroke-width:1.5;stroke-dasharray:6 4;fill:none}.trend{stroke-width:1.5;fill:none!important}',
+  '.all{stroke:#57606a;stroke-width:1.5;stroke-dasharray:6 4;fill:none}.trend{stroke-width:1.5}',
   ...COLOURS.map(([light], i) => `.c${i}{fill:${light};stroke:${light}}`),
   'g{fill-opacity:.75}',
   '@media(prefers-color-scheme:dark){text{fill:#e6edf3}.page{fill:#0d1117}.sub{fill:#9198a1}.grid{stroke:#21262d}.axis,.all{stroke:#9198a1}',

@@ -205,7 +205,7 @@ function schemas(strictness: Strictness) {
     spectrum_noise: finite.describe('Mean of 1/√(num_evals·N)'),
     log_norm: finite.describe('Mean change of log_norm'),
     weight_distance: finite.describe('Relative distance of the weights, estimated from the sketches'),
-    judged: count.describe('Layers that do not look random in the baseline'),
+    judged: count.describe('Layers whose shape is judged'),
     layers: z.array(
       object({
         name,
@@ -215,7 +215,7 @@ function schemas(strictness: Strictness) {
         distance: finite.describe('Of the quantiles'),
         alpha_hill: both,
         S: both,
-        judged: z.boolean().describe('Its structure could be lost: it does not look random in the baseline'),
+        left_out: oneOf(['', 'random-like', 'few-evals']).describe('Why its shape is not judged; empty where it is'),
       }),
     ),
   })

@@ -1,14 +1,4 @@
-import {
-  type Coefficient,
-  deviations,
-  groupSums,
-  ofSums,
-  rowsOfGroups,
-  type Sample,
-  type Sums,
-  sums,
-  total,
-} from './correlation.ts'
+import { deviations, groupSums, ofSums, rowsOfGroups, type Sample, type Sums, sums, total } from './correlation.ts'
 import { fUpper, normalQuantile, tTwoSided } from './distributions.ts'
 
 /** An interval that holds the coefficient with 95 % confidence. */
@@ -143,21 +133,20 @@ function quantile(sorted: readonly number[], q: number): number {
   return below + (at - Math.floor(at)) * (above - below)
 }
 
-/** The coefficient without each model in turn. */
-export function leaveOneOut(sample: Sample, coefficient: Coefficient): (number | null)[] {
-  const all = sample.x.map((_, i) => i)
-  return all.map(out =>
-    coefficient(
-      pick(
-        sample,
-        all.filter(i => i !== out),
-      ),
-    ),
-  )
-}
-
-export function pick({ x, y, group }: Sample, rows: readonly number[]): Sample {
-  return { x: rows.map(i => x[i]), y: rows.map(i => y[i]), group: rows.map(i => group[i]) }
+/**
+ * r within the groups, which is r over all where there is one, without each model in turn; null where nothing is left of it. Only the
+ * sums of the model's own group are taken anew: to subtract the model from them would lose the digits of a far one.
+ */
+export function leaveOneOut(sample: Sample): (number | null)[] {
+  const groups = rowsOfGroups(sample)
+  const own = groupSums(sample)
+  const found: (number | null)[] = []
+  for (const [g, rows] of groups.entries()) {
+    const others = total(own.filter((_, k) => k !== g))
+    const [x, y] = [sample.x, sample.y].map(values => rows.map(i => values[i]))
+    for (const [k, i] of rows.entries()) found[i] = ofSums(total([others, sums(x.toSpliced(k, 1), y.toSpliced(k, 1))]))
+  }
+  return found
 }
 
 /** Holm's step-down correction: p of each against all of a family (Holm 1979), in the order given. */

@@ -1,5 +1,4 @@
 import {
-  type Coefficient,
   groupSums,
   kendall,
   ofSums,
@@ -99,11 +98,10 @@ function judgeMetric(
   if (training) return { ...described, state: 'one-run' }
   const grouped = groups.length > 1
   const within = grouped ? withinGroups(sample, groups) : null
-  const basis: Coefficient = grouped ? withinPearson : pearson
   const decisive = grouped ? within!.pearson : r
   const size = within?.n ?? n
   const exact = n <= EXACT
-  const others = leaveOneOut(sample, basis)
+  const others = leaveOneOut(sample)
   const known = others.filter(other => other !== null)
   const measured: Omit<SeriesMetric, 'state'> = {
     ...described,
@@ -123,9 +121,9 @@ function judgeMetric(
   const way = beyondZero(fisherInterval(decisive, size)) * direction
   const rank = grouped ? within!.spearman : measured.spearman
   const agreed = Math.sign(rank ?? 0) === direction && others.every(other => Math.sign(other ?? 0) === direction)
-  const over = beyondZero(measured.fisher) * direction
+  const over = beyondZero(measured.fisher)
   const state =
-    way < 0 ? 'contradicts' : way > 0 && agreed ? 'tracks' : grouped && over > 0 ? 'between-groups' : 'unclear'
+    way < 0 ? 'contradicts' : way > 0 && agreed ? 'tracks' : grouped && over !== 0 ? 'between-groups' : 'unclear'
   return { ...measured, state }
 }
 

@@ -67,7 +67,7 @@ test('the first run comments, the second updates, a regression turns it red and 
     {
       id,
       body: expect.stringMatching(
-        /^### ❌ Failed: `delta\(alpha\) > 0\.2` is true: \+1\.162; alpha 1\.988 → 3\.150 \(\+1\.162, worse\)\n/,
+        /^### ❌ Failed: `delta\(alpha\) > 0\.2` is true: \+1\.162; alpha_weighted 2\.296 → 5\.385 \(\+3\.089, worse\), at another depth or width\n/,
       ),
     },
   ])

@@ -38,6 +38,14 @@ test('a plot stands alone: points, ticks at round numbers, light and dark, nothi
   expect(ticks).toEqual(['2.0', '2.5', '3.0', '3.5', '4.0', '10', '12', '14', '16', '18', '20'])
 })
 
+test('a trend line that leaves the points stays within the axes', () => {
+  const svg = renderPlot(plot({ lines: [{ from: [2, -30], to: [4, 45] }] }))
+  const [, , from, , to] = /class="all" d="M([\d.]+) ([\d.-]+)L([\d.]+) ([\d.-]+)"/.exec(svg)!
+  const ys = [from, to].map(Number)
+  for (const y of ys) expect(y).toBeGreaterThanOrEqual(64)
+  for (const y of ys) expect(y).toBeLessThanOrEqual(402)
+})
+
 test('groups have colours, then shapes, and a legend that ends', () => {
   const groups = Array.from({ length: 30 }, (_, i) => `depth ${i}`)
   const points = groups.map((name, group) => ({ x: group, y: group, group, name }))

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { renderSeriesCsv } from '../../src/render/csv.ts'
 import { renderSeriesMarkdown, renderSeriesText, seriesHeadline, seriesPlots } from '../../src/render/series.ts'
@@ -60,7 +61,7 @@ test('hostile names stay names in Markdown, on a terminal and in the plots', asy
 })
 
 test('the summary keeps its limit, and the verdict', async () => {
-  const rows = Array.from({ length: 3000 }, (_, i) => `${'n'.repeat(200)}${i},${i % 7},${i},${i % 91}`).join('\n')
+  const rows = Array.from({ length: 2000 }, (_, i) => `${'n'.repeat(200)}${i},${i % 7},${i},${i % 91}`).join('\n')
   const report = await judged(`name,accuracy,step,alpha\n${rows}\n`)
   for (const limit of [60_000, 4_000, 200]) {
     const markdown = renderSeriesMarkdown(report, limit)
@@ -84,4 +85,24 @@ test('a plot a metric, against what is known, or else over the steps', async () 
   const steps = await judged('name,step,alpha,mp_softrank\na,1,3,\nb,2,2,\n')
   expect(seriesPlots(steps).map(({ metric }) => metric)).toEqual(['alpha'])
   expect(seriesPlots(steps)[0].svg).toContain('alpha over the training')
+})
+
+test.each([
+  ['docs/series/vgg-alpha_weighted.svg', 'test/fixtures/series/vgg.csv'],
+  ['docs/series/grid-alpha_weighted.svg', 'bench/paradox/results.csv'],
+])('%s is the plot that %s makes', async (path, table) => {
+  const plots = seriesPlots(await judged(readFileSync(table, 'utf8')))
+  expect(plots.find(({ metric }) => metric === 'alpha_weighted')!.svg).toBe(readFileSync(path, 'utf8'))
+})
+
+test.each([
+  ['results.csv', 0.222, 0.023],
+  ['results-seed2.csv', 0.345, 0.076],
+])('the grid in %s shows what the docs say: no paradox, and nothing that tracks', async (file, overall, within) => {
+  const { metrics, verdict } = await judged(readFileSync(`bench/paradox/${file}`, 'utf8'))
+  expect(verdict).toEqual({ status: 'none', metric: null, contradicted: [], before_holm: [] })
+  expect(metrics.map(({ paradox }) => paradox)).toEqual(metrics.map(() => null))
+  expect(metrics.find(({ name }) => name === 'alpha_weighted')).toMatchObject({
+    ...{ pearson: expect.closeTo(overall, 3), within: { pearson: expect.closeTo(within, 3) } },
+  })
 })

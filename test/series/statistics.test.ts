@@ -132,7 +132,20 @@ test('no sample of numbers gives a coefficient beyond 1, and the order of the ro
         expect(Math.abs(r)).toBeLessThanOrEqual(1)
         expect(coefficient(of([...rows].reverse())) ?? 0).toBeCloseTo(r, 6)
       }
-      expect(leaveOneOut(of(rows), pearson)).toHaveLength(rows.length)
     }),
   )
+})
+
+test('r without each model is r of the others, within groups too, and null where nothing is left', () => {
+  for (const { x, y, group } of scipy.samples as Sample[]) {
+    const without = (i: number): Sample => ({
+      ...{ x: x.toSpliced(i, 1), y: y.toSpliced(i, 1), group: group.toSpliced(i, 1) },
+    })
+    leaveOneOut({ x, y, group }).forEach((r, i) => {
+      expect(r).toBeCloseTo(withinPearson(without(i))!, 12)
+    })
+  }
+  const [first, second, third] = leaveOneOut({ x: [1, 1, 2], y: [3, 5, 4], group: [0, 0, 0] })
+  expect([first, second, third]).toEqual([expect.closeTo(-1, 12), expect.closeTo(1, 12), null])
+  expect(leaveOneOut({ x: [1, 1, 1e12], y: [3, 5, 4], group: [0, 0, 0] })[2]).toBeNull()
 })

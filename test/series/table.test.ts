@@ -1,4 +1,6 @@
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { UserError } from '../../src/errors.ts'
 import { limits } from '../../src/limits.ts'
 import { joined } from '../../src/series/points.ts'
 import { judgeSeries } from '../../src/series/report.ts'
@@ -89,10 +91,10 @@ test.each([
 test('more models, metrics or groups than are looked at are refused', async () => {
   const rows = (n: number, row: (i: number) => string) => Array.from({ length: n }, (_, i) => row(i)).join('\n')
   const many = `error,alpha\n${rows(limits.series.modelsCount + 1, () => '1,2')}`
-  await expect(read(many)).rejects.toThrow('5001 models is more than the 5000')
+  await expect(read(many)).rejects.toThrow('2001 models is more than the 2000')
   await expect(read(`group,error,alpha\n${rows(501, i => `${i},1,2`)}`)).rejects.toThrow('more than 500 groups')
-  const half = await read(`error,alpha\n${rows(3000, i => `${i},2`)}`)
-  expect(() => joined([half, half])).toThrow('6000 models is more than the 5000')
+  const half = await read(`error,alpha\n${rows(1500, i => `${i},2`)}`)
+  expect(() => joined([half, half])).toThrow('3000 models is more than the 2000')
   const wide = Array.from({ length: 50 }, (_, i) => `m${i} (smaller)`)
   const series = await read(`error,${wide}\n1${',2'.repeat(50)}\n`)
   expect(() => judgeSeries(series)).toThrow('50 metrics are more than the 40')
@@ -123,4 +125,40 @@ test('shares beside percentages are pointed out, and models without a number cou
     'accuracy goes from 0.9 to 92: are shares and percentages mixed?',
     'alpha: 1 of 3 models have none, the first is b',
   ])
+})
+
+test('whatever the text, there is a series or a typed error', async () => {
+  const cell = fc.constantFrom(
+    'name',
+    'error',
+    'alpha',
+    'step',
+    'group',
+    '1',
+    '-2.5',
+    'nan',
+    '"',
+    ',',
+    ';',
+    '\n',
+    '- ',
+    ': ',
+    '{',
+    '[',
+    '\t',
+  )
+  const text = fc
+    .array(fc.oneof(cell, fc.string({ unit: 'binary', maxLength: 4 })), { maxLength: 40 })
+    .map(parts => parts.join(''))
+  const path = fc.constantFrom('a.csv', 'a.tsv', 'a.yml')
+  await fc.assert(
+    fc.asyncProperty(text, path, async (text, path) => {
+      try {
+        judgeSeries(await read(path === 'a.yml' ? text : `name,error,alpha\n${text}`, path))
+      } catch (error) {
+        expect(error).toBeInstanceOf(UserError)
+      }
+    }),
+    { numRuns: 2000 },
+  )
 })
