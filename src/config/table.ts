@@ -165,6 +165,19 @@ export const TABLE = {
     loosens: true,
     help: 'No layer whose name matches one of these globs.',
   },
+  'base-model': {
+    type: 'text',
+    value: 'PATH',
+    in: EVERYWHERE,
+    loosens: true,
+    help: 'A checkpoint whose weights are subtracted: what fine-tuning added, W − W_base, is analysed.',
+  },
+  distances: {
+    type: 'flag',
+    default: 'false',
+    in: EVERYWHERE,
+    help: 'Whether each layer tells how far it is from that of base-model: delta_W, cosine, cka.',
+  },
   'min-evals': {
     type: 'count',
     value: 'N',
@@ -203,7 +216,7 @@ export const TABLE = {
     default: 'pooled',
     in: EVERYWHERE,
     loosens: true,
-    help: 'How convolutions are read: their kernel slices as one spectrum (`pooled`), each slice as a layer of its own (`slices`), or the linear operator that they are on an image with periodic boundary (`operator`).',
+    help: 'How convolutions are read: `pooled`, their kernel slices as one spectrum; `slices`, each as a layer of its own; `operator`, as the linear operator on an image with periodic boundary.',
   },
   'conv-grid': {
     type: 'count',
@@ -211,25 +224,25 @@ export const TABLE = {
     default: '32',
     in: EVERYWHERE,
     loosens: true,
-    help: 'For `conv: operator`, the side of the image: stride, padding and size are not in the file.',
+    help: 'For `conv: operator`, the side of the image, which is not in the file.',
   },
   'mp-fit': {
     type: 'flag',
     default: 'false',
     in: EVERYWHERE,
-    help: 'Whether the Marchenko-Pastur law is fitted to the bulk of each spectrum: sigma_mp, bulk_min, bulk_max, num_spikes, mp_softrank.',
+    help: 'Whether the Marchenko-Pastur law is fitted to each bulk: num_spikes, mp_softrank and others.',
   },
   detx: {
     type: 'flag',
     default: 'false',
     in: EVERYWHERE,
-    help: 'Whether the tail that the determinant sets off is looked for: detX_num, detX_val, ERG_gap.',
+    help: 'Whether the tail that the determinant sets off is looked for: detX_num, ERG_gap.',
   },
   randomize: {
     type: 'flag',
     default: 'false',
     in: EVERYWHERE,
-    help: 'Whether each spectrum is held against those of five shuffles of the weights: rand_distance, ww_softrank, num_traps and others.',
+    help: 'Whether each spectrum is held against five shuffles of the weights: rand_distance, ww_softrank, num_traps and others.',
   },
   'fix-fingers': {
     type: 'text',
@@ -238,7 +251,7 @@ export const TABLE = {
     default: 'none',
     in: EVERYWHERE,
     loosens: true,
-    help: 'With `clip_xmax`, up to nine of the largest eigenvalues are left out of the fit where they, standing apart, make alpha larger by more than 1: raw_alpha, num_fingers.',
+    help: '`clip_xmax` leaves up to nine of the largest eigenvalues out of the fit where alpha falls by more than 1 so.',
   },
   xmax: {
     type: 'text',
@@ -247,7 +260,7 @@ export const TABLE = {
     default: 'none',
     in: EVERYWHERE,
     loosens: true,
-    help: 'With `force`, D is the distance to the law cut off at the largest eigenvalue, as in early versions of WeightWatcher.',
+    help: '`force` takes D to the law cut off at the largest eigenvalue, as early WeightWatcher did.',
   },
   'small-sample-fit': {
     type: 'text',
@@ -256,7 +269,7 @@ export const TABLE = {
     default: 'none',
     in: EVERYWHERE,
     loosens: true,
-    help: 'How layers with fewer than 20 eigenvalues are fitted: as all others, or without the bias of alpha, as WeightWatcher 0.7.7 does (`least-d`) or means to (`adjusted-d`).',
+    help: 'How fewer than 20 eigenvalues are fitted: as all others, or as WeightWatcher 0.7.7 does (`least-d`) or means to (`adjusted-d`).',
   },
   workers: {
     type: 'count',

@@ -6,6 +6,7 @@ import type { AnalysisOptions, Layer } from '../report/schema.ts'
 import type { Spectrum } from '../spectrum/engine.ts'
 import type { WeightStatistics } from '../spectrum/weights.ts'
 import { analysed, notAnalysed } from './analyses.ts'
+import type { Distances } from './distances.ts'
 import type { Esd } from './esd.ts'
 import { type ClippedFit, clipFingers } from './fingers.ts'
 import { hill } from './hill.ts'
@@ -59,6 +60,8 @@ export interface Findings {
   /** How many of them S is of: as many as without `randomize`. */
   readonly forStructure: number
   readonly weights: WeightStatistics
+  /** From a base model. */
+  readonly distances?: Distances
 }
 
 /** The columns that follow from the eigenvalues and the power law of their tail. */
@@ -98,7 +101,7 @@ export function layerMetrics(
     S: shuffled.length > 0 ? finite(structure(layer, spectrum, shuffled.slice(0, forStructure))) : null,
     ...perColumn(WEIGHTS, compute => compute(weights)),
     ...analysed(askedIn(options), {
-      ...{ layer, esd, fit, clipped },
+      ...{ layer, esd, fit, clipped, distances: findings.distances ?? null },
       shuffled: options.analyses?.includes('randomize') ? shuffled.map(spectrum => pool(cleaned(spectrum))) : [],
     }),
     esd: histogram(lambda),
