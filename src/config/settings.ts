@@ -128,6 +128,7 @@ function resolveWith(figures: readonly CustomMetric[], layers: readonly RawSetti
       conv2d,
       ...(conv2d === 'operator' && { conv_grid: grid }),
       ...(analyses.length > 0 && { analyses }),
+      ...(!flag('structure', text('structure')) && { structure: false as const }),
       ...(baseModel !== undefined && { base_model: portable(baseModel) }),
       ...(xmax !== 'none' && { xmax }),
       ...(fingers !== 'none' && { fix_fingers: fingers }),

@@ -277,6 +277,13 @@ export const TABLE = {
     in: EVERYWHERE,
     help: 'Threads that compute spectra at once. By default as many as cores and memory allow.',
   },
+  structure: {
+    type: 'flag',
+    default: 'true',
+    in: EVERYWHERE,
+    loosens: true,
+    help: 'Whether S is measured, which takes one more spectrum of each layer, and three of a random one. Without it no layer is found to have lost its structure.',
+  },
   reuse: {
     type: 'flag',
     default: 'true',

@@ -50,7 +50,9 @@ const WEIGHTS: Record<ColumnFrom<'weights'>, (weights: WeightStatistics) => numb
 }
 
 /** The options of an analysis that a row follows from, beside those that say which layers there are and how they are read. */
-export type RowOptions = Pick<AnalysisOptions, 'analyses' | 'fix_fingers' | 'small_sample_fit' | 'xmax'>
+export type RowOptions = Partial<
+  Pick<AnalysisOptions, 'structure' | 'conv2d' | 'analyses' | 'fix_fingers' | 'small_sample_fit' | 'xmax'>
+>
 
 /** What the engine finds of a layer. */
 export interface Findings {
@@ -135,8 +137,14 @@ export function isComplete(row: Layer, options: RowOptions = {}): boolean {
   return (
     metricsWith(askedIn(options)).every(metric => row[metric] !== undefined) &&
     row.quantiles !== undefined &&
-    row.sketch !== undefined
+    row.sketch !== undefined &&
+    (row.S !== null || hasNoStructure(row, options))
   )
+}
+
+/** A product of low rank and an operator are not shuffled; nor is anything where S was not asked for. */
+function hasNoStructure({ matrix_rank, num_evals }: Layer, { structure, conv2d }: RowOptions): boolean {
+  return structure === false || conv2d === 'operator' || (matrix_rank ?? 0) < num_evals
 }
 
 /** A row without the columns that these options do not ask for. */

@@ -192,7 +192,7 @@ const PLAIN_STRUCTURE = 2 * RANDOM_LIKE
  */
 async function find(
   layer: PlannedLayer,
-  { engine, options: { analyses } }: Pick<AnalyseContext, 'engine' | 'options'>,
+  { engine, options }: Pick<AnalyseContext, 'engine' | 'options'>,
   progress: Progress,
 ): Promise<Findings> {
   const { recipe, name } = layer
@@ -201,8 +201,9 @@ async function find(
   const [spectrum, weights, ...first] = await Promise.all([
     spectrumOf(recipe),
     engine.weights(recipe.values),
-    ...(recipe.values.op === 'product' || recipe.read === 'operator' ? [] : [shuffled(0)]),
+    ...(isShuffled(layer, options) ? [shuffled(0)] : []),
   ])
+  const { analyses } = options
   const plain = first.length === 0 || structure(layer, spectrum, first) > PLAIN_STRUCTURE
   const forStructure = plain ? first.length : SHUFFLES
   const wanted = first.length > 0 && analyses?.includes('randomize') ? REPLICAS : forStructure
@@ -214,6 +215,12 @@ async function find(
     ...{ spectrum, weights, forStructure, shuffled: [...first, ...others] },
     ...(distances.length > 0 && { distances: distancesBetween(spectrum, distances[0], distances[1], distances[2]) }),
   }
+}
+
+/** What is never formed, a product of low rank, or is no matrix of weights is not shuffled. */
+function isShuffled({ recipe }: PlannedLayer, { structure, analyses }: AnalyseContext['options']): boolean {
+  const wanted = structure !== false || analyses?.includes('randomize') === true
+  return wanted && recipe.values.op !== 'product' && recipe.read !== 'operator'
 }
 
 /** What goes wrong with one layer becomes its row; anything else ends the analysis. */
