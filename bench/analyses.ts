@@ -9,6 +9,7 @@ const MODEL = fileURLToPath(new URL('../../../shared/checkpoints/resnet20.safete
 
 /** Our options, and the arguments of WeightWatcher's analyze() that ask for the same. */
 const ANALYSES: [string[], Record<string, unknown>?][] = [
+  [['--no-structure']],
   [['--mp-fit'], { mp_fit: true }],
   [['--randomize'], { randomize: true }],
   [['--detx'], { detX: true }],
