@@ -11,6 +11,7 @@ const MODEL = fileURLToPath(new URL('../../../shared/checkpoints/resnet20.safete
 const ANALYSES: [string[], Record<string, unknown>?][] = [
   [['--no-structure']],
   [['--mp-fit'], { mp_fit: true }],
+  [['--other-laws']],
   [['--randomize'], { randomize: true }],
   [['--detx'], { detX: true }],
   [['--fix-fingers', 'clip_xmax'], { fix_fingers: 'clip_xmax' }],

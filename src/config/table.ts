@@ -244,6 +244,12 @@ export const TABLE = {
     in: EVERYWHERE,
     help: 'Whether each spectrum is held against five shuffles of the weights: rand_distance, ww_softrank, num_traps and others.',
   },
+  'other-laws': {
+    type: 'flag',
+    default: 'false',
+    in: EVERYWHERE,
+    help: 'Whether log-normal, exponential and truncated power law are fitted to each tail, too, and likelihood ratios tell which describes it.',
+  },
   'fix-fingers': {
     type: 'text',
     value: 'HOW',

@@ -6,6 +6,7 @@ import type { Distances } from './distances.ts'
 import type { Esd } from './esd.ts'
 import type { ClippedFit } from './fingers.ts'
 import { fitMarchenkoPastur } from './marchenko-pastur.ts'
+import { fitOtherLaws } from './other-laws.ts'
 import { randomised } from './randomised.ts'
 import { traceLogTail } from './trace-log.ts'
 
@@ -29,6 +30,12 @@ const COMPUTE: { readonly [A in Analysis]: (of: Analysed) => Readonly<Record<Col
   },
   randomize: ({ layer, esd, shuffled }) => randomised(esd.lambda, shuffled, layer.N, layer.M),
   distances: ({ distances }) => distances,
+  'other-laws': ({ esd, clipped: { law } }) =>
+    law &&
+    fitOtherLaws(
+      esd.lambda.filter(value => value >= law.xmin && value <= law.xmax),
+      law,
+    ),
   'fix-fingers': ({ clipped: { law, raw_alpha, num_fingers } }) => (law ? { raw_alpha, num_fingers } : null),
 }
 
