@@ -164,7 +164,12 @@ function why(pair: Pair, relation: Judgement['relation'], layers: readonly Shape
       `${random} of ${layers.length} layers look random in the baseline and have nothing to lose${mostly}.`,
     )
   }
-  if (few > 0) sentences.push(`${few} of ${layers.length} have fewer than ${LEAST_EVALS} eigenvalues and are left out.`)
+  if (few > 0) {
+    const [have, are] = few === 1 ? ['has', 'is'] : ['have', 'are']
+    sentences.push(
+      `${few} of ${layers.length} layers ${have} fewer than ${LEAST_EVALS} eigenvalues and ${are} left out.`,
+    )
+  }
   return sentences.join(' ')
 }
 
