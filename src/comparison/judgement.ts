@@ -160,9 +160,8 @@ function why(pair: Pair, relation: Judgement['relation'], layers: readonly Shape
     sentences.push('Every layer of the baseline looks random, so that spectra show almost nothing that could be lost.')
   else if (random > 0) {
     const mostly = 2 * random > layers.length ? ', most of them, so that spectra show little' : ''
-    sentences.push(
-      `${random} of ${layers.length} layers look random in the baseline and have nothing to lose${mostly}.`,
-    )
+    const have = random === 1 ? 'looks random in the baseline and has' : 'look random in the baseline and have'
+    sentences.push(`${random} of ${layers.length} layers ${have} nothing to lose${mostly}.`)
   }
   if (few > 0) {
     const [have, are] = few === 1 ? ['has', 'is'] : ['have', 'are']
