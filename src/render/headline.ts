@@ -31,7 +31,7 @@ function decided({ models, comparison, verdict }: Report): Phrase {
     return ['first run, nothing to compare with yet; ', ...spans(means(models))]
   if (decisive) {
     const because = [...spans(describeRule(decisive, several)), others(verdict.rules, decisive)]
-    return decisive.layer ? because : join([because, moved], '; ')
+    return decisive.layer || decisive.name ? because : join([because, moved], '; ')
   }
   if (comparison?.status === 'incomparable') return ['incomparable with the baseline: ', said(comparison.reason)]
   return comparison ? moved : means(models)
