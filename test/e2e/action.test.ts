@@ -71,7 +71,7 @@ test('the first run comments, the second updates, a regression turns it red and 
       ),
     },
   ])
-  expect(red.stdout).toMatch(/^::error::failed: delta\(alpha\) > 0\.2 is true: \+1\.162; alpha 1\.988 → /m)
+  expect(red.stdout).toMatch(/^::error::failed: delta\(alpha\) > 0\.2 is true: \+1\.162; alpha_weighted 2\.296 → /m)
 
   expect(await gate('better', REGRESSION)).toMatchObject({ status: 0, outputs: { verdict: 'passed' } })
   expect(comments()).toMatchObject([
