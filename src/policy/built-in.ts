@@ -302,6 +302,27 @@ function adapted(
   }
 }
 
+/** A boundary that the mean change of the tails' shape is held to. */
+export interface TailLimit {
+  readonly name: BuiltInName
+  readonly level: RuleResult['level']
+  readonly threshold: number
+  /** Why it is not the usual one; empty where it is. */
+  readonly because: string
+}
+
+/** The boundaries of the built-in rules on the shape of the tails, as they were in force for a model. */
+export function tailLimits(model: string, ignored: ReadonlySet<string>, earlier: Earlier = NO_HISTORY): TailLimit[] {
+  const names = ['lighter-tail', 'slightly-lighter-tail', 'heavier-tail'] as const
+  return names
+    .filter(name => !ignored.has(name))
+    .map(name => ({
+      name,
+      level: BUILT_IN_RULES[name].level,
+      ...adapted(name, BUILT_IN_RULES[name], earlier.predict(model, 'primary')),
+    }))
+}
+
 function twoDigits(value: number): number {
   return Math.round(100 * value) / 100
 }

@@ -1,0 +1,100 @@
+import { prose, short } from '../escape.ts'
+import { type Block, type Phrase, type Span, spans, type Table } from '../view.ts'
+import { type Element, h, type Piece } from './element.ts'
+
+/** A phrase as pieces of the page. */
+export function phrase(phrase: Phrase): Piece[] {
+  return spans(phrase).flatMap(span)
+}
+
+function span(span: Span): Piece[] {
+  if (typeof span === 'string') return [span]
+  if ('name' in span) return [h('code', {}, short(span.name))]
+  if ('typed' in span) return [h('code', {}, span.typed)]
+  if ('said' in span) return sentence(span.said)
+  return isAddress(span.url) ? [h('a', { href: span.url, rel: 'noreferrer' }, span.link)] : [span.link]
+}
+
+/** The one kind of address that a link may have. */
+function isAddress(url: string): boolean {
+  return /^https:\/\/[\w.-]+(:\d+)?(\/[\w.-]+)*\/?$/.test(url)
+}
+
+/** What stands between quotes is a foreign name. */
+const [OPEN, CLOSE] = ['\u0002', '\u0003']
+
+/** A sentence of ours: the foreign names in it are code. */
+function sentence(text: string): Piece[] {
+  const quoted = prose(
+    text.replaceAll(OPEN, ' ').replaceAll(CLOSE, ' ').slice(0, 4096),
+    name => `${OPEN}${short(name, 400)}${CLOSE}`,
+  )
+  return quoted.split(OPEN).flatMap((part, i): Piece[] => {
+    if (i === 0) return part ? [part] : []
+    const end = part.indexOf(CLOSE)
+    return [h('code', {}, part.slice(0, end)), part.slice(end + 1)].filter(piece => piece !== '')
+  })
+}
+
+/** Blocks as pieces of the page. */
+export function blocks(all: readonly Block[]): Element[] {
+  return all.map(block)
+}
+
+function block(block: Block): Element {
+  switch (block.kind) {
+    case 'text':
+      return h('p', {}, phrase(block.phrase))
+    case 'note':
+      return h('p', { class: 'note' }, phrase(block.phrase))
+    case 'heading':
+      return h('h3', {}, phrase(block.phrase))
+    case 'code':
+      return h('pre', {}, block.lines.join('\n'))
+    case 'details':
+      return h('details', {}, h('summary', {}, phrase(block.summary)), blocks(block.blocks))
+    case 'table':
+      return tableOf(block)
+  }
+}
+
+function tableOf({ columns, rows, omitted }: Table): Element {
+  const labels = columns.map(({ label }) => label)
+  const what = labels.filter(label => label !== '').join(', ')
+  return h(
+    'div',
+    { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': `Table: ${what}` },
+    h(
+      'table',
+      {},
+      h(
+        'thead',
+        {},
+        h(
+          'tr',
+          {},
+          columns.map(({ label, align }) =>
+            label === '' ? h('td', {}) : h('th', { scope: 'col', class: align === 'right' ? 'n' : undefined }, label),
+          ),
+        ),
+      ),
+      h(
+        'tbody',
+        {},
+        rows.map(row =>
+          h(
+            'tr',
+            {},
+            row.map((cell, i) => h('td', { class: columns[i]?.align === 'right' ? 'n' : undefined }, phrase(cell))),
+          ),
+        ),
+      ),
+    ),
+    omitted &&
+      h(
+        'p',
+        {},
+        `… and ${omitted.count} more ${omitted.what}${omitted.count === 1 ? '' : 's'}: the report has them all.`,
+      ),
+  )
+}
