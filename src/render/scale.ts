@@ -1,5 +1,7 @@
 /** A linear axis: places in pixels, and ticks at 1, 2 or 5 times a power of ten. */
 export interface Scale {
+  readonly low: number
+  readonly high: number
   readonly ticks: readonly number[]
   of(value: number): number
   /** A value with the digits that its ticks need, and so many more. */
@@ -35,6 +37,8 @@ export function scale(
   const decimals = Math.max(0, Math.min(12, -Math.floor(Math.log10(step) + 1e-9)))
   const large = Math.max(Math.abs(low), Math.abs(high)) >= 1e6 || step < 1e-6
   return {
+    low,
+    high,
     ticks,
     of: value => from + ((value - low) / (high - low)) * (to - from),
     say: (value, more = 0) =>

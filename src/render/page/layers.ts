@@ -5,6 +5,7 @@ import type { Histogram, Judgement, Layer, LayerChange, Model, Report } from '..
 import { isRandomLike, stateOf, whyUnfitted } from '../../report/state.ts'
 import { format, formatChange, formatMetric, formatReal } from '../numbers.ts'
 import { attention, before, comparedModel, mostNotable, SHAPE_MOVED } from '../sections.ts'
+import { phrase as inText } from '../text.ts'
 import type { Phrase } from '../view.ts'
 import { said } from '../view.ts'
 import type { Bulk, Spectrum } from './spectrum.ts'
@@ -62,8 +63,10 @@ export function changedFirst(report: Report, model: Model, seen: readonly Seen[]
 }
 
 /** What there is to do about a layer, or to know of it, in a sentence or two. */
-export function advice({ layer, kind, random, shape }: Seen): string[] {
+export function advice({ layer, kind, random, shape, why }: Seen): string[] {
   const said: string[] = []
+  const reason = inText(why)
+  if (reason !== '' && kind !== 'unfitted') said.push(`${reason.charAt(0).toUpperCase()}${reason.slice(1)}.`)
   const change = shape?.left_out === '' ? shape.change : null
   if (kind === 'unfitted') said.push(`No power law could be fitted: ${whyUnfitted(layer)}.`)
   if (kind === 'over')
@@ -74,7 +77,10 @@ export function advice({ layer, kind, random, shape }: Seen): string[] {
     said.push(
       'alpha is above 6, under-trained: its tail holds little correlation. It may need more training, or the network may not need it.',
     )
-  if (kind === 'well') said.push('alpha is between 2 and 6, where well-trained layers lie.')
+  if (kind === 'well')
+    said.push(
+      `alpha is between 2 and 6, where well-trained layers lie${random ? '; but the layer is random-like.' : '.'}`,
+    )
   if (random)
     said.push(
       `It can’t be told from its own weights in another order (S = ${format(layer.S ?? null)}): it learned next to nothing.`,
@@ -87,7 +93,7 @@ export function advice({ layer, kind, random, shape }: Seen): string[] {
     said.push(
       'Shuffled, it still has large eigenvalues: single weights are so large that no order hides them, a correlation trap.',
     )
-  if (change !== null && change !== undefined && Math.abs(change) > SHAPE_MOVED)
+  if (change !== null && change !== undefined && Math.abs(change) > SHAPE_MOVED && !reason.includes('tail became'))
     said.push(
       change > 0
         ? `Its tail became lighter than the baseline’s (${formatChange(change)}): it lost correlation.`
@@ -149,18 +155,16 @@ export function cells(compared: boolean): Cell[] {
     ...(compared && name === 'alpha_hill' ? [shape] : []),
     ...(compared && name === 'log_spectral_norm' ? [changeOf('log_spectral_norm', 'Δ log_spectral_norm')] : []),
   ])
-  return [
-    ...found,
-    {
-      label: 'status',
-      help: 'what became of the fit, and what stands out',
-      numeric: false,
-      of: ({ layer, random, why }) => [
-        why !== '' ? why : [said(stateOf(layer)), ...(random ? [', random-like'] : [])],
-        `${layer.status} ${layer.warning}`,
-      ],
-    },
-  ]
+  const status: Cell = {
+    label: 'status',
+    help: 'what became of the fit, and what stands out',
+    numeric: false,
+    of: ({ layer, random, why }) => [
+      why !== '' ? why : [said(stateOf(layer)), ...(random ? [', random-like'] : [])],
+      `${layer.status} ${layer.warning}`,
+    ],
+  }
+  return [status, ...found]
 }
 
 /** What the script of the page has of a layer: what is drawn and shown when it is opened. */

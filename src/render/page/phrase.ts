@@ -1,4 +1,4 @@
-import { prose, short } from '../escape.ts'
+import { printable, short } from '../escape.ts'
 import { type Block, type Phrase, type Span, spans, type Table } from '../view.ts'
 import { type Element, h, type Piece } from './element.ts'
 
@@ -7,8 +7,19 @@ export function phrase(phrase: Phrase): Piece[] {
   return spans(phrase).flatMap(span)
 }
 
+/** Words in place of icons, which not every system can draw. */
+const ICONS: Readonly<Record<string, readonly [kind: string, word: string]>> = {
+  '✅': ['passed', 'holds'],
+  '❌': ['failed', 'violated'],
+  '⚠️': ['warned', 'warns'],
+  '🟡': ['warned', 'undecided'],
+}
+
 function span(span: Span): Piece[] {
-  if (typeof span === 'string') return [span]
+  if (typeof span === 'string') {
+    const icon = ICONS[span]
+    return [icon ? h('strong', { class: `word ${icon[0]}` }, icon[1]) : span]
+  }
   if ('name' in span) return [h('code', {}, short(span.name))]
   if ('typed' in span) return [h('code', {}, span.typed)]
   if ('said' in span) return sentence(span.said)
@@ -20,20 +31,20 @@ function isAddress(url: string): boolean {
   return /^https:\/\/[\w.-]+(:\d+)?(\/[\w.-]+)*\/?$/.test(url)
 }
 
-/** What stands between quotes is a foreign name. */
-const [OPEN, CLOSE] = ['\u0002', '\u0003']
+/** Of a sentence of ours, such as a report holds. */
+const LONGEST_SENTENCE = 4096
 
-/** A sentence of ours: the foreign names in it are code. */
+/** A sentence of ours: what stands between backticks in it, or does not look like words, is code. */
 function sentence(text: string): Piece[] {
-  const quoted = prose(
-    text.replaceAll(OPEN, ' ').replaceAll(CLOSE, ' ').slice(0, 4096),
-    name => `${OPEN}${short(name, 400)}${CLOSE}`,
-  )
-  return quoted.split(OPEN).flatMap((part, i): Piece[] => {
-    if (i === 0) return part ? [part] : []
-    const end = part.indexOf(CLOSE)
-    return [h('code', {}, part.slice(0, end)), part.slice(end + 1)].filter(piece => piece !== '')
-  })
+  return printable(text.slice(0, LONGEST_SENTENCE))
+    .split(/(`[^`]+`|\s+)/)
+    .filter(part => part !== '')
+    .map(part => {
+      if (/^`[^`]+`$/.test(part)) return h('code', {}, part.slice(1, -1))
+      return /^[\p{L}\d ,.:;=()[\]'’×−/^+%±≤≥>…-]*$/u.test(part) && !/[a-z]\.[a-z\d]/i.test(part)
+        ? part
+        : h('code', {}, part)
+    })
 }
 
 /** Blocks as pieces of the page. */
@@ -94,7 +105,7 @@ function tableOf({ columns, rows, omitted }: Table): Element {
       h(
         'p',
         {},
-        `… and ${omitted.count} more ${omitted.what}${omitted.count === 1 ? '' : 's'}: the report has them all.`,
+        `… and ${omitted.count} more ${omitted.what}${omitted.count === 1 ? '' : 's'}: ${omitted.what.endsWith('layer') ? 'the table of all layers' : 'the report'} has them all.`,
       ),
   )
 }

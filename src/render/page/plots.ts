@@ -45,6 +45,19 @@ function nameOf({ layer }: Seen): string {
   return short(layer.part === undefined ? layer.name : `${layer.name} ${layer.part}`)
 }
 
+/** Layers up to which each is joined with the next; of more the running median is drawn. */
+const JOINED = 80
+
+/** The median over a window of neighbours, so that the course shows through many layers. */
+function running(points: readonly (readonly [number, number])[]): readonly (readonly [number, number])[] {
+  if (points.length <= JOINED) return points
+  const reach = Math.max(2, Math.round(points.length / 60))
+  return points.map(([x], i) => {
+    const near = points.slice(Math.max(0, i - reach), i + reach + 1).map(([, y]) => y)
+    return [x, near.sort((a, b) => a - b)[near.length >> 1]] as const
+  })
+}
+
 /** The scale of alphas: where a few are far above the others, those are drawn at the edge. */
 function ceiling(values: readonly number[]): number {
   const ascending = [...values].sort((a, b) => a - b)
@@ -58,6 +71,7 @@ const shown = (value: number | null) => formatReal(value)
 /** alpha by depth through the network, head and base together: the correlation flow. */
 export function flow(seen: readonly Seen[], compared: boolean): Element {
   const named = seen.length <= NAMED
+  const many = seen.length > JOINED
   const room = frame(960, named ? 400 : 340, { bottom: named ? 122 : 42, left: 50 })
   const [x0, x1] = across(room)
   const x = scale([0.5, seen.length + 0.5], [x0, x1], { room: 0, wanted: 10 })
@@ -90,8 +104,12 @@ export function flow(seen: readonly Seen[], compared: boolean): Element {
       },
       { scale: y, label: 'alpha' },
     ),
-    baseLine.length > 1 ? h('path', { class: 'thread s-base', d: path(baseLine) }) : [],
-    headLine.length > 1 ? h('path', { class: 'thread s-head', d: path(headLine) }) : [],
+    baseLine.length > 1
+      ? h('path', { class: `thread s-base${many ? ' median' : ''}`, d: path(running(baseLine)) })
+      : [],
+    headLine.length > 1
+      ? h('path', { class: `thread s-head${many ? ' median' : ''}`, d: path(running(headLine)) })
+      : [],
     seen.flatMap(({ place, base, ...one }) =>
       base?.alpha == null
         ? []
@@ -111,7 +129,7 @@ export function flow(seen: readonly Seen[], compared: boolean): Element {
       const said = `alpha ${shown(layer.alpha)} ± ${format(layer.sigma, 2)}${base?.alpha == null ? '' : `, base ${shown(base.alpha)}`}`
       return [
         h('path', {
-          class: `error s-${one.kind}`,
+          class: `error s-${one.kind}${many ? ' faint' : ''}`,
           d: `M${at(x.of(place))} ${at(yOf(layer.alpha - sigma))}V${at(yOf(layer.alpha + sigma))}`,
         }),
         dot(one, x.of(place), yOf(layer.alpha), said, size),
@@ -119,11 +137,11 @@ export function flow(seen: readonly Seen[], compared: boolean): Element {
     }),
   )
   const high = alphas.filter(alpha => alpha > Math.max(6.6, top)).length
-  const caption = `Well-trained layers lie in the band from 2 to 6. Bars are the standard error sigma.${high > 0 ? ` ${plural(high, 'value')} above ${format(top, 1)} ${high === 1 ? 'stands' : 'stand'} at the upper edge.` : ''}`
+  const caption = `Well-trained layers lie in the band from 2 to 6. Bars are the standard error sigma.${many ? ' Lines are medians of neighbours.' : ''}${high > 0 ? ` ${plural(high, 'value')} above ${format(top, 1)} ${high === 1 ? 'stands' : 'stand'} at the upper edge.` : ''}`
   return figure('alpha by depth', caption, chart, keysOf(seen, compared), undefined, 'wide')
 }
 
-const SMALL = frame(440, 320)
+const SMALL = frame(350, 270, { left: 46 })
 
 /** The histogram of alphas. */
 export function alphas(seen: readonly Seen[], compared: boolean): Element | undefined {
@@ -295,6 +313,7 @@ export function judgementPlot(
     { room: 0.08 },
   )
   const size = found.length > 200 ? 2.5 : 4
+  const [floor, top] = upward(room)
   const places = spread(
     [
       ...limits.map(({ name, threshold, level }) => ({
@@ -325,7 +344,6 @@ export function judgementPlot(
         d: `M${x0} ${at(y.of(threshold))}H${x1}`,
       }),
     ),
-    mean === null ? [] : h('path', { class: 'mean', d: `M${x0} ${at(y.of(cut(mean)))}H${x1}` }),
     places.flatMap(({ text, kind, y: own, place }) => [
       h('path', { class: `lead ${kind}`, d: `M${x1} ${at(own)}L${x1 + 12} ${at(place)}` }),
       h('text', { class: `tick ${kind}`, x: x1 + 16, y: at(place + 4) }, text),
@@ -340,7 +358,7 @@ export function judgementPlot(
         error > 0 && judged
           ? h('path', {
               class: 'error',
-              d: `M${at(px)} ${at(y.of(cut(moved - error)))}V${at(y.of(cut(moved + error)))}`,
+              d: `M${at(px)} ${at(Math.min(floor, y.of(cut(moved - error))))}V${at(Math.max(top, y.of(cut(moved + error))))}`,
             })
           : [],
         mark(judged ? 'circle' : 'diamond', px, py, size),
@@ -351,9 +369,10 @@ export function judgementPlot(
         ),
       )
     }),
+    mean === null ? [] : h('path', { class: 'mean', d: `M${x0} ${at(y.of(cut(mean)))}H${x1}` }),
   )
   const edge = found.filter(({ moved }) => Math.abs(moved) > STEEP).length
-  const caption = `Each dot is a layer: above 0 its tail became lighter, below heavier. The lines are what the mean of the judged layers is held to; bars are the standard error of a layer.${edge > 0 ? ` ${plural(edge, 'layer')} beyond ±${STEEP} at the edge.` : ''}`
+  const caption = `Each dot is a layer: above 0 its tail became lighter, below heavier.${limits.length > 0 ? ' The lines are what the mean of the judged layers is held to.' : ''} Bars are the standard error of a layer.${edge > 0 ? ` ${plural(edge, 'layer')} beyond ±${STEEP} at the edge.` : ''}`
   const keys: Key[] = [
     { kind: 's-judged', shape: 'circle', text: 'judged' },
     ...(found.some(({ judged }) => !judged) ? [{ kind: 's-left', shape: 'diamond', text: 'not judged' } as const] : []),

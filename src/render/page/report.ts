@@ -144,7 +144,7 @@ const SEEDS = { from: -0.06, to: 0.06, text: 'what retrained seeds do, ±0.06' }
 
 function judged(report: Report, model: Model, seen: readonly Seen[], earlier: Earlier): Element[] {
   const judgement = comparedModel(report, model)?.judgement
-  if (judgement?.primary !== 'tail_shape') return []
+  if (!judgement) return []
   const ignored = ignoredRules(report.policy?.settings.ignore?.split('\n'))
   const prediction = earlier.predict(model.name, 'primary')
   const noise =
@@ -155,7 +155,8 @@ function judged(report: Report, model: Model, seen: readonly Seen[], earlier: Ea
           text: `what the last ${prediction.changes} baselines predict, ${formatChange(prediction.mean - prediction.reach)} to ${formatChange(prediction.mean + prediction.reach)}`,
         }
       : SEEDS
-  const plot = judgementPlot(seen, judgement, tailLimits(model.name, ignored, earlier), noise)
+  const limits = judgement.primary === 'tail_shape' ? tailLimits(model.name, ignored, earlier) : []
+  const plot = judgementPlot(seen, judgement, limits, noise)
   return plot ? [plot] : []
 }
 

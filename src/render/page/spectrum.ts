@@ -1,4 +1,4 @@
-import { at, scale } from '../scale.ts'
+import { at, type Scale, scale } from '../scale.ts'
 import { across, axes, frame, type Key, legend, numbers, svg, upward } from './chart.ts'
 import { type Element, h } from './element.ts'
 
@@ -20,7 +20,10 @@ export interface Spectrum {
   readonly shuffled?: Bulk & { readonly largest: number }
 }
 
-const FRAME = frame(680, 340, { left: 62, right: 18, top: 30, bottom: 46 })
+const FRAME = frame(680, 350, { left: 62, right: 74, top: 42, bottom: 46 })
+
+/** Share of the eigenvalues that is left out below, where the smallest lie decades apart from all others. */
+const LEFT_OUT = 0.05
 
 /** Points of a curve. */
 const STEPS = 160
@@ -33,42 +36,52 @@ export function drawSpectrum(name: string, head: Spectrum, base: Spectrum | unde
   const both = base ? [head, base] : [head]
   if (both.every(({ counts }) => !counts.some(count => count > 0)))
     return [h('p', {}, 'None of its eigenvalues is above 0: there is nothing to draw.')]
+  const from = start(both)
   const densities = both.flatMap(({ counts, width }) =>
     counts.filter(count => count > 0).map(count => Math.log10(count / width)),
   )
   const edges = both.flatMap(({ low, width, counts }) => (counts.length > 0 ? [low, low + width * counts.length] : []))
   const marks = both.flatMap(({ tail }) => (tail ? [Math.log10(tail.xmin), Math.log10(tail.xmax)] : []))
   const shuffled = head.shuffled ? [Math.log10(head.shuffled.largest)] : []
-  const x = scale([...edges, ...marks, ...shuffled].filter(Number.isFinite), across(FRAME), { room: 0.03 })
+  const x = scale(
+    [...edges.map(edge => Math.max(edge, from)), ...marks, ...shuffled].filter(Number.isFinite),
+    across(FRAME),
+    { room: 0.03 },
+  )
   const lowest = Math.min(...densities) - 0.25
-  const y = scale([lowest, ...densities], upward(FRAME), { room: 0.04, wanted: 4 })
+  const starts = both.flatMap(({ tail }) =>
+    tail
+      ? powerLaw(tail)
+          .slice(0, 1)
+          .map(([, start]) => start)
+      : [],
+  )
+  const y = scale([lowest, ...densities, ...starts], upward(FRAME), { room: 0.04, wanted: 4 })
   const floor = FRAME.height - FRAME.bottom
   const place = (a: number, b: number) => `${at(x.of(a))} ${at(Math.min(floor, y.of(b)))}`
 
   /** The outline of the bars, from the floor to the floor. */
-  const outline = ({ low, width, counts }: Spectrum) =>
-    counts.length === 0
-      ? ''
-      : `M${at(x.of(low))} ${floor}${counts
-          .map((count, i) => {
-            const top = count > 0 ? at(Math.min(floor, y.of(Math.log10(count / width)))) : floor
-            return `V${top}H${at(x.of(low + width * (i + 1)))}`
-          })
-          .join('')}V${floor}`
+  const outline = ({ low, width, counts }: Spectrum) => {
+    const first = Math.max(0, Math.round((from - low) / width))
+    const bars = counts.slice(first).map((count, i) => {
+      const top = count > 0 ? at(Math.min(floor, y.of(Math.log10(count / width)))) : floor
+      return `V${top}H${at(x.of(low + width * (first + i + 1)))}`
+    })
+    return bars.length === 0 ? '' : `M${at(x.of(low + width * first))} ${floor}${bars.join('')}V${floor}`
+  }
   const line = (points: readonly (readonly [number, number])[]) =>
     points.length > 1 ? `M${points.map(([a, b]) => place(a, b)).join('L')}` : ''
-  const upright = (value: number, kind: string, text: string, row: number) => {
-    const left = x.of(Math.log10(value))
-    const end = left > FRAME.width - 110
+  const upright = (value: number, kind: string, text: string, side: 'start' | 'end', row: number) => {
+    const place = x.of(Math.log10(value))
     return [
-      h('path', { class: `limit ${kind}`, d: `M${at(left)} ${FRAME.top}V${floor}` }),
+      h('path', { class: `limit ${kind}`, d: `M${at(place)} ${FRAME.top - 2}V${floor}` }),
       h(
         'text',
         {
           class: `tick ${kind}`,
-          x: at(left + (end ? -3 : 3)),
-          y: FRAME.top - 18 + 13 * row,
-          'text-anchor': end ? 'end' : 'start',
+          x: at(place + (side === 'end' ? -3 : 3)),
+          y: FRAME.top - 20 + 14 * row,
+          'text-anchor': side,
         },
         text,
       ),
@@ -102,8 +115,8 @@ export function drawSpectrum(name: string, head: Spectrum, base: Spectrum | unde
         said,
         axes(
           FRAME,
-          { scale: x, label: 'eigenvalue λ', ticks: powersOfTen(x.ticks) },
-          { scale: y, label: 'eigenvalues per decade', ticks: powersOfTen(y.ticks) },
+          { scale: x, label: 'eigenvalue λ', ticks: powersOfTen(x) },
+          { scale: y, label: 'eigenvalues per decade', ticks: powersOfTen(y) },
         ),
         h('path', { class: 'head-area', d: outline(head) }),
         base ? h('path', { class: 'base-line', d: outline(base) }) : [],
@@ -111,12 +124,18 @@ export function drawSpectrum(name: string, head: Spectrum, base: Spectrum | unde
         law(head.shuffled, 'shuffled'),
         base ? tail(base, 'base') : [],
         tail(head, 'head'),
-        base?.tail ? upright(base.tail.xmin, 'base', 'base xmin', 1) : [],
-        head.tail ? [...upright(head.tail.xmin, 'head', 'xmin', 0), ...upright(head.tail.xmax, 'head', 'xmax', 0)] : [],
-        head.shuffled ? upright(head.shuffled.largest, 'shuffled', 'largest of the shuffled', 1) : [],
+        base?.tail ? upright(base.tail.xmin, 'base', 'base xmin', 'end', 1) : [],
+        head.tail
+          ? [
+              ...upright(head.tail.xmin, 'head', 'xmin', 'end', 0),
+              ...upright(head.tail.xmax, 'head', 'xmax', 'start', 0),
+            ]
+          : [],
+        head.shuffled ? upright(head.shuffled.largest, 'shuffled', 'shuffled λmax', 'start', 1) : [],
       ),
     ),
     legend(keys),
+    ...leftOut(both, from),
     numbers(
       ['eigenvalues from', 'to', 'count', ...(base ? ['base'] : [])],
       bins(head, base),
@@ -125,19 +144,40 @@ export function drawSpectrum(name: string, head: Spectrum, base: Spectrum | unde
   ]
 }
 
-function powersOfTen(ticks: readonly number[]): (readonly [number, string])[] {
-  const whole = ticks.filter(Number.isInteger)
-  const shown = whole.length > 1 ? whole : ticks
-  return shown.map(tick => {
-    const value =
-      Number(`1e${Math.floor(tick)}`) *
-      (tick === Math.floor(tick) ? 1 : Number(Math.exp((tick - Math.floor(tick)) * Math.LN10).toPrecision(2)))
-    const text =
-      value >= 1e5 || value < 0.001
-        ? value.toExponential(Number.isInteger(tick) ? 0 : 1)
-        : String(Number(value.toPrecision(3)))
-    return [tick, text.replace('e+', 'e').replace('-', '−')] as const
+/** Where the picture begins: below it lies hardly an eigenvalue of either side. */
+function start(both: readonly Spectrum[]): number {
+  const starts = both.flatMap(({ low, width, counts }) => {
+    const total = counts.reduce((sum, count) => sum + count, 0)
+    let [below, first] = [0, 0]
+    while (first < counts.length && below + counts[first] <= LEFT_OUT * total) below += counts[first++]
+    return total > 0 ? [low + first * width] : []
   })
+  return Math.min(...starts)
+}
+
+function leftOut(both: readonly Spectrum[], from: number): Element[] {
+  const [head, base] = both.map(({ low, width, counts }) =>
+    counts.slice(0, Math.max(0, Math.round((from - low) / width))).reduce((sum, count) => sum + count, 0),
+  )
+  const said = base === undefined ? `${head}` : `${head} of the head’s and ${base} of the base’s`
+  return head + (base ?? 0) > 0 ? [h('p', { class: 'meta' }, `Too small to be drawn: ${said} eigenvalues.`)] : []
+}
+
+/** Ticks at 1, 2 and 5 times a power of ten, or at powers alone where there are many. */
+function powersOfTen({ low, high }: Scale): (readonly [number, string])[] {
+  const decades = high - low
+  const factors = decades > 4 ? [1] : decades > 1.6 ? [1, 3] : [1, 2, 5]
+  const every = Math.max(1, Math.ceil(decades / 8))
+  const first = Math.floor(low)
+  const powers = Array.from({ length: Math.min(100, Math.ceil(high) - first + 1) }, (_, i) => first + i)
+  return powers
+    .filter(power => power % every === 0)
+    .flatMap(power => factors.map(factor => [power + Math.log10(factor), `${factor}e${power}`] as const))
+    .filter(([tick]) => tick >= low && tick <= high)
+    .map(([tick, digits]) => {
+      const value = Number(digits)
+      return [tick, value >= 1e5 || value < 0.001 ? digits.replace('-', '−') : String(value)] as const
+    })
 }
 
 /** Eigenvalues per decade that the fit expects: n·(alpha − 1)·ln 10·(λ/xmin)^(1 − alpha). */
