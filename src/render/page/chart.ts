@@ -136,8 +136,8 @@ export function figure(
     'figure',
     { class: kind || undefined },
     h('figcaption', {}, h('h3', {}, title), caption && h('p', {}, caption)),
-    // A region that scrolls has to be reached by the keyboard.
-    kind === 'wide' ? h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': title }, chart) : chart,
+    // What scrolls has to be reached by the keyboard.
+    kind === 'wide' ? h('div', { class: 'scroll', tabindex: 0, role: 'group', 'aria-label': title }, chart) : chart,
     keys.length > 0 && legend(keys),
     behind,
   )
@@ -151,7 +151,7 @@ export function numbers(columns: readonly string[], rows: readonly (readonly str
     h('summary', {}, 'Numbers'),
     h(
       'div',
-      { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': caption },
+      { class: 'scroll', tabindex: 0, role: 'group', 'aria-label': caption },
       h(
         'table',
         {},

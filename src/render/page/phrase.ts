@@ -74,7 +74,7 @@ function tableOf({ columns, rows, omitted }: Table): Element {
   const what = labels.filter(label => label !== '').join(', ')
   return h(
     'div',
-    { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': `Table: ${what}` },
+    { class: 'scroll', tabindex: 0, role: 'group', 'aria-label': `Table: ${what}` },
     h(
       'table',
       {},

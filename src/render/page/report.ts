@@ -229,7 +229,7 @@ function table(
     ),
     h(
       'div',
-      { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': `Layers of ${name}` },
+      { class: 'scroll', tabindex: 0, role: 'group', 'aria-label': `Layers of ${name}` },
       h(
         'table',
         {},

@@ -109,7 +109,7 @@ export function drawSpectrum(name: string, head: Spectrum, base: Spectrum | unde
   return [
     h(
       'div',
-      { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': `Spectrum of ${name}` },
+      { class: 'scroll', tabindex: 0, role: 'group', 'aria-label': `Spectrum of ${name}` },
       svg(
         FRAME,
         said,

@@ -106,11 +106,11 @@ th[scope=row]{font-weight:400}
 .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 td:not(.n):not([colspan]){min-width:6rem;max-width:26rem}.layers td:not(.n):not([colspan]){min-width:12rem;max-width:20rem}
 th button{border:0;padding:0;background:none;font-weight:600}th button:hover{text-decoration:underline}
-[aria-sort=ascending] button::after{content:" ↑"}[aria-sort=descending] button::after{content:" ↓"}
+[aria-sort=ascending] button::after{content:" ↑";content:" ↑" / ""}[aria-sort=descending] button::after{content:" ↓";content:" ↓" / ""}
 .layers tr[data-row]>th{position:sticky;left:0;background:var(--page);max-width:15rem;min-width:11rem}
 .layers>.scroll>table>thead th:first-child{position:sticky;left:0;background:var(--page)}
 .layers tr[data-row]>th button{border:0;background:none;padding:0;text-align:left;color:var(--link);display:flex;gap:.35rem}
-.layers tr[data-row]>th button::before{content:"▸";color:var(--soft)}.layers button[aria-expanded=true]::before{content:"▾"}
+.layers tr[data-row]>th button::before{content:"▸";content:"▸" / "";color:var(--soft)}.layers button[aria-expanded=true]::before{content:"▾";content:"▾" / ""}
 tr.detail>td{background:var(--raised);padding:1rem}
 .panel{max-width:min(1000px,calc(100vw - 76px));position:sticky;left:1rem}
 .panel>.both{display:grid;grid-template-columns:minmax(0,1.75fr) minmax(300px,1fr);gap:0 24px;align-items:start}

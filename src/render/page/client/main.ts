@@ -147,7 +147,7 @@ function panel(layer: LayerData) {
       h('div', {}, drawSpectrum(layer.name, layer.head, layer.base)),
       h(
         'div',
-        { class: 'metrics', tabindex: 0, role: 'region', 'aria-label': `Metrics of ${layer.name}` },
+        { class: 'metrics', tabindex: 0, role: 'group', 'aria-label': `Metrics of ${layer.name}` },
         h(
           'table',
           {},
