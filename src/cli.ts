@@ -58,6 +58,9 @@ async function main(args: string[]): Promise<number> {
   }
   if (positionals[0] === 'series') return series(positionals.slice(1), values)
   if (positionals[0] === 'render') return render(positionals.slice(1), values)
+  if (positionals[0] === 'calibrate') return calibrate(positionals.slice(1), values)
+  if (values.into !== undefined)
+    throw new UserError('--into goes with calibrate.', 'Usage: spectral-gate calibrate CHECKPOINT… --into FILE')
   if (values.plots !== undefined)
     throw new UserError('--plots goes with a series.', 'Usage: spectral-gate series FILE…')
   const raw = rawSettings(values)
@@ -138,6 +141,26 @@ async function render(files: string[], values: Values): Promise<number> {
   return EXIT.passed
 }
 
+/** `calibrate CHECKPOINT…`: thresholds of the built-in rules for one recipe, from models that differ in their seed alone. */
+async function calibrate(files: string[], values: Values): Promise<number> {
+  if (files.length === 0)
+    throw new UserError('No checkpoint was named.', 'Usage: spectral-gate calibrate CHECKPOINT… (see --help)')
+  const settings = await readSettings(rawSettings(values))
+  const { runCalibration, thresholdLines, writeThresholds } = await import('./pipeline/calibrate.ts')
+  const { progressBar } = await import('./progress.ts')
+  const { onProgress, stop } = progressBar(process.stderr, process.env)
+  const found = await runCalibration({ files, settings, onProgress }).finally(stop)
+  const { models, spread } = found
+  const said = `${models} models: standard deviation ${spread.tail_shape.toFixed(3)} of the tail's shape, ${spread.log_norm.toFixed(3)} of log_norm`
+  print(
+    `# ${said}\nthresholds:\n${thresholdLines(found)
+      .map(line => `  - ${line}\n`)
+      .join('')}`,
+  )
+  if (typeof values.into === 'string') await writeThresholds(values.into, found)
+  return EXIT.passed
+}
+
 function readOutputs(values: Values): Partial<Record<FormatName, string>> {
   const names = FORMAT_NAMES.filter(name => values[name] !== undefined)
   const empty = names.find(name => values[name] === '')
@@ -202,6 +225,7 @@ function parse(args: string[]): { values: Values; positionals: string[] } {
     merge: { type: 'boolean' },
     quiet: { type: 'boolean', short: 'q' },
     top: { type: 'string' },
+    into: { type: 'string' },
     ...Object.fromEntries(FORMAT_NAMES.map(name => [name, { type: 'string' } as const])),
     ...Object.fromEntries(
       flags.flatMap(name => [name, `no-${name}`].map(flag => [flag, { type: 'boolean' } as const])),
@@ -251,6 +275,7 @@ function help(): string {
 Usage: spectral-gate CHECKPOINT… [options]
        spectral-gate series FILE… [options]
        spectral-gate render REPORT --html FILE
+       spectral-gate calibrate CHECKPOINT… [--into FILE]
 
 CHECKPOINT is a safetensors, PyTorch, Keras, ONNX, GGUF or NumPy file, or a Hugging Face folder;
 NAME=PATH gives a model a name of its own.
@@ -262,6 +287,9 @@ checkpoints of one training in their order. It takes --json, --markdown, --csv (
 --plots, --html, and what changes numbers. See docs/series.md.
 
 render draws an earlier report, or a series, that --json wrote: --html, --markdown, --csv, or the text. See docs/page.md.
+
+calibrate takes four or more checkpoints, or reports, of one recipe that differ in their seed alone, and prints
+thresholds of the built-in rules for it; --into writes them into a config file.
 
 ${paragraphs([...options, ...outputs, ['--merge', 'Instead of checkpoints, take the parts that --shard wrote: together they are what one run would report.'], ['--describe', 'List layers, shapes and what would be skipped, from headers alone; --json - for tools.'], ['--top N', 'Print only N layers: those to look at first, then those that moved most.'], ['--quiet', 'Print only the verdict.'], ['--version', 'Print the version.'], ['--help', 'Print this.']])}
 

@@ -11,7 +11,7 @@ export default defineConfig({
   test: {
     ...test,
     // The last takes seconds a mutant.
-    exclude: ['test/**/*.long.test.ts', 'test/render/hostile.test.ts'],
+    exclude: ['test/**/*.long.test.ts'],
     include: rooms.map(room => `test/${room}/**/*.test.ts`),
     globalSetup: [],
   },

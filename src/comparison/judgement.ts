@@ -25,15 +25,15 @@ export const LEAST_EVALS = 50
 type ShapeChange = Judgement['layers'][number]
 
 /**
- * What two models are to each other, which metric compares them and why, and the changes that the built-in rules judge. Layers that
- * look random in the baseline, or have few eigenvalues, are listed and not judged by their shape.
+ * What two models are to each other, which metric compares them and why, and the changes that the built-in rules judge. Layers with
+ * few eigenvalues take no part in the means. Those that look random in the baseline do, and have nothing to lose: they are listed.
  */
 export function judgement(pair: Pair): Judgement {
   const { matched } = pair
   const relation = relationOf(pair)
   const measured = matched.filter(isMeasured)
   const layers = measured.map(shapeChange)
-  const judged = layers.filter(({ left_out }) => left_out === '')
+  const judged = layers.filter(({ note }) => note !== 'few-evals')
   const changes = judged.flatMap(({ change }) => (change === null ? [] : [change]))
   const primary =
     relation === 'same' && changes.length > 0 ? 'tail_shape' : relation === 'resized' ? 'alpha_weighted' : ''
@@ -74,7 +74,7 @@ function shapeChange({ head, base }: Match): ShapeChange {
     distance: spectrumDistance(head, base),
     alpha_hill: { head: head.alpha_hill!, base: base.alpha_hill! },
     S: { head: head.S ?? null, base: base.S ?? null },
-    left_out: base.num_evals < LEAST_EVALS ? 'few-evals' : isRandomLike(base) ? 'random-like' : '',
+    note: base.num_evals < LEAST_EVALS ? 'few-evals' : isRandomLike(base) ? 'random-like' : '',
   }
 }
 
@@ -149,19 +149,23 @@ function why(pair: Pair, relation: Judgement['relation'], layers: readonly Shape
     return `Another depth or width (${base.layers.length} layers before, ${head.layers.length} now): alpha misleads there, alpha_weighted can be compared, and never fails alone.`
   if (layers.length === 0)
     return 'No layer has a tail shape on both sides, so that it does not judge: an earlier version did not measure it.'
-  const count = (why: ShapeChange['left_out']) => layers.filter(({ left_out }) => left_out === why).length
+  const count = (why: ShapeChange['note']) => layers.filter(({ note }) => note === why).length
   const [random, few] = [count('random-like'), count('few-evals')]
   if (few === layers.length)
     return `Every layer has fewer than ${LEAST_EVALS} eigenvalues: too few for the shape of a tail.`
-  if (random + few === layers.length)
-    return 'Every layer of the baseline looks random, or has too few eigenvalues: its spectra show almost nothing that could be lost.'
-  const mostly = 2 * random > layers.length ? ', most of them, so that spectra show little here' : ''
-  const unjudged = [
-    random > 0 ? `${random} of ${layers.length} layers look random in the baseline${mostly}` : '',
-    few > 0 ? `${few} of ${layers.length} have fewer than ${LEAST_EVALS} eigenvalues` : '',
-  ].filter(text => text !== '')
-  const rest = unjudged.length > 0 ? ` Not judged: ${unjudged.join('; ')}.` : ''
-  return `Same architecture, so the shape of the tail decides: alpha over the largest quarter of each spectrum.${rest}`
+  const sentences = [
+    'Same architecture, so the shape of the tail decides: alpha over the largest quarter of each spectrum.',
+  ]
+  if (random === layers.length)
+    sentences.push('Every layer of the baseline looks random, so that spectra show almost nothing that could be lost.')
+  else if (random > 0) {
+    const mostly = 2 * random > layers.length ? ', most of them, so that spectra show little' : ''
+    sentences.push(
+      `${random} of ${layers.length} layers look random in the baseline and have nothing to lose${mostly}.`,
+    )
+  }
+  if (few > 0) sentences.push(`${few} of ${layers.length} have fewer than ${LEAST_EVALS} eigenvalues and are left out.`)
+  return sentences.join(' ')
 }
 
 /** The fewest layers without which the mean would be at most half of what it is. */

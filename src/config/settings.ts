@@ -1,7 +1,7 @@
 import { UserError } from '../errors.ts'
 import { parseShard, type Shard } from '../layers/shard.ts'
 import { limits } from '../limits.ts'
-import { IGNORABLE } from '../policy/built-in.ts'
+import { BUILT_IN_NAMES, hasOwnThreshold, IGNORABLE } from '../policy/built-in.ts'
 import type { Policy } from '../policy/judge.ts'
 import { isReserved, parseRule } from '../policy/rule.ts'
 import { ADDED } from '../report/analyses.ts'
@@ -133,10 +133,26 @@ function resolveWith(figures: readonly CustomMetric[], layers: readonly RawSetti
         ...lines('warn-if').map(rule => parseRule(rule, 'warn', names)),
       ],
       ignore: lines('ignore').map(ignorable).sort(),
+      thresholds: Object.fromEntries(lines('thresholds').map(ownThreshold)),
       enforce: flag('enforce', text('enforce'))!,
       failOnInconclusive: flag('fail-on-inconclusive', text('fail-on-inconclusive')),
     },
   }
+}
+
+function ownThreshold(line: string): [string, number] {
+  const [, name = line, number] = /^([\w-]+)\s*[=:]\s*([+-]?\d{1,9}(?:\.\d{1,12})?)$/.exec(line) ?? []
+  if (number === undefined)
+    throw new UserError(
+      `thresholds: ${JSON.stringify(line.slice(0, 200))} is no NAME=NUMBER.`,
+      'Such as lighter-tail=0.2.',
+    )
+  if (hasOwnThreshold(name)) return [name, Number(number)]
+  const names = BUILT_IN_NAMES.filter(hasOwnThreshold)
+  throw new UserError(
+    `thresholds: ${JSON.stringify(name.slice(0, 200))} is no built-in rule with a threshold of its own.`,
+    `There are ${names.join(', ')}.`,
+  )
 }
 
 function ignorable(name: string): string {

@@ -121,6 +121,13 @@ export const TABLE = {
     loosens: true,
     help: 'Built-in rules that shall not judge, by name, such as `pruned`, or `measured` for all whose thresholds were measured. One a line.',
   },
+  thresholds: {
+    type: 'lines',
+    value: 'NAME=NUMBER',
+    in: EVERYWHERE,
+    loosens: true,
+    help: 'Thresholds of built-in rules for this project, such as `lighter-tail=0.2`: what `calibrate` finds of models that differ in their seed alone. One a line.',
+  },
   'metrics-file': {
     type: 'text',
     value: 'FILE',

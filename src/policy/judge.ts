@@ -1,7 +1,7 @@
 import type { Pair } from '../comparison/pair.ts'
 import type { CustomMetricChange, Model, RuleResult, Skipped, Verdict } from '../report/schema.ts'
 import { whyUnfitted } from '../report/state.ts'
-import { builtInRules, ignoredRules } from './built-in.ts'
+import { type BuiltInName, builtInRules, ignoredRules } from './built-in.ts'
 import { type Comparability, evaluateCustomMetric, evaluateRule } from './evaluate.ts'
 import { type Earlier, NO_HISTORY } from './history.ts'
 import { isCustomMetricRule, isModelRule, type Rule } from './rule.ts'
@@ -16,6 +16,8 @@ export interface Policy {
   readonly always?: readonly Replaceable[] | undefined
   /** Names of built-in rules that shall not judge. */
   readonly ignore?: readonly string[] | undefined
+  /** In place of what the built-in rules have. */
+  readonly thresholds?: Partial<Record<BuiltInName, number>> | undefined
 }
 
 /** Metrics whose rule that always holds gives way to the user's own. */
@@ -46,9 +48,10 @@ export function judge(
 ): Verdict {
   const replaced = (metric: Replaceable) => !policy.always?.includes(metric) && speaksOf(policy.rules, metric)
   const ignored = ignoredRules(policy.ignore)
-  const compared = new Map(pairs.map(pair => [pair, builtInRules(pair, ignored, earlier)]))
+  const compared = new Map(pairs.map(pair => [pair, builtInRules(pair, ignored, earlier, policy.thresholds)]))
   const held = new Set([...compared.values()].flatMap(({ held }) => held))
   const broken = new Set([...compared.values()].flatMap(({ violated }) => violated.map(({ name }) => name)))
+  const limits = [...compared.values()].flatMap(({ limits }) => limits)
   const rules = [
     ...pairs.flatMap(pair => [
       ...policy.rules.filter(isModelRule).map(rule => evaluateRule(rule, pair, comparability, earlier)),
@@ -72,6 +75,7 @@ export function judge(
       (status === 'failed' || (status === 'inconclusive' && failsOnInconclusive(policy, rules, first_run))),
     rules,
     ...(pairs.some(({ judgement }) => judgement) && { held: [...held].filter(name => !broken.has(name)) }),
+    ...(limits.length > 0 && { tail_limits: limits }),
   }
 }
 

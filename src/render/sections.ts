@@ -184,7 +184,7 @@ function moved(compared: Comparison['models'][number] | undefined): { readonly w
       return { who: name, why: `moved by ${format(beyond, 1)} standard errors${way ? `, ${way}` : ''}` }
     })
   return judgement.layers
-    .flatMap(({ name, change, left_out }) => (left_out === '' && change !== null ? [{ name, change }] : []))
+    .flatMap(({ name, change, note }) => (note !== 'few-evals' && change !== null ? [{ name, change }] : []))
     .filter(({ change }) => Math.abs(change) > SHAPE_MOVED)
     .sort((a, b) => Math.abs(b.change) - Math.abs(a.change))
     .map(({ name, change }) => {
@@ -397,7 +397,7 @@ export function judgementOf(report: Report, model: Model): Block[] {
       ),
     )
   }
-  const random = layers.filter(({ left_out }) => left_out === 'random-like').map(({ name }) => name)
+  const random = layers.filter(({ note }) => note === 'random-like').map(({ name }) => name)
   if (primary === 'tail_shape' && random.length > 0)
     blocks.push(text(['Random in the baseline: ', ...spans(names(random, 5)), '.']))
   return blocks

@@ -197,7 +197,9 @@ function schemas(strictness: Strictness) {
       .describe('What became of the weights, as far as they say so'),
     primary: oneOf(['', 'tail_shape', 'alpha_weighted']).describe('What is compared; empty where nothing can be'),
     why: text(1024),
-    tail_shape: finite.describe('Mean of ln[(alpha_hill − 1)/(base − 1)] over the judged layers: above 0 is lighter'),
+    tail_shape: finite.describe(
+      'Mean of ln[(alpha_hill − 1)/(base − 1)] over the layers that are judged: above 0 is lighter',
+    ),
     tail_shape_median: finite,
     driven_by: count.describe('The fewest layers without which tail_shape would be at most half of what it is'),
     from_above: finite.describe('The same mean over those whose base is 2 or more'),
@@ -205,7 +207,7 @@ function schemas(strictness: Strictness) {
     spectrum_noise: finite.describe('Mean of 1/√(num_evals·N)'),
     log_norm: finite.describe('Mean change of log_norm'),
     weight_distance: finite.describe('Relative distance of the weights, estimated from the sketches'),
-    judged: count.describe('Layers whose shape is judged'),
+    judged: count.describe('Layers that take part in the means'),
     layers: z.array(
       object({
         name,
@@ -215,7 +217,9 @@ function schemas(strictness: Strictness) {
         distance: finite.describe('Of the quantiles'),
         alpha_hill: both,
         S: both,
-        left_out: oneOf(['', 'random-like', 'few-evals']).describe('Why its shape is not judged; empty where it is'),
+        note: oneOf(['', 'random-like', 'few-evals']).describe(
+          'random-like: it looks random in the baseline, and has nothing to lose. few-evals: too few eigenvalues to take part in means',
+        ),
       }),
     ),
   })
@@ -304,6 +308,10 @@ function schemas(strictness: Strictness) {
       .describe(
         'Built-in rules that compare with the baseline and are true of no model; absent where nothing was compared',
       ),
+    tail_limits: z
+      .array(object({ model: name, name: text(64), level: oneOf(['fail', 'warn']), threshold: number }))
+      .optional()
+      .describe('What the mean change of the shape of the tails was held to, of each model'),
     accepted: object({
       label: text(1024),
       by: text(256),

@@ -10,7 +10,7 @@ test('the defaults are WeightWatcher’s filters, an enforced gate and no rule',
     workers: undefined,
     reuse: true,
     options: { min_evals: 10, max_evals: 15000, max_N: 50000, include: [], exclude: [], conv2d: 'pooled' },
-    policy: { rules: [], ignore: [], enforce: true, failOnInconclusive: undefined },
+    policy: { rules: [], ignore: [], thresholds: {}, enforce: true, failOnInconclusive: undefined },
   })
 })
 

@@ -250,6 +250,10 @@ function grown(count: number): Report {
   return {
     ...report,
     models: [{ ...model, layers }],
+    verdict: {
+      ...report.verdict!,
+      tail_limits: [{ model: model.name, name: 'lighter-tail', level: 'fail', threshold: 0.15 }],
+    },
     comparison: {
       ...report.comparison!,
       models: [
@@ -265,7 +269,7 @@ function grown(count: number): Report {
             ...{ spectrum_distance: 0.1, spectrum_noise: 0.05, log_norm: 0, weight_distance: 1.2 },
             layers: layers.map(({ name, shape }, i) => ({
               ...{ name, shape, change: ((i % 9) - 4) / 8, distance: 0.1, alpha_hill: change, S: change },
-              left_out: i % 4 === 0 ? ('random-like' as const) : ('' as const),
+              note: i % 4 === 0 ? ('random-like' as const) : ('' as const),
             })),
           },
         },

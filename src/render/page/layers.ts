@@ -67,7 +67,7 @@ export function advice({ layer, kind, random, shape, why }: Seen): string[] {
   const said: string[] = []
   const reason = inText(why)
   if (reason !== '' && kind !== 'unfitted') said.push(`${reason.charAt(0).toUpperCase()}${reason.slice(1)}.`)
-  const change = shape?.left_out === '' ? shape.change : null
+  const change = shape && shape.note !== 'few-evals' ? shape.change : null
   if (kind === 'unfitted') said.push(`No power law could be fitted: ${whyUnfitted(layer)}.`)
   if (kind === 'over')
     said.push(
@@ -145,7 +145,7 @@ export function cells(compared: boolean): Cell[] {
     help: 'ln[(alpha_hill − 1)/(base − 1)]: above 0 is lighter',
     numeric: true,
     of: ({ shape }) => [
-      shape ? (shape.left_out === '' ? formatChange(shape.change) : `(${formatChange(shape.change)})`) : '–',
+      shape ? (shape.note !== 'few-evals' ? formatChange(shape.change) : `(${formatChange(shape.change)})`) : '–',
       shape?.change ?? null,
     ],
   }

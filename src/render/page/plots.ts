@@ -1,6 +1,6 @@
 import type { SummaryMetric } from '../../report/columns.ts'
 import { SUMMARY_METRICS } from '../../report/columns.ts'
-import type { Judgement, Model, Report } from '../../report/schema.ts'
+import type { Judgement, Model, Report, Verdict } from '../../report/schema.ts'
 import { short } from '../escape.ts'
 import { format, formatChange, formatReal, plural } from '../numbers.ts'
 import { at, scale } from '../scale.ts'
@@ -269,12 +269,7 @@ export function headAndBase(seen: readonly Seen[]): Element | undefined {
 }
 
 /** A boundary of the built-in rules on the shape of the tails. */
-export interface Limit {
-  readonly name: string
-  readonly level: 'fail' | 'warn'
-  readonly threshold: number
-  readonly because: string
-}
+type Limit = Pick<NonNullable<Verdict['tail_limits']>[number], 'name' | 'level' | 'threshold'>
 
 /** Changes larger than this are drawn at the edge. */
 const STEEP = 1.2
@@ -292,7 +287,7 @@ export function judgementPlot(
 ): Element | undefined {
   const found = seen.flatMap(one =>
     one.shape && one.shape.change !== null
-      ? [{ ...one, moved: one.shape.change, judged: one.shape.left_out === '' }]
+      ? [{ ...one, moved: one.shape.change, judged: one.shape.note !== 'few-evals' }]
       : [],
   )
   if (found.length === 0) return undefined
@@ -349,12 +344,13 @@ export function judgementPlot(
       h('text', { class: `tick ${kind}`, x: x1 + 16, y: at(place + 4) }, text),
     ]),
     found.map(one => {
-      const { layer, judged, moved, place } = one
+      const { layer, judged, moved, place, shape } = one
+      const random = shape!.note === 'random-like'
       const error = errorOf(one)
       const [px, py] = [x.of(place), y.of(cut(moved))]
       return h(
         'g',
-        { class: `dot ${judged ? 's-judged' : 's-left'}`, 'data-layer': place - 1 },
+        { class: `dot ${judged ? (random ? 's-random' : 's-judged') : 's-left'}`, 'data-layer': place - 1 },
         error > 0 && judged
           ? h('path', {
               class: 'error',
@@ -365,7 +361,7 @@ export function judgementPlot(
         h(
           'title',
           {},
-          `${nameOf(one)}: ${formatChange(moved)}${judged ? '' : `, not judged: ${one.shape!.left_out === 'random-like' ? 'random in the baseline' : 'too few eigenvalues'}`}${layer.alpha_hill == null ? '' : `, alpha_hill ${shown(layer.alpha_hill)}`}`,
+          `${nameOf(one)}: ${formatChange(moved)}${judged ? (random ? ', random in the baseline' : '') : ', left out: too few eigenvalues'}${layer.alpha_hill == null ? '' : `, alpha_hill ${shown(layer.alpha_hill)}`}`,
         ),
       )
     }),
@@ -375,7 +371,12 @@ export function judgementPlot(
   const caption = `Each dot is a layer: above 0 its tail became lighter, below heavier.${limits.length > 0 ? ' The lines are what the mean of the judged layers is held to.' : ''} Bars are the standard error of a layer.${edge > 0 ? ` ${plural(edge, 'layer')} beyond ±${STEEP} at the edge.` : ''}`
   const keys: Key[] = [
     { kind: 's-judged', shape: 'circle', text: 'judged' },
-    ...(found.some(({ judged }) => !judged) ? [{ kind: 's-left', shape: 'diamond', text: 'not judged' } as const] : []),
+    ...(found.some(({ shape }) => shape?.note === 'random-like')
+      ? [{ kind: 's-random', shape: 'circle', text: 'random in the baseline' } as const]
+      : []),
+    ...(found.some(({ judged }) => !judged)
+      ? [{ kind: 's-left', shape: 'diamond', text: 'not judged: too few eigenvalues' } as const]
+      : []),
     { kind: 'noise', shape: 'area', text: noise.text },
     { kind: 'mean', shape: 'line', text: 'mean' },
     ...(limits.some(({ level }) => level === 'warn')

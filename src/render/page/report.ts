@@ -1,5 +1,4 @@
 import { limits } from '../../limits.ts'
-import { ignoredRules, tailLimits } from '../../policy/built-in.ts'
 import { type Earlier, earlierChanges } from '../../policy/history.ts'
 import { askedIn } from '../../report/analyses.ts'
 import { column, metricsWith } from '../../report/columns.ts'
@@ -145,7 +144,6 @@ const SEEDS = { from: -0.06, to: 0.06, text: 'what retrained seeds do, ±0.06' }
 function judged(report: Report, model: Model, seen: readonly Seen[], earlier: Earlier): Element[] {
   const judgement = comparedModel(report, model)?.judgement
   if (!judgement) return []
-  const ignored = ignoredRules(report.policy?.settings.ignore?.split('\n'))
   const prediction = earlier.predict(model.name, 'primary')
   const noise =
     'reach' in prediction
@@ -155,7 +153,7 @@ function judged(report: Report, model: Model, seen: readonly Seen[], earlier: Ea
           text: `what the last ${prediction.changes} baselines predict, ${formatChange(prediction.mean - prediction.reach)} to ${formatChange(prediction.mean + prediction.reach)}`,
         }
       : SEEDS
-  const limits = judgement.primary === 'tail_shape' ? tailLimits(model.name, ignored, earlier) : []
+  const limits = report.verdict?.tail_limits?.filter(limit => limit.model === model.name) ?? []
   const plot = judgementPlot(seen, judgement, limits, noise)
   return plot ? [plot] : []
 }

@@ -81,7 +81,7 @@ text{fill:var(--ink);font-family:system-ui,-apple-system,"Segoe UI",sans-serif}
 .band{fill:var(--band);stroke:none}.noise,.noise path{fill:var(--noise);stroke:none}
 .s-well{fill:var(--well);stroke:var(--well)}.s-over{fill:var(--over);stroke:var(--over)}.s-under{fill:var(--under);stroke:var(--under)}
 .s-unfitted{fill:none;stroke:var(--bad);stroke-width:2}.s-base{fill:var(--page);stroke:var(--base);stroke-width:1.4}
-.s-judged{fill:var(--well);stroke:var(--well)}.s-left{fill:var(--page);stroke:var(--base)}
+.s-judged{fill:var(--well);stroke:var(--well)}.s-random{fill:var(--page);stroke:var(--well);stroke-width:1.4}.s-left{fill:var(--page);stroke:var(--base)}
 .error{stroke-width:1.2;stroke-opacity:.55;fill:none}
 .thread{fill:none;stroke-width:1;stroke-opacity:.55}.thread.s-head{stroke:var(--well)}.thread.s-base{stroke-dasharray:3 3}.thread.median{stroke-width:2.2;stroke-opacity:1}.error.faint{stroke-opacity:.22}
 .head-area,.head-area path{fill:var(--well);fill-opacity:.32;stroke:var(--well);stroke-width:1}

@@ -88,4 +88,4 @@ test('no string that a report may hold becomes a link, a mention, HTML, a comman
   expect(tried).toBeGreaterThan(100)
   for (const kind of ['tool.version', 'models.[].layers.[].name', 'verdict.rules.[].reason', 'baseline.reason'])
     expect([...accepted]).toContain(kind)
-})
+}, 300_000)
