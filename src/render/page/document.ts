@@ -46,6 +46,9 @@ function json(value: unknown): string {
   )
 }
 
+/** Characters from which on a sentence is no headline. */
+const LONG = 160
+
 /** What stands above all sections: the verdict in a sentence, and the ways to them. */
 export function top(
   kind: string,
@@ -54,6 +57,7 @@ export function top(
   meta: readonly Piece[],
   sections: readonly (readonly [id: string, text: string])[],
 ): Element[] {
+  const long = sentence.map(write).join('').length > LONG
   return [
     h('a', { class: 'skip', href: '#content' }, 'To the content'),
     h(
@@ -63,7 +67,7 @@ export function top(
         'div',
         {},
         verdict && h('p', { class: 'verdict' }, verdict),
-        h('h1', {}, sentence),
+        h('h1', { class: long && 'long' }, sentence),
         h('p', { class: 'meta' }, meta),
       ),
     ),

@@ -75,12 +75,12 @@ export async function renderPage(report: Report): Promise<string> {
       { id: 'content' },
       section('why', 'Why this verdict', [
         ...said(notes(report), gateChange(report)),
-        ...shown.flatMap(({ model }) => blocks(whatToLookAt(report, model, 12))),
         ...said(rules(report, limits.page.rowsCount)),
         ...shown.map(({ model, seen }, i) =>
           h('div', { 'data-of': i }, blocks(judgementOf(report, model)), judged(report, model, seen, earlier)),
         ),
         ...said(heldRules(report)),
+        ...shown.flatMap(({ model }) => blocks(whatToLookAt(report, model, 12))),
       ]),
       ...(models.length === 0
         ? []
@@ -225,13 +225,13 @@ function table(
         plural(seen.length, 'layer'),
       ),
     ),
+    h('p', { class: 'meta' }, 'What to look at and what changed first. A name opens the layer’s spectrum.'),
     h(
       'div',
       { class: 'scroll', tabindex: 0, role: 'group', 'aria-label': `Layers of ${name}` },
       h(
         'table',
         {},
-        h('caption', {}, 'What to look at and what changed first. A name opens the layer’s spectrum.'),
         h(
           'thead',
           {},

@@ -14,7 +14,7 @@ const COLOURS = 6
 const SHAPES: readonly Shape[] = ['circle', 'square', 'triangle', 'diamond', 'cross']
 /** Groups that a legend names. */
 const NAMED = 24
-const FRAME = frame(520, 360, { left: 64 })
+const FRAME = frame(360, 280, { left: 54 })
 
 const colour = (group: number) => `g${group % COLOURS}`
 const shape = (group: number) => SHAPES[Math.floor(group / COLOURS) % SHAPES.length]

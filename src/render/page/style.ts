@@ -41,6 +41,7 @@ body{margin:0;background:var(--page);color:var(--ink);font:15px/1.5 system-ui,-a
 main,header.top>div,footer{max-width:1120px;margin:0 auto;padding:0 20px}
 a{color:var(--link)}
 h1{font-size:1.5rem;line-height:1.3;margin:0;font-weight:650;overflow-wrap:anywhere}
+h1.long{font-size:1.12rem;line-height:1.45;max-width:90ch}
 h2{font-size:1.25rem;margin:2.4rem 0 .6rem;padding-top:.8rem;border-top:1px solid var(--line);overflow-wrap:anywhere}
 h3{font-size:1rem;margin:0;overflow-wrap:anywhere}
 p{margin:.5rem 0;max-width:76ch;overflow-wrap:anywhere}
@@ -65,7 +66,7 @@ button{cursor:pointer}button:hover{background:var(--raised)}
 :focus-visible{outline:2px solid var(--link);outline-offset:2px}
 section:first-child h2{border-top:0;margin-top:.8rem}
 .word.passed{color:var(--passed)}.word.warned{color:var(--warned)}.word.failed{color:var(--failed)}
-td:first-child:not(.n):not([colspan]){min-width:0}
+td:first-child:not(.n):not([colspan]){min-width:0}td:first-child:has(code){min-width:10rem}
 figure{margin:1rem 0;min-width:0}
 figcaption p{color:var(--soft);font-size:.9rem;margin:.1rem 0 .4rem}
 svg{display:block;width:100%;height:auto}
@@ -125,7 +126,7 @@ section{content-visibility:auto;contain-intrinsic-size:auto 1400px}
 footer{padding-top:1rem;padding-bottom:2rem;margin-top:2rem;border-top:1px solid var(--line)}
 [hidden]{display:none!important}
 .script{display:none}.scripted .script{display:flex}.scripted .without{display:none}
-@media(max-width:700px){body{font-size:16px}h1{font-size:1.2rem}main,header.top>div,nav>div,footer{padding-left:14px;padding-right:14px}.panel>.both{grid-template-columns:minmax(0,1fr)}.wide .scroll svg{min-width:720px}.layers tr[data-row]>th{min-width:8rem;max-width:9.5rem}dl.words{grid-template-columns:1fr}dl.words dd{margin-bottom:.5rem}}
+@media(max-width:700px){body{font-size:16px}h1{font-size:1.2rem}main,header.top>div,nav>div,footer{padding-left:14px;padding-right:14px}.panel>.both{grid-template-columns:minmax(0,1fr)}.wide .scroll svg{min-width:720px}.panel .scroll svg{min-width:500px}.layers tr[data-row]>th{min-width:8rem;max-width:9.5rem}dl.words{grid-template-columns:1fr}dl.words dd{margin-bottom:.5rem}}
 @media print{section{content-visibility:visible}:root,:root[data-theme=dark]{color-scheme:light;${variables(0)}}nav,.tools,.scripted .tools,.skip,.behind:not([open]){display:none!important}body{font-size:10pt}main,header.top>div,footer{max-width:none;padding:0}figure,.tiny,tr{break-inside:avoid}h2,h3{break-after:avoid}.scroll,.metrics th[scope=row]{white-space:nowrap}.metrics th,.metrics td{padding:.22rem .45rem}
 .panel .metrics{overflow:visible;max-height:none}.wide .scroll svg{min-width:0}table{font-size:7.5pt}th,td{padding:.12rem .25rem}.layers tr[data-row]>th,.panel{position:static}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 `
