@@ -170,7 +170,7 @@ export const limits = {
     bytes: 256 * MiB,
     /** As of `json`. */
     marksCount: 50_000_000,
-    /** Of the baseline, kept to be drawn: up to 1.5 KiB each; most changes are in the first. */
+    /** Of the baseline, kept to be drawn: up to 2.5 KiB each; most changes are in the first. */
     baseSpectraCount: 10_000,
     /** GitHub's bound on a comment, less room for the marker that identifies it. */
     commentCharacters: 65_536 - 256,

@@ -90,7 +90,7 @@ export function drawSpectrum(name: string, head: Spectrum, base: Spectrum | unde
   const tail = (spectrum: Spectrum, kind: string) =>
     spectrum.tail ? [h('path', { class: `fit ${kind}`, d: line(powerLaw(spectrum.tail)) })] : []
   const law = (bulk: Bulk | undefined, kind: string) =>
-    bulk ? [h('path', { class: kind, d: line(marchenkoPastur(bulk, lowest)) })] : []
+    bulk ? [h('path', { class: kind, d: line(marchenkoPastur(bulk, lowest).filter(([place]) => place >= x.low)) })] : []
   const keys: Key[] = [
     { kind: 'head-area', shape: 'area', text: 'head' },
     ...(base ? ([{ kind: 'base-line', shape: 'line', text: 'base' }] as const) : []),
