@@ -9,7 +9,9 @@ const MODEL = fileURLToPath(new URL('../../../shared/checkpoints/resnet20.safete
 
 /** Our options, and the arguments of WeightWatcher's analyze() that ask for the same. */
 const ANALYSES: [string[], Record<string, unknown>?][] = [
+  [['--no-structure']],
   [['--mp-fit'], { mp_fit: true }],
+  [['--other-laws']],
   [['--randomize'], { randomize: true }],
   [['--detx'], { detX: true }],
   [['--fix-fingers', 'clip_xmax'], { fix_fingers: 'clip_xmax' }],

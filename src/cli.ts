@@ -73,7 +73,7 @@ async function main(args: string[]): Promise<number> {
   const { prepareOutputs, renderOutput, write } = await import('./pipeline/output.ts')
   const { parseSource } = await import('./pipeline/run.ts')
   const sources = await Promise.all(positionals.map(text => parseSource(text, settings.stateDict)))
-  const inputs = [...sources.map(({ path }) => path), raw.baseline, raw['metrics-file']].flat()
+  const inputs = [...sources.map(({ path }) => path), raw.baseline, raw['base-model'], raw['metrics-file']].flat()
   const onFiles = await prepareOutputs(
     Object.values(outputs).filter(path => path !== '-'),
     inputs.filter(path => path !== undefined),

@@ -44,12 +44,14 @@ export function compare(
   }
 }
 
-/** Analyses add numbers and change none. */
+/** Options that add numbers and change none. */
+const ADDING: readonly string[] = ['analyses', 'structure']
+
 function differentOptions(head: AnalysisOptions, base: AnalysisOptions): string {
   const names = Object.keys({ ...base, ...head }) as (keyof AnalysisOptions)[]
   const said = (value: unknown) => (value === undefined ? 'the default' : JSON.stringify(value))
   return names
-    .filter(name => name !== 'analyses' && JSON.stringify(head[name]) !== JSON.stringify(base[name]))
+    .filter(name => !ADDING.includes(name) && JSON.stringify(head[name]) !== JSON.stringify(base[name]))
     .map(name => `${name} is ${said(head[name])}, but the baseline was made with ${said(base[name])}`)
     .join('; ')
 }

@@ -160,11 +160,15 @@ function why(pair: Pair, relation: Judgement['relation'], layers: readonly Shape
     sentences.push('Every layer of the baseline looks random, so that spectra show almost nothing that could be lost.')
   else if (random > 0) {
     const mostly = 2 * random > layers.length ? ', most of them, so that spectra show little' : ''
+    const have = random === 1 ? 'looks random in the baseline and has' : 'look random in the baseline and have'
+    sentences.push(`${random} of ${layers.length} layers ${have} nothing to lose${mostly}.`)
+  }
+  if (few > 0) {
+    const [have, are] = few === 1 ? ['has', 'is'] : ['have', 'are']
     sentences.push(
-      `${random} of ${layers.length} layers look random in the baseline and have nothing to lose${mostly}.`,
+      `${few} of ${layers.length} layers ${have} fewer than ${LEAST_EVALS} eigenvalues and ${are} left out.`,
     )
   }
-  if (few > 0) sentences.push(`${few} of ${layers.length} have fewer than ${LEAST_EVALS} eigenvalues and are left out.`)
   return sentences.join(' ')
 }
 

@@ -15,7 +15,7 @@ type Values = PolicyRecord['settings']
 
 /** They stand in the report's options, with what the analysis used. */
 const ANALYSIS: readonly FileName[] = [
-  ...(['include', 'exclude', 'min-evals', 'max-evals', 'max-n', 'conv', 'conv-grid'] as const),
+  ...(['include', 'exclude', 'min-evals', 'max-evals', 'max-n', 'base-model', 'conv', 'conv-grid'] as const),
   ...(['xmax', 'fix-fingers', 'small-sample-fit'] as const),
 ]
 const RECORDED = FILE_NAMES.filter(name => optionOf(name).loosens && !ANALYSIS.includes(name))
@@ -91,6 +91,7 @@ export function analysisValues({ options }: Pick<Settings, 'options'>): [FileNam
     ['min-evals', String(options.min_evals)],
     ['max-evals', String(options.max_evals)],
     ['max-n', String(options.max_N)],
+    ['base-model', options.base_model ?? ''],
     ['conv', options.conv2d],
     ['conv-grid', String(options.conv_grid ?? 32)],
     ['xmax', options.xmax ?? 'none'],

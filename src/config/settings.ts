@@ -1,3 +1,4 @@
+import { portable } from '../bytes/portable.ts'
 import { UserError } from '../errors.ts'
 import { parseShard, type Shard } from '../layers/shard.ts'
 import { limits } from '../limits.ts'
@@ -15,6 +16,7 @@ export type RawSettings = Partial<Record<OptionName, string | readonly string[] 
 export interface Settings {
   readonly baseline: string | undefined
   readonly stateDict: string | undefined
+  readonly baseModel: string | undefined
   readonly options: AnalysisOptions
   readonly policy: Policy
   /** Those of the metrics file. */
@@ -106,11 +108,15 @@ function resolveWith(figures: readonly CustomMetric[], layers: readonly RawSetti
   const grid = count('conv-grid', text('conv-grid')!)
   if (grid < 1 || grid > limits.spectrum.gridPoints)
     throw new UserError(`conv-grid is ${grid}, but takes 1 to ${limits.spectrum.gridPoints}.`)
+  const baseModel = text('base-model')
   const analyses = ADDED.filter(name => flag(name, text(name)))
+  if (analyses.includes('distances') && baseModel === undefined)
+    throw new UserError('distances needs a base-model, from which they are.')
   return {
     baseline: text('baseline'),
     shard: shard === undefined ? undefined : parseShard(shard),
     stateDict: text('state-dict'),
+    baseModel,
     workers: workers(text('workers')),
     reuse: flag('reuse', text('reuse'))!,
     options: {
@@ -122,6 +128,8 @@ function resolveWith(figures: readonly CustomMetric[], layers: readonly RawSetti
       conv2d,
       ...(conv2d === 'operator' && { conv_grid: grid }),
       ...(analyses.length > 0 && { analyses }),
+      ...(!flag('structure', text('structure')) && { structure: false as const }),
+      ...(baseModel !== undefined && { base_model: portable(baseModel) }),
       ...(xmax !== 'none' && { xmax }),
       ...(fingers !== 'none' && { fix_fingers: fingers }),
       ...(small !== 'none' && { small_sample_fit: small }),

@@ -14,6 +14,8 @@ export interface PlannedLayer extends DescribedLayer {
   readonly recipe: Recipe
   /** Factor on the eigenvalues, WeightWatcher's `conv2d_norm`: 1/2 for a pooled convolution, rf/2 for one of its rf slices; 1 otherwise. */
   readonly scale: number
+  /** What its values are the difference of, where they are. */
+  readonly against?: { readonly head: Values; readonly base: Values }
   /** Why its values can't be had, where they can't: its row is an error. */
   readonly broken?: string
 }

@@ -2,9 +2,11 @@ import type { PlannedLayer } from '../layers/select.ts'
 import type { Analysis } from '../report/analyses.ts'
 import { type ColumnFrom, type ColumnOf, columnsOf } from '../report/columns.ts'
 import type { Layer } from '../report/schema.ts'
+import type { Distances } from './distances.ts'
 import type { Esd } from './esd.ts'
 import type { ClippedFit } from './fingers.ts'
 import { fitMarchenkoPastur } from './marchenko-pastur.ts'
+import { fitOtherLaws } from './other-laws.ts'
 import { randomised } from './randomised.ts'
 import { traceLogTail } from './trace-log.ts'
 
@@ -14,6 +16,7 @@ export interface Analysed {
   readonly esd: Esd
   readonly fit: Pick<Layer, ColumnFrom<'fit'>>
   readonly clipped: ClippedFit
+  readonly distances: Distances | null
   /** All eigenvalues, ascending, of each shuffle of its weights; none where it was not shuffled. */
   readonly shuffled: readonly Float64Array[]
 }
@@ -26,6 +29,13 @@ const COMPUTE: { readonly [A in Analysis]: (of: Analysed) => Readonly<Record<Col
     return { detX_num: num, detX_val: value, num_ERG_spikes: num, ERG_gap: num - (fit.num_pl_spikes ?? Number.NaN) }
   },
   randomize: ({ layer, esd, shuffled }) => randomised(esd.lambda, shuffled, layer.N, layer.M),
+  distances: ({ distances }) => distances,
+  'other-laws': ({ esd, clipped: { law } }) =>
+    law &&
+    fitOtherLaws(
+      esd.lambda.filter(value => value >= law.xmin && value <= law.xmax),
+      law,
+    ),
   'fix-fingers': ({ clipped: { law, raw_alpha, num_fingers } }) => (law ? { raw_alpha, num_fingers } : null),
 }
 

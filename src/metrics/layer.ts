@@ -6,6 +6,7 @@ import type { AnalysisOptions, Layer } from '../report/schema.ts'
 import type { Spectrum } from '../spectrum/engine.ts'
 import type { WeightStatistics } from '../spectrum/weights.ts'
 import { analysed, notAnalysed } from './analyses.ts'
+import type { Distances } from './distances.ts'
 import type { Esd } from './esd.ts'
 import { type ClippedFit, clipFingers } from './fingers.ts'
 import { hill } from './hill.ts'
@@ -49,7 +50,9 @@ const WEIGHTS: Record<ColumnFrom<'weights'>, (weights: WeightStatistics) => numb
 }
 
 /** The options of an analysis that a row follows from, beside those that say which layers there are and how they are read. */
-export type RowOptions = Pick<AnalysisOptions, 'analyses' | 'fix_fingers' | 'small_sample_fit' | 'xmax'>
+export type RowOptions = Partial<
+  Pick<AnalysisOptions, 'structure' | 'conv2d' | 'analyses' | 'fix_fingers' | 'small_sample_fit' | 'xmax'>
+>
 
 /** What the engine finds of a layer. */
 export interface Findings {
@@ -59,6 +62,8 @@ export interface Findings {
   /** How many of them S is of: as many as without `randomize`. */
   readonly forStructure: number
   readonly weights: WeightStatistics
+  /** From a base model. */
+  readonly distances?: Distances
 }
 
 /** The columns that follow from the eigenvalues and the power law of their tail. */
@@ -98,13 +103,18 @@ export function layerMetrics(
     S: shuffled.length > 0 ? finite(structure(layer, spectrum, shuffled.slice(0, forStructure))) : null,
     ...perColumn(WEIGHTS, compute => compute(weights)),
     ...analysed(askedIn(options), {
-      ...{ layer, esd, fit, clipped },
+      ...{ layer, esd, fit, clipped, distances: findings.distances ?? null },
       shuffled: options.analyses?.includes('randomize') ? shuffled.map(spectrum => pool(cleaned(spectrum))) : [],
     }),
     esd: histogram(lambda),
     quantiles: quantiles(lambda),
-    sketch: Array.from(weights.sketch, sixDigits),
+    sketch: sketchOf(weights),
   }
+}
+
+/** None of weights so large that their sums are no numbers. */
+function sketchOf({ sketch }: WeightStatistics): number[] {
+  return sketch.every(Number.isFinite) ? Array.from(sketch, sixDigits) : []
 }
 
 /** The row of a layer that could not be analysed: every number null. */
@@ -127,8 +137,14 @@ export function isComplete(row: Layer, options: RowOptions = {}): boolean {
   return (
     metricsWith(askedIn(options)).every(metric => row[metric] !== undefined) &&
     row.quantiles !== undefined &&
-    row.sketch !== undefined
+    row.sketch !== undefined &&
+    (row.S !== null || hasNoStructure(row, options))
   )
+}
+
+/** A product of low rank and an operator are not shuffled; nor is anything where S was not asked for. */
+function hasNoStructure({ matrix_rank, num_evals }: Layer, { structure, conv2d }: RowOptions): boolean {
+  return structure === false || conv2d === 'operator' || (matrix_rank ?? 0) < num_evals
 }
 
 /** A row without the columns that these options do not ask for. */

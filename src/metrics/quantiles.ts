@@ -9,7 +9,7 @@ const PERCENT = 100
  */
 export function quantiles(lambda: Float64Array): number[] {
   const rms = Math.sqrt(lambda.reduce((sum, value) => sum + value, 0) / lambda.length)
-  if (!(rms > 0)) return []
+  if (!(rms > 0 && Number.isFinite(rms))) return []
   const at = (place: number) => {
     const below = Math.min(lambda.length - 1, Math.floor(place))
     const above = Math.min(lambda.length - 1, below + 1)

@@ -53,7 +53,7 @@ function isNonFinite({ error }: Layer): boolean {
 /** Not buffers and counters; but packed integer weights are parameters that were not analysed. */
 function isParameter({ code, dtype, shape }: Skipped): boolean {
   if (code === 'dtype') return shape.length >= 2 && dtype !== 'BOOL' && dtype !== 'I64'
-  return code !== 'buffer' && code !== 'optimizer'
+  return code !== 'buffer' && code !== 'optimizer' && code !== 'identical'
 }
 
 function means(layers: readonly Layer[]): Pick<Summary, SummaryMetric> {

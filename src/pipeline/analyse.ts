@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto'
-import { basename, isAbsolute, relative, resolve, sep } from 'node:path'
+import { basename, resolve } from 'node:path'
+import { portable } from '../bytes/portable.ts'
 import { type Checkpoint, openCheckpoint, refuseChanged } from '../checkpoint/index.ts'
 import type { Tensor } from '../checkpoint/types.ts'
 import { CheckpointError, LayerError } from '../errors.ts'
 import { type Plan, type PlannedLayer, type PlannedSkip, planLayers } from '../layers/select.ts'
 import { type Shard, shardPositions } from '../layers/shard.ts'
+import { distancesBetween } from '../metrics/distances.ts'
 import { errorRow, type Findings, layerMetrics, sameRow } from '../metrics/layer.ts'
 import { REPLICAS } from '../metrics/randomised.ts'
 import { structure } from '../metrics/structure.ts'
@@ -15,6 +17,7 @@ import { shuffle, tensorsOf } from '../recipe/values.ts'
 import type { AnalysisOptions, Layer, Model, Skipped } from '../report/schema.ts'
 import { RANDOM_LIKE } from '../report/state.ts'
 import { type Engine, fingerprint, noiseFloor, type Scan } from '../spectrum/engine.ts'
+import { againstBase, openBase, recipesBeside } from './against-base.ts'
 
 /** A checkpoint to analyse. `name` is the model's name in the report: from the file's name where it is not given. */
 export interface Source {
@@ -26,6 +29,8 @@ export interface Source {
 export interface AnalyseContext {
   readonly engine: Engine
   readonly options: AnalysisOptions
+  /** A checkpoint whose weights are subtracted. */
+  readonly baseModel?: string | undefined
   /** Rows by fingerprint that need not be computed again; null where everything has to be. */
   readonly known: ReadonlyMap<string, Layer> | null
   readonly onProgress?: OnProgress | undefined
@@ -52,7 +57,11 @@ export interface ModelPart {
 export async function analyseShard(source: Source, context: AnalyseContext, shard: Shard): Promise<ModelPart> {
   const checkpoint = await openCheckpoint(source.path, { stateDict: source.stateDict })
   await context.onFiles?.(checkpoint.stamps.map(({ path }) => path))
-  const plan = planLayers(checkpoint, context.options)
+  const scan = memoise(context.engine)
+  const base = context.baseModel === undefined ? undefined : await openBase(context.baseModel)
+  await context.onFiles?.(base?.stamps.map(({ path }) => path) ?? [])
+  const own = planLayers(checkpoint, context.options)
+  const plan = base ? await againstBase(own, planLayers(base, context.options), scan) : own
   if (plan.layers.length === 0) throw nothingToAnalyse(checkpoint, plan)
   const positions = shardPositions(
     plan.layers.map(({ recipe }) => cost(recipe)),
@@ -62,10 +71,12 @@ export async function analyseShard(source: Source, context: AnalyseContext, shar
     analyseLayers(
       positions.map(i => plan.layers[i]),
       context,
+      scan,
     ),
     Promise.all(plan.skipped.map(skip => scanSkipped(skip, context.engine))),
   ])
   await refuseChanged(checkpoint)
+  if (base) await refuseChanged(base)
   const model = {
     name: source.name ?? modelName(source.path),
     source: {
@@ -80,6 +91,16 @@ export async function analyseShard(source: Source, context: AnalyseContext, shar
     ...aggregates(layers, skipped),
   }
   return { model, layers: plan.layers.length, positions }
+}
+
+/** Each tensor is scanned once. */
+function memoise(engine: Engine): (tensor: Tensor) => Promise<Scan> {
+  const scans = new Map<Tensor, Promise<Scan>>()
+  return tensor => {
+    const found = scans.get(tensor) ?? engine.scan(tensor)
+    scans.set(tensor, found)
+    return found
+  }
 }
 
 /** What is no layer can still hold a NaN, or have changed. */
@@ -129,13 +150,8 @@ async function identify(
 async function analyseLayers(
   layers: readonly PlannedLayer[],
   { engine, known, onProgress, options }: AnalyseContext,
+  scan: (tensor: Tensor) => Promise<Scan>,
 ): Promise<Layer[]> {
-  const scans = new Map<Tensor, Promise<Scan>>()
-  const scan = (tensor: Tensor) => {
-    const found = scans.get(tensor) ?? engine.scan(tensor)
-    scans.set(tensor, found)
-    return found
-  }
   const identities = await Promise.all(layers.map(layer => identify(layer, scan, options).catch(layerErrors)))
   const firsts = new Map<string, number>()
   for (const [i, identity] of identities.entries()) {
@@ -176,7 +192,7 @@ const PLAIN_STRUCTURE = 2 * RANDOM_LIKE
  */
 async function find(
   layer: PlannedLayer,
-  { engine, options: { analyses } }: Pick<AnalyseContext, 'engine' | 'options'>,
+  { engine, options }: Pick<AnalyseContext, 'engine' | 'options'>,
   progress: Progress,
 ): Promise<Findings> {
   const { recipe, name } = layer
@@ -185,13 +201,26 @@ async function find(
   const [spectrum, weights, ...first] = await Promise.all([
     spectrumOf(recipe),
     engine.weights(recipe.values),
-    ...(recipe.values.op === 'product' || recipe.read === 'operator' ? [] : [shuffled(0)]),
+    ...(isShuffled(layer, options) ? [shuffled(0)] : []),
   ])
+  const { analyses } = options
   const plain = first.length === 0 || structure(layer, spectrum, first) > PLAIN_STRUCTURE
   const forStructure = plain ? first.length : SHUFFLES
   const wanted = first.length > 0 && analyses?.includes('randomize') ? REPLICAS : forStructure
   const more = Array.from({ length: wanted - first.length }, (_, i) => shuffled(i + 1))
-  return { spectrum, weights, forStructure, shuffled: [...first, ...(await Promise.all(more))] }
+  const { against } = layer
+  const beside = analyses?.includes('distances') && against ? Object.values(recipesBeside(recipe, against)) : []
+  const [others, distances] = await Promise.all([Promise.all(more), Promise.all(beside.map(spectrumOf))])
+  return {
+    ...{ spectrum, weights, forStructure, shuffled: [...first, ...others] },
+    ...(distances.length > 0 && { distances: distancesBetween(spectrum, distances[0], distances[1], distances[2]) }),
+  }
+}
+
+/** What is never formed, a product of low rank, or is no matrix of weights is not shuffled. */
+function isShuffled({ recipe }: PlannedLayer, { structure, analyses }: AnalyseContext['options']): boolean {
+  const wanted = structure !== false || analyses?.includes('randomize') === true
+  return wanted && recipe.values.op !== 'product' && recipe.read !== 'operator'
 }
 
 /** What goes wrong with one layer becomes its row; anything else ends the analysis. */
@@ -244,11 +273,4 @@ export function modelName(path: string): string {
     '',
   )
   return /^(model|pytorch_model|checkpoint|weights)$/.test(base) ? basename(resolve(path, '..')) : base
-}
-
-/** A path that says nothing of the machine: relative to the working directory, or the last component. */
-export function portable(path: string): string {
-  const inside = relative(process.cwd(), resolve(path))
-  if (inside === '') return '.'
-  return inside.startsWith('..') || isAbsolute(inside) ? basename(path) : inside.split(sep).join('/')
 }

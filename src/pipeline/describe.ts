@@ -1,8 +1,9 @@
+import { portable } from '../bytes/portable.ts'
 import { openCheckpoint } from '../checkpoint/index.ts'
 import { planLayers } from '../layers/select.ts'
 import type { Description } from '../report/description.ts'
 import type { AnalysisOptions } from '../report/schema.ts'
-import { modelName, portable, type Source } from './analyse.ts'
+import { modelName, type Source } from './analyse.ts'
 
 /**
  * What an analysis would look at, from headers alone. A checkpoint without layers is described as it is.
@@ -19,7 +20,7 @@ export async function describe(source: Source, options: AnalysisOptions): Promis
     bytes,
     state_dict: stateDict,
     ignored,
-    layers: layers.map(({ recipe, scale, broken, ...layer }) => layer),
+    layers: layers.map(({ recipe, scale, broken, against, ...layer }) => layer),
     skipped: skipped.map(({ row }) => row),
   }
 }

@@ -1,6 +1,7 @@
 import { open } from 'node:fs/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { unreadable } from '../bytes/file.ts'
+import { portable } from '../bytes/portable.ts'
 import { type Baseline, compare } from '../comparison/compare.ts'
 import { compareCustomMetrics } from '../comparison/custom-metrics.ts'
 import { pairModels } from '../comparison/pair.ts'
@@ -27,7 +28,7 @@ import {
   SCHEMA_VERSION,
 } from '../report/schema.ts'
 import { VERSION } from '../version.ts'
-import { type AnalyseContext, analyse, analyseShard, type ModelPart, portable, type Source } from './analyse.ts'
+import { type AnalyseContext, analyse, analyseShard, type ModelPart, type Source } from './analyse.ts'
 import { markReused, mergeParts } from './merge.ts'
 
 export interface GateRequest {

@@ -66,7 +66,7 @@ function baselineOf({ baseline, search, settings }: Pick<RunRequest, 'baseline' 
 /** Work with threads that end with it. */
 export async function withEngine<T>(
   {
-    settings: { options, workers, reuse },
+    settings: { options, workers, reuse, baseModel },
     onProgress,
     onFiles,
   }: Pick<RunRequest, 'settings' | 'onProgress' | 'onFiles'>,
@@ -74,7 +74,7 @@ export async function withEngine<T>(
 ): Promise<T> {
   const engine = new WorkerPool(WORKER, workers)
   try {
-    return await work({ engine, options, known: reuse ? new Map() : null, onProgress, onFiles })
+    return await work({ engine, options, baseModel, known: reuse ? new Map() : null, onProgress, onFiles })
   } finally {
     await engine.close()
   }

@@ -300,7 +300,7 @@ export function builtInRules(
 }
 
 /** What seeds of one network do: 95 % of 950 pairs of five set-ups stay within 0.03 to 0.06, all within 0.12. */
-const SEEDS_DO = 'retrained seeds of test networks stay within ±0.12'
+const SEEDS_DO = 'retrained seeds of test networks stay within 0.12'
 const OF_TAILS: ReadonlySet<string> = new Set(['lighter-tail', 'slightly-lighter-tail', 'heavier-tail'])
 
 /** What retrained seeds do: no threshold follows a history that is calmer, for successive baselines understate it. */
@@ -364,7 +364,7 @@ function byLayer(judgement: Judgement): { get(layer: Layer): Judgement['layers']
 }
 
 function tails(change: number): string {
-  return `the tails became ${change > 0 ? 'lighter' : 'heavier'} (${signed(change)})`
+  return `the tails became ${change > 0 ? 'lighter' : 'heavier'} by ${Math.abs(change).toFixed(2)}`
 }
 
 function power(log10: number): string {

@@ -141,6 +141,8 @@ function describe(values: Values, tensors: readonly Tensor[]): unknown {
       return [values.op, values.axis, inner]
     case 'product':
       return [values.op, values.factor, inner]
+    case 'concat':
+      return [values.op, values.axis, inner]
     case 'shuffle':
       return [values.op, values.replica, inner]
   }

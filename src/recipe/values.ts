@@ -13,6 +13,7 @@ export type Values =
   | { readonly op: 'scale'; readonly of: Values; readonly by: Values; readonly inverse: boolean }
   | { readonly op: 'norm'; readonly of: Values; readonly axis: number }
   | { readonly op: 'product'; readonly left: Values; readonly right: Values; readonly factor: number }
+  | { readonly op: 'concat'; readonly parts: readonly Values[]; readonly axis: number }
   | { readonly op: 'shuffle'; readonly of: Values; readonly replica: number }
 
 /** A summand, times a number. */
@@ -103,6 +104,18 @@ export function shuffle(of: Values, replica: number): Values {
   return { op: 'shuffle', of, replica }
 }
 
+/** One after the other along a dimension, the others being equal. */
+export function concat(parts: readonly Values[], axis: number): Values {
+  const shapes = parts.map(shapeOf)
+  const [first] = shapes
+  const fits = shapes.every(
+    shape => shape.length === first.length && shape.every((n, d) => d === axis || n === first[d]),
+  )
+  if (!fits || !(axis >= 0 && axis < first.length))
+    throw new RangeError(`[${shapes.join('] and [')}] do not fit along ${axis}`)
+  return { op: 'concat', parts, axis }
+}
+
 export function shapeOf(values: Values): readonly number[] {
   switch (values.op) {
     case 'tensor':
@@ -123,6 +136,11 @@ export function shapeOf(values: Values): readonly number[] {
       return shapeOf(values.of).map((n, d) => (d === values.axis ? n : 1))
     case 'product':
       return [shapeOf(values.left)[0], shapeOf(values.right)[1]]
+    case 'concat': {
+      const { parts, axis } = values
+      const length = parts.reduce((sum, part) => sum + shapeOf(part)[axis], 0)
+      return shapeOf(parts[0]).map((n, d) => (d === axis ? length : n))
+    }
   }
 }
 
@@ -133,6 +151,8 @@ export function operands(values: Values): readonly Values[] {
       return []
     case 'sum':
       return values.terms.map(({ of }) => of)
+    case 'concat':
+      return values.parts
     case 'scale':
       return [values.of, values.by]
     case 'product':

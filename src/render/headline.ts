@@ -18,6 +18,8 @@ export function headline(report: Report): Phrase {
   if (part) return describePart(part)
   const sentence = decided(report)
   if (!verdict?.rules.every(({ builtin }) => builtin) || verdict.held || models.length === 0) return sentence
+  if (verdict.first_run && verdict.status === 'passed')
+    return join(['first run, nothing to compare with yet', sentence], '; ')
   return join(verdict.status === 'passed' ? ['no rule is set', sentence] : [sentence, 'no rule is set'], '; ')
 }
 
@@ -29,7 +31,7 @@ function decided({ models, comparison, verdict }: Report): Phrase {
     return ['first run, nothing to compare with yet; ', ...spans(means(models))]
   if (decisive) {
     const because = [...spans(describeRule(decisive, several)), others(verdict.rules, decisive)]
-    return decisive.layer ? because : join([because, moved], '; ')
+    return decisive.layer || decisive.name ? because : join([because, moved], '; ')
   }
   if (comparison?.status === 'incomparable') return ['incomparable with the baseline: ', said(comparison.reason)]
   return comparison ? moved : means(models)

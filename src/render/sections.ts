@@ -408,7 +408,8 @@ export function heldRules({ verdict }: Report): Block[] {
   const { held } = verdict ?? {}
   if (!held || held.length === 0) return []
   const hold = `${plural(held.length, 'built-in rule')} hold${held.length === 1 ? 's' : ''}: `
-  return [text([hold, ...spans(names(held, 20)), '.'])]
+  const listed = text([hold, ...spans(names(held, 20)), '.'])
+  return [{ kind: 'details', summary: hold.replace(': ', ''), blocks: [listed] }]
 }
 
 /** Layers that changed, appeared or went, and what spectra do not show. */

@@ -33,8 +33,11 @@ export function alphaWord(change: Change, judgement: Judgement | undefined): str
   if (judgement && judgement.relation !== 'same') return ''
   const shape = judgement?.primary === 'tail_shape' ? judgement.tail_shape : null
   if (shape === null || !change.change) return direction('alpha', change)
-  if (Math.abs(shape) <= SEEDS || Math.sign(shape) !== Math.sign(change.change))
-    return 'xmin moved, the spectrum did not'
+  if (Math.abs(shape) <= SEEDS || Math.sign(shape) !== Math.sign(change.change)) {
+    // Of layers that the shape leaves out, nobody can say whether the spectrum moved.
+    const unknown = judgement!.layers.some(({ note, change }) => note === 'few-evals' && change !== 0)
+    return unknown ? '' : 'xmin moved, the spectrum did not'
+  }
   return shape < MUCH_HEAVIER ? '' : direction('alpha', change)
 }
 

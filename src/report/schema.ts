@@ -125,7 +125,7 @@ function schemas(strictness: Strictness) {
     tensor: name,
     shape,
     dtype: text(16),
-    code: oneOf(['dtype', 'rank', 'size', 'buffer', 'optimizer', 'excluded', 'unread']),
+    code: oneOf(['dtype', 'rank', 'size', 'buffer', 'optimizer', 'excluded', 'unread', 'identical', 'unmatched']),
     reason: text(1024),
     digest: digest.optional().describe('SHA-256 over type, shape and bytes'),
     non_finite: text(256).optional().describe('Its first NaN or Inf'),
@@ -179,6 +179,8 @@ function schemas(strictness: Strictness) {
       .max(100)
       .optional()
       .describe('Those whose columns the layers have beside the others'),
+    structure: z.literal(false).optional().describe('Where S was not measured'),
+    base_model: text(4096).optional().describe('The checkpoint whose weights were subtracted'),
     fix_fingers: oneOf(['clip_xmax']).optional().describe('Whether the largest eigenvalues may be left out of the fit'),
     small_sample_fit: oneOf(['least-d', 'adjusted-d'])
       .optional()

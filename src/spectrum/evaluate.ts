@@ -102,6 +102,28 @@ export class Evaluator {
         const right = this.block(values.right, [0, start[1]], [inner, shape[1]])
         return multiply(left, right, shape[0], inner, shape[1], values.factor)
       }
+      case 'concat': {
+        const block = new Float64Array(size(shape))
+        const strides = contiguous(shape)
+        let first = 0
+        for (const part of values.parts) {
+          const { axis } = values
+          const length = shapeOf(part)[axis]
+          const from = Math.max(start[axis], first)
+          const count = Math.min(start[axis] + shape[axis], first + length) - from
+          if (count > 0) {
+            const own = shape.map((n, d) => (d === axis ? count : n))
+            const piece = this.block(
+              part,
+              start.map((at, d) => (d === axis ? from - first : at)),
+              own,
+            )
+            scatter(piece, contiguous(own), block, (from - start[axis]) * strides[axis], strides, own)
+          }
+          first += length
+        }
+        return block
+      }
       case 'shuffle':
         return this.#shuffledBlock(values, start, shape)
     }

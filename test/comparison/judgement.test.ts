@@ -57,7 +57,7 @@ describe('the shape of the tails', () => {
       ['c', ''],
     ])
     expect(found.why).toBe(
-      'Same architecture, so the shape of the tail decides: alpha over the largest quarter of each spectrum. 1 of 5 layers look random in the baseline and have nothing to lose. 1 of 5 have fewer than 50 eigenvalues and are left out.',
+      'Same architecture, so the shape of the tail decides: alpha over the largest quarter of each spectrum. 1 of 5 layers looks random in the baseline and has nothing to lose. 1 of 5 layers has fewer than 50 eigenvalues and is left out.',
     )
   })
 

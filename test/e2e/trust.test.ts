@@ -71,8 +71,8 @@ describe('a pull request that changes the config file is judged by that of its b
   test('what the proposed gate would have said is told', async () => {
     await push('good', {}, { [CONFIG]: RULE })
     const ended = await pull('worse', {}, { [CONFIG]: 'fail-if: delta(alpha) > 9\n' })
-    expect(comment()).toContain('The proposed gate would say ✅ passed, and the job would go on.')
-    expect(readReport(ended).gate_change?.proposed).toEqual({ status: 'passed', fails_job: false })
+    expect(comment()).toContain('The proposed gate would say ⚠️ warned, and the job would go on.')
+    expect(readReport(ended).gate_change?.proposed).toEqual({ status: 'warned', fails_job: false })
     const tighter = await pull('good', {}, { [CONFIG]: 'fail-if: alpha > 1\n' })
     expect(decided(tighter)).toEqual({ status: 0, verdict: 'passed' })
     expect(readReport(tighter).gate_change?.proposed).toEqual({ status: 'failed', fails_job: true })
@@ -91,10 +91,10 @@ describe('a pull request that changes the config file is judged by that of its b
   test('once merged, the change counts', async () => {
     await push('good', {}, { [CONFIG]: RULE })
     const merged = await push('worse', {}, { [CONFIG]: 'fail-if: delta(alpha) > 9\n' }, { sha: commits[3] })
-    expect(decided(merged)).toEqual({ status: 0, verdict: 'passed' })
+    expect(decided(merged)).toEqual({ status: 0, verdict: 'warned' })
     github.commits.set(sha('head of 7'), [commits[3]])
     const ended = await pull('good', {}, { [CONFIG]: 'fail-if: delta(alpha) > 9\n' })
-    expect(decided(ended)).toEqual({ status: 0, verdict: 'passed' })
+    expect(decided(ended)).toEqual({ status: 0, verdict: 'warned' })
     expect(comment()).not.toContain('changes the gate')
   })
 
@@ -254,12 +254,12 @@ describe('numbers', () => {
   })
 })
 
-test('without a baseline that was looked for there is no first run, and without a rule that is said', async () => {
+test('without a baseline that was looked for a relative rule is refused, and a first run is said to be one', async () => {
   const ended = await pull('good', { baseline: 'none', 'fail-if': 'delta(alpha) > 0.2' })
   expect(ended.status).toBe(2)
   expect(ended.outputs.verdict).toBeUndefined()
   expect(decided(await pull('good'))).toEqual({ status: 0, verdict: 'passed' })
-  expect(comment()).toMatch(/^### ✅ Passed: no rule is set; alpha 1\.988/)
+  expect(comment()).toMatch(/^### ✅ Passed: first run, nothing to compare with yet; alpha 1\.988/)
 })
 
 describe('a token that may write beside files of a fork', () => {

@@ -124,9 +124,15 @@ describe('rows', () => {
   })
 
   test('are complete with every column', () => {
-    expect(isComplete(row)).toBe(true)
+    expect(isComplete(row)).toBe(false)
+    expect(isComplete(row, { structure: false })).toBe(true)
+    expect(isComplete(row, { conv2d: 'operator' })).toBe(true)
+    const whole = { ...row, S: 2 }
+    expect(isComplete(whole)).toBe(true)
+    // A product of low rank is not shuffled.
+    expect(isComplete({ ...row, matrix_rank: 2 })).toBe(true)
     for (const metric of LAYER_METRICS) {
-      const { [metric]: _, ...rest } = row
+      const { [metric]: _, ...rest } = whole
       expect(isComplete(rest as typeof row)).toBe(false)
     }
   })

@@ -51,6 +51,20 @@ test('asked for, it adds its columns to rows and CSV, and changes no other numbe
     expect(Number(first[head.indexOf(metric)])).toBe(asked.models[0].layers[0][metric])
 })
 
+test('without structure S alone is missing, the baseline stays comparable, and rows without it are measured again', async () => {
+  const { path, first } = networks()
+  const [whole, without] = [await report(path), await report(path, '--no-structure')]
+  const bare = ({ models }: Report) => models[0].layers.map(({ S, ...row }) => row)
+  expect(bare(without)).toEqual(bare(whole))
+  expect(whole.models[0].layers.every(({ S }) => typeof S === 'number')).toBe(true)
+  expect(without.models[0].layers.every(({ S }) => S === null)).toBe(true)
+  expect(without.options.structure).toBe(false)
+  await cli(path, '--no-structure', '--json', first)
+  const compared = await report(path, '--baseline', first)
+  expect(compared.comparison).toMatchObject({ status: 'compared', reason: '' })
+  expect(compared.models[0].layers.every(({ S, reused }) => typeof S === 'number' && reused === undefined)).toBe(true)
+})
+
 describe('a rule on an analysis', () => {
   test('is decided where it was asked for', async () => {
     const { path } = networks()

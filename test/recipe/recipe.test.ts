@@ -6,6 +6,7 @@ import { openCheckpoint } from '../../src/checkpoint/index.ts'
 import { contiguous, size, type Tensor } from '../../src/checkpoint/types.ts'
 import { cost, identityOf, matricesOf, type Recipe } from '../../src/recipe/recipe.ts'
 import {
+  concat,
   difference,
   item,
   norm,
@@ -113,6 +114,20 @@ function element(values: Values, index: readonly number[]): number {
         total += element(values.left, [index[0], k]) * element(values.right, [k, index[1]])
       return values.factor * total
     }
+    case 'concat': {
+      const { parts, axis } = values
+      let at = index[axis]
+      for (const part of parts) {
+        const n = shapeOf(part)[axis]
+        if (at < n)
+          return element(
+            part,
+            index.map((i, d) => (d === axis ? at : i)),
+          )
+        at -= n
+      }
+      throw new Error('beyond the end')
+    }
     case 'shuffle':
       throw new Error('its meaning is tested apart')
   }
@@ -155,6 +170,12 @@ const CASES: Record<string, Values> = {
   'a product of transposes': product(transpose(t('right')), transpose(t('left'))),
   'a product onto a base': sum({ of: t('base'), factor: 1 }, { of: product(t('left'), t('right')), factor: 0.25 }),
   'a block of a transposed difference': slice(transpose(difference(t('a'), t('b'))), [2, 1], [8, 9]),
+  'columns side by side': concat([t('a'), t('row'), t('b')], 1),
+  'rows under each other': concat(
+    [t('b'), transpose(t('a'))].map((of, i) => (i === 0 ? transpose(of) : of)),
+    0,
+  ),
+  'kernels side by side': concat([t('filters'), difference(t('filters'), t('filters')), t('filters')], 1),
   'a transposed sum with a reshape': transpose(reshape(difference(t('filters'), t('filters')), [60, 12])),
 }
 

@@ -126,7 +126,10 @@ describe('what moved', () => {
   })
 
   test('that no rule is set is said first where it passed, and last where it warned', () => {
-    expect(say(report([net(layer('a', 2))], undefined, []))).toBe('no rule is set; alpha 2 over 1 layer')
+    const first = report([net(layer('a', 2))], undefined, [])
+    expect(say(first)).toBe('first run, nothing to compare with yet; alpha 2 over 1 layer')
+    const alone = { ...first, verdict: { ...first.verdict!, first_run: false } }
+    expect(say(alone)).toBe('no rule is set; alpha 2 over 1 layer')
     expect(say(report([net(layer('a', 2), layer('b', null))], undefined, []))).toMatch(
       /^1 layer could not be judged, b: .*; no rule is set$/,
     )

@@ -167,7 +167,7 @@ test('hostile names and reasons open no block, link or mention', () => {
     expect(kinds).not.toContain('image')
     for (const block of html)
       expect(block.replace(/&#\d+;/g, '')).toMatch(
-        /^(<details><summary>(All layers|What changed)( of <code>[A-Za-z0-9 .…-]*<\/code>)?( \(\d+ tensors? skipped\))?<\/summary>|<\/details>|<sub>|<\/sub>)$/,
+        /^(<details><summary>(All layers|What changed|\d+ built-in rules? holds?)( of <code>[A-Za-z0-9 .…-]*<\/code>)?( \(\d+ tensors? skipped\))?<\/summary>|<\/details>|<sub>|<\/sub>)$/,
       )
   }
 })

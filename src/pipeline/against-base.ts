@@ -1,0 +1,76 @@
+import { type Checkpoint, openCheckpoint } from '../checkpoint/index.ts'
+import type { Tensor } from '../checkpoint/types.ts'
+import { UserError } from '../errors.ts'
+import type { Plan, PlannedLayer, PlannedSkip } from '../layers/select.ts'
+import type { Recipe } from '../recipe/recipe.ts'
+import { concat, difference, shapeOf, tensorsOf, type Values } from '../recipe/values.ts'
+import { layerKey } from '../report/metrics.ts'
+import { fingerprint, type Scan } from '../spectrum/engine.ts'
+
+/** @throws UserError where the base model can't be read */
+export async function openBase(path: string): Promise<Checkpoint> {
+  return openCheckpoint(path, {}).catch(error => {
+    if (!(error instanceof UserError)) throw error
+    throw new UserError(`The base model can't be used. ${error.message}`, error.remedy, { cause: error })
+  })
+}
+
+/**
+ * The plan of what was added to a base model: W − W_base for each layer that both have under one name, or exact key, with one shape. A
+ * low-rank update that stands alone is the difference already. Layers that are the same, and those that the base lacks, are left out,
+ * each with its reason.
+ */
+export async function againstBase(
+  { layers, skipped }: Plan,
+  base: Plan,
+  scan: (tensor: Tensor) => Promise<Scan>,
+): Promise<Plan> {
+  const byName = new Map(base.layers.map(layer => [layerKey(layer), layer]))
+  const byTensor = new Map(base.layers.map(layer => [layerKey({ ...layer, name: layer.tensor }), layer]))
+  const planned = await Promise.all(
+    layers.map(async (layer): Promise<PlannedLayer | PlannedSkip> => {
+      const partner = byName.get(layerKey(layer)) ?? byTensor.get(layerKey({ ...layer, name: layer.tensor }))
+      if (layer.recipe.values.op === 'product') return layer
+      if (!partner) return left(layer, 'unmatched', 'the base model has no layer of this name and shape')
+      const broken = layer.broken ?? partner.broken
+      if (broken !== undefined) return { ...layer, broken }
+      if (await same(layer.recipe, partner.recipe, scan)) {
+        return left(layer, 'identical', 'identical to that of the base model')
+      }
+      const against = { head: layer.recipe.values, base: partner.recipe.values }
+      return { ...layer, against, recipe: { ...layer.recipe, values: difference(against.head, against.base) } }
+    }),
+  )
+  const changed = planned.filter((one): one is PlannedLayer => 'recipe' in one)
+  return { layers: changed, skipped: [...skipped, ...planned.filter((one): one is PlannedSkip => 'row' in one)] }
+}
+
+function left({ tensor, shape, dtype }: PlannedLayer, code: 'identical' | 'unmatched', reason: string): PlannedSkip {
+  return { row: { tensor, shape, dtype, code, reason } }
+}
+
+/** Whether both read the same bytes in the same way. */
+async function same(head: Recipe, base: Recipe, scan: (tensor: Tensor) => Promise<Scan>): Promise<boolean> {
+  const [ours, theirs] = await Promise.all(
+    [head, base].map(async recipe => {
+      const scans = await Promise.all(tensorsOf(recipe.values).map(scan))
+      return fingerprint(
+        recipe,
+        scans.map(({ digest }) => digest),
+      )
+    }),
+  )
+  return ours === theirs
+}
+
+/** What tells how far a layer is from that of the base model, beside their difference: each, and both side by side. */
+export function recipesBeside(
+  recipe: Recipe,
+  { head, base }: { readonly head: Values; readonly base: Values },
+): { head: Recipe; base: Recipe; both: Recipe } {
+  const [rows, columns] = shapeOf(head)
+  // A dense layer's outputs are compared; of kernel slices WeightWatcher compares the longer side.
+  const axis = recipe.read === 'matrix' || rows >= columns ? 1 : 0
+  const read = (values: Values): Recipe => ({ ...recipe, values })
+  return { head: read(head), base: read(base), both: read(concat([head, base], axis)) }
+}
