@@ -57,6 +57,7 @@ async function main(args: string[]): Promise<number> {
     throw new UserError('No checkpoint was named.', 'Usage: spectral-gate CHECKPOINT… (see --help)')
   }
   if (positionals[0] === 'series') return series(positionals.slice(1), values)
+  if (positionals[0] === 'render') return render(positionals.slice(1), values)
   if (positionals[0] === 'calibrate') return calibrate(positionals.slice(1), values)
   if (values.into !== undefined)
     throw new UserError('--into goes with calibrate.', 'Usage: spectral-gate calibrate CHECKPOINT… --into FILE')
@@ -112,6 +113,31 @@ async function series(files: string[], values: Values): Promise<number> {
     width,
     quiet: values.quiet === true,
   })
+  return EXIT.passed
+}
+
+/** `render REPORT`: what was found once, in other forms. It judges nothing anew. */
+async function render(files: string[], values: Values): Promise<number> {
+  const usage = 'Usage: spectral-gate render REPORT --html FILE (see --help)'
+  if (files.length !== 1 || files[0] === '') throw new UserError('render takes one report.', usage)
+  const suited: readonly string[] = [...FORMAT_NAMES.filter(name => name !== 'json'), 'top', 'quiet']
+  const unsuited = Object.keys(values).find(name => !suited.includes(name))
+  if (unsuited) throw new UserError(`--${unsuited} does not go with render.`, 'It draws what a report has.')
+  const outputs = readOutputs(values)
+  const detail = readDetail(values)
+  const { prepareOutputs, renderOutput } = await import('./pipeline/output.ts')
+  const { readRendered } = await import('./pipeline/rendered.ts')
+  await prepareOutputs(
+    Object.values(outputs).filter(path => path !== '-'),
+    files,
+  )
+  const found = await readRendered(files[0])
+  if (found.kind === 'report') {
+    await renderOutput(found.report, outputs, text => print(text), { ...terminal(), ...detail })
+  } else {
+    const { writeSeries } = await import('./pipeline/series-output.ts')
+    await writeSeries(found.report, outputs, text => print(text), { ...terminal(), quiet: detail.quiet ?? false })
+  }
   return EXIT.passed
 }
 
@@ -248,6 +274,7 @@ function help(): string {
 
 Usage: spectral-gate CHECKPOINT… [options]
        spectral-gate series FILE… [options]
+       spectral-gate render REPORT --html FILE
        spectral-gate calibrate CHECKPOINT… [--into FILE]
 
 CHECKPOINT is a safetensors, PyTorch, Keras, ONNX, GGUF or NumPy file, or a Hugging Face folder;
@@ -257,7 +284,9 @@ series tells which metric tracks accuracy over models of yours. FILE is a CSV or
 checkpoint, which is a checkpoint or a report, or else columns of metrics; accuracy or error; and where you like
 name, group and step. FILEs can also be reports that were made with --accuracy; or, without accuracies, the
 checkpoints of one training in their order. It takes --json, --markdown, --csv (the table, to be read again),
---plots, and what changes numbers. See docs/series.md.
+--plots, --html, and what changes numbers. See docs/series.md.
+
+render draws an earlier report, or a series, that --json wrote: --html, --markdown, --csv, or the text. See docs/page.md.
 
 calibrate takes four or more checkpoints, or reports, of one recipe that differ in their seed alone, and prints
 thresholds of the built-in rules for it; --into writes them into a config file.
@@ -274,6 +303,7 @@ Examples
   spectral-gate main.pt --json main.json        and later
   spectral-gate head.pt --baseline main.json --fail-if 'delta(alpha) > 0.2'
   spectral-gate series models.csv --plots out
+  spectral-gate render report.json --html report.html
 
 Exit status: 0 passed, 1 the gate failed, 2 wrong usage or unreadable input, 3 a fault of our own.
 `

@@ -170,11 +170,23 @@ export const limits = {
     bytes: 256 * MiB,
     /** As of `json`. */
     marksCount: 50_000_000,
+    /** Of the baseline, kept to be drawn: up to 2.5 KiB each; most changes are in the first. */
+    baseSpectraCount: 10_000,
     /** GitHub's bound on a comment, less room for the marker that identifies it. */
     commentCharacters: 65_536 - 256,
     /** A project's own metrics. */
     customMetricsBytes: MiB,
     customMetricsCount: 200,
+  },
+
+  /** The page that is drawn of a report. */
+  page: {
+    /** Rows of the tables of layers, all models together: a browser takes a second for 5,000. */
+    layersCount: 5_000,
+    /** Each has plots of its own. */
+    modelsCount: 50,
+    /** Rules, tensors, models of a series: rows of a table that is read whole. */
+    rowsCount: 500,
   },
 
   config: {

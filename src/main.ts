@@ -72,7 +72,7 @@ async function main(): Promise<void> {
     await publishError(context, isPart() ? { ...publishing, comment: 'never' } : publishing, error)
     throw error
   }
-  const written = await writeOutputs(report)
+  const written = await writeOutputs(report, publishing)
   if (report.verdict?.fails_job) core.setFailed(`${report.verdict.status}: ${phrase(headline(report))}`)
   await publish(context, publishing, written, report)
   if (readSeries().length > 0) await describeSeries(context, report)

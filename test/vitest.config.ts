@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 import type { Reporter, TestModule } from 'vitest/node'
+import { compileClient } from '../src/build/client.js'
 import { compileKernel } from '../src/build/kernel.js'
 
 /** One line that any CI can count. */
@@ -23,13 +24,21 @@ const kernel = {
   },
 }
 
+/** The script of the page, as the build embeds it. */
+const client = {
+  name: 'client',
+  resolveId: (id: string) => (id.endsWith('client.script') ? '\0client' : undefined),
+  load: async (id: string) =>
+    id === '\0client' ? `export default ${JSON.stringify((await compileClient()).text)}` : undefined,
+}
+
 /** Minutes of waiting and of processor time: replays, deadlines, and every fault and attack that was played against the double. */
 const LONG = ['test/**/*.long.test.ts', 'test/e2e/{trust,evasion,runner,faults,identity,lost,base}.test.ts']
 
 /** `--mode long`: what takes long, and runs in CI alone; `--mode all`: everything. */
 export default defineConfig(({ mode }) => ({
   root: fileURLToPath(new URL('..', import.meta.url)),
-  plugins: [kernel],
+  plugins: [kernel, client],
   test: {
     include: mode === 'long' ? LONG : ['test/**/*.test.ts'],
     exclude: mode === 'long' || mode === 'all' ? [] : LONG,

@@ -2,22 +2,29 @@ import { mkdir, mkdtemp, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as core from '@actions/core'
+import { FORMATS } from '../config/formats.ts'
 import { limits } from '../limits.ts'
-import { printable } from '../render/escape.ts'
+import { code, printable } from '../render/escape.ts'
 import { decisiveRule } from '../render/headline.ts'
 import { renderMarkdown } from '../render/markdown.ts'
 import { renderText } from '../render/text.ts'
 import { serialiseReport } from '../report/io.ts'
 import type { Report, RuleResult, Verdict } from '../report/schema.ts'
+import type { Publishing } from './publishing.ts'
 import { addSummary, safely, setOutput } from './safely.ts'
 
 /** GitHub's bound on a step summary, in bytes, less room for what other commands of the step may add. */
 const SUMMARY_ROOM = 1024 * 1024 - 4096
 
+/** The page's name in the artifact. */
+const PAGE = 'report.html'
+
 export interface Files {
   readonly folder: string
   readonly json: string
   readonly markdown: string
+  /** The page; undefined where none is wanted, or none could be made. */
+  readonly html?: string | undefined
 }
 
 export interface Written {
@@ -31,8 +38,15 @@ export interface Written {
  * All that needs no network, before anything that does: the log, files, outputs, step summary and annotations. What the runner does
  * not let us write is a warning.
  */
-export async function writeOutputs(report: Report): Promise<Written> {
-  const comment = renderMarkdown(report, { limit: limits.report.commentCharacters, whereabouts: summaryLink(report) })
+export async function writeOutputs(
+  report: Report,
+  { html, artifact }: Pick<Publishing, 'html' | 'artifact'>,
+): Promise<Written> {
+  const page = html && !report.part ? await safely('The page', () => FORMATS.html.render(report)) : undefined
+  const comment = renderMarkdown(report, {
+    limit: limits.report.commentCharacters,
+    whereabouts: whereabouts(report, page === undefined ? '' : artifact),
+  })
   core.info(renderText(report))
   await setOutput('verdict', report.verdict?.status ?? '')
   if (report.models.length === 1 && !report.part) {
@@ -43,16 +57,17 @@ export async function writeOutputs(report: Report): Promise<Written> {
   }
   const summaries = report.part ? [] : report.models.map(({ name, summary }) => [name, summary])
   await setOutput('metrics', JSON.stringify(Object.fromEntries(summaries)))
-  const files = await writeFiles(serialiseReport(report), comment)
+  const files = await writeFiles(serialiseReport(report), comment, page)
   await setOutput('report-json', files?.json ?? '')
   await setOutput('report-markdown', files?.markdown ?? '')
+  await setOutput('report-html', files?.html ?? '')
   await addSummary(renderMarkdown(report, { limit: SUMMARY_ROOM }))
   if (report.verdict) annotate(report.verdict)
   return { files, comment }
 }
 
 /** In the runner's folder for such things, or else in that of the system. */
-async function writeFiles(json: string, markdown: string): Promise<Files | undefined> {
+async function writeFiles(json: string, markdown: string, html: string | undefined): Promise<Files | undefined> {
   const name = `spectral-gate-${process.env.GITHUB_ACTION || 'report'}`.replace(/[^\w.-]/g, '-')
   const runners = process.env.RUNNER_TEMP
   const write = (what: string, folderOf: () => Promise<string>): Promise<Files | undefined> =>
@@ -61,7 +76,12 @@ async function writeFiles(json: string, markdown: string): Promise<Files | undef
       const files = { folder, json: join(folder, 'report.json'), markdown: join(folder, 'comment.md') }
       await writeFile(files.json, json)
       await writeFile(files.markdown, markdown)
-      return files
+      if (html === undefined) return files
+      const page = join(folder, PAGE)
+      return {
+        ...files,
+        ...((await safely('The page', () => writeFile(page, html).then(() => true))) && { html: page }),
+      }
     })
   const first = runners && (await write(runners, () => made(join(runners, name))))
   return first || write(tmpdir(), () => mkdtemp(join(tmpdir(), `${name}-`)))
@@ -92,6 +112,9 @@ function describe({ rule, model, reason, layer, value }: RuleResult): string {
   return printable(parts.filter(Boolean).join(', '))
 }
 
-function summaryLink({ provenance }: Report): string {
-  return provenance ? `[all layers](${provenance.run_url})` : ''
+/** Where all of it is: the summary of the run, and the page in its artifact, where there is one. */
+function whereabouts({ provenance }: Report, artifact: string): string {
+  if (!provenance) return ''
+  const page = artifact === '' ? '' : ` · spectra and plots: \`${PAGE}\` in the artifact ${code(artifact)}`
+  return `[all layers](${provenance.run_url})${page}`
 }

@@ -49,11 +49,11 @@ export async function publish(
 async function uploadReport(
   context: Context,
   { artifact, otherArtifact, token }: Publishing,
-  { folder, json, markdown }: Files,
+  { folder, json, markdown, html }: Files,
 ): Promise<void> {
   let failed: Awaited<ReturnType<typeof upload>>
   for (const name of [artifact, otherArtifact].filter(Boolean)) {
-    failed = await upload(context, folder, name, [json, markdown], token)
+    failed = await upload(context, folder, name, [json, markdown, ...(html ? [html] : [])], token)
     if (!failed?.taken) break
   }
   if (failed) {

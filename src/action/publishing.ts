@@ -31,6 +31,8 @@ export interface Publishing {
   readonly acceptLabel: string
   /** Of the artifact that holds the report. Empty: nothing is uploaded. */
   readonly artifact: string
+  /** Whether a page is made and uploaded with it. */
+  readonly html: boolean
   /** Its name where another gate of this run has taken that one; empty where the user chose the name. */
   readonly otherArtifact: string
   /** Of the artifact that carries a part. */
@@ -58,6 +60,7 @@ export function readPublishing(context: Context, { config, inputs }: Layers): Pu
     recreateOnWorse: flag('recreate-on-worse', raw['recreate-on-worse'])!,
     acceptLabel: raw['accept-label'],
     artifact: raw['artifact-name'] === 'none' ? '' : raw['artifact-name'] || REPORT_ARTIFACT,
+    html: flag('html', raw.html)!,
     otherArtifact: raw['artifact-name'] ? '' : reportArtifactName(gate),
     partArtifact: partArtifactName(gate),
     baselineArtifact: raw['baseline-artifact'] || baselineArtifactName(publisher, raw['baseline-key']),

@@ -6,7 +6,7 @@ import { resolvePartSettings } from '../config/settings.ts'
 import { UserError } from '../errors.ts'
 import type { Context } from '../github/context.ts'
 import { runSeries, seriesOfHistory } from '../pipeline/series.ts'
-import { writePlots } from '../pipeline/series-output.ts'
+import { writePlots, writeSeries } from '../pipeline/series-output.ts'
 import { logProgress } from '../progress.ts'
 import { renderSeriesMarkdown, renderSeriesText } from '../render/series.ts'
 import type { Report } from '../report/schema.ts'
@@ -51,6 +51,7 @@ export async function describeSeries(context: Context, report: Report | undefine
   await addSummary(renderSeriesMarkdown(series, SUMMARY_ROOM))
   const files = await safely('The series', () => writeFiles(series))
   await setOutput('series-json', files?.json ?? '')
+  await setOutput('series-html', files?.html ?? '')
   await setOutput('series-plots', files?.plots ?? '')
 }
 
@@ -70,11 +71,13 @@ async function ofFiles(context: Context): Promise<SeriesReport> {
 }
 
 /** In a folder of the runner's; the plots where they are wanted. */
-async function writeFiles(series: SeriesReport): Promise<{ json: string; plots: string }> {
+async function writeFiles(series: SeriesReport): Promise<{ json: string; html: string; plots: string }> {
   const folder = await mkdtemp(join(process.env.RUNNER_TEMP || tmpdir(), 'spectral-gate-series-'))
   const json = join(folder, 'series.json')
+  const html = core.getInput('html') === 'false' ? '' : join(folder, 'series.html')
   const plots = core.getInput('plots') || folder
   await writeFile(json, serialiseSeries(series))
   await writePlots(series, plots)
-  return { json, plots }
+  if (html) await writeSeries(series, { html }, () => undefined, {})
+  return { json, html, plots }
 }

@@ -2,18 +2,25 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { build } from 'esbuild'
+import { clientPlugin } from './client.js'
 import { kernelPlugin } from './kernel.js'
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
 
 const kernel = await kernelPlugin()
-/** The toolkit's artifact client is larger than all else together, and few runs need it: a file of its own, loaded when needed. */
-const artifactClient = {
-  name: 'artifact-client',
-  setup: build =>
-    build.onResolve({ filter: /^@actions\/artifact$/ }, ({ kind }) =>
-      kind === 'dynamic-import' ? { path: './artifact.js', external: true } : undefined,
-    ),
+const client = await clientPlugin()
+/**
+ * What few runs need is a file of its own, loaded when needed: the toolkit's artifact client, which is larger than all else together,
+ * and the page.
+ */
+const apart = {
+  name: 'apart',
+  setup: build => {
+    const file = (filter, path) =>
+      build.onResolve({ filter }, ({ kind }) => (kind === 'dynamic-import' ? { path, external: true } : undefined))
+    file(/^@actions\/artifact$/, './artifact.js')
+    file(/\/page\/index\.ts$/, './page.js')
+  },
 }
 const bundles = await Promise.all(
   Object.entries({
@@ -21,6 +28,7 @@ const bundles = await Promise.all(
     main: 'src/main.ts',
     worker: 'src/spectrum/worker.ts',
     artifact: '@actions/artifact',
+    page: 'src/render/page/index.ts',
   }).map(([name, entry]) =>
     build({
       entryPoints: { [name]: entry },
@@ -38,7 +46,7 @@ const bundles = await Promise.all(
       banner: {
         js: `${name === 'cli' ? '#!/usr/bin/env node\n' : ''}import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);`,
       },
-      plugins: [kernel, artifactClient],
+      plugins: [kernel, client, apart],
       metafile: true,
       write: false,
       logLevel: 'warning',

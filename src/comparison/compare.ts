@@ -1,3 +1,4 @@
+import { limits } from '../limits.ts'
 import { COMPARED_METRICS, SUMMARY_METRICS } from '../report/columns.ts'
 import type { AnalysisOptions, Change, Comparison, CustomMetric, Layer, Model } from '../report/schema.ts'
 import { compareCustomMetrics } from './custom-metrics.ts'
@@ -62,7 +63,10 @@ function compareModels(pair: Pair, comparable: boolean): Comparison['models'][nu
         .map(({ head, base }) => ({ head, base, layer: compareLayers(head, base) }))
         .filter(({ layer, base }) => differs(layer, base))
     : []
-  const layers = changed.map(({ layer }) => layer)
+  changed.sort((a, b) => Math.abs(b.layer.alpha.change ?? 0) - Math.abs(a.layer.alpha.change ?? 0))
+  const layers = changed.map(({ layer, base }, i) =>
+    i < limits.report.baseSpectraCount ? { ...layer, base: baseSpectrum(base) } : layer,
+  )
   const shared = sharedAlpha(pair)
   const differ = new Set(changed.map(({ head }) => head))
   return {
@@ -71,7 +75,7 @@ function compareModels(pair: Pair, comparable: boolean): Comparison['models'][nu
     summary:
       base && comparable && pair.matched.length > 0 ? changes(SUMMARY_METRICS, head.summary, base.summary) : null,
     matched: pair.matched.length,
-    layers: layers.sort((a, b) => Math.abs(b.alpha.change ?? 0) - Math.abs(a.alpha.change ?? 0)),
+    layers,
     added: base ? pair.added.map(key) : [],
     removed: pair.removed.map(key),
     ...(pair.judgement && { judgement: pair.judgement }),
@@ -83,6 +87,17 @@ type LayerComparison = Comparison['models'][number]['layers'][number]
 
 function compareLayers(head: Layer, base: Layer): LayerComparison {
   return { ...key(head), status: { head: head.status, base: base.status }, ...changes(COMPARED_METRICS, head, base) }
+}
+
+/** What is drawn beside the head's spectrum. */
+function baseSpectrum({ esd, status, xmin, xmax, num_pl_spikes }: Layer): NonNullable<LayerComparison['base']> {
+  const fitted = status === 'success'
+  return {
+    esd,
+    xmin: fitted ? (xmin ?? null) : null,
+    xmax: fitted ? (xmax ?? null) : null,
+    num_pl_spikes: fitted ? (num_pl_spikes ?? null) : null,
+  }
 }
 
 /** What the baseline's version did not compute has not changed. */

@@ -24,6 +24,10 @@ export const FORMATS = {
     help: 'One row a layer.',
     render: async report => (await import('../render/csv.ts')).renderCsv(report),
   },
+  html: {
+    help: 'A page to look at, of one file: spectra, plots, a table to sort and filter.',
+    render: async report => (await import('../render/page/index.ts')).renderPage(report),
+  },
 } as const satisfies Record<string, OutputFormat>
 
 export type FormatName = keyof typeof FORMATS

@@ -347,6 +347,12 @@ export const TABLE = {
     in: WORKFLOW,
     help: 'Name of the artifact that holds the report; `none` uploads nothing. By default spectral-gate, and what tells gates apart where a run has several.',
   },
+  html: {
+    type: 'flag',
+    default: 'true',
+    in: WORKFLOW,
+    help: "Whether a page to look at, report.html, is made and uploaded with the report: each layer's spectrum, plots, a table to sort.",
+  },
   'pull-request': {
     type: 'count',
     in: INPUT,

@@ -12,7 +12,8 @@ const WRITERS = {
   json: serialiseSeries,
   markdown: (report: SeriesReport) => renderSeriesMarkdown(report, limits.report.commentCharacters),
   csv: renderSeriesCsv,
-} satisfies Record<FormatName, (report: SeriesReport) => string>
+  html: async (report: SeriesReport) => (await import('../render/page/index.ts')).renderSeriesPage(report),
+} satisfies Record<FormatName, (report: SeriesReport) => string | Promise<string>>
 
 /** Writes a series in each of the wanted forms, and its plots into a folder; `-` is standard output, which otherwise gets the text. */
 export async function writeSeries(
@@ -23,7 +24,7 @@ export async function writeSeries(
 ): Promise<void> {
   let taken = false
   for (const [format, path] of Object.entries(outputs) as [FormatName, string][]) {
-    const text = WRITERS[format](report)
+    const text = await WRITERS[format](report)
     if (path === '-') print(text)
     else await write(path, text)
     taken ||= path === '-'

@@ -2,7 +2,7 @@ import { FEW_LEVELS, isPruned, isRounded, PRUNED } from '../comparison/judgement
 import type { Pair } from '../comparison/pair.ts'
 import { subtract } from '../comparison/subtract.ts'
 import { layerKey } from '../report/metrics.ts'
-import type { Judgement, Layer, RuleResult } from '../report/schema.ts'
+import type { Judgement, Layer, RuleResult, Verdict } from '../report/schema.ts'
 import { RANDOM_LIKE, whyUnfitted } from '../report/state.ts'
 import { type Earlier, NO_HISTORY } from './history.ts'
 
@@ -265,7 +265,12 @@ export function builtInRules(
   ignored: ReadonlySet<string>,
   earlier: Earlier = NO_HISTORY,
   thresholds: Partial<Record<BuiltInName, number>> = {},
-): { readonly violated: readonly RuleResult[]; readonly held: readonly BuiltInName[] } {
+): {
+  readonly violated: readonly RuleResult[]
+  readonly held: readonly BuiltInName[]
+  /** What the mean change of the tails' shape was held to. */
+  readonly limits: NonNullable<Verdict['tail_limits']>
+} {
   const { head, judgement } = pair
   const names = judgement ? BUILT_IN_NAMES.filter(name => !ignored.has(name)) : []
   const measured = names.flatMap(name => {
@@ -288,6 +293,9 @@ export function builtInRules(
   return {
     violated: spoken.map(({ name, rule, found }) => resultOf(name, rule, found, head)),
     held: measured.filter(({ violated }) => !violated).map(({ name }) => name),
+    limits: measured
+      .filter(({ name }) => OF_TAILS.has(name))
+      .map(({ name, rule: { level, threshold } }) => ({ model: head.name, name, level, threshold })),
   }
 }
 

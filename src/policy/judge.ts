@@ -51,6 +51,7 @@ export function judge(
   const compared = new Map(pairs.map(pair => [pair, builtInRules(pair, ignored, earlier, policy.thresholds)]))
   const held = new Set([...compared.values()].flatMap(({ held }) => held))
   const broken = new Set([...compared.values()].flatMap(({ violated }) => violated.map(({ name }) => name)))
+  const limits = [...compared.values()].flatMap(({ limits }) => limits)
   const rules = [
     ...pairs.flatMap(pair => [
       ...policy.rules.filter(isModelRule).map(rule => evaluateRule(rule, pair, comparability, earlier)),
@@ -74,6 +75,7 @@ export function judge(
       (status === 'failed' || (status === 'inconclusive' && failsOnInconclusive(policy, rules, first_run))),
     rules,
     ...(pairs.some(({ judgement }) => judgement) && { held: [...held].filter(name => !broken.has(name)) }),
+    ...(limits.length > 0 && { tail_limits: limits }),
   }
 }
 

@@ -1,4 +1,5 @@
 import { short } from './escape.ts'
+import { at, scale } from './scale.ts'
 
 /** A point of a scatter plot. Names are foreign strings. */
 export interface PlotPoint {
@@ -46,7 +47,6 @@ const BOTTOM = 58
 const LEGEND = 170
 /** Groups that the legend names. */
 const NAMED = 16
-const TICKS = 6
 /** Characters of a heading, and of a name in the legend. */
 const HEADING = 84
 const LABEL = 20
@@ -140,47 +140,6 @@ function mark(x: number, y: number, group: number): string {
     default:
       return `<path d="M${at(x)} ${at(y - 5)}l5 5l-5 5l-5 -5z"/>`
   }
-}
-
-interface Scale {
-  readonly ticks: readonly number[]
-  of(value: number): number
-  /** A value with the digits that its ticks need, and so many more. */
-  say(value: number, more?: number): string
-}
-
-/** A linear axis with ticks at 1, 2 or 5 times a power of ten, a little wider than its values. */
-function scale(values: readonly number[], [from, to]: readonly [number, number]): Scale {
-  let [least, greatest] = [Math.min(...values), Math.max(...values)]
-  if (!(greatest > least)) {
-    const around = Math.abs(least) / 10 || 1
-    ;[least, greatest] = [least - around, greatest + around]
-  }
-  const room = (greatest - least) * 0.06
-  const [low, high] = [least - room, greatest + room]
-  const step = niceStep((high - low) / TICKS)
-  const first = Math.ceil(low / step)
-  const count = Math.floor(high / step) - first + 1
-  const ticks = Array.from({ length: Math.max(0, count) }, (_, i) => (first + i) * step)
-  const decimals = Math.max(0, Math.min(12, -Math.floor(Math.log10(step) + 1e-9)))
-  const large = Math.max(Math.abs(low), Math.abs(high)) >= 1e6 || step < 1e-6
-  return {
-    ticks,
-    of: value => from + ((value - low) / (high - low)) * (to - from),
-    say: (value, more = 0) =>
-      (large ? value.toExponential(2 + more) : value.toFixed(Math.min(20, decimals + more)))
-        .replace(/^-(?=0\.?0*$)/, '')
-        .replace('-', '−'),
-  }
-}
-
-function niceStep(rough: number): number {
-  const power = Number(`1e${Math.floor(Math.log10(rough))}`)
-  return [1, 2, 5, 10].map(factor => factor * power).find(step => step >= rough * 0.999) ?? 10 * power
-}
-
-function at(pixels: number): string {
-  return String(Math.round(pixels * 10) / 10)
 }
 
 function label(x: number, y: number, text: string, kind: string, longest: number): string {

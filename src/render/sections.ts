@@ -129,14 +129,14 @@ export function notes({ verdict, baseline, comparison, models, options }: Report
 }
 
 /** A layer, or another tensor, that somebody should look at. */
-interface Attention {
+export interface Attention {
   readonly who: string
   readonly why: Phrase
   readonly layer?: Layer
 }
 
 /** What failed or died, what violated a rule, what moved beyond its noise: each layer once, where it matters most. */
-function attention(report: Report, model: Model): Attention[] {
+export function attention(report: Report, model: Model): Attention[] {
   const compared = comparedModel(report, model)
   const changed = new Map(compared?.layers.map(layer => [layerKey(layer), layer]))
   const unfitted = model.layers.filter(({ status }) => status !== 'success')
@@ -174,7 +174,7 @@ function attention(report: Report, model: Model): Attention[] {
 const NOISE = 2
 
 /** Change of one layer's tail shape to be shown at once: several times what the mean does between seeds. */
-const SHAPE_MOVED = 0.25
+export const SHAPE_MOVED = 0.25
 
 /** By the shape of the tail where that decides, by alpha and its standard error otherwise. */
 function moved(compared: Comparison['models'][number] | undefined): { readonly who: string; readonly why: string }[] {
@@ -514,7 +514,7 @@ export function layersTable(
 }
 
 /** Those to look at, then those that moved most, then the others. */
-function mostNotable(report: Report, model: Model): Layer[] {
+export function mostNotable(report: Report, model: Model): Layer[] {
   const compared = comparedModel(report, model)
   const first = attention(report, model).flatMap(({ layer }) => (layer ? [layer] : []))
   const byKey = new Map(model.layers.map(layer => [layerKey(layer), layer]))

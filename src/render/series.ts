@@ -256,11 +256,13 @@ export function renderSeriesMarkdown(report: SeriesReport, limit: number): strin
 
 /** A scatter plot of each metric against what is known, by the metric's name. Without accuracies, each against the step. */
 export function seriesPlots(report: SeriesReport): { metric: string; svg: string }[] {
+  return plotsOf(report).map(({ metric, plot }) => ({ metric, svg: renderPlot(plot) }))
+}
+
+/** The same as data. */
+export function plotsOf(report: SeriesReport): { metric: string; plot: Plot }[] {
   const metrics = report.target ? report.metrics.map(({ name }) => name) : Object.keys(report.points[0]?.metrics ?? {})
-  return metrics.flatMap(metric => {
-    const plot = plotOf(report, metric)
-    return plot.points.length > 0 ? [{ metric, svg: renderPlot(plot) }] : []
-  })
+  return metrics.map(metric => ({ metric, plot: plotOf(report, metric) })).filter(({ plot }) => plot.points.length > 0)
 }
 
 function plotOf({ points, groups, target, metrics, kind, n }: SeriesReport, metric: string): Plot {

@@ -59,19 +59,23 @@ export function parsePart(bytes: Buffer, where: string): PartialReport {
   throw new UserError(`${where}: is a whole report`, 'A part is made with `mode: part`, or with a shard such as 1/4.')
 }
 
+const AS_BASELINE = 'A baseline is a report that --json wrote, or a checkpoint.'
+
 function parse(bytes: Buffer, where: string): Report {
   let json: unknown
   try {
     json = parseJson(bytes, { depth: limits.json.nestingLevels, marks: limits.report.marksCount })
   } catch (cause) {
-    throw new UserError(
-      `${where}: ${jsonProblem(cause)}`,
-      'A baseline is a report that --json wrote, or a checkpoint.',
-      {
-        cause,
-      },
-    )
+    throw new UserError(`${where}: ${jsonProblem(cause)}`, AS_BASELINE, { cause })
   }
+  return parseAnyReport(json, where, AS_BASELINE)
+}
+
+/**
+ * A report, or a part of one, of what was read as JSON.
+ * @param hint what there should have been
+ */
+export function parseAnyReport(json: unknown, where: string, hint: string): Report {
   const version = (json as { schemaVersion?: unknown } | null)?.schemaVersion
   if (typeof version === 'number' && version > SCHEMA_VERSION) {
     throw new UserError(
@@ -81,10 +85,7 @@ function parse(bytes: Buffer, where: string): Report {
   }
   const parsed = lenientReport.safeParse(json)
   if (!parsed.success) {
-    throw new UserError(
-      `${where}: is JSON, but not a report of Spectral Gate: ${wrong(parsed.error)}`,
-      'A baseline is a report that --json wrote, or a checkpoint.',
-    )
+    throw new UserError(`${where}: is JSON, but not a report of Spectral Gate: ${wrong(parsed.error)}`, hint)
   }
   return parsed.data as Report
 }
@@ -99,7 +100,8 @@ export async function readPart(path: string): Promise<PartialReport> {
   return parsePart(await readBytes(path), path)
 }
 
-async function readBytes(path: string): Promise<Buffer> {
+/** @throws UserError where the file is too large, or can't be read */
+export async function readBytes(path: string): Promise<Buffer> {
   return readSmallFile(path, limits.report.bytes).catch(cause => {
     if (cause instanceof UserError) throw cause
     throw new UserError(`${path}: can't be read (${cause.code})`, '', { cause })
@@ -107,7 +109,7 @@ async function readBytes(path: string): Promise<Buffer> {
 }
 
 /** The first thing that is not as it should be, by its place. */
-function wrong({ issues: [{ path, message }] }: z.ZodError): string {
+export function wrong({ issues: [{ path, message }] }: z.ZodError): string {
   const place = path
     .map((key, i) => (typeof key === 'number' ? `[${key}]` : `${i > 0 ? '.' : ''}${String(key)}`))
     .join('')

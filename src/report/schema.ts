@@ -189,6 +189,7 @@ function schemas(strictness: Strictness) {
 
   const change = object({ head: finite, base: finite, change: finite })
   const both = object({ head: finite, base: finite })
+  const baseSpectrum = object({ esd: histogram, xmin: finite, xmax: finite, num_pl_spikes: count.nullable() })
 
   const judgement = object({
     relation: oneOf(['same', 'resized', 'unrelated']).describe('What the architectures are to each other'),
@@ -245,6 +246,11 @@ function schemas(strictness: Strictness) {
               part: name.optional(),
               status: object({ head: status, base: status }),
               ...perMetric(COMPARED_METRICS, () => change, NO_CHANGE),
+              base: baseSpectrum
+                .optional()
+                .describe(
+                  "The baseline's spectrum and where its tail lies, to be drawn; of the first 10,000 such layers",
+                ),
             }),
           )
           .describe('Those that differ, the largest change of alpha first'),
@@ -304,6 +310,10 @@ function schemas(strictness: Strictness) {
       .describe(
         'Built-in rules that compare with the baseline and are true of no model; absent where nothing was compared',
       ),
+    tail_limits: z
+      .array(object({ model: name, name: text(64), level: oneOf(['fail', 'warn']), threshold: number }))
+      .optional()
+      .describe('What the mean change of the shape of the tails was held to, of each model'),
     accepted: object({
       label: text(1024),
       by: text(256),
@@ -453,6 +463,7 @@ export type AnalysisOptions = Report['options']
 export type Histogram = Layer['esd']
 export type Comparison = NonNullable<Report['comparison']>
 export type Judgement = NonNullable<Comparison['models'][number]['judgement']>
+export type LayerChange = Comparison['models'][number]['layers'][number]
 export type Change = NonNullable<Comparison['models'][number]['summary']>['alpha']
 export type Verdict = NonNullable<Report['verdict']>
 export type RuleResult = Verdict['rules'][number]

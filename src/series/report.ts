@@ -1,10 +1,11 @@
 import { UserError } from '../errors.ts'
-import { toJson } from '../report/io.ts'
+import { toJson, wrong } from '../report/io.ts'
 import { VERSION } from '../version.ts'
 import { preference } from './directions.ts'
 import { judgeMetrics } from './judge.ts'
 import { metricsOf, type Point, type Series } from './points.ts'
 import {
+  lenientSeries,
   type Moment,
   SERIES_VERSION,
   type SeriesMetric,
@@ -52,6 +53,19 @@ export function judgeSeries(series: Series): SeriesReport {
     notes: notes(series, names),
     ignored: [...series.ignored],
   }
+}
+
+/**
+ * A series of what was read as JSON.
+ * @throws UserError where it is none, or a newer version's
+ */
+export function readSeriesReport(json: unknown, where: string): SeriesReport {
+  const parsed = lenientSeries.safeParse(json)
+  if (parsed.success && parsed.data.points.length > 0) return parsed.data
+  throw new UserError(
+    `${where}: is JSON, but not a series of this version: ${parsed.success ? 'it has no points' : wrong(parsed.error)}`,
+    'series --json writes one.',
+  )
 }
 
 /** As JSON, valid by the schema; the same series gives the same bytes. */

@@ -55,6 +55,7 @@ test('a config file is a layer of settings, and of what concerns publishing', ()
 test('inputs go over the file, the file over the defaults', () => {
   expect(resolvePublishing({ comment: 'never' }, { comment: '', 'comment-key': 'x' })).toEqual({
     'missing-checkpoint': 'error',
+    html: 'true',
     'baseline-required': 'false',
     'baseline-max-age': '',
     'baseline-branch': '',

@@ -116,6 +116,7 @@ test('where nothing is judged by others’ rules, all but what is published is w
     'alpha-weighted',
     'log-spectral-norm',
     'metrics',
+    'report-html',
     'report-json',
     'report-markdown',
     'verdict',

@@ -1,0 +1,1 @@
+export declare function compileClient(): Promise<{ text: string; inputs: string[] }>
