@@ -6,7 +6,9 @@ import { whyUnfitted } from '../report/state.ts'
 import { nearest } from '../words.ts'
 import { cautionOf } from './caution.ts'
 import { type Earlier, LEAST_CHANGES, NO_HISTORY } from './history.ts'
-import type { CustomMetricRule, ModelRule, Operator, Rule, Unit, Value } from './rule.ts'
+import { holds, type Operator, type Unit } from './operator.ts'
+import type { CustomMetricRule, ModelRule, Rule, Value } from './rule.ts'
+import { lasting, metricsOf, sayWhere, selector, type Where } from './where.ts'
 
 /** Below it a base is too near to 0 for a percentage of it to mean anything. */
 const LEAST_BASE = 1e-6
@@ -36,8 +38,9 @@ export function evaluateRule(
   if ('cause' in measured) return { ...base, outcome: 'inconclusive', value: null, layers: 0, ...measured }
   if (holds(measured.value, rule.operator, rule.threshold))
     return { ...base, ...measured, outcome: 'violated', reason: '', cause: '', ...culprit(rule, pair) }
-  if (dependsOnEveryLayer(rule) && pair.head.summary.errors > 0) {
-    const reason = `${pair.head.summary.errors} of ${pair.head.layers.length} layers could not be read`
+  const unread = dependsOnEveryLayer(rule) ? unreadOf(pair.head, whereOf(rule)) : 0
+  if (unread > 0) {
+    const reason = `${unread} of ${pair.head.layers.length} layers could not be read`
     return { ...base, ...measured, outcome: 'inconclusive', reason, cause: 'no-value' }
   }
   return { ...base, ...measured, outcome: 'ok', reason: '', cause: '' }
@@ -66,7 +69,8 @@ function said({ text, level, threshold, unit }: Rule) {
 function inUnit({ subject, unit }: ModelRule, pair: Pair, plain: Measured, earlier: Earlier): Measured | Unknown {
   if (unit === 'sigma' && subject.kind === 'delta' && subject.value.kind === 'mean') {
     const { metric } = subject.value
-    const [head, base] = [pair.head, pair.base!].map(model => errorOfMean(model, metric))
+    const { where } = subject.value
+    const [head, base] = [pair.head, pair.base!].map(model => errorOfMean(model.layers.filter(selector(where)), metric))
     const error = Math.hypot(head, base)
     return error > 0
       ? { ...plain, value: plain.value / error }
@@ -89,7 +93,7 @@ function inUnit({ subject, unit }: ModelRule, pair: Pair, plain: Measured, earli
 }
 
 /** Standard error of a mean over the fitted layers, from those of its parts. */
-function errorOfMean({ layers }: Model, metric: LayerMetric): number {
+function errorOfMean(layers: readonly Layer[], metric: LayerMetric): number {
   const sigma = metric === 'alpha_hill' ? 'sigma_hill' : 'sigma'
   const fitted = layers.filter(({ status }) => status === 'success')
   return Math.sqrt(fitted.reduce((sum, layer) => sum + (layer[sigma] ?? 0) * (layer[sigma] ?? 0), 0)) / fitted.length
@@ -132,9 +136,11 @@ function measureCustomMetric(
 
 function measure({ subject, operator, unit }: ModelRule, pair: Pair, comparability: Comparability): Measured | Unknown {
   if (subject.kind === 'value') return measureValue(subject.value, pair.head)
-  if (subject.kind === 'any' && !isComputed(pair.head.layers, subject.metric)) return notComputed(subject.metric)
+  const open = subject.kind === 'any' && unmeasurable(pair.head, [subject.metric], subject.where)
+  if (open) return open
   if (subject.kind === 'any' && !subject.delta) {
-    const values = pair.head.layers.map(layer => ({ layer, value: layerValue(layer, subject.metric) }))
+    const layers = pair.head.layers.filter(selector(subject.where))
+    const values = layers.map(layer => ({ layer, value: layerValue(layer, subject.metric) }))
     return extreme(values, operator, subject.metric, pair.head)
   }
   if (comparability.cause) return { cause: comparability.cause, reason: comparability.reason }
@@ -144,7 +150,9 @@ function measure({ subject, operator, unit }: ModelRule, pair: Pair, comparabili
   if (subject.kind === 'primary') return measurePrimary(pair)
   if (subject.kind === 'any') {
     if (!isComputed(pair.base.layers, subject.metric)) return inBaseline(notComputed(subject.metric))
-    const values = pair.matched.map(({ head, base }) => {
+    const select = selector(subject.where)
+    const matched = pair.matched.filter(({ head }) => select(head))
+    const values = matched.map(({ head, base }) => {
       const value = change(layerValue(head, subject.metric), layerValue(base, subject.metric), unit)
       if (typeof value !== 'number') return { layer: head, value: null }
       return { layer: head, value: unit === 'sigma' ? inSigmas(head, base, subject.metric, value) : value }
@@ -182,23 +190,33 @@ function measureValue(value: Value, model: Model): Measured | Unknown {
       ? { cause: 'no-value', reason: `${value.metric} has no value` }
       : { value: measured, layers: of, of }
   }
-  if (!isComputed(model.layers, value.metric)) return notComputed(value.metric)
-  if (value.kind === 'layer') return measureLayer(value.metric, value.layer, model)
-  const values = model.layers.filter(layer => layer.status === 'success').map(layer => layerValue(layer, value.metric))
+  if (value.kind === 'layer') {
+    if (!isComputed(model.layers, value.metric)) return notComputed(value.metric)
+    return measureLayer(value.metric, value.layer, model)
+  }
+  const open = unmeasurable(model, [value.metric], value.where)
+  if (open) return open
+  const fitted = model.layers.filter(selector(value.where)).filter(layer => layer.status === 'success')
+  const values = fitted.map(layer => layerValue(layer, value.metric))
   const numbers = values.filter(number => number !== null).sort((a, b) => a - b)
   const counted = { layers: numbers.length, of }
   if (value.kind === 'count')
     return { value: numbers.filter(n => holds(n, value.operator, value.threshold)).length, ...counted }
-  if (numbers.length === 0) return { cause: 'no-value', reason: `no layer has ${value.metric}: no fit succeeded` }
+  if (numbers.length === 0) {
+    const which = value.where ? ` where ${sayWhere(value.where)}` : ''
+    return { cause: 'no-value', reason: `no layer has ${value.metric}${which}: no fit succeeded` }
+  }
   switch (value.kind) {
-    case 'mean':
-      if (model.summary.errors > 0) {
-        return {
-          cause: 'no-value',
-          reason: `${model.summary.errors} of ${of} layers could not be read, so there is no mean`,
-        }
-      }
-      return { value: mean(model, value.metric, numbers), ...counted }
+    case 'mean': {
+      const unread = unreadOf(model, value.where)
+      if (unread > 0)
+        return { cause: 'no-value', reason: `${unread} of ${of} layers could not be read, so there is no mean` }
+      return { value: value.where ? plainMean(numbers) : mean(model, value.metric, numbers), ...counted }
+    }
+    case 'std':
+      return numbers.length > 1
+        ? { value: deviation(numbers), ...counted }
+        : { cause: 'no-value', reason: `one layer alone has ${value.metric}, which has no standard deviation` }
     case 'median':
       return { value: median(numbers), ...counted }
     case 'min':
@@ -206,6 +224,21 @@ function measureValue(value: Value, model: Model): Measured | Unknown {
     case 'max':
       return { value: numbers[numbers.length - 1], ...counted }
   }
+}
+
+/** Why nothing can be said of such layers: a metric was not computed, or no layer has such a name and type. */
+function unmeasurable(model: Model, metrics: readonly LayerMetric[], where: Where | undefined): Unknown | undefined {
+  const missing = [...metrics, ...metricsOf(where)].find(metric => !isComputed(model.layers, metric))
+  if (missing) return notComputed(missing)
+  const named = lasting(where)
+  if (named.length === 0 || model.layers.some(selector(named))) return undefined
+  return { cause: 'no-layer', reason: `there is no layer where ${sayWhere(named)}` }
+}
+
+/** Layers that could not be read, and might be among those. */
+function unreadOf({ layers, summary }: Model, where: Where | undefined): number {
+  if (!where) return summary.errors
+  return layers.filter(selector(lasting(where))).filter(({ status }) => status === 'error').length
 }
 
 function inBaseline({ cause, reason }: Unknown): Unknown {
@@ -221,7 +254,18 @@ function notComputed(metric: LayerMetric): Unknown {
 /** The summary's own mean where it has one, so that the rule judges the very number that is shown. */
 function mean(model: Model, metric: LayerMetric, numbers: readonly number[]): number {
   const shown = (model.summary as Partial<Record<LayerMetric, number | null>>)[metric]
-  return shown ?? numbers.reduce((sum, value) => sum + value, 0) / numbers.length
+  return shown ?? plainMean(numbers)
+}
+
+function plainMean(numbers: readonly number[]): number {
+  return numbers.reduce((sum, value) => sum + value, 0) / numbers.length
+}
+
+/** Of the layers as a sample: over n − 1. */
+function deviation(numbers: readonly number[]): number {
+  const centre = plainMean(numbers)
+  const squares = numbers.map(value => (value - centre) * (value - centre))
+  return Math.sqrt(squares.reduce((sum, value) => sum + value, 0) / (numbers.length - 1))
 }
 
 function median(ascending: readonly number[]): number {
@@ -270,22 +314,14 @@ function extreme(
   return { value: worst.value, layers: known.length, of: model.layers.length, layer: worst.layer.name }
 }
 
-export function holds(value: number, operator: Operator, threshold: number): boolean {
-  switch (operator) {
-    case '>':
-      return value > threshold
-    case '>=':
-      return value >= threshold
-    case '<':
-      return value < threshold
-    case '<=':
-      return value <= threshold
-  }
-}
-
 /** Rules that an unread layer could still break. */
 function dependsOnEveryLayer({ subject }: ModelRule): boolean {
   if (subject.kind === 'any') return true
   if (subject.kind === 'primary') return true
-  return ['median', 'min', 'max', 'count'].includes(subject.value.kind)
+  return ['median', 'std', 'min', 'max', 'count'].includes(subject.value.kind)
+}
+
+function whereOf({ subject }: ModelRule): Where | undefined {
+  const restricted = 'value' in subject ? subject.value : subject
+  return 'where' in restricted ? restricted.where : undefined
 }

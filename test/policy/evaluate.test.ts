@@ -114,6 +114,67 @@ describe('values', () => {
   })
 })
 
+describe('some layers alone', () => {
+  const layers = [
+    layer('layer1.conv', 3, { layer_type: 'conv2d', num_evals: 20, S: 5 }),
+    layer('layer3.conv', 1, { layer_type: 'conv2d', num_evals: 60, S: 1 }),
+    layer('layer3.fc', 8, { layer_type: 'dense', num_evals: 100, S: 9 }),
+  ]
+
+  test.each<[string, number, number]>([
+    ['mean(alpha where num_evals >= 50) > 0', 4.5, 2],
+    ['mean(alpha where name ~ "layer3.*") > 0', 4.5, 2],
+    ['mean(alpha where name ~ "!layer3.*") > 0', 3, 1],
+    ['mean(alpha where name ~ layer3.{conv,fc}.weight) > 0', 4.5, 2],
+    ['std(alpha where type = conv2d) > 0', Math.SQRT2, 2],
+    ['any(alpha where type = conv2d) > 0', 3, 2],
+    ['any(alpha where type = conv2d and num_evals >= 50) > 0', 1, 1],
+    ['max(alpha where S <= 2.3) > 0', 1, 1],
+    ['min(alpha where S > 2.3) > 0', 3, 2],
+    ['median(alpha where D < 1) > 0', 3, 3],
+    ['count(alpha > 2 where num_evals >= 50) > 0', 1, 2],
+  ])('%s measures %d', (rule, value, over) => {
+    const found = say(rule, layers)
+    expect(found).toMatchObject({ outcome: 'violated', layers: over, of: 3 })
+    expect(found.value).toBeCloseTo(value, 12)
+  })
+
+  test('changes are those of the same layers', () => {
+    const base = layers.map(row => ({ ...row, alpha: 1 }))
+    expect(say('delta(alpha where type = conv2d) > 0', layers, base)).toMatchObject({ value: 1, layers: 2 })
+    expect(say('any(delta(alpha) where type = conv2d) > 0', layers, base)).toMatchObject({ value: 2, layers: 2 })
+    expect(say('delta(count(alpha > 2 where type = dense)) > 0', layers, base).value).toBe(1)
+    const wide = say('delta(alpha) > 0 sigma', layers, base).value!
+    expect(say('delta(alpha where name ~ *fc) > 0 sigma', layers, base).value).not.toBeCloseTo(wide, 3)
+  })
+
+  test('a name that no layer has leaves it undecided, a metric that none reaches counts none', () => {
+    expect(say('count(alpha > 6 where name ~ layr*) > 0', layers)).toMatchObject({
+      outcome: 'inconclusive',
+      cause: 'no-layer',
+      reason: 'there is no layer where name ~ "layr*"',
+    })
+    expect(say('any(alpha where name ~ layr*) > 0', layers).cause).toBe('no-layer')
+    expect(say('count(alpha > 6 where num_evals > 999) > 0', layers)).toMatchObject({ outcome: 'ok', value: 0 })
+    expect(say('mean(alpha where num_evals > 999) > 0', layers)).toMatchObject({
+      cause: 'no-value',
+      reason: 'no layer has alpha where num_evals > 999: no fit succeeded',
+    })
+    expect(say('mean(alpha where num_traps > 0) > 0', layers).reason).toBe(
+      'num_traps was not computed: ask with randomize',
+    )
+    expect(say('std(alpha where name ~ *fc) > 0', layers)).toMatchObject({ outcome: 'inconclusive', cause: 'no-value' })
+  })
+
+  test('a layer that could not be read leaves undecided the rules that might be about it', () => {
+    const bad = [...layers, layer('layer9.x', null, { status: 'error', error: { code: 'worker', message: 'died' } })]
+    expect(say('mean(alpha where name ~ layer3.*) > 9', bad)).toMatchObject({ outcome: 'ok', value: 4.5 })
+    expect(say('mean(alpha where num_evals > 10) > 9', bad).outcome).toBe('inconclusive')
+    expect(say('any(alpha where name ~ layer9.*) > 9', bad).outcome).toBe('inconclusive')
+    expect(say('std(alpha) > 9', bad)).toMatchObject({ reason: '1 of 4 layers could not be read' })
+  })
+})
+
 describe('changes', () => {
   const base = [layer('a', 2), layer('b', 4), layer('z', 1e-7)]
   const head = [layer('a', 3), layer('b', 3), layer('n', 7)]
