@@ -1,4 +1,5 @@
 import type { Pair } from '../comparison/pair.ts'
+import { tensorChanges } from '../comparison/tensors.ts'
 import { column, type LayerMetric, type SummaryMetric } from '../report/columns.ts'
 import { isComputed, layerValue } from '../report/metrics.ts'
 import type { CustomMetricChange, Layer, Model, RuleResult } from '../report/schema.ts'
@@ -18,7 +19,13 @@ export type Comparability =
   | { readonly cause: '' }
   | { readonly cause: 'no-baseline' | 'unavailable' | 'incomparable'; readonly reason: string }
 
-type Measured = Pick<RuleResult, 'layers' | 'of'> & { value: number; layer?: string }
+type Measured = Pick<RuleResult, 'layers' | 'of'> & {
+  value: number
+  layer?: string
+  reason?: string
+  /** What it might be instead, at most: some of what it counts is not known. */
+  atMost?: { readonly value: number; readonly reason: string }
+}
 type Unknown = Pick<RuleResult, 'cause' | 'reason'>
 
 /** One rule on one model. What can't be measured is `inconclusive`, with the reason. */
@@ -29,7 +36,7 @@ export function evaluateRule(
   earlier: Earlier = NO_HISTORY,
 ): RuleResult {
   const plain = measure(rule, pair, comparability)
-  const measured = 'cause' in plain ? plain : inUnit(rule, pair, plain, earlier)
+  const measured = 'cause' in plain ? plain : settled(rule, inUnit(rule, pair, plain, earlier))
   const caution = cautionOf(rule, pair)
   const base = {
     ...{ ...said(rule), model: pair.head.name, of: pair.head.layers.length },
@@ -37,13 +44,22 @@ export function evaluateRule(
   }
   if ('cause' in measured) return { ...base, outcome: 'inconclusive', value: null, layers: 0, ...measured }
   if (holds(measured.value, rule.operator, rule.threshold))
-    return { ...base, ...measured, outcome: 'violated', reason: '', cause: '', ...culprit(rule, pair) }
+    return { ...base, reason: '', ...measured, outcome: 'violated', cause: '', ...culprit(rule, pair) }
   const unread = dependsOnEveryLayer(rule) ? unreadOf(pair.head, whereOf(rule)) : 0
   if (unread > 0) {
     const reason = `${unread} of ${pair.head.layers.length} layers could not be read`
     return { ...base, ...measured, outcome: 'inconclusive', reason, cause: 'no-value' }
   }
   return { ...base, ...measured, outcome: 'ok', reason: '', cause: '' }
+}
+
+/** A count that is not known in full says nothing where the rest would decide. */
+function settled({ operator, threshold }: Rule, measured: Measured | Unknown): Measured | Unknown {
+  if ('cause' in measured || !measured.atMost) return measured
+  const { atMost, ...known } = measured
+  return holds(known.value, operator, threshold) === holds(atMost.value, operator, threshold)
+    ? known
+    : { cause: 'no-value', reason: atMost.reason }
 }
 
 /** Who stands behind a count of what went wrong: the first that did not before. */
@@ -145,6 +161,7 @@ function measure({ subject, operator, unit }: ModelRule, pair: Pair, comparabili
   }
   if (comparability.cause) return { cause: comparability.cause, reason: comparability.reason }
   if (!pair.base) return { cause: 'no-baseline', reason: 'the baseline has no model of this name' }
+  if (subject.kind === 'changed') return measureChanged(pair, subject.where)
   if (pair.matched.length === 0)
     return { cause: 'incomparable', reason: 'no layer of the baseline is one of this model' }
   if (subject.kind === 'primary') return measurePrimary(pair)
@@ -165,6 +182,34 @@ function measure({ subject, operator, unit }: ModelRule, pair: Pair, comparabili
   if ('cause' in base) return inBaseline(base)
   const value = change(head.value, base.value, unit)
   return typeof value === 'number' ? { ...head, value } : { cause: 'no-value', reason: value }
+}
+
+/** How many tensors are not what they were. A removed one is selected by what it was. */
+function measureChanged(pair: Pair, where: Where | undefined): Measured | Unknown {
+  const missing = metricsOf(where).find(metric => !isComputed(pair.head.layers, metric))
+  if (missing) return notComputed(missing)
+  const all = tensorChanges(pair)
+  const named = lasting(where)
+  if (named.length > 0 && !all.some(({ row }) => selector(named)(row)))
+    return { cause: 'no-layer', reason: `there is no tensor where ${sayWhere(named)}` }
+  const select = selector(where)
+  const selected = all.filter(({ row }) => select(row))
+  const unknown = selected.filter(({ became }) => became === 'unknown')
+  const changed = selected.filter(({ became }) => became !== 'same' && became !== 'unknown')
+  const [first] = changed
+  return {
+    ...{ value: changed.length, layers: selected.length, of: all.length },
+    ...(first && {
+      layer: first.row.tensor,
+      reason: first.became === 'changed' ? 'its bytes changed' : `it was ${first.became}`,
+    }),
+    ...(unknown.length > 0 && {
+      atMost: {
+        value: changed.length + unknown.length,
+        reason: `of ${unknown.length} tensors a side has no content hash, such as ${unknown[0].row.tensor}`,
+      },
+    }),
+  }
 }
 
 /** What decides for models of one architecture; for others no single number does. */
@@ -318,6 +363,7 @@ function extreme(
 function dependsOnEveryLayer({ subject }: ModelRule): boolean {
   if (subject.kind === 'any') return true
   if (subject.kind === 'primary') return true
+  if (subject.kind === 'changed') return false
   return ['median', 'std', 'min', 'max', 'count'].includes(subject.value.kind)
 }
 

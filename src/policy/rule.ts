@@ -36,6 +36,8 @@ export type Subject =
   | ({ readonly kind: 'any'; readonly metric: LayerMetric; readonly delta: boolean } & Restricted)
   /** The change of what decides for these two models. */
   | { readonly kind: 'primary' }
+  /** How many tensors are not what they were in the baseline. */
+  | ({ readonly kind: 'changed' } & Restricted)
   | CustomMetricSubject
 
 /** A condition under which the gate fails or warns. */
@@ -64,7 +66,12 @@ export function isModelRule(rule: Rule): rule is ModelRule {
 
 /** Whether it measures a change against the baseline. */
 export function isRelative({ subject }: Pick<Rule, 'subject'>): boolean {
-  return subject.kind === 'delta' || subject.kind === 'primary' || ('delta' in subject && subject.delta)
+  return (
+    subject.kind === 'delta' ||
+    subject.kind === 'primary' ||
+    subject.kind === 'changed' ||
+    ('delta' in subject && subject.delta)
+  )
 }
 
 /**
@@ -79,6 +86,9 @@ export function refuseRelative(rules: readonly Rule[], remedy: string): void {
 /** Characters of a rule: a report holds it whole. */
 const MOST = 1024
 
+/** Stands for the tensors whose content is not the baseline's. */
+const CHANGED = 'changed'
+
 /** Whether it is a word of the rules, which no custom metric can be called. */
 export function isReserved(name: string): boolean {
   return isLayerMetric(name) || isModelMetric(name) || FUNCTIONS.includes(name) || name === PRIMARY
@@ -89,7 +99,7 @@ export function isReserved(name: string): boolean {
  * ```
  * rule    = subject operator number ["%" | "sigma" | "history"]
  * subject = "primary" | value | custom | "delta(" custom ")" | "delta(" value ")" | "delta(" metric where ")"
- *         | "any(" metric [where] ")" | "any(delta(" metric ")" [where] ")"
+ *         | "count(changed" [where] ")" | "any(" metric [where] ")" | "any(delta(" metric ")" [where] ")"
  * value   = metric | metric "[" layer "]" | ("mean"|"median"|"std"|"min"|"max") "(" metric [where] ")"
  *         | "count(" metric operator number [where] ")" | "layers" | "failed" | "errors" | "non_finite" | "coverage"
  * where   = "where" condition { "and" condition }
@@ -131,6 +141,8 @@ function unfitUnit(unit: Unit, subject: Subject): [string, string] | undefined {
     const what = unit === '%' ? 'a percentage' : unit
     return [`${what} needs a change`, 'Write delta(…), or a plain number.']
   }
+  if (unit === '%' && subject.kind === 'changed')
+    return ['a count of changes has no base that it could be a percentage of', 'Write a plain number, such as 0.']
   if (unit === '%' && subject.kind === 'primary')
     return ['primary is a logarithm, of which a percentage means nothing', 'Write a plain number, such as 0.1.']
   if (unit === 'sigma' && !hasStandardError(subject))
@@ -179,6 +191,11 @@ function parseSubject(scanner: Scanner): Subject {
     scanner.expect(')')
     return { kind: 'any', metric, delta, ...where }
   }
+  if (name === 'count' && scanner.take('(') && scanner.word(CHANGED)) {
+    const where = parseWhere(scanner)
+    scanner.expect(')')
+    return { kind: 'changed', ...where }
+  }
   scanner.at = start
   return { kind: 'value', value: parseValue(scanner) }
 }
@@ -189,6 +206,9 @@ function parseValue(scanner: Scanner): Value {
   if (scanner.take('(')) {
     switch (name) {
       case 'count': {
+        const at = scanner.at
+        if (scanner.word(CHANGED))
+          throw scanner.error('changed compares with the baseline already', 'Write count(changed) > 0.', at)
         const metric = parseLayerMetric(scanner)
         const operator = scanner.operator()
         const threshold = scanner.number()

@@ -226,6 +226,101 @@ describe('changes', () => {
   })
 })
 
+describe('what changed', () => {
+  const bias = (tensor: string, digest?: string) => skipped({ tensor, shape: [4], ...(digest && { digest }) })
+  const of = (layers: Layer[], ...rows: Skipped[]): Model => ({ ...model('m', layers), skipped: rows })
+  const fc = (digest: string | undefined, more: Partial<Layer> = {}) =>
+    layer('head.fc', 3, { digest, ...more } as Layer)
+  const conv = (digest: string) => layer('backbone.conv', 3, { digest, layer_type: 'conv2d' })
+  const before = of([conv('c'), fc('f')], bias('backbone.bn.bias', 'b'), bias('head.fc.bias', 'h'))
+
+  test('nothing', () => {
+    expect(say('count(changed) > 0', before, before)).toMatchObject({ outcome: 'ok', value: 0, layers: 4, of: 4 })
+    expect(say('count(changed) <= 0', before, before)).toMatchObject({ outcome: 'violated', value: 0 })
+    const wrapped = of(
+      [
+        layer('backbone.conv', 3, { tensor: 'module.backbone.conv.weight', digest: 'c', layer_type: 'conv2d' }),
+        fc('f', { tensor: 'module.head.fc.weight' }),
+      ],
+      bias('module.backbone.bn.bias', 'b'),
+      bias('module.head.fc.bias', 'h'),
+    )
+    expect(say('count(changed) > 0', wrapped, before)).toMatchObject({ outcome: 'ok', value: 0 })
+  })
+
+  test('layers, biases and norms, by their bytes', () => {
+    const after = of([conv('c'), fc('F')], bias('backbone.bn.bias', 'B'), bias('head.fc.bias', 'h'))
+    expect(say('count(changed) > 0', after, before)).toMatchObject({
+      ...{ outcome: 'violated', value: 2, layers: 4, of: 4, layer: 'head.fc.weight', reason: 'its bytes changed' },
+    })
+    expect(say('count(changed where name ~ "backbone.*") > 0', after, before)).toMatchObject({
+      ...{ outcome: 'violated', value: 1, layers: 2, layer: 'backbone.bn.bias' },
+    })
+    expect(say('count(changed where name ~ "!head.*") > 0', after, before).value).toBe(1)
+    // Only a layer has a type, or numbers.
+    expect(say('count(changed where type = conv2d) > 0', after, before)).toMatchObject({ outcome: 'ok', layers: 1 })
+    expect(say('count(changed where alpha > 2) > 0', after, before)).toMatchObject({ value: 1, layers: 2 })
+    expect(say('count(changed) > 2', after, before)).toMatchObject({ outcome: 'ok', value: 2 })
+  })
+
+  test('what came and went', () => {
+    const after = of([conv('c'), layer('new', 3, { digest: 'n' })], bias('backbone.bn.bias', 'b'))
+    expect(say('count(changed) > 0', after, before)).toMatchObject({
+      value: 3,
+      layer: 'new.weight',
+      reason: 'it was added',
+    })
+    expect(say('count(changed where name ~ head.*) > 0', after, before)).toMatchObject({
+      ...{ value: 2, layer: 'head.fc.weight', reason: 'it was removed' },
+    })
+  })
+
+  test('a layer that became none, and another shape', () => {
+    const small = of(
+      [conv('c')],
+      bias('backbone.bn.bias', 'b'),
+      bias('head.fc.bias', 'h'),
+      skipped({ tensor: 'head.fc.weight', shape: fc('f').shape, digest: 'f' }),
+    )
+    expect(say('count(changed) > 0', small, before)).toMatchObject({ outcome: 'ok', value: 0 })
+    const wider = of([conv('c'), fc('f', { shape: [9, 9] })], ...before.skipped)
+    expect(say('count(changed) > 0', wider, before)).toMatchObject({ outcome: 'violated', layer: 'head.fc.weight' })
+  })
+
+  test('several rows of one tensor count once, and what an optimizer keeps not at all', () => {
+    const slices = (digest: string) => [0, 1].map(i => layer('conv', 3, { part: `slice ${i}`, digest }))
+    expect(say('count(changed) > 0', of(slices('a')), of(slices('b')))).toMatchObject({ value: 1, of: 1 })
+    const state = of([fc('f')], skipped({ tensor: 'optimizer.exp_avg', code: 'optimizer' }))
+    expect(say('count(changed) > 0', state, of([fc('f')]))).toMatchObject({ outcome: 'ok', of: 1 })
+  })
+
+  test('without a hash of what would decide it is undecided', () => {
+    const unknown = of([conv('c'), fc(undefined)], ...before.skipped)
+    expect(say('count(changed) > 0', unknown, before)).toMatchObject({
+      ...{ outcome: 'inconclusive', cause: 'no-value', value: null },
+      reason: 'of 1 tensors a side has no content hash, such as head.fc.weight',
+    })
+    expect(say('count(changed where name ~ backbone.*) > 0', unknown, before).outcome).toBe('ok')
+    expect(say('count(changed) > 1', unknown, before).outcome).toBe('ok')
+    const worse = of([conv('C'), fc(undefined)], ...before.skipped)
+    expect(say('count(changed) > 0', worse, before)).toMatchObject({
+      outcome: 'violated',
+      value: 1,
+      layer: 'backbone.conv.weight',
+    })
+    expect(say('count(changed where name ~ bakbone.*) > 0', before, before)).toMatchObject({
+      ...{ cause: 'no-layer', reason: 'there is no tensor where name ~ "bakbone.*"' },
+    })
+  })
+
+  test('it needs a baseline', () => {
+    expect(say('count(changed) > 0', before, undefined, { cause: 'no-baseline', reason: 'first' })).toMatchObject({
+      ...{ outcome: 'inconclusive', cause: 'no-baseline', reason: 'first' },
+    })
+    expect(() => refuseRelative([parseRule('count(changed) > 0', 'fail')], '')).toThrow(/compares with a baseline/)
+  })
+})
+
 describe('who stands behind a count', () => {
   const dead = layer('dead', null, { lambda_max: 0 })
   const error = layer('err', null, { status: 'error', error: { code: 'worker', message: 'died' } })
