@@ -32,7 +32,7 @@ const POOR_FIT = 1.308
 export const ADVICE = {
   'over-trained': {
     needs: 'alpha',
-    what: 'alpha below 2: the variance of such a law is infinite, and more than the task may have been learned',
+    what: 'alpha below 2: the mean of such a law is infinite, and more than the task may have been learned',
     source: 'Martin & Mahoney 2021, very heavy-tailed; WeightWatcher’s `warning`',
     applies: ({ warning }) => warning === 'over-trained',
   },
