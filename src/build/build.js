@@ -67,10 +67,12 @@ write(
 const { columnTable } = await load('src/report/columns.ts')
 write(
   'docs/metrics.md',
-  readFileSync('docs/metrics.md', 'utf8').replace(
-    /(?<=<!-- columns: .*-->\n)[\s\S]*(?=<!-- \/columns -->)/,
-    columnTable(),
-  ),
+  readFileSync('docs/metrics.md', 'utf8')
+    .replace(/(?<=<!-- columns: .*-->\n)[\s\S]*(?=<!-- \/columns -->)/, columnTable())
+    .replace(
+      /(?<=<!-- advice: .*-->\n)[\s\S]*(?=<!-- \/advice -->)/,
+      (await load('src/report/state.ts')).adviceTable(),
+    ),
 )
 
 write(

@@ -33,7 +33,7 @@ export function cautionOf({ subject }: ModelRule, { judgement }: Pair): string {
 
 function changedMetric(subject: ModelRule['subject']): LayerMetric | undefined {
   if (subject.kind === 'any') return subject.delta ? subject.metric : undefined
-  if (subject.kind !== 'delta' || subject.value.kind === 'model') return undefined
+  if (subject.kind !== 'delta' || subject.value.kind === 'model' || subject.value.kind === 'advice') return undefined
   return subject.value.metric
 }
 

@@ -3,7 +3,7 @@ import { tensorChanges } from '../comparison/tensors.ts'
 import { column, type LayerMetric, type SummaryMetric } from '../report/columns.ts'
 import { isComputed, layerValue } from '../report/metrics.ts'
 import type { CustomMetricChange, Layer, Model, RuleResult } from '../report/schema.ts'
-import { whyUnfitted } from '../report/state.ts'
+import { ADVICE, type Advice, adviceOf, whyUnfitted } from '../report/state.ts'
 import { nearest } from '../words.ts'
 import { cautionOf } from './caution.ts'
 import { type Earlier, LEAST_CHANGES, NO_HISTORY } from './history.ts'
@@ -64,7 +64,17 @@ function settled({ operator, threshold }: Rule, measured: Measured | Unknown): M
 
 /** Who stands behind a count of what went wrong: the first that did not before. */
 function culprit({ subject }: ModelRule, { head, matched }: Pair): Partial<Pick<RuleResult, 'layer' | 'reason'>> {
-  if (!('value' in subject) || subject.value.kind !== 'model') return {}
+  if (!('value' in subject)) return {}
+  if (subject.value.kind === 'advice') {
+    const { advice, where } = subject.value
+    const before = new Map(matched.map(({ head, base }) => [head, base]))
+    const isNew = (layer: Layer) => !before.has(layer) || !adviceOf(before.get(layer)!).includes(advice)
+    const all = advised(head.layers.filter(selector(where)), advice)
+    const first = all.find(isNew) ?? all[0]
+    const { needs } = ADVICE[advice]
+    return first ? { layer: first.name, reason: `${needs} is ${Number(first[needs]!.toPrecision(3))}` } : {}
+  }
+  if (subject.value.kind !== 'model') return {}
   const { metric } = subject.value
   if (metric === 'non_finite') {
     const skipped = head.skipped.find(({ non_finite }) => non_finite !== undefined)
@@ -79,6 +89,10 @@ function culprit({ subject }: ModelRule, { head, matched }: Pair): Partial<Pick<
 
 function said({ text, level, threshold, unit }: Rule) {
   return { rule: text, level, builtin: false, unit, threshold }
+}
+
+function advised(layers: readonly Layer[], advice: Advice): Layer[] {
+  return layers.filter(layer => adviceOf(layer).includes(advice))
 }
 
 /** What was measured in the unit of the rule, where that is one of spread. */
@@ -235,6 +249,14 @@ function measureValue(value: Value, model: Model): Measured | Unknown {
       ? { cause: 'no-value', reason: `${value.metric} has no value` }
       : { value: measured, layers: of, of }
   }
+  if (value.kind === 'advice') {
+    const { needs } = ADVICE[value.advice]
+    const open = unmeasurable(model, [needs], value.where)
+    if (open) return open
+    const layers = model.layers.filter(selector(value.where))
+    const known = layers.filter(layer => layerValue(layer, needs) !== null)
+    return { value: advised(layers, value.advice).length, layers: known.length, of }
+  }
   if (value.kind === 'layer') {
     if (!isComputed(model.layers, value.metric)) return notComputed(value.metric)
     return measureLayer(value.metric, value.layer, model)
@@ -364,7 +386,7 @@ function dependsOnEveryLayer({ subject }: ModelRule): boolean {
   if (subject.kind === 'any') return true
   if (subject.kind === 'primary') return true
   if (subject.kind === 'changed') return false
-  return ['median', 'std', 'min', 'max', 'count'].includes(subject.value.kind)
+  return ['median', 'std', 'min', 'max', 'count', 'advice'].includes(subject.value.kind)
 }
 
 function whereOf({ subject }: ModelRule): Where | undefined {

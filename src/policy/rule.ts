@@ -1,6 +1,7 @@
 import { UserError } from '../errors.ts'
 import { isLayerMetric, type LayerMetric, SUMMARY_METRICS } from '../report/columns.ts'
 import { isModelMetric, type ModelMetric } from '../report/metrics.ts'
+import { type Advice, isAdvice } from '../report/state.ts'
 import type { Level, Operator, Unit } from './operator.ts'
 import { FUNCTIONS, PRIMARY, parseLayerMetric, Scanner, suggest } from './scanner.ts'
 import { parseWhere, type Where } from './where.ts'
@@ -16,6 +17,8 @@ export type Value =
       readonly operator: Operator
       readonly threshold: number
     } & Restricted)
+  /** How many layers are so. */
+  | ({ readonly kind: 'advice'; readonly advice: Advice } & Restricted)
 
 interface Restricted {
   /** Which layers it is over; all where it is absent. */
@@ -102,6 +105,7 @@ export function isReserved(name: string): boolean {
  *         | "count(changed" [where] ")" | "any(" metric [where] ")" | "any(delta(" metric ")" [where] ")"
  * value   = metric | metric "[" layer "]" | ("mean"|"median"|"std"|"min"|"max") "(" metric [where] ")"
  *         | "count(" metric operator number [where] ")" | "layers" | "failed" | "errors" | "non_finite" | "coverage"
+ *         | "count(" advice [where] ")"
  * where   = "where" condition { "and" condition }
  * condition = "name" "~" pattern | "type" "=" ("dense"|"conv2d") | metric operator number
  * ```
@@ -209,6 +213,13 @@ function parseValue(scanner: Scanner): Value {
         const at = scanner.at
         if (scanner.word(CHANGED))
           throw scanner.error('changed compares with the baseline already', 'Write count(changed) > 0.', at)
+        const advice = scanner.name()
+        if (isAdvice(advice)) {
+          const where = parseWhere(scanner)
+          scanner.expect(')')
+          return { kind: 'advice', advice, ...where }
+        }
+        scanner.at = at
         const metric = parseLayerMetric(scanner)
         const operator = scanner.operator()
         const threshold = scanner.number()

@@ -1,6 +1,7 @@
 import { UserError } from '../errors.ts'
 import { ALL_METRICS, isLayerMetric, type LayerMetric } from '../report/columns.ts'
 import { isModelMetric, MODEL_METRICS } from '../report/metrics.ts'
+import { ADVICE_NAMES, isAdvice } from '../report/state.ts'
 import { nearest } from '../words.ts'
 import type { Level, Operator, Unit } from './operator.ts'
 
@@ -131,9 +132,11 @@ export function parseLayerMetric(scanner: Scanner): LayerMetric {
   if (isModelMetric(name)) throw scanner.error(`${name} is a number of the model, not of a layer`, '', start)
   if (scanner.figures.includes(name))
     throw scanner.error(`${name} is a custom metric, not a number of a layer`, '', start)
+  if (isAdvice(name))
+    throw scanner.error(`${name} is advice on a layer, not a number`, `Write count(${name}) > 0.`, start)
   throw scanner.error(
     name ? `unknown metric ${JSON.stringify(name)}` : 'a metric is missing',
-    suggest(name, [...ALL_METRICS, ...MODEL_METRICS, ...scanner.figures, ...FUNCTIONS, PRIMARY]),
+    suggest(name, [...ALL_METRICS, ...MODEL_METRICS, ...scanner.figures, ...FUNCTIONS, PRIMARY, ...ADVICE_NAMES]),
     start,
   )
 }

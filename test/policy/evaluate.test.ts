@@ -321,6 +321,41 @@ describe('what changed', () => {
   })
 })
 
+describe('advice', () => {
+  const head = [
+    layer('old', 3, { S: 1, num_evals: 60 }),
+    layer('new', 3, { S: 2.3, num_evals: 40 }),
+    layer('b', 3, { S: 9 }),
+  ]
+  const base = [layer('old', 3, { S: 1 }), layer('new', 3, { S: 5 }), layer('b', 3, { S: 9 })]
+
+  test('counts the layers that it is given of', () => {
+    expect(say('count(random-like) > 0', head)).toMatchObject({
+      ...{ outcome: 'violated', value: 2, layers: 3, of: 3, layer: 'old', reason: 'S is 1' },
+    })
+    expect(say('count(random-like where num_evals >= 50) > 1', head)).toMatchObject({ outcome: 'ok', value: 1 })
+    expect(say('count(over-trained) > 0', [layer('a', 1.5, { warning: 'over-trained' })]).value).toBe(1)
+  })
+
+  test('of a change the new one is named', () => {
+    expect(say('delta(count(random-like)) > 0', head, base)).toMatchObject({
+      ...{ outcome: 'violated', value: 1, layer: 'new', reason: 'S is 2.3' },
+    })
+    expect(say('delta(count(random-like)) > 0', base, base)).toMatchObject({ outcome: 'ok', value: 0 })
+  })
+
+  test('what was not asked for, or could not be read, is undecided', () => {
+    expect(say('count(correlation-trap) > 0', head)).toMatchObject({
+      ...{ outcome: 'inconclusive', reason: 'rand_num_spikes was not computed: ask with randomize' },
+    })
+    const bad = [...base, layer('e', null, { status: 'error', error: { code: 'worker', message: 'died' } })]
+    expect(say('count(random-like) > 0', bad)).toMatchObject({ outcome: 'violated', value: 1, layer: 'old' })
+    expect(say('count(random-like where name ~ !old) > 0', bad)).toMatchObject({
+      ...{ outcome: 'inconclusive', reason: '1 of 4 layers could not be read' },
+    })
+  })
+})
+
 describe('who stands behind a count', () => {
   const dead = layer('dead', null, { lambda_max: 0 })
   const error = layer('err', null, { status: 'error', error: { code: 'worker', message: 'died' } })

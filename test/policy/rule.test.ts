@@ -46,6 +46,12 @@ test.each([
   ],
   ['count(changed) > 0', { subject: { kind: 'changed' }, threshold: 0 }],
   ['count( changed where name ~ "backbone.*" ) > 0', { subject: { kind: 'changed', where: [named('backbone.*')] } }],
+  ['count(random-like) > 0', { subject: { kind: 'value', value: { kind: 'advice', advice: 'random-like' } } }],
+  [
+    'count(poor-fit where num_evals >= 50) > 3',
+    { subject: { value: { kind: 'advice', advice: 'poor-fit', where: [metric('num_evals', '>=', 50)] } } },
+  ],
+  ['delta(count(rank-collapsed)) > 0', { subject: { kind: 'delta', value: { kind: 'advice' } } }],
   ['std(alpha) > 2', { subject: { kind: 'value', value: { kind: 'std', metric: 'alpha' } } }],
   [
     'mean(alpha where num_evals >= 50) > 6',
@@ -110,6 +116,9 @@ test.each([
   ['delta(count(changed)) > 0', 13, 'changed compares with the baseline already', 'count(changed) > 0'],
   ['count(changed) > 5%', 19, 'a count of changes has no base', 'a plain number'],
   ['count(changed > 5) > 5', 15, 'expected )', ''],
+  ['count(random-lik) > 0', 7, 'unknown metric "random-lik"', 'Did you mean random-like?'],
+  ['random-like > 0', 1, 'random-like is advice on a layer', 'Write count(random-like) > 0.'],
+  ['mean(poor-fit) > 0', 6, 'poor-fit is advice on a layer', ''],
   ['changed > 0', 1, 'unknown metric "changed"', ''],
   ['any(alpha where name = x) > 6', 22, 'expected ~', 'name ~ "layer3.*"'],
   ['any(alpha where name ~ ) > 6', 24, 'a pattern is missing', ''],
