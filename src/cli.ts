@@ -295,6 +295,8 @@ ${paragraphs([...options, ...outputs, ['--merge', 'Instead of checkpoints, take 
 
 A rule compares a number with a threshold: alpha > 6 · median(alpha) > 5 · any(alpha) < 1.5 · count(alpha > 6) > 3
   alpha[layer1.0.conv1] > 4 · delta(alpha) > 0.2 · delta(alpha) > 5% · any(delta(alpha)) > 1 · failed > 0 · coverage < 0.9
+  mean(alpha where num_evals >= 50) > 6 · any(alpha where name ~ "layer3.*" and type = conv2d) < 1.5
+  count(changed where name ~ "backbone.*") > 0
 A metric alone is its mean over the layers; delta is head minus baseline. Metrics are WeightWatcher's.
 
 Examples

@@ -194,6 +194,11 @@ export const limits = {
     bytes: 256 * KiB,
   },
 
+  rules: {
+    /** Of a pattern, to which braces multiply: each name is held against each. */
+    alternativesCount: 64,
+  },
+
   /** What is asked of GitHub, and what it may answer. */
   github: {
     /** The event that started the job. */

@@ -3,7 +3,7 @@ import { COMPARED_METRICS, SUMMARY_METRICS } from '../report/columns.ts'
 import type { AnalysisOptions, Change, Comparison, CustomMetric, Layer, Model } from '../report/schema.ts'
 import { compareCustomMetrics } from './custom-metrics.ts'
 import { judgement } from './judgement.ts'
-import { type Pair, pairModels } from './pair.ts'
+import { type Pair, pairModels, type Rename } from './pair.ts'
 import { sharedAlpha } from './shared-alpha.ts'
 import { subtract } from './subtract.ts'
 import { compareTensors } from './tensors.ts'
@@ -26,8 +26,9 @@ export function compare(
   options: AnalysisOptions,
   baseline: Baseline,
   headMetrics: readonly CustomMetric[] = [],
+  renames: readonly Rename[] = [],
 ): { pairs: Pair[]; comparison: Comparison } {
-  const { pairs: aligned, removed } = pairModels(heads, baseline.models)
+  const { pairs: aligned, removed } = pairModels(heads, baseline.models, renames)
   const figures = compareCustomMetrics(headMetrics, baseline.figures ?? [])
   const reason = differentOptions(options, baseline.options)
   const pairs = aligned.map(pair => (pair.base && !reason ? { ...pair, judgement: judgement(pair) } : pair))

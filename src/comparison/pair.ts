@@ -14,13 +14,23 @@ export interface Pair {
   readonly judgement?: Judgement
 }
 
+/** What layers of the baseline are called now: a name, or the beginning of names up to and with a dot. */
+export interface Rename {
+  readonly from: string
+  readonly to: string
+}
+
 /**
  * Pairs the models of two reports. One model on each side is a pair whatever it is called; otherwise they are paired by name.
- * Layers are aligned by (name, shape, part), and what that leaves over by the exact key of its tensor, then without what wrappers
+ * Layers are aligned by (name, shape, part), those of the baseline under the names that they have now, and what that leaves over by the exact key of its tensor, then without what wrappers
  * put into names (PEFT's `base_layer`), then without a prefix that most of one side have and the other does not.
  * @throws UserError where two models of one side have the same name
  */
-export function pairModels(heads: readonly Model[], bases: readonly Model[]): { pairs: Pair[]; removed: Model[] } {
+export function pairModels(
+  heads: readonly Model[],
+  bases: readonly Model[],
+  renames: readonly Rename[] = [],
+): { pairs: Pair[]; removed: Model[] } {
   const single = heads.length === 1 && bases.length === 1
   refuseNamesakes(heads.map(({ name }) => name))
   if (!single)
@@ -29,7 +39,7 @@ export function pairModels(heads: readonly Model[], bases: readonly Model[]): { 
       'The baseline',
     )
   const byName = new Map(single ? [[heads[0].name, bases[0]]] : bases.map(model => [model.name, model]))
-  const pairs = heads.map(head => align(head, byName.get(head.name) ?? null))
+  const pairs = heads.map(head => align(head, byName.get(head.name) ?? null, renames))
   const taken = new Set(pairs.map(pair => pair.base))
   return { pairs, removed: bases.filter(base => !taken.has(base)) }
 }
@@ -45,7 +55,7 @@ export function refuseNamesakes(names: readonly string[], whose = ''): void {
   )
 }
 
-function align(head: Model, base: Model | null): Pair {
+function align(head: Model, base: Model | null, renames: readonly Rename[]): Pair {
   const left = new Set(base?.layers)
   const partners = new Map<Layer, Layer>()
   const pairUp = (keyOfHead: (layer: Layer) => string | undefined, keyOfBase = keyOfHead) => {
@@ -56,7 +66,11 @@ function align(head: Model, base: Model | null): Pair {
       if (partner && left.delete(partner)) partners.set(layer, partner)
     }
   }
-  pairUp(layer => layer.name)
+  pairUp(
+    layer => layer.name,
+    layer => renamed(layer.name, renames),
+  )
+  if (renames.length > 0) pairUp(layer => layer.name)
   pairUp(layer => layer.tensor)
   pairUp(layer => unwrapped(layer.name))
   const open = head.layers.filter(layer => !partners.has(layer))
@@ -87,6 +101,13 @@ function align(head: Model, base: Model | null): Pair {
     added: head.layers.filter(layer => !partners.has(layer)),
     removed: [...left],
   }
+}
+
+/** By the longest rename that fits. */
+function renamed(name: string, renames: readonly Rename[]): string {
+  const fits = ({ from }: Rename) => name === from || (from.endsWith('.') && name.startsWith(from))
+  const [best] = renames.filter(fits).sort((a, b) => b.from.length - a.from.length)
+  return best ? `${best.to}${name.slice(best.from.length)}` : name
 }
 
 type Strip = (name: string) => string | undefined

@@ -1,4 +1,5 @@
 import { layerNames } from '../layers/names.ts'
+import { layerKey } from '../report/metrics.ts'
 import type { Comparison, Layer, Skipped } from '../report/schema.ts'
 import type { Pair } from './pair.ts'
 
@@ -46,4 +47,63 @@ function named(skipped: readonly Skipped[]): [string, Skipped][] {
 /** Whether both sides know what the tensor holds, and it is not the same. */
 function contentChanged({ head, base }: { head: Layer | Skipped; base: Layer | Skipped }): boolean {
   return head.digest !== undefined && base.digest !== undefined && head.digest !== base.digest
+}
+
+/** What became of a tensor since the baseline; `unknown` where a side does not know what it holds. */
+export interface TensorChange {
+  readonly row: { readonly name: string; readonly tensor: string } & Partial<Layer>
+  readonly became: 'same' | 'changed' | 'added' | 'removed' | 'unknown'
+}
+
+/**
+ * Every tensor of both sides, layers and skipped ones, biases and norms included, by its content. Layers are paired as everywhere,
+ * the rest by name and shape. Several rows of one tensor (slices, experts) are one. What an optimizer keeps is no part of the model.
+ */
+export function tensorChanges({ head, base, matched, added, removed }: Pair): TensorChange[] {
+  const [now, before] = [others(head, added), base ? others(base, removed) : new Map<string, Other>()]
+  const kept = [...now].flatMap(([key, { row }]) => {
+    const partner = before.get(key)
+    return partner ? [{ row, became: becameOf(row, partner.row) }] : []
+  })
+  const each: TensorChange[] = [
+    ...matched.map(({ head, base }) => ({ row: head, became: becameOf(head, base) })),
+    ...kept,
+    ...[...now].flatMap(([key, { row }]) => (before.has(key) ? [] : [{ row, became: 'added' as const }])),
+    ...[...before].flatMap(([key, { row }]) => (now.has(key) ? [] : [{ row, became: 'removed' as const }])),
+  ]
+  const single = new Map<string, TensorChange>()
+  for (const change of each) {
+    const key = JSON.stringify([change.row.tensor, change.became === 'removed'])
+    const known = single.get(key)
+    if (!known || WEIGHT[known.became] < WEIGHT[change.became]) single.set(key, change)
+  }
+  return [...single.values()]
+}
+
+/** Of rows of one tensor the one that says most. */
+const WEIGHT = { same: 0, unknown: 1, added: 2, removed: 2, changed: 3 }
+
+interface Other {
+  readonly row: TensorChange['row']
+}
+
+/** Rows without a partner among the layers, by name, shape and part. */
+function others(model: Pair['head'], layers: readonly Layer[]): Map<string, Other> {
+  const skipped = model.skipped.filter(({ code }) => code !== 'optimizer')
+  const names = layerNames(
+    [...new Set([...model.layers, ...skipped].map(({ tensor }) => tensor))].map(name => ({ name })),
+  )
+  const rows = [
+    ...layers.map(row => ({ row })),
+    ...skipped.map(({ tensor, shape, digest }) => ({
+      row: { name: names.get(tensor) ?? tensor, tensor, shape, ...(digest !== undefined && { digest }) },
+    })),
+  ]
+  return new Map(rows.map(({ row }) => [layerKey(row as Layer), { row }]))
+}
+
+function becameOf(head: Partial<Layer>, base: Partial<Layer>): TensorChange['became'] {
+  if (head.shape?.includes(0)) return 'same'
+  if (head.digest === undefined || base.digest === undefined) return 'unknown'
+  return head.digest === base.digest ? 'same' : 'changed'
 }

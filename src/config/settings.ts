@@ -1,4 +1,5 @@
 import { portable } from '../bytes/portable.ts'
+import type { Rename } from '../comparison/pair.ts'
 import { UserError } from '../errors.ts'
 import { parseShard, type Shard } from '../layers/shard.ts'
 import { limits } from '../limits.ts'
@@ -140,12 +141,23 @@ function resolveWith(figures: readonly CustomMetric[], layers: readonly RawSetti
         ...lines('fail-if').map(rule => parseRule(rule, 'fail', names)),
         ...lines('warn-if').map(rule => parseRule(rule, 'warn', names)),
       ],
+      renames: lines('rename').map(rename),
       ignore: lines('ignore').map(ignorable).sort(),
       thresholds: Object.fromEntries(lines('thresholds').map(ownThreshold)),
       enforce: flag('enforce', text('enforce'))!,
       failOnInconclusive: flag('fail-on-inconclusive', text('fail-on-inconclusive')),
     },
   }
+}
+
+function rename(line: string): Rename {
+  const at = line.indexOf('=')
+  const [from, to] = [line.slice(0, at).trim(), line.slice(at + 1).trim()]
+  if (at > 0 && from && to && from.endsWith('.') === to.endsWith('.')) return { from, to }
+  throw new UserError(
+    `rename: ${JSON.stringify(line.slice(0, 200))} is no OLD=NEW.`,
+    'A name, such as fc=head, or the beginning of names on both sides, such as encoder.=backbone.',
+  )
 }
 
 function ownThreshold(line: string): [string, number] {

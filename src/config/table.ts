@@ -114,6 +114,13 @@ export const TABLE = {
     help: 'Fail where this is true, e.g. `alpha > 6`, `delta(alpha) > 5%`, `any(alpha) < 1.5` or `failed > 0`. One rule a line.',
   },
   'warn-if': { type: 'lines', value: 'RULE', in: EVERYWHERE, help: 'Warn where this is true. One rule a line.' },
+  rename: {
+    type: 'lines',
+    value: 'OLD=NEW',
+    in: EVERYWHERE,
+    loosens: true,
+    help: 'What a layer of the baseline is called now, or the beginning of names up to a dot, such as `encoder.=backbone.`. One a line.',
+  },
   ignore: {
     type: 'lines',
     value: 'NAME',

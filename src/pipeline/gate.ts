@@ -145,7 +145,7 @@ async function conclude(
   options: AnalysisOptions,
 ): Promise<Report> {
   const figures = request.figures ?? []
-  const compared = baseline && compare(models, options, baseline, figures)
+  const compared = baseline && compare(models, options, baseline, figures, request.policy.renames)
   const pairs = compared?.pairs ?? pairModels(models, []).pairs
   return {
     schemaVersion: SCHEMA_VERSION,

@@ -60,11 +60,16 @@ export const BUILT_IN_RULES = {
     operator: '>',
     threshold: 3,
     kind: 'certain',
-    what: 'the largest rise of a layer’s log_spectral_norm: 3 is a λmax of a thousand times the baseline’s',
+    what: 'the largest rise of a layer’s log_spectral_norm, to more than any layer of the baseline has: 3 is a λmax of a thousand times the baseline’s. A layer that was next to zero and now is like the others is no explosion',
     measure: ({ matched }) => {
+      const largest = matched.reduce(
+        (most, { base }) => Math.max(most, base.log_spectral_norm ?? most),
+        Number.NEGATIVE_INFINITY,
+      )
       const rises = matched.flatMap(({ head, base }) => {
         const rise = subtract(head.log_spectral_norm ?? null, base.log_spectral_norm ?? null)
-        return rise === null ? [] : [{ head, rise }]
+        if (rise === null) return []
+        return [{ head, rise: head.log_spectral_norm! > largest ? rise : Math.min(rise, 0) }]
       })
       if (rises.length === 0) return null
       const { head, rise } = rises.reduce((most, one) => (one.rise > most.rise ? one : most))

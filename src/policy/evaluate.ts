@@ -1,4 +1,5 @@
 import type { Pair } from '../comparison/pair.ts'
+import { tensorChanges } from '../comparison/tensors.ts'
 import { column, type LayerMetric, type SummaryMetric } from '../report/columns.ts'
 import { isComputed, layerValue } from '../report/metrics.ts'
 import type { CustomMetricChange, Layer, Model, RuleResult } from '../report/schema.ts'
@@ -6,7 +7,9 @@ import { whyUnfitted } from '../report/state.ts'
 import { nearest } from '../words.ts'
 import { cautionOf } from './caution.ts'
 import { type Earlier, LEAST_CHANGES, NO_HISTORY } from './history.ts'
-import type { CustomMetricRule, ModelRule, Operator, Rule, Unit, Value } from './rule.ts'
+import { holds, type Operator, type Unit } from './operator.ts'
+import type { CustomMetricRule, ModelRule, Rule, Value } from './rule.ts'
+import { lasting, metricsOf, sayWhere, selector, type Where } from './where.ts'
 
 /** Below it a base is too near to 0 for a percentage of it to mean anything. */
 const LEAST_BASE = 1e-6
@@ -16,7 +19,13 @@ export type Comparability =
   | { readonly cause: '' }
   | { readonly cause: 'no-baseline' | 'unavailable' | 'incomparable'; readonly reason: string }
 
-type Measured = Pick<RuleResult, 'layers' | 'of'> & { value: number; layer?: string }
+type Measured = Pick<RuleResult, 'layers' | 'of'> & {
+  value: number
+  layer?: string
+  reason?: string
+  /** What it might be instead, at most: some of what it counts is not known. */
+  atMost?: { readonly value: number; readonly reason: string }
+}
 type Unknown = Pick<RuleResult, 'cause' | 'reason'>
 
 /** One rule on one model. What can't be measured is `inconclusive`, with the reason. */
@@ -27,7 +36,7 @@ export function evaluateRule(
   earlier: Earlier = NO_HISTORY,
 ): RuleResult {
   const plain = measure(rule, pair, comparability)
-  const measured = 'cause' in plain ? plain : inUnit(rule, pair, plain, earlier)
+  const measured = 'cause' in plain ? plain : settled(rule, inUnit(rule, pair, plain, earlier))
   const caution = cautionOf(rule, pair)
   const base = {
     ...{ ...said(rule), model: pair.head.name, of: pair.head.layers.length },
@@ -35,12 +44,22 @@ export function evaluateRule(
   }
   if ('cause' in measured) return { ...base, outcome: 'inconclusive', value: null, layers: 0, ...measured }
   if (holds(measured.value, rule.operator, rule.threshold))
-    return { ...base, ...measured, outcome: 'violated', reason: '', cause: '', ...culprit(rule, pair) }
-  if (dependsOnEveryLayer(rule) && pair.head.summary.errors > 0) {
-    const reason = `${pair.head.summary.errors} of ${pair.head.layers.length} layers could not be read`
+    return { ...base, reason: '', ...measured, outcome: 'violated', cause: '', ...culprit(rule, pair) }
+  const unread = dependsOnEveryLayer(rule) ? unreadOf(pair.head, whereOf(rule)) : 0
+  if (unread > 0) {
+    const reason = `${unread} of ${pair.head.layers.length} layers could not be read`
     return { ...base, ...measured, outcome: 'inconclusive', reason, cause: 'no-value' }
   }
   return { ...base, ...measured, outcome: 'ok', reason: '', cause: '' }
+}
+
+/** A count that is not known in full says nothing where the rest would decide. */
+function settled({ operator, threshold }: Rule, measured: Measured | Unknown): Measured | Unknown {
+  if ('cause' in measured || !measured.atMost) return measured
+  const { atMost, ...known } = measured
+  return holds(known.value, operator, threshold) === holds(atMost.value, operator, threshold)
+    ? known
+    : { cause: 'no-value', reason: atMost.reason }
 }
 
 /** Who stands behind a count of what went wrong: the first that did not before. */
@@ -66,7 +85,8 @@ function said({ text, level, threshold, unit }: Rule) {
 function inUnit({ subject, unit }: ModelRule, pair: Pair, plain: Measured, earlier: Earlier): Measured | Unknown {
   if (unit === 'sigma' && subject.kind === 'delta' && subject.value.kind === 'mean') {
     const { metric } = subject.value
-    const [head, base] = [pair.head, pair.base!].map(model => errorOfMean(model, metric))
+    const { where } = subject.value
+    const [head, base] = [pair.head, pair.base!].map(model => errorOfMean(model.layers.filter(selector(where)), metric))
     const error = Math.hypot(head, base)
     return error > 0
       ? { ...plain, value: plain.value / error }
@@ -89,7 +109,7 @@ function inUnit({ subject, unit }: ModelRule, pair: Pair, plain: Measured, earli
 }
 
 /** Standard error of a mean over the fitted layers, from those of its parts. */
-function errorOfMean({ layers }: Model, metric: LayerMetric): number {
+function errorOfMean(layers: readonly Layer[], metric: LayerMetric): number {
   const sigma = metric === 'alpha_hill' ? 'sigma_hill' : 'sigma'
   const fitted = layers.filter(({ status }) => status === 'success')
   return Math.sqrt(fitted.reduce((sum, layer) => sum + (layer[sigma] ?? 0) * (layer[sigma] ?? 0), 0)) / fitted.length
@@ -132,19 +152,24 @@ function measureCustomMetric(
 
 function measure({ subject, operator, unit }: ModelRule, pair: Pair, comparability: Comparability): Measured | Unknown {
   if (subject.kind === 'value') return measureValue(subject.value, pair.head)
-  if (subject.kind === 'any' && !isComputed(pair.head.layers, subject.metric)) return notComputed(subject.metric)
+  const open = subject.kind === 'any' && unmeasurable(pair.head, [subject.metric], subject.where)
+  if (open) return open
   if (subject.kind === 'any' && !subject.delta) {
-    const values = pair.head.layers.map(layer => ({ layer, value: layerValue(layer, subject.metric) }))
+    const layers = pair.head.layers.filter(selector(subject.where))
+    const values = layers.map(layer => ({ layer, value: layerValue(layer, subject.metric) }))
     return extreme(values, operator, subject.metric, pair.head)
   }
   if (comparability.cause) return { cause: comparability.cause, reason: comparability.reason }
   if (!pair.base) return { cause: 'no-baseline', reason: 'the baseline has no model of this name' }
+  if (subject.kind === 'changed') return measureChanged(pair, subject.where)
   if (pair.matched.length === 0)
     return { cause: 'incomparable', reason: 'no layer of the baseline is one of this model' }
   if (subject.kind === 'primary') return measurePrimary(pair)
   if (subject.kind === 'any') {
     if (!isComputed(pair.base.layers, subject.metric)) return inBaseline(notComputed(subject.metric))
-    const values = pair.matched.map(({ head, base }) => {
+    const select = selector(subject.where)
+    const matched = pair.matched.filter(({ head }) => select(head))
+    const values = matched.map(({ head, base }) => {
       const value = change(layerValue(head, subject.metric), layerValue(base, subject.metric), unit)
       if (typeof value !== 'number') return { layer: head, value: null }
       return { layer: head, value: unit === 'sigma' ? inSigmas(head, base, subject.metric, value) : value }
@@ -157,6 +182,34 @@ function measure({ subject, operator, unit }: ModelRule, pair: Pair, comparabili
   if ('cause' in base) return inBaseline(base)
   const value = change(head.value, base.value, unit)
   return typeof value === 'number' ? { ...head, value } : { cause: 'no-value', reason: value }
+}
+
+/** How many tensors are not what they were. A removed one is selected by what it was. */
+function measureChanged(pair: Pair, where: Where | undefined): Measured | Unknown {
+  const missing = metricsOf(where).find(metric => !isComputed(pair.head.layers, metric))
+  if (missing) return notComputed(missing)
+  const all = tensorChanges(pair)
+  const named = lasting(where)
+  if (named.length > 0 && !all.some(({ row }) => selector(named)(row)))
+    return { cause: 'no-layer', reason: `there is no tensor where ${sayWhere(named)}` }
+  const select = selector(where)
+  const selected = all.filter(({ row }) => select(row))
+  const unknown = selected.filter(({ became }) => became === 'unknown')
+  const changed = selected.filter(({ became }) => became !== 'same' && became !== 'unknown')
+  const [first] = changed
+  return {
+    ...{ value: changed.length, layers: selected.length, of: all.length },
+    ...(first && {
+      layer: first.row.tensor,
+      reason: first.became === 'changed' ? 'its bytes changed' : `it was ${first.became}`,
+    }),
+    ...(unknown.length > 0 && {
+      atMost: {
+        value: changed.length + unknown.length,
+        reason: `of ${unknown.length} tensors a side has no content hash, such as ${unknown[0].row.tensor}`,
+      },
+    }),
+  }
 }
 
 /** What decides for models of one architecture; for others no single number does. */
@@ -182,23 +235,33 @@ function measureValue(value: Value, model: Model): Measured | Unknown {
       ? { cause: 'no-value', reason: `${value.metric} has no value` }
       : { value: measured, layers: of, of }
   }
-  if (!isComputed(model.layers, value.metric)) return notComputed(value.metric)
-  if (value.kind === 'layer') return measureLayer(value.metric, value.layer, model)
-  const values = model.layers.filter(layer => layer.status === 'success').map(layer => layerValue(layer, value.metric))
+  if (value.kind === 'layer') {
+    if (!isComputed(model.layers, value.metric)) return notComputed(value.metric)
+    return measureLayer(value.metric, value.layer, model)
+  }
+  const open = unmeasurable(model, [value.metric], value.where)
+  if (open) return open
+  const fitted = model.layers.filter(selector(value.where)).filter(layer => layer.status === 'success')
+  const values = fitted.map(layer => layerValue(layer, value.metric))
   const numbers = values.filter(number => number !== null).sort((a, b) => a - b)
   const counted = { layers: numbers.length, of }
   if (value.kind === 'count')
     return { value: numbers.filter(n => holds(n, value.operator, value.threshold)).length, ...counted }
-  if (numbers.length === 0) return { cause: 'no-value', reason: `no layer has ${value.metric}: no fit succeeded` }
+  if (numbers.length === 0) {
+    const which = value.where ? ` where ${sayWhere(value.where)}` : ''
+    return { cause: 'no-value', reason: `no layer has ${value.metric}${which}: no fit succeeded` }
+  }
   switch (value.kind) {
-    case 'mean':
-      if (model.summary.errors > 0) {
-        return {
-          cause: 'no-value',
-          reason: `${model.summary.errors} of ${of} layers could not be read, so there is no mean`,
-        }
-      }
-      return { value: mean(model, value.metric, numbers), ...counted }
+    case 'mean': {
+      const unread = unreadOf(model, value.where)
+      if (unread > 0)
+        return { cause: 'no-value', reason: `${unread} of ${of} layers could not be read, so there is no mean` }
+      return { value: value.where ? plainMean(numbers) : mean(model, value.metric, numbers), ...counted }
+    }
+    case 'std':
+      return numbers.length > 1
+        ? { value: deviation(numbers), ...counted }
+        : { cause: 'no-value', reason: `one layer alone has ${value.metric}, which has no standard deviation` }
     case 'median':
       return { value: median(numbers), ...counted }
     case 'min':
@@ -206,6 +269,21 @@ function measureValue(value: Value, model: Model): Measured | Unknown {
     case 'max':
       return { value: numbers[numbers.length - 1], ...counted }
   }
+}
+
+/** Why nothing can be said of such layers: a metric was not computed, or no layer has such a name and type. */
+function unmeasurable(model: Model, metrics: readonly LayerMetric[], where: Where | undefined): Unknown | undefined {
+  const missing = [...metrics, ...metricsOf(where)].find(metric => !isComputed(model.layers, metric))
+  if (missing) return notComputed(missing)
+  const named = lasting(where)
+  if (named.length === 0 || model.layers.some(selector(named))) return undefined
+  return { cause: 'no-layer', reason: `there is no layer where ${sayWhere(named)}` }
+}
+
+/** Layers that could not be read, and might be among those. */
+function unreadOf({ layers, summary }: Model, where: Where | undefined): number {
+  if (!where) return summary.errors
+  return layers.filter(selector(lasting(where))).filter(({ status }) => status === 'error').length
 }
 
 function inBaseline({ cause, reason }: Unknown): Unknown {
@@ -221,7 +299,18 @@ function notComputed(metric: LayerMetric): Unknown {
 /** The summary's own mean where it has one, so that the rule judges the very number that is shown. */
 function mean(model: Model, metric: LayerMetric, numbers: readonly number[]): number {
   const shown = (model.summary as Partial<Record<LayerMetric, number | null>>)[metric]
-  return shown ?? numbers.reduce((sum, value) => sum + value, 0) / numbers.length
+  return shown ?? plainMean(numbers)
+}
+
+function plainMean(numbers: readonly number[]): number {
+  return numbers.reduce((sum, value) => sum + value, 0) / numbers.length
+}
+
+/** Of the layers as a sample: over n − 1. */
+function deviation(numbers: readonly number[]): number {
+  const centre = plainMean(numbers)
+  const squares = numbers.map(value => (value - centre) * (value - centre))
+  return Math.sqrt(squares.reduce((sum, value) => sum + value, 0) / (numbers.length - 1))
 }
 
 function median(ascending: readonly number[]): number {
@@ -270,22 +359,15 @@ function extreme(
   return { value: worst.value, layers: known.length, of: model.layers.length, layer: worst.layer.name }
 }
 
-export function holds(value: number, operator: Operator, threshold: number): boolean {
-  switch (operator) {
-    case '>':
-      return value > threshold
-    case '>=':
-      return value >= threshold
-    case '<':
-      return value < threshold
-    case '<=':
-      return value <= threshold
-  }
-}
-
 /** Rules that an unread layer could still break. */
 function dependsOnEveryLayer({ subject }: ModelRule): boolean {
   if (subject.kind === 'any') return true
   if (subject.kind === 'primary') return true
-  return ['median', 'min', 'max', 'count'].includes(subject.value.kind)
+  if (subject.kind === 'changed') return false
+  return ['median', 'std', 'min', 'max', 'count'].includes(subject.value.kind)
+}
+
+function whereOf({ subject }: ModelRule): Where | undefined {
+  const restricted = 'value' in subject ? subject.value : subject
+  return 'where' in restricted ? restricted.where : undefined
 }

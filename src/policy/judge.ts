@@ -1,4 +1,4 @@
-import type { Pair } from '../comparison/pair.ts'
+import type { Pair, Rename } from '../comparison/pair.ts'
 import type { CustomMetricChange, Model, RuleResult, Skipped, Verdict } from '../report/schema.ts'
 import { whyUnfitted } from '../report/state.ts'
 import { type BuiltInName, builtInRules, ignoredRules } from './built-in.ts'
@@ -16,6 +16,8 @@ export interface Policy {
   readonly always?: readonly Replaceable[] | undefined
   /** Names of built-in rules that shall not judge. */
   readonly ignore?: readonly string[] | undefined
+  /** What layers of the baseline are called now. */
+  readonly renames?: readonly Rename[] | undefined
   /** In place of what the built-in rules have. */
   readonly thresholds?: Partial<Record<BuiltInName, number>> | undefined
 }

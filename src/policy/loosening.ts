@@ -1,4 +1,5 @@
-import type { Operator, Rule } from './rule.ts'
+import type { Operator } from './operator.ts'
+import type { Rule } from './rule.ts'
 
 /**
  * The rules of an earlier gate that a later one lacks or has loosened: each that no rule of the later gate implies. A rule implies

@@ -1,17 +1,26 @@
 import { UserError } from '../errors.ts'
-import { ALL_METRICS, isLayerMetric, type LayerMetric, SUMMARY_METRICS } from '../report/columns.ts'
-import { isModelMetric, MODEL_METRICS, type ModelMetric } from '../report/metrics.ts'
-import { nearest } from '../words.ts'
-
-export type Operator = '>' | '>=' | '<' | '<='
-export type Level = 'fail' | 'warn'
+import { isLayerMetric, type LayerMetric, SUMMARY_METRICS } from '../report/columns.ts'
+import { isModelMetric, type ModelMetric } from '../report/metrics.ts'
+import type { Level, Operator, Unit } from './operator.ts'
+import { FUNCTIONS, PRIMARY, parseLayerMetric, Scanner, suggest } from './scanner.ts'
+import { parseWhere, type Where } from './where.ts'
 
 /** A number of one model. */
 export type Value =
   | { readonly kind: 'model'; readonly metric: ModelMetric }
   | { readonly kind: 'layer'; readonly metric: LayerMetric; readonly layer: string }
-  | { readonly kind: 'mean' | 'median' | 'min' | 'max'; readonly metric: LayerMetric }
-  | { readonly kind: 'count'; readonly metric: LayerMetric; readonly operator: Operator; readonly threshold: number }
+  | ({ readonly kind: 'mean' | 'median' | 'std' | 'min' | 'max'; readonly metric: LayerMetric } & Restricted)
+  | ({
+      readonly kind: 'count'
+      readonly metric: LayerMetric
+      readonly operator: Operator
+      readonly threshold: number
+    } & Restricted)
+
+interface Restricted {
+  /** Which layers it is over; all where it is absent. */
+  readonly where?: Where
+}
 
 /** One of the project's own metrics, or its change. */
 export interface CustomMetricSubject {
@@ -24,9 +33,11 @@ export interface CustomMetricSubject {
 export type Subject =
   | { readonly kind: 'value'; readonly value: Value }
   | { readonly kind: 'delta'; readonly value: Value }
-  | { readonly kind: 'any'; readonly metric: LayerMetric; readonly delta: boolean }
+  | ({ readonly kind: 'any'; readonly metric: LayerMetric; readonly delta: boolean } & Restricted)
   /** The change of what decides for these two models. */
   | { readonly kind: 'primary' }
+  /** How many tensors are not what they were in the baseline. */
+  | ({ readonly kind: 'changed' } & Restricted)
   | CustomMetricSubject
 
 /** A condition under which the gate fails or warns. */
@@ -39,8 +50,6 @@ export interface Rule {
   /** What the threshold is in: `%` of the base's absolute value, `sigma` standard errors of the change, `history` the interval that earlier changes predict. */
   readonly unit: Unit
 }
-
-export type Unit = '' | '%' | 'sigma' | 'history'
 
 /** A rule on a custom metric, which belongs to no model. */
 export type CustomMetricRule = Rule & { readonly subject: CustomMetricSubject }
@@ -57,7 +66,12 @@ export function isModelRule(rule: Rule): rule is ModelRule {
 
 /** Whether it measures a change against the baseline. */
 export function isRelative({ subject }: Pick<Rule, 'subject'>): boolean {
-  return subject.kind === 'delta' || subject.kind === 'primary' || ('delta' in subject && subject.delta)
+  return (
+    subject.kind === 'delta' ||
+    subject.kind === 'primary' ||
+    subject.kind === 'changed' ||
+    ('delta' in subject && subject.delta)
+  )
 }
 
 /**
@@ -72,9 +86,8 @@ export function refuseRelative(rules: readonly Rule[], remedy: string): void {
 /** Characters of a rule: a report holds it whole. */
 const MOST = 1024
 
-const FUNCTIONS = ['delta', 'any', 'count', 'mean', 'median', 'min', 'max']
-/** Stands for what decides. */
-const PRIMARY = 'primary'
+/** Stands for the tensors whose content is not the baseline's. */
+const CHANGED = 'changed'
 
 /** Whether it is a word of the rules, which no custom metric can be called. */
 export function isReserved(name: string): boolean {
@@ -85,12 +98,16 @@ export function isReserved(name: string): boolean {
  * Reads one rule:
  * ```
  * rule    = subject operator number ["%" | "sigma" | "history"]
- * subject = "primary" | value | custom | "delta(" custom ")" | "delta(" value ")" | "any(" metric ")" | "any(delta(" metric "))"
- * value   = metric | metric "[" layer "]" | ("mean"|"median"|"min"|"max") "(" metric ")"
- *         | "count(" metric operator number ")" | "layers" | "failed" | "errors" | "coverage"
+ * subject = "primary" | value | custom | "delta(" custom ")" | "delta(" value ")" | "delta(" metric where ")"
+ *         | "count(changed" [where] ")" | "any(" metric [where] ")" | "any(delta(" metric ")" [where] ")"
+ * value   = metric | metric "[" layer "]" | ("mean"|"median"|"std"|"min"|"max") "(" metric [where] ")"
+ *         | "count(" metric operator number [where] ")" | "layers" | "failed" | "errors" | "non_finite" | "coverage"
+ * where   = "where" condition { "and" condition }
+ * condition = "name" "~" pattern | "type" "=" ("dense"|"conv2d") | metric operator number
  * ```
  * A metric alone is its mean over the layers whose fit succeeded. A layer's name stands as it is, or in double quotes where it
- * contains a bracket.
+ * contains a bracket. A pattern stands in double quotes, or ends at a space. `where` stands inside brackets alone: after a threshold
+ * it could be taken for a condition on the rule.
  * @param figures names of the project's own metrics
  * @throws UserError that points at the column and suggests the nearest name
  */
@@ -99,14 +116,22 @@ export function parseRule(text: string, level: Level, figures: readonly string[]
   if (length > MOST) throw new UserError(`${level}-if: a rule has ${length} characters, more than ${MOST}.`)
   const scanner = new Scanner(text.trim(), level, figures)
   const subject = parseSubject(scanner)
+  refuseWhere(scanner)
   const operator = scanner.operator()
   const threshold = scanner.number()
   const at = scanner.at
   const unit = scanner.unit()
   const unfit = unfitUnit(unit, subject)
   if (unfit) throw scanner.error(...unfit, at)
+  refuseWhere(scanner)
   scanner.end()
   return { text: scanner.text, level, subject, operator, threshold, unit }
+}
+
+function refuseWhere(scanner: Scanner): void {
+  const { at } = scanner
+  if (scanner.word('where'))
+    throw scanner.error('where stands inside brackets', 'Write mean(alpha where num_evals >= 50) > 6.', at)
 }
 
 /** What of a unit does not go with what is measured, and what would. */
@@ -116,6 +141,8 @@ function unfitUnit(unit: Unit, subject: Subject): [string, string] | undefined {
     const what = unit === '%' ? 'a percentage' : unit
     return [`${what} needs a change`, 'Write delta(…), or a plain number.']
   }
+  if (unit === '%' && subject.kind === 'changed')
+    return ['a count of changes has no base that it could be a percentage of', 'Write a plain number, such as 0.']
   if (unit === '%' && subject.kind === 'primary')
     return ['primary is a logarithm, of which a percentage means nothing', 'Write a plain number, such as 0.1.']
   if (unit === 'sigma' && !hasStandardError(subject))
@@ -135,7 +162,7 @@ function hasStandardError(subject: Subject): boolean {
 }
 
 function isSummaryMean(value: Value): boolean {
-  return value.kind === 'mean' && (SUMMARY_METRICS as readonly string[]).includes(value.metric)
+  return value.kind === 'mean' && !value.where && (SUMMARY_METRICS as readonly string[]).includes(value.metric)
 }
 
 function parseSubject(scanner: Scanner): Subject {
@@ -150,8 +177,9 @@ function parseSubject(scanner: Scanner): Subject {
       return { kind: 'custom', name: custom, delta: true }
     }
     const value = parseValue(scanner)
+    const where = value.kind === 'mean' && !value.where ? parseWhere(scanner) : {}
     scanner.expect(')')
-    return { kind: 'delta', value }
+    return { kind: 'delta', value: { ...value, ...where } }
   }
   if (name === 'any' && scanner.take('(')) {
     const inner = scanner.at
@@ -159,8 +187,14 @@ function parseSubject(scanner: Scanner): Subject {
     if (!delta) scanner.at = inner
     const metric = parseLayerMetric(scanner)
     if (delta) scanner.expect(')')
+    const where = parseWhere(scanner)
     scanner.expect(')')
-    return { kind: 'any', metric, delta }
+    return { kind: 'any', metric, delta, ...where }
+  }
+  if (name === 'count' && scanner.take('(') && scanner.word(CHANGED)) {
+    const where = parseWhere(scanner)
+    scanner.expect(')')
+    return { kind: 'changed', ...where }
   }
   scanner.at = start
   return { kind: 'value', value: parseValue(scanner) }
@@ -172,19 +206,25 @@ function parseValue(scanner: Scanner): Value {
   if (scanner.take('(')) {
     switch (name) {
       case 'count': {
+        const at = scanner.at
+        if (scanner.word(CHANGED))
+          throw scanner.error('changed compares with the baseline already', 'Write count(changed) > 0.', at)
         const metric = parseLayerMetric(scanner)
         const operator = scanner.operator()
         const threshold = scanner.number()
+        const where = parseWhere(scanner)
         scanner.expect(')')
-        return { kind: 'count', metric, operator, threshold }
+        return { kind: 'count', metric, operator, threshold, ...where }
       }
       case 'mean':
       case 'median':
+      case 'std':
       case 'min':
       case 'max': {
         const metric = parseLayerMetric(scanner)
+        const where = parseWhere(scanner)
         scanner.expect(')')
-        return { kind: name, metric }
+        return { kind: name, metric, ...where }
       }
       case 'any':
       case 'delta':
@@ -203,120 +243,4 @@ function parseValue(scanner: Scanner): Value {
   if (!scanner.take('[')) return { kind: 'mean', metric }
   const layer = scanner.layer()
   return { kind: 'layer', metric, layer }
-}
-
-function parseLayerMetric(scanner: Scanner): LayerMetric {
-  const start = scanner.at
-  const name = scanner.name()
-  if (isLayerMetric(name)) return name
-  if (isModelMetric(name)) throw scanner.error(`${name} is a number of the model, not of a layer`, '', start)
-  if (scanner.figures.includes(name))
-    throw scanner.error(`${name} is a custom metric, not a number of a layer`, '', start)
-  throw scanner.error(
-    name ? `unknown metric ${JSON.stringify(name)}` : 'a metric is missing',
-    suggest(name, [...ALL_METRICS, ...MODEL_METRICS, ...scanner.figures, ...FUNCTIONS, PRIMARY]),
-    start,
-  )
-}
-
-function suggest(name: string, known: readonly string[]): string {
-  const word = nearest(name, known)
-  return word ? `Did you mean ${word}?` : `Known are ${known.join(', ')}.`
-}
-
-class Scanner {
-  readonly text: string
-  readonly level: Level
-  readonly figures: readonly string[]
-  at = 0
-
-  constructor(text: string, level: Level, figures: readonly string[]) {
-    this.text = text
-    this.level = level
-    this.figures = figures
-  }
-
-  name(): string {
-    return this.#match(/[A-Za-z_][\w./-]*/y) ?? ''
-  }
-
-  /** The name of a custom metric, if one stands here. */
-  customMetric(): string | undefined {
-    const start = this.at
-    const name = this.name()
-    if (this.figures.includes(name)) return name
-    this.at = start
-    return undefined
-  }
-
-  operator(): Operator {
-    const start = this.at
-    const found = this.#match(/>=|<=|>|<|[=!~≤≥]+/y) ?? ''
-    if (found === '>' || found === '>=' || found === '<' || found === '<=') return found
-    const unquoted = "Use one of > >= < <=. In a shell the rule needs quotes, or > is taken for a file: 'alpha > 6'."
-    throw this.error(
-      found ? `unknown operator ${found}` : 'an operator is missing',
-      found ? 'Use one of > >= < <=.' : unquoted,
-      start,
-    )
-  }
-
-  number(): number {
-    const start = this.at
-    const found = this.#match(/[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?/y)
-    if (found === undefined || !Number.isFinite(Number(found))) throw this.error('a number is missing', '', start)
-    return Number(found)
-  }
-
-  unit(): Unit {
-    const found = this.#match(/%|sigma\b|history\b/y)
-    return found === '%' || found === 'sigma' || found === 'history' ? found : ''
-  }
-
-  /** A layer's name and the closing bracket. */
-  layer(): string {
-    const start = this.at
-    const quoted = this.#match(/"[^"]*"/y)
-    const name = quoted ? quoted.slice(1, -1) : this.#match(/[^\]"]+/y)?.trim()
-    if (!name) throw this.error('a layer is missing', 'Write alpha[layer1.0.conv1].', start)
-    if (!quoted && /[*?]/.test(name))
-      throw this.error(
-        'a pattern is no layer',
-        'Write the name of one layer, or any(…) for the most extreme of all; `include` narrows which layers there are.',
-        start,
-      )
-    this.expect(']')
-    return name
-  }
-
-  take(symbol: string): boolean {
-    return this.#match(new RegExp(`\\${symbol}`, 'y')) !== undefined
-  }
-
-  expect(symbol: string): void {
-    if (!this.take(symbol)) throw this.error(`expected ${symbol}`, '', this.at)
-  }
-
-  end(): void {
-    this.#match(/\s*/y)
-    if (this.at < this.text.length) throw this.error('the rule should end here', 'Write one rule a line.', this.at)
-  }
-
-  error(found: string, remedy: string, at: number): UserError {
-    const column = at + (/^\s*/.exec(this.text.slice(at))?.[0].length ?? 0)
-    const option = `${this.level}-if: `
-    const pointer = `${option}${this.text}\n${' '.repeat(option.length + column)}^ ${found}`
-    return new UserError(`${this.level}-if, column ${column + 1}: ${found}\n${pointer}`, remedy)
-  }
-
-  #match(pattern: RegExp): string | undefined {
-    const space = /\s*/y
-    space.lastIndex = this.at
-    space.exec(this.text)
-    pattern.lastIndex = space.lastIndex
-    const found = pattern.exec(this.text)
-    if (!found) return undefined
-    this.at = pattern.lastIndex
-    return found[0]
-  }
 }

@@ -46,3 +46,36 @@ test('where two would fit, neither is taken', () => {
   const { pairs } = pairModels([model('net', twins)], [model('net', [layer('m.a', 3)])])
   expect(pairs[0]!.matched).toEqual([])
 })
+
+test('renamed layers, by their name or the beginning of it, the longest first', () => {
+  const renames = [
+    { from: 'a.', to: 'x.' },
+    { from: 'a.b.', to: 'y.' },
+    { from: 'fc', to: 'head' },
+  ]
+  const pairs = (heads: string[], bases: string[]) =>
+    pairModels(
+      [
+        model(
+          'net',
+          heads.map(name => layer(name, 3)),
+        ),
+      ],
+      [
+        model(
+          'net',
+          bases.map(name => layer(name, 3)),
+        ),
+      ],
+      renames,
+    ).pairs[0]!.matched.map(({ head, base }) => [head.name, base.name])
+  expect(pairs(['x.q', 'y.q', 'head', 'k'], ['a.q', 'a.b.q', 'fc', 'k'])).toEqual([
+    ['x.q', 'a.q'],
+    ['y.q', 'a.b.q'],
+    ['head', 'fc'],
+    ['k', 'k'],
+  ])
+  // A baseline that has the new names already, and a name that is no whole one.
+  expect(pairs(['x.q', 'head'], ['x.q', 'head'])).toHaveLength(2)
+  expect(pairs(['header', 'z'], ['fcer', 'z'])).toEqual([['z', 'z']])
+})

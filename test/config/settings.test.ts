@@ -10,13 +10,22 @@ test('the defaults are WeightWatcher’s filters, an enforced gate and no rule',
     workers: undefined,
     reuse: true,
     options: { min_evals: 10, max_evals: 15000, max_N: 50000, include: [], exclude: [], conv2d: 'pooled' },
-    policy: { rules: [], ignore: [], thresholds: {}, enforce: true, failOnInconclusive: undefined },
+    policy: { rules: [], renames: [], ignore: [], thresholds: {}, enforce: true, failOnInconclusive: undefined },
   })
 })
 
 test('built-in rules are switched off by name, and a name that is none is an error', () => {
   expect(resolveSettings({ ignore: 'pruned\nmeasured' }).policy.ignore).toEqual(['measured', 'pruned'])
   expect(() => resolveSettings({ ignore: 'prunned' })).toThrow('ignore: there is no built-in rule "prunned".')
+})
+
+test('renames are names, or beginnings on both sides', () => {
+  expect(resolveSettings({ rename: 'fc = head\nencoder.=backbone.' }).policy.renames).toEqual([
+    { from: 'fc', to: 'head' },
+    { from: 'encoder.', to: 'backbone.' },
+  ])
+  for (const rename of ['fc', '=head', 'fc=', 'encoder.=backbone'])
+    expect(() => resolveSettings({ rename })).toThrow('is no OLD=NEW')
 })
 
 test('a later layer overrides an earlier one, an empty value does not', () => {

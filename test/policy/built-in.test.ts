@@ -92,6 +92,13 @@ describe('each rule holds on its threshold, and breaks beyond it', () => {
     expect(broken([dead, tail('b')], [dead, tail('b')])).toEqual(['failed > 0'])
   })
 
+  test('a layer that wakes up explodes only beyond all others', () => {
+    const asleep = tail('a', { log_spectral_norm: -9 })
+    const others = [tail('b', { log_spectral_norm: 2 }), tail('c')]
+    expect(broken([tail('a', { log_spectral_norm: 1.9 }), ...others], [asleep, ...others])).toEqual([])
+    expect(broken([tail('a', { log_spectral_norm: 2.1 }), ...others], [asleep, ...others])).toEqual(['exploded'])
+  })
+
   test('layers that went, and layers of another shape', () => {
     const wide = tail('c', { shape: [128, 64] })
     expect(broken([tail('a'), tail('b'), wide], [tail('a'), tail('b'), tail('c')])).toEqual(['reshaped'])

@@ -114,6 +114,67 @@ describe('values', () => {
   })
 })
 
+describe('some layers alone', () => {
+  const layers = [
+    layer('layer1.conv', 3, { layer_type: 'conv2d', num_evals: 20, S: 5 }),
+    layer('layer3.conv', 1, { layer_type: 'conv2d', num_evals: 60, S: 1 }),
+    layer('layer3.fc', 8, { layer_type: 'dense', num_evals: 100, S: 9 }),
+  ]
+
+  test.each<[string, number, number]>([
+    ['mean(alpha where num_evals >= 50) > 0', 4.5, 2],
+    ['mean(alpha where name ~ "layer3.*") > 0', 4.5, 2],
+    ['mean(alpha where name ~ "!layer3.*") > 0', 3, 1],
+    ['mean(alpha where name ~ layer3.{conv,fc}.weight) > 0', 4.5, 2],
+    ['std(alpha where type = conv2d) > 0', Math.SQRT2, 2],
+    ['any(alpha where type = conv2d) > 0', 3, 2],
+    ['any(alpha where type = conv2d and num_evals >= 50) > 0', 1, 1],
+    ['max(alpha where S <= 2.3) > 0', 1, 1],
+    ['min(alpha where S > 2.3) > 0', 3, 2],
+    ['median(alpha where D < 1) > 0', 3, 3],
+    ['count(alpha > 2 where num_evals >= 50) > 0', 1, 2],
+  ])('%s measures %d', (rule, value, over) => {
+    const found = say(rule, layers)
+    expect(found).toMatchObject({ outcome: 'violated', layers: over, of: 3 })
+    expect(found.value).toBeCloseTo(value, 12)
+  })
+
+  test('changes are those of the same layers', () => {
+    const base = layers.map(row => ({ ...row, alpha: 1 }))
+    expect(say('delta(alpha where type = conv2d) > 0', layers, base)).toMatchObject({ value: 1, layers: 2 })
+    expect(say('any(delta(alpha) where type = conv2d) > 0', layers, base)).toMatchObject({ value: 2, layers: 2 })
+    expect(say('delta(count(alpha > 2 where type = dense)) > 0', layers, base).value).toBe(1)
+    const wide = say('delta(alpha) > 0 sigma', layers, base).value!
+    expect(say('delta(alpha where name ~ *fc) > 0 sigma', layers, base).value).not.toBeCloseTo(wide, 3)
+  })
+
+  test('a name that no layer has leaves it undecided, a metric that none reaches counts none', () => {
+    expect(say('count(alpha > 6 where name ~ layr*) > 0', layers)).toMatchObject({
+      outcome: 'inconclusive',
+      cause: 'no-layer',
+      reason: 'there is no layer where name ~ "layr*"',
+    })
+    expect(say('any(alpha where name ~ layr*) > 0', layers).cause).toBe('no-layer')
+    expect(say('count(alpha > 6 where num_evals > 999) > 0', layers)).toMatchObject({ outcome: 'ok', value: 0 })
+    expect(say('mean(alpha where num_evals > 999) > 0', layers)).toMatchObject({
+      cause: 'no-value',
+      reason: 'no layer has alpha where num_evals > 999: no fit succeeded',
+    })
+    expect(say('mean(alpha where num_traps > 0) > 0', layers).reason).toBe(
+      'num_traps was not computed: ask with randomize',
+    )
+    expect(say('std(alpha where name ~ *fc) > 0', layers)).toMatchObject({ outcome: 'inconclusive', cause: 'no-value' })
+  })
+
+  test('a layer that could not be read leaves undecided the rules that might be about it', () => {
+    const bad = [...layers, layer('layer9.x', null, { status: 'error', error: { code: 'worker', message: 'died' } })]
+    expect(say('mean(alpha where name ~ layer3.*) > 9', bad)).toMatchObject({ outcome: 'ok', value: 4.5 })
+    expect(say('mean(alpha where num_evals > 10) > 9', bad).outcome).toBe('inconclusive')
+    expect(say('any(alpha where name ~ layer9.*) > 9', bad).outcome).toBe('inconclusive')
+    expect(say('std(alpha) > 9', bad)).toMatchObject({ reason: '1 of 4 layers could not be read' })
+  })
+})
+
 describe('changes', () => {
   const base = [layer('a', 2), layer('b', 4), layer('z', 1e-7)]
   const head = [layer('a', 3), layer('b', 3), layer('n', 7)]
@@ -162,6 +223,101 @@ describe('changes', () => {
         reason: 'because',
       })
     expect(say('alpha > 9', head, base, { cause: 'unavailable', reason: 'because' }).outcome).toBe('ok')
+  })
+})
+
+describe('what changed', () => {
+  const bias = (tensor: string, digest?: string) => skipped({ tensor, shape: [4], ...(digest && { digest }) })
+  const of = (layers: Layer[], ...rows: Skipped[]): Model => ({ ...model('m', layers), skipped: rows })
+  const fc = (digest: string | undefined, more: Partial<Layer> = {}) =>
+    layer('head.fc', 3, { digest, ...more } as Layer)
+  const conv = (digest: string) => layer('backbone.conv', 3, { digest, layer_type: 'conv2d' })
+  const before = of([conv('c'), fc('f')], bias('backbone.bn.bias', 'b'), bias('head.fc.bias', 'h'))
+
+  test('nothing', () => {
+    expect(say('count(changed) > 0', before, before)).toMatchObject({ outcome: 'ok', value: 0, layers: 4, of: 4 })
+    expect(say('count(changed) <= 0', before, before)).toMatchObject({ outcome: 'violated', value: 0 })
+    const wrapped = of(
+      [
+        layer('backbone.conv', 3, { tensor: 'module.backbone.conv.weight', digest: 'c', layer_type: 'conv2d' }),
+        fc('f', { tensor: 'module.head.fc.weight' }),
+      ],
+      bias('module.backbone.bn.bias', 'b'),
+      bias('module.head.fc.bias', 'h'),
+    )
+    expect(say('count(changed) > 0', wrapped, before)).toMatchObject({ outcome: 'ok', value: 0 })
+  })
+
+  test('layers, biases and norms, by their bytes', () => {
+    const after = of([conv('c'), fc('F')], bias('backbone.bn.bias', 'B'), bias('head.fc.bias', 'h'))
+    expect(say('count(changed) > 0', after, before)).toMatchObject({
+      ...{ outcome: 'violated', value: 2, layers: 4, of: 4, layer: 'head.fc.weight', reason: 'its bytes changed' },
+    })
+    expect(say('count(changed where name ~ "backbone.*") > 0', after, before)).toMatchObject({
+      ...{ outcome: 'violated', value: 1, layers: 2, layer: 'backbone.bn.bias' },
+    })
+    expect(say('count(changed where name ~ "!head.*") > 0', after, before).value).toBe(1)
+    // Only a layer has a type, or numbers.
+    expect(say('count(changed where type = conv2d) > 0', after, before)).toMatchObject({ outcome: 'ok', layers: 1 })
+    expect(say('count(changed where alpha > 2) > 0', after, before)).toMatchObject({ value: 1, layers: 2 })
+    expect(say('count(changed) > 2', after, before)).toMatchObject({ outcome: 'ok', value: 2 })
+  })
+
+  test('what came and went', () => {
+    const after = of([conv('c'), layer('new', 3, { digest: 'n' })], bias('backbone.bn.bias', 'b'))
+    expect(say('count(changed) > 0', after, before)).toMatchObject({
+      value: 3,
+      layer: 'new.weight',
+      reason: 'it was added',
+    })
+    expect(say('count(changed where name ~ head.*) > 0', after, before)).toMatchObject({
+      ...{ value: 2, layer: 'head.fc.weight', reason: 'it was removed' },
+    })
+  })
+
+  test('a layer that became none, and another shape', () => {
+    const small = of(
+      [conv('c')],
+      bias('backbone.bn.bias', 'b'),
+      bias('head.fc.bias', 'h'),
+      skipped({ tensor: 'head.fc.weight', shape: fc('f').shape, digest: 'f' }),
+    )
+    expect(say('count(changed) > 0', small, before)).toMatchObject({ outcome: 'ok', value: 0 })
+    const wider = of([conv('c'), fc('f', { shape: [9, 9] })], ...before.skipped)
+    expect(say('count(changed) > 0', wider, before)).toMatchObject({ outcome: 'violated', layer: 'head.fc.weight' })
+  })
+
+  test('several rows of one tensor count once, and what an optimizer keeps not at all', () => {
+    const slices = (digest: string) => [0, 1].map(i => layer('conv', 3, { part: `slice ${i}`, digest }))
+    expect(say('count(changed) > 0', of(slices('a')), of(slices('b')))).toMatchObject({ value: 1, of: 1 })
+    const state = of([fc('f')], skipped({ tensor: 'optimizer.exp_avg', code: 'optimizer' }))
+    expect(say('count(changed) > 0', state, of([fc('f')]))).toMatchObject({ outcome: 'ok', of: 1 })
+  })
+
+  test('without a hash of what would decide it is undecided', () => {
+    const unknown = of([conv('c'), fc(undefined)], ...before.skipped)
+    expect(say('count(changed) > 0', unknown, before)).toMatchObject({
+      ...{ outcome: 'inconclusive', cause: 'no-value', value: null },
+      reason: 'of 1 tensors a side has no content hash, such as head.fc.weight',
+    })
+    expect(say('count(changed where name ~ backbone.*) > 0', unknown, before).outcome).toBe('ok')
+    expect(say('count(changed) > 1', unknown, before).outcome).toBe('ok')
+    const worse = of([conv('C'), fc(undefined)], ...before.skipped)
+    expect(say('count(changed) > 0', worse, before)).toMatchObject({
+      outcome: 'violated',
+      value: 1,
+      layer: 'backbone.conv.weight',
+    })
+    expect(say('count(changed where name ~ bakbone.*) > 0', before, before)).toMatchObject({
+      ...{ cause: 'no-layer', reason: 'there is no tensor where name ~ "bakbone.*"' },
+    })
+  })
+
+  test('it needs a baseline', () => {
+    expect(say('count(changed) > 0', before, undefined, { cause: 'no-baseline', reason: 'first' })).toMatchObject({
+      ...{ outcome: 'inconclusive', cause: 'no-baseline', reason: 'first' },
+    })
+    expect(() => refuseRelative([parseRule('count(changed) > 0', 'fail')], '')).toThrow(/compares with a baseline/)
   })
 })
 

@@ -21,6 +21,15 @@ test.each([
   ['another layer', fail('alpha[a] > 6'), fail('alpha[b] > 6'), true],
   ['percent in place of a number', fail('delta(alpha) > 5'), fail('delta(alpha) > 5%'), true],
   ['a mean in place of each layer', fail('any(alpha) > 6'), fail('alpha > 6'), true],
+  ['restricted', fail('any(alpha) > 6'), fail('any(alpha where S > 3) > 6'), true],
+  ['restricted otherwise', fail('any(alpha where S > 3) > 6'), fail('any(alpha where S > 4) > 6'), true],
+  ['no longer restricted', fail('any(alpha where S > 3) > 6'), fail('any(alpha) > 6'), true],
+  [
+    'the same restriction',
+    fail('mean(D where S > 3 and type = dense) > 6'),
+    fail('mean(D where type=dense and S>3) > 6'),
+    false,
+  ],
 ])('%s', (_, before, after, loosened) => {
   expect(loosenedRules(before, after)).toEqual(loosened ? before : [])
 })

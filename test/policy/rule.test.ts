@@ -5,6 +5,11 @@ import { parseRule } from '../../src/policy/rule.ts'
 
 const mean = (metric: string) => ({ kind: 'mean', metric })
 
+const named = (pattern: string) => ({ kind: 'name', pattern })
+const metric = (metric: string, operator: string, threshold: number) => ({
+  ...{ kind: 'metric', metric, operator, threshold },
+})
+
 test.each([
   ['alpha > 6', { subject: { kind: 'value', value: mean('alpha') }, operator: '>', threshold: 6, unit: '' }],
   ['alpha_weighted>3.5', { subject: { kind: 'value', value: mean('alpha_weighted') }, threshold: 3.5 }],
@@ -38,6 +43,32 @@ test.each([
   [
     'delta(alpha["a]b c"]) > 4',
     { subject: { kind: 'delta', value: { kind: 'layer', metric: 'alpha', layer: 'a]b c' } } },
+  ],
+  ['count(changed) > 0', { subject: { kind: 'changed' }, threshold: 0 }],
+  ['count( changed where name ~ "backbone.*" ) > 0', { subject: { kind: 'changed', where: [named('backbone.*')] } }],
+  ['std(alpha) > 2', { subject: { kind: 'value', value: { kind: 'std', metric: 'alpha' } } }],
+  [
+    'mean(alpha where num_evals >= 50) > 6',
+    { subject: { kind: 'value', value: { ...mean('alpha'), where: [metric('num_evals', '>=', 50)] } }, threshold: 6 },
+  ],
+  [
+    'delta(alpha where name ~ "layer3.*") > 0.2',
+    { subject: { kind: 'delta', value: { ...mean('alpha'), where: [named('layer3.*')] } } },
+  ],
+  [
+    'any(delta(alpha) where name ~ layer3.* and type = conv2d) > 4 sigma',
+    {
+      subject: { kind: 'any', delta: true, where: [named('layer3.*'), { kind: 'type', type: 'conv2d' }] },
+      unit: 'sigma',
+    },
+  ],
+  [
+    'count(alpha > 6 where type=dense) > 3',
+    { subject: { value: { kind: 'count', threshold: 6, where: [{ kind: 'type', type: 'dense' }] } }, threshold: 3 },
+  ],
+  [
+    'delta(median(alpha where D < .1)) > 1',
+    { subject: { kind: 'delta', value: { kind: 'median', where: [metric('D', '<', 0.1)] } } },
   ],
 ])('reads %s', (text, expected) => {
   expect(parseRule(text, 'fail')).toMatchObject({ text: text.trim(), level: 'fail', ...expected })
@@ -74,6 +105,24 @@ test.each([
   ['alpha[] > 6', 7, 'a layer is missing', ''],
   ['alpha[fc > 6', 13, 'expected ]', ''],
   ['> 6', 1, 'a metric is missing', ''],
+  ['alpha where num_evals >= 50 > 6', 7, 'where stands inside brackets', 'mean(alpha where'],
+  ['alpha > 6 where num_evals >= 50', 11, 'where stands inside brackets', 'mean(alpha where'],
+  ['delta(count(changed)) > 0', 13, 'changed compares with the baseline already', 'count(changed) > 0'],
+  ['count(changed) > 5%', 19, 'a count of changes has no base', 'a plain number'],
+  ['count(changed > 5) > 5', 15, 'expected )', ''],
+  ['changed > 0', 1, 'unknown metric "changed"', ''],
+  ['any(alpha where name = x) > 6', 22, 'expected ~', 'name ~ "layer3.*"'],
+  ['any(alpha where name ~ ) > 6', 24, 'a pattern is missing', ''],
+  ['any(alpha where name ~ "!") > 6', 24, 'a pattern is missing', ''],
+  ['any(alpha where name ~ "@(a|b)") > 6', 24, 'a pattern has no brackets but', '{q,k,v}'],
+  ['any(alpha where type ~ x) > 6', 22, 'expected =', 'type = conv2d'],
+  ['any(alpha where type = conv2) > 6', 24, 'unknown type "conv2"', 'Did you mean conv2d?'],
+  ['any(alpha where type = ) > 6', 24, 'a type is missing', 'dense, conv2d'],
+  ['any(alpha where alhpa > 6) > 6', 17, 'unknown metric "alhpa"', 'alpha'],
+  ['any(alpha where D = 6) > 6', 19, 'unknown operator =', ''],
+  ['any(alpha where D > 6 or S > 1) > 6', 23, 'expected )', ''],
+  ['delta(failed where D > 6) > 6', 14, 'expected )', ''],
+  ['delta(alpha where S > 3) > 1 history', 30, 'earlier baselines do not have it', ''],
 ])('points at what is wrong in %s', (text, column, found, remedy) => {
   const error = refusal(text)
   expect(error.message).toContain(`warn-if, column ${column}: ${found}`)
@@ -83,12 +132,28 @@ test.each([
   expect(pointer.indexOf('^')).toBe('warn-if: '.length + column - 1)
 })
 
+test('the order of conditions does not make another rule', () => {
+  const [a, b] = ['type = dense and S > 3 and S > 3', 'S>3.0 and type=dense'].map(
+    where => parseRule(`any(alpha where ${where}) > 6`, 'fail').subject,
+  )
+  expect(a).toEqual(b)
+})
+
 test('no text crashes the parser', () => {
   const pieces = fc.constantFrom(
     'alpha',
     'delta',
     'any',
     'count',
+    'where',
+    'name',
+    'type',
+    '~',
+    '=',
+    'and',
+    '*',
+    '{a,',
+    '}',
     'failed',
     '(',
     ')',
