@@ -96,6 +96,14 @@ test('outputs, step summary, report and artifact', async () => {
   expect(job.summary()).toContain('### ⚠️ Warned: `alpha > 1` is true')
   expect(readFileSync(outputs['report-markdown'], 'utf8')).toContain('### ⚠️ Warned')
   expect(github.artifacts).toMatchObject([{ name: 'spectral-gate', runId: job.workflowRun.id }])
+  expect(github.artifacts[0].zip.includes('report.html')).toBe(true)
+  expect(readFileSync(outputs['report-html'], 'utf8')).toMatch(/^<!doctype html>/)
+  expect(comments()[0].body).toContain('`report.html` in the artifact `spectral-gate`')
+
+  const without = await gate('good', { html: 'false', 'artifact-name': 'plain' })
+  expect(without.outputs['report-html']).toBe('')
+  expect(github.artifacts.find(({ name }) => name === 'plain')!.zip.includes('report.html')).toBe(false)
+  expect(comments()[0].body).not.toContain('report.html')
 })
 
 test('where nothing is judged by others’ rules, all but what is published is written before any network call', async () => {

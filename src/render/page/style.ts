@@ -33,7 +33,7 @@ const GROUPS = ['well', 'over', 'shuffled', 'under', 'law', 'base'] as const
 /** The page's one style sheet. */
 export const STYLE = `
 :root{color-scheme:light;${variables(0)}}
-@media(prefers-color-scheme:dark){:root:not([data-theme=light]){color-scheme:dark;${variables(1)}}}
+@media screen and (prefers-color-scheme:dark){:root:not([data-theme=light]){color-scheme:dark;${variables(1)}}}
 :root[data-theme=dark]{color-scheme:dark;${variables(1)}}
 *{box-sizing:border-box}
 html{scroll-padding-top:3.5rem}
@@ -127,6 +127,6 @@ footer{padding-top:1rem;padding-bottom:2rem;margin-top:2rem;border-top:1px solid
 [hidden]{display:none!important}
 .script{display:none}.scripted .script{display:flex}.scripted .without{display:none}
 @media(max-width:700px){body{font-size:16px}h1{font-size:1.2rem}main,header.top>div,nav>div,footer{padding-left:14px;padding-right:14px}.panel>.both{grid-template-columns:minmax(0,1fr)}.wide .scroll svg{min-width:720px}.panel .scroll svg{min-width:500px}.layers tr[data-row]>th{min-width:8rem;max-width:9.5rem}dl.words{grid-template-columns:1fr}dl.words dd{margin-bottom:.5rem}}
-@media print{section{content-visibility:visible}:root,:root[data-theme=dark]{color-scheme:light;${variables(0)}}nav,.tools,.scripted .tools,.skip,.behind:not([open]){display:none!important}body{font-size:10pt}main,header.top>div,footer{max-width:none;padding:0}figure,.tiny,tr{break-inside:avoid}h2,h3{break-after:avoid}.scroll,.metrics th[scope=row]{white-space:nowrap}.metrics th,.metrics td{padding:.22rem .45rem}
-.panel .metrics{overflow:visible;max-height:none}.wide .scroll svg{min-width:0}table{font-size:7.5pt}th,td{padding:.12rem .25rem}.layers tr[data-row]>th,.panel{position:static}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
+@page{margin:12mm}
+@media print{section{content-visibility:visible}:root,:root[data-theme=dark]{color-scheme:light;${variables(0)}}nav,.tools,.scripted .tools,.skip,.behind:not([open]){display:none!important}body{font-size:10pt}main,header.top>div,footer{max-width:none;padding:0}figure,.tiny,tr{break-inside:avoid}h2,h3{break-after:avoid}.scroll,.panel .metrics{overflow:visible;max-height:none}.wide .scroll svg{min-width:0}table{font-size:7.5pt;max-width:100%}th,td{padding:.12rem .25rem}.layers table{font-size:6pt}td:not(.n):not([colspan]){max-width:7cm}.layers thead th,.layers .n{white-space:normal}.layers thead th{overflow-wrap:anywhere}.layers td:not(.n):not([colspan]),.layers tr[data-row]>th{min-width:0;max-width:none}.layers tr[data-row]>th,.panel{position:static}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 `
