@@ -1,5 +1,6 @@
 import type { Judgement, Layer, Model } from '../report/schema.ts'
 import { isRandomLike } from '../report/state.ts'
+import { mean, median } from '../statistics.ts'
 import type { Pair } from './pair.ts'
 import { subtract } from './subtract.ts'
 
@@ -31,6 +32,7 @@ type ShapeChange = Judgement['layers'][number]
 export function judgement(pair: Pair): Judgement {
   const { matched } = pair
   const relation = relationOf(pair)
+  const distance = weightDistance(pair)
   const measured = matched.filter(isMeasured)
   const layers = measured.map(shapeChange)
   const judged = layers.filter(({ note }) => note !== 'few-evals')
@@ -39,19 +41,29 @@ export function judgement(pair: Pair): Judgement {
     relation === 'same' && changes.length > 0 ? 'tail_shape' : relation === 'resized' ? 'alpha_weighted' : ''
   return {
     relation,
-    how: relation === 'same' ? how(pair) : [],
+    how: relation === 'same' ? how(pair, distance) : [],
     primary,
     why: why(pair, relation, layers),
-    tail_shape: mean(changes),
-    tail_shape_median: median(changes),
+    tail_shape: orNull(mean, changes),
+    tail_shape_median: orNull(median, changes),
     driven_by: drivenBy(changes),
-    from_above: mean(
+    from_above: orNull(
+      mean,
       judged.flatMap(({ change, alpha_hill }) => (change !== null && (alpha_hill.base ?? 0) >= 2 ? [change] : [])),
     ),
-    spectrum_distance: mean(layers.flatMap(({ distance }) => distance ?? [])),
-    spectrum_noise: mean(measured.map(({ head }) => 1 / Math.sqrt(head.num_evals * head.N))),
-    log_norm: mean(matched.flatMap(({ head, base }) => subtract(head.log_norm ?? null, base.log_norm ?? null) ?? [])),
-    weight_distance: weightDistance(pair),
+    spectrum_distance: orNull(
+      mean,
+      layers.flatMap(({ distance }) => distance ?? []),
+    ),
+    spectrum_noise: orNull(
+      mean,
+      measured.map(({ head }) => 1 / Math.sqrt(head.num_evals * head.N)),
+    ),
+    log_norm: orNull(
+      mean,
+      matched.flatMap(({ head, base }) => subtract(head.log_norm ?? null, base.log_norm ?? null) ?? []),
+    ),
+    weight_distance: distance,
     judged: judged.length,
     layers,
   }
@@ -101,9 +113,7 @@ function kinds({ layers }: Model): Set<string> {
 }
 
 /** What became of the weights, where they say so. */
-function how(pair: Pair): Judgement['how'] {
-  const { matched } = pair
-  const distance = weightDistance(pair)
+function how({ matched }: Pair, distance: number | null): Judgement['how'] {
   const share = (holds: (match: Match) => boolean) => matched.filter(holds).length > matched.length / 2
   return [
     ...(matched.some(isRounded) ? (['quantised'] as const) : []),
@@ -181,13 +191,7 @@ function drivenBy(changes: readonly number[]): number {
   return count
 }
 
-function mean(values: readonly number[]): number | null {
-  return values.length > 0 ? values.reduce((sum, value) => sum + value, 0) / values.length : null
-}
-
-function median(values: readonly number[]): number | null {
-  if (values.length === 0) return null
-  const ascending = [...values].sort((a, b) => a - b)
-  const middle = ascending.length >> 1
-  return ascending.length % 2 === 1 ? ascending[middle] : (ascending[middle - 1] + ascending[middle]) / 2
+/** What there is none of has no mean. */
+function orNull(of: (values: readonly number[]) => number, values: readonly number[]): number | null {
+  return values.length > 0 ? of(values) : null
 }

@@ -1,3 +1,4 @@
+import { mean, standardDeviation } from '../statistics.ts'
 import { fitMarchenkoPastur } from './marchenko-pastur.ts'
 
 /** What a layer's spectrum is beside those of its shuffled weights: means over the replicas, and what they scatter. */
@@ -48,10 +49,10 @@ export function randomised(
   const num_traps = fitted(({ num_spikes }) => num_spikes)
   return {
     rand_distance: mean(distances),
-    rand_distance_sd: deviation(distances),
+    rand_distance_sd: standardDeviation(distances),
     max_rand_eval: mean(trials.map(values => values[values.length - 1])),
     ww_softrank: mean(softranks),
-    ww_softrank_sd: deviation(softranks),
+    ww_softrank_sd: standardDeviation(softranks),
     ww_maxdist: largest - mean(most),
     rand_sigma_mp: fitted(({ sigma_mp }) => sigma_mp),
     rand_bulk_min: fitted(({ bulk_min }) => bulk_min),
@@ -87,14 +88,4 @@ function sum(values: ArrayLike<number>): number {
   let total = 0
   for (let i = 0; i < values.length; i++) total += values[i]
   return total
-}
-
-function mean(values: readonly number[]): number {
-  return sum(values) / values.length
-}
-
-/** Of a sample. */
-function deviation(values: readonly number[]): number {
-  const middle = mean(values)
-  return Math.sqrt(sum(values.map(value => (value - middle) * (value - middle))) / (values.length - 1))
 }

@@ -278,6 +278,7 @@ export function builtInRules(
 } {
   const { head, judgement } = pair
   const names = judgement ? BUILT_IN_NAMES.filter(name => !ignored.has(name)) : []
+  const prediction = earlier.predict(head.name, 'primary')
   const measured = names.flatMap(name => {
     const rule: BuiltInRule = BUILT_IN_RULES[name]
     if (rule.kind === 'measured' && judgement?.primary !== 'tail_shape') return []
@@ -286,7 +287,7 @@ export function builtInRules(
     const own = thresholds[name]
     const { threshold, because } =
       own === undefined
-        ? adapted(name, rule, earlier.predict(head.name, 'primary'))
+        ? adapted(name, rule, prediction)
         : { threshold: own, because: 'the threshold is the project’s own' }
     const adaptedRule = { ...rule, threshold }
     const reason = because === '' ? found.reason : `${found.reason}; ${because}`
@@ -309,7 +310,7 @@ const SEEDS_DO = 'retrained seeds of test networks stay within 0.12'
 const OF_TAILS: ReadonlySet<string> = new Set(['lighter-tail', 'slightly-lighter-tail', 'heavier-tail'])
 
 /** What retrained seeds do: no threshold follows a history that is calmer, for successive baselines understate it. */
-const SEEDS = 0.06
+export const SEEDS = 0.06
 
 /** Thresholds on the shape of the tail follow what the branch's own baselines did, once enough of them are known. */
 function adapted(

@@ -1,7 +1,8 @@
 import { compare } from '../comparison/compare.ts'
 import { UserError } from '../errors.ts'
 import type { AnalysisOptions, Judgement, Model } from '../report/schema.ts'
-import type { BuiltInName } from './built-in.ts'
+import { standardDeviation } from '../statistics.ts'
+import { type BuiltInName, SEEDS } from './built-in.ts'
 
 /** Fewer say too little of a spread: Student's t of 2 degrees is 4.3. */
 export const LEAST_MODELS = 4
@@ -20,7 +21,7 @@ export interface Named {
 }
 
 /** No threshold is tighter, however alike the models are: they are few, and their spread is not known well. */
-const LEAST = { tail: 0.06, fail: 0.1, norm: 0.02, spectrum: 0.01 } as const
+const LEAST = { tail: SEEDS, fail: 0.1, norm: 0.02, spectrum: 0.01 } as const
 
 /**
  * Thresholds for a project's own recipe, from models that differ in their seed alone. Of what is a difference of two models (the
@@ -69,11 +70,6 @@ function judgementOf(head: Named, base: Named): Judgement {
       'Models of one recipe have the same layers, analysed with the same options.',
     )
   return judgement
-}
-
-function standardDeviation(values: readonly number[]): number {
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length
-  return Math.sqrt(values.reduce((sum, value) => sum + (value - mean) * (value - mean), 0) / (values.length - 1))
 }
 
 /** Rounded up to two digits after the point. */

@@ -4,6 +4,7 @@ import { column, type LayerMetric, type SummaryMetric } from '../report/columns.
 import { isComputed, layerValue } from '../report/metrics.ts'
 import type { CustomMetricChange, Layer, Model, RuleResult } from '../report/schema.ts'
 import { ADVICE, type Advice, adviceOf, whyUnfitted } from '../report/state.ts'
+import { mean, median, standardDeviation } from '../statistics.ts'
 import { nearest } from '../words.ts'
 import { cautionOf } from './caution.ts'
 import { type Earlier, LEAST_CHANGES, NO_HISTORY } from './history.ts'
@@ -278,11 +279,11 @@ function measureValue(value: Value, model: Model): Measured | Unknown {
       const unread = unreadOf(model, value.where)
       if (unread > 0)
         return { cause: 'no-value', reason: `${unread} of ${of} layers could not be read, so there is no mean` }
-      return { value: value.where ? plainMean(numbers) : mean(model, value.metric, numbers), ...counted }
+      return { value: value.where ? mean(numbers) : meanOf(model, value.metric, numbers), ...counted }
     }
     case 'std':
       return numbers.length > 1
-        ? { value: deviation(numbers), ...counted }
+        ? { value: standardDeviation(numbers), ...counted }
         : { cause: 'no-value', reason: `one layer alone has ${value.metric}, which has no standard deviation` }
     case 'median':
       return { value: median(numbers), ...counted }
@@ -319,25 +320,9 @@ function notComputed(metric: LayerMetric): Unknown {
 }
 
 /** The summary's own mean where it has one, so that the rule judges the very number that is shown. */
-function mean(model: Model, metric: LayerMetric, numbers: readonly number[]): number {
+function meanOf(model: Model, metric: LayerMetric, numbers: readonly number[]): number {
   const shown = (model.summary as Partial<Record<LayerMetric, number | null>>)[metric]
-  return shown ?? plainMean(numbers)
-}
-
-function plainMean(numbers: readonly number[]): number {
-  return numbers.reduce((sum, value) => sum + value, 0) / numbers.length
-}
-
-/** Of the layers as a sample: over n − 1. */
-function deviation(numbers: readonly number[]): number {
-  const centre = plainMean(numbers)
-  const squares = numbers.map(value => (value - centre) * (value - centre))
-  return Math.sqrt(squares.reduce((sum, value) => sum + value, 0) / (numbers.length - 1))
-}
-
-function median(ascending: readonly number[]): number {
-  const middle = ascending.length >> 1
-  return ascending.length % 2 === 1 ? ascending[middle] : (ascending[middle - 1] + ascending[middle]) / 2
+  return shown ?? mean(numbers)
 }
 
 function measureLayer(metric: LayerMetric, name: string, model: Model): Measured | Unknown {

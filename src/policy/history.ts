@@ -1,5 +1,6 @@
 import type { SummaryMetric } from '../report/columns.ts'
 import type { BaselineRecord } from '../report/schema.ts'
+import { mean, standardDeviation } from '../statistics.ts'
 
 /** Fewer changes predict nothing: their spread is not known well enough. */
 export const LEAST_CHANGES = 6
@@ -36,10 +37,8 @@ export async function earlierChanges(history: BaselineRecord['history'] = []): P
       const found = changes(model, what)
       const n = found.length
       if (n < LEAST_CHANGES) return { changes: n }
-      const mean = found.reduce((sum, value) => sum + value, 0) / n
-      const squares = found.reduce((sum, value) => sum + (value - mean) * (value - mean), 0)
-      const reach = jStat.studentt.inv(0.975, n - 1) * Math.sqrt(squares / (n - 1)) * Math.sqrt(1 + 1 / n)
-      return { mean, reach, changes: n }
+      const reach = jStat.studentt.inv(0.975, n - 1) * standardDeviation(found) * Math.sqrt(1 + 1 / n)
+      return { mean: mean(found), reach, changes: n }
     },
   }
 }

@@ -1,4 +1,5 @@
 import { limits } from '../../limits.ts'
+import { SEEDS } from '../../policy/built-in.ts'
 import { type Earlier, earlierChanges } from '../../policy/history.ts'
 import { askedIn } from '../../report/analyses.ts'
 import { column, metricsWith } from '../../report/columns.ts'
@@ -139,7 +140,7 @@ function csvOf(report: Report): string[] {
 }
 
 /** What retrained seeds of networks of one architecture do. */
-const SEEDS = { from: -0.06, to: 0.06, text: 'what retrained seeds do, ±0.06' }
+const BETWEEN_SEEDS = { from: -SEEDS, to: SEEDS, text: `what retrained seeds do, ±${SEEDS}` }
 
 function judged(report: Report, model: Model, seen: readonly Seen[], earlier: Earlier): Element[] {
   const judgement = comparedModel(report, model)?.judgement
@@ -152,7 +153,7 @@ function judged(report: Report, model: Model, seen: readonly Seen[], earlier: Ea
           to: prediction.mean + prediction.reach,
           text: `what the last ${prediction.changes} baselines predict, ${formatChange(prediction.mean - prediction.reach)} to ${formatChange(prediction.mean + prediction.reach)}`,
         }
-      : SEEDS
+      : BETWEEN_SEEDS
   const limits = report.verdict?.tail_limits?.filter(limit => limit.model === model.name) ?? []
   const plot = judgementPlot(seen, judgement, limits, noise)
   return plot ? [plot] : []
