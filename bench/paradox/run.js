@@ -1,4 +1,4 @@
 // node bench/paradox/run.js [--seeds 1000]
-import { runScript } from '../script.js'
+import { runScript } from '../../src/build/script.js'
 
 await runScript(new URL('rates.ts', import.meta.url))

@@ -1,12 +1,11 @@
 // npm run fuzz -- [--container NAME] [--inputs N] [--seed S] [--folder DIR]
 import { fork } from 'node:child_process'
-import { copyFileSync, mkdirSync, rmSync, statSync } from 'node:fs'
+import { rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { build } from 'esbuild'
 import { markdownTable } from 'markdown-table'
+import { bundleScript } from '../../src/build/script.js'
 
 const { values } = parseArgs({
   options: {
@@ -20,20 +19,7 @@ const { values } = parseArgs({
 const HANGS = 20_000
 const MOST_MEMORY = 256
 
-const built = fileURLToPath(new URL('../../node_modules/.fuzz/bundle/', import.meta.url))
-mkdirSync(built, { recursive: true })
-// The version is read beside the bundle.
-copyFileSync(new URL('../../package.json', import.meta.url), join(built, '../package.json'))
-await build({
-  entryPoints: [fileURLToPath(new URL('main.ts', import.meta.url))],
-  outfile: join(built, 'fuzz.mjs'),
-  bundle: true,
-  format: 'esm',
-  platform: 'node',
-  target: 'node20',
-  packages: 'external',
-  logLevel: 'error',
-})
+const script = await bundleScript(new URL('main.ts', import.meta.url))
 
 /** A container in a process of its own: memory is its own, and a crash or an endless loop ends nothing else. */
 function child(container) {
@@ -44,7 +30,7 @@ function child(container) {
     const input = join(folder, container === 'torch-distributed' ? '.metadata' : `${container}.input`)
     // One of an earlier run would pass for an input that hangs.
     rmSync(input, { force: true })
-    const process = fork(join(built, 'fuzz.mjs'), args)
+    const process = fork(script, args)
     const watch = setInterval(() => {
       const age = Date.now() - (statSync(input, { throwIfNoEntry: false })?.mtimeMs ?? Date.now())
       if (container && age > HANGS) process.kill('SIGKILL')
