@@ -35,13 +35,16 @@ const client = {
 /** Minutes of waiting and of processor time: replays, deadlines, and every fault and attack that was played against the double. */
 const LONG = ['test/**/*.long.test.ts', 'test/e2e/{trust,evasion,runner,faults,identity,lost,base}.test.ts']
 
-/** `--mode long`: what takes long, and runs in CI alone; `--mode all`: everything. */
+const INCLUDED: Record<string, string[]> = { long: LONG, ci: [...LONG, 'test/e2e/**/*.test.ts'] }
+
+/** `--mode long`: what takes long; `--mode ci`: that, and all that runs `dist/`; `--mode all`: everything. */
 export default defineConfig(({ mode }) => ({
   root: fileURLToPath(new URL('..', import.meta.url)),
   plugins: [kernel, client],
   test: {
-    include: mode === 'long' ? LONG : ['test/**/*.test.ts'],
-    exclude: mode === 'long' || mode === 'all' ? [] : LONG,
+    include: INCLUDED[mode] ?? ['test/**/*.test.ts'],
+    exclude: mode in INCLUDED || mode === 'all' ? [] : LONG,
+    maxWorkers: '100%',
     globalSetup: 'test/support/build.ts',
     reporters: ['default', closingLine],
     testTimeout: 60_000,

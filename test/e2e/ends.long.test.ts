@@ -9,7 +9,7 @@ import { writeSafetensors } from '../support/safetensors.ts'
 
 /** Large enough for threads, and for half a second. */
 const layers = (seed: number) =>
-  Object.fromEntries(Array.from({ length: 10 }, (_, i) => [`l${i}.weight`, generate(seed + i, [600, 600], false)]))
+  Object.fromEntries(Array.from({ length: 6 }, (_, i) => [`l${i}.weight`, generate(seed + i, [600, 600], false)]))
 
 /** Seconds after which a run counts as one that never ends. */
 const DEADLINE = 30
@@ -33,13 +33,13 @@ test.each(Object.keys(disturb))('%s at any moment, every run ends and says why',
   const path = join(folder, 'net.safetensors')
   for (let i = 0; i < 25; i++) {
     copyFileSync(one, path)
-    const child = spawn(process.execPath, ['dist/cli.js', path], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(process.execPath, ['dist/cli.js', path, '--no-structure'], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
     let stderr = ''
     child.stdout.on('data', () => {})
     child.stderr.setEncoding('utf8').on('data', text => {
       stderr += text
     })
-    const timer = setTimeout(() => disturb[how](path, other, child), 40 * i)
+    const timer = setTimeout(() => disturb[how](path, other, child), 25 * i)
     const ended = await new Promise<number | NodeJS.Signals | 'never' | null>(resolve => {
       const deadline = setTimeout(() => {
         child.kill('SIGKILL')
@@ -51,8 +51,8 @@ test.each(Object.keys(disturb))('%s at any moment, every run ends and says why',
       })
     })
     clearTimeout(timer)
-    expect([0, 2, 'SIGINT'], `after ${40 * i} ms: ${stderr}`).toContain(ended)
+    expect([0, 2, 'SIGINT'], `after ${25 * i} ms: ${stderr}`).toContain(ended)
     if (ended === 2)
-      expect(stderr).toMatch(/changed while it was being read|ends in the middle|no such file|ends at byte/)
+      expect(stderr).toMatch(/changed while it was being read|ends in the middle|no such file|ends at byte|is empty/)
   }
 })
