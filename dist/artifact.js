@@ -148,4 +148,4 @@ If the error persists, please check whether Actions and API requests are operati
 
 Errors can be temporary, so please try again and optionally run the action with debug mode enabled for more information.
 
-If the error persists, please check whether Actions and API requests are operating normally at [https://githubstatus.com](https://www.githubstatus.com).`),error2}})}};var client=new DefaultArtifactClient,artifact_default=client;export{ArtifactNotFoundError,DefaultArtifactClient,FilesNotFoundError,GHESNotSupportedError,InvalidResponseError,NetworkError,UsageError,artifact_default as default};
+If the error persists, please check whether Actions and API requests are operating normally at [https://githubstatus.com](https://www.githubstatus.com).`),error2}})}};var client=new DefaultArtifactClient;export{DefaultArtifactClient};

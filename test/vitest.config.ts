@@ -32,8 +32,11 @@ const client = {
     id === '\0client' ? `export default ${JSON.stringify((await compileClient()).text)}` : undefined,
 }
 
-/** Minutes of waiting and of processor time: replays, deadlines, and every fault and attack that was played against the double. */
-const LONG = ['test/**/*.long.test.ts', 'test/e2e/{trust,evasion,runner,faults,identity,lost,base}.test.ts']
+/** Minutes of waiting and of processor time: replays, deadlines, and most of what is played against the double of GitHub. */
+const LONG = [
+  'test/**/*.long.test.ts',
+  'test/e2e/{acceptance,base,baseline,evasion,faults,identity,lost,parts,relay,runner,series,trust}.test.ts',
+]
 
 const INCLUDED: Record<string, string[]> = { long: LONG, ci: [...LONG, 'test/e2e/**/*.test.ts'] }
 

@@ -61,7 +61,7 @@ export async function readBaseConfig(context: Context, token: string): Promise<B
   try {
     const api = await connect({ token, apiUrl: context.apiUrl, deadline })
     const bytes = await readAt(api, context, { path, ref: baseRef(context), most: limits.config.bytes })
-    if (bytes) return { kind: 'found', config: parseUsable(context, bytes.toString('utf8'), path) }
+    if (bytes) return { kind: 'found', config: await parseUsable(context, bytes.toString('utf8'), path) }
     if (!named || !(await isSubmodule(await checkoutOf(named, workspaceOf())))) return { kind: 'absent' }
     return { kind: 'unreadable', reason: `${what}: it lies in a submodule, which the change may have moved.` }
   } catch (error) {
@@ -122,8 +122,8 @@ async function readOwn(): Promise<Config> {
  * @throws UserError where it is not usable, neither alone nor with the inputs. What only the inputs make unusable still counts: they
  * are the change's. So does a rule on a metric that is not known, which a metrics file may have had.
  */
-function parseUsable(context: Context, text: string, path: string): Config {
-  const config = parseConfig(text, path)
+async function parseUsable(context: Context, text: string, path: string): Promise<Config> {
+  const config = await parseConfig(text, path)
   const check = (inputs: Config) => {
     assureUsable(config.settings, inputs.settings)
     parseBaselineSource(String(inputs.settings.baseline || config.settings.baseline || ''))

@@ -10,28 +10,43 @@ const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
 const kernel = await kernelPlugin()
 const client = await clientPlugin()
 /**
- * What few runs need is a file of its own, loaded when needed: the toolkit's artifact client, which is larger than all else together,
- * and the page.
+ * What few runs need is a file of its own, loaded by `import()` when needed: the page, the toolkit's artifact client, which is larger
+ * than all else together, and libraries for config files, series and products. By the name under which it is imported.
  */
+const APART = {
+  '@actions/artifact': { file: 'artifact', exports: 'DefaultArtifactClient' },
+  yaml: { file: 'yaml', exports: 'parseDocument' },
+  jstat: { file: 'jstat', exports: 'default' },
+  'csv-parse/sync': { file: 'csv-parse', exports: 'parse' },
+  'ml-matrix': { file: 'ml-matrix', exports: 'Matrix, QrDecomposition' },
+}
 const apart = {
   name: 'apart',
-  setup: build => {
-    const file = (filter, path) =>
-      build.onResolve({ filter }, ({ kind }) => (kind === 'dynamic-import' ? { path, external: true } : undefined))
-    file(/^@actions\/artifact$/, './artifact.js')
-    file(/\/page\/index\.ts$/, './page.js')
-  },
+  setup: build =>
+    build.onResolve({ filter: /./ }, ({ path, kind }) => {
+      if (kind !== 'dynamic-import') return undefined
+      if (path.endsWith('/page/index.ts')) return { path: './page.js', external: true }
+      return APART[path] && { path: `./${APART[path].file}.js`, external: true }
+    }),
 }
+const ours = {
+  cli: 'src/cli.ts',
+  main: 'src/main.ts',
+  worker: 'src/spectrum/worker.ts',
+  page: 'src/render/page/index.ts',
+}
+const inputs = [
+  ...Object.entries(ours).map(([name, path]) => ({ name, entryPoints: { [name]: path } })),
+  ...Object.entries(APART).map(([path, { file, exports }]) => ({
+    name: file,
+    stdin: { contents: `export { ${exports} } from '${path}'`, resolveDir: '.', sourcefile: file },
+  })),
+]
 const bundles = await Promise.all(
-  Object.entries({
-    cli: 'src/cli.ts',
-    main: 'src/main.ts',
-    worker: 'src/spectrum/worker.ts',
-    artifact: '@actions/artifact',
-    page: 'src/render/page/index.ts',
-  }).map(([name, entry]) =>
+  inputs.map(({ name, ...input }) =>
     build({
-      entryPoints: { [name]: entry },
+      ...input,
+      entryNames: name,
       outdir: 'dist',
       bundle: true,
       format: 'esm',
@@ -83,10 +98,10 @@ write(
   ),
 )
 
-const inputs = (await load('src/config/table.ts')).actionInputs()
+const actionInputs = (await load('src/config/table.ts')).actionInputs()
 write(
   'action.yml',
-  readFileSync('action.yml', 'utf8').replace(/^inputs:\n[\s\S]*?(?=^outputs:)/m, `${inputs.trimEnd()}\n\n`),
+  readFileSync('action.yml', 'utf8').replace(/^inputs:\n[\s\S]*?(?=^outputs:)/m, `${actionInputs.trimEnd()}\n\n`),
 )
 
 /** Only what changed, so that nothing is missing while somebody runs it. */

@@ -1,4 +1,3 @@
-import { parseDocument } from 'yaml'
 import { readSmallFile } from '../bytes/small-file.ts'
 import { UserError } from '../errors.ts'
 import { limits } from '../limits.ts'
@@ -58,9 +57,9 @@ export async function readConfig(path: string, optional = false): Promise<Config
 }
 
 /** @param where names the file in errors */
-export function parseConfig(text: string, where: string): Config {
+export async function parseConfig(text: string, where: string): Promise<Config> {
   const config: Config = { settings: {}, publishing: {} }
-  for (const [key, value] of Object.entries(parseYaml(text, where))) {
+  for (const [key, value] of Object.entries(await parseYaml(text, where))) {
     if (value === null) continue
     if (!FILE_NAMES.includes(key as FileName)) throw unknownKey(key, where)
     const option = optionOf(key as FileName)
@@ -75,10 +74,11 @@ export function parseConfig(text: string, where: string): Config {
   return config
 }
 
-function parseYaml(text: string, where: string): object {
+async function parseYaml(text: string, where: string): Promise<object> {
   if (text.length > limits.config.bytes) {
     throw new UserError(`${where}: has ${text.length} characters, more than ${limits.config.bytes}`)
   }
+  const { parseDocument } = await import('yaml')
   let value: unknown
   try {
     const document = parseDocument(text, { schema: 'core', version: '1.2', logLevel: 'error', stringKeys: true })

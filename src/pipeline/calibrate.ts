@@ -1,5 +1,4 @@
 import { rename, writeFile } from 'node:fs/promises'
-import { parseDocument } from 'yaml'
 import { readSmallFile } from '../bytes/small-file.ts'
 import { readConfig } from '../config/file.ts'
 import type { Settings } from '../config/settings.ts'
@@ -51,6 +50,7 @@ export function thresholdLines({ thresholds }: Calibrated): string[] {
 export async function writeThresholds(path: string, calibrated: Calibrated): Promise<void> {
   const there = await readConfig(path, true)
   const text = there ? (await readSmallFile(path, limits.config.bytes)).toString('utf8') : ''
+  const { parseDocument } = await import('yaml')
   const document = parseDocument(text)
   document.set('thresholds', document.createNode(thresholdLines(calibrated)))
   const beside = `${path}.${process.pid}.tmp`

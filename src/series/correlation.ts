@@ -1,4 +1,5 @@
-import jStat from 'jstat'
+/** Loaded with this module, by those who judge a series. */
+const { default: jStat } = await import('jstat')
 
 /** Models as columns: the metric, the accuracy, and the number of each model's group from 0. All of one length. */
 export interface Sample {

@@ -1,4 +1,4 @@
-import jStat from 'jstat'
+const { default: jStat } = await import('jstat')
 
 /** P(|T| ≥ |t|) of Student's t with these degrees of freedom. */
 export function tTwoSided(t: number, degrees: number): number {

@@ -1,5 +1,3 @@
-import { parse } from 'csv-parse/sync'
-import { parseDocument } from 'yaml'
 import { quoted, UserError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { CUSTOM_METRIC_NAME } from '../report/schema.ts'
@@ -42,7 +40,7 @@ export function isTable(path: string): boolean {
  * @throws UserError naming the file, the row and the column
  */
 export async function readTable(text: string, path: string, measure: Measure): Promise<Series> {
-  const rows = /\.ya?ml$/i.test(path) ? yamlRows(text, path) : csvRows(text, path)
+  const rows = /\.ya?ml$/i.test(path) ? await yamlRows(text, path) : await csvRows(text, path)
   if (rows.length === 0) throw new UserError(`${path}: has no rows`, LIST)
   if (rows.length > limits.series.modelsCount) throw tooMany(rows.length)
   const columns = [...new Set(rows.flatMap(({ cells }) => [...cells.keys()]))]
@@ -176,7 +174,8 @@ function name(text: string, { where }: Row): string {
   )
 }
 
-function csvRows(text: string, path: string): Row[] {
+async function csvRows(text: string, path: string): Promise<Row[]> {
+  const { parse } = await import('csv-parse/sync')
   const end = text.indexOf('\n')
   const first = end < 0 ? text : text.slice(0, end)
   const delimiter = /\.tsv$/i.test(path) ? '\t' : first.includes(';') && !first.includes(',') ? ';' : ','
@@ -203,7 +202,8 @@ function csvRows(text: string, path: string): Row[] {
   })
 }
 
-function yamlRows(text: string, path: string): Row[] {
+async function yamlRows(text: string, path: string): Promise<Row[]> {
+  const { parseDocument } = await import('yaml')
   let value: unknown
   try {
     const document = parseDocument(text, { schema: 'core', version: '1.2', logLevel: 'error', stringKeys: true })

@@ -1,4 +1,3 @@
-import { Matrix, QrDecomposition } from 'ml-matrix'
 import { DTYPE_BITS, type FloatDType } from '../checkpoint/types.ts'
 import { limits } from '../limits.ts'
 import { evaluationMemory, matricesOf, type Recipe } from '../recipe/recipe.ts'
@@ -170,6 +169,7 @@ async function openValues(recipe: Recipe): Promise<OpenRecipe> {
   const shapes = matricesOf(recipe)
   const [rows, columns, , width = 1] = shapeOf(values)
   const tall = rows >= columns
+  const lowRank = shapes.some(({ zeros }) => zeros > 0) ? await lowRankCore(evaluator, values) : undefined
 
   function* chunks(slice: number, k: number, n: number, window: Uint8Array, multiple: number): Generator<Chunk> {
     const doubles = new Float64Array(window.buffer, window.byteOffset, Math.floor(window.length / 8))
@@ -187,11 +187,10 @@ async function openValues(recipe: Recipe): Promise<OpenRecipe> {
 
   function* core(n: number, window: Uint8Array, multiple: number): Generator<Chunk> {
     const doubles = new Float64Array(window.buffer, window.byteOffset, Math.floor(window.length / 8))
-    const core = lowRankCore(evaluator, values)
     const step = chunkRows(n, multiple, rows => rows * n <= doubles.length)
     for (let p = 0; p < n; p += step) {
       const count = Math.min(step, n - p)
-      doubles.set(core.subarray(p * n, (p + count) * n))
+      doubles.set(lowRank!.subarray(p * n, (p + count) * n))
       yield { k: count, base: 0, pStride: n, iStride: 1 }
     }
   }
@@ -211,8 +210,9 @@ async function openValues(recipe: Recipe): Promise<OpenRecipe> {
  * A small matrix with the non-zero singular values of factor · left · right, left rows×r and right r×columns: with the thin QR
  * factorisations left = Q₁R₁ and rightᵀ = Q₂R₂ it is factor · R₁R₂ᵀ, r×r.
  */
-function lowRankCore(evaluator: Evaluator, values: Values): Float64Array {
+async function lowRankCore(evaluator: Evaluator, values: Values): Promise<Float64Array> {
   if (values.op !== 'product') throw new Error(`${values.op} is no product`)
+  const { Matrix, QrDecomposition } = await import('ml-matrix')
   const triangle = (factor: Values, transposed: boolean) => {
     const [rows, columns] = shapeOf(factor)
     const matrix = Matrix.from1DArray(rows, columns, evaluator.whole(factor))

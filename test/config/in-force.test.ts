@@ -2,16 +2,16 @@ import { expect, test } from 'vitest'
 import { parseConfig } from '../../src/config/file.ts'
 import { impose, type Layers, recorded, stricterSettings, withoutLoosening } from '../../src/config/in-force.ts'
 
-const layers = (config: string, inputs = ''): Layers => ({
-  config: parseConfig(config, 'config'),
-  inputs: parseConfig(inputs, 'inputs'),
+const layers = async (config: string, inputs = ''): Promise<Layers> => ({
+  config: await parseConfig(config, 'config'),
+  inputs: await parseConfig(inputs, 'inputs'),
 })
 
-test('what is recorded are the options that can let something pass and are not the default, inputs over the file', () => {
+test('what is recorded are the options that can let something pass and are not the default, inputs over the file', async () => {
   expect(
-    recorded(layers('enforce: true\nbaseline: auto\nmissing-checkpoint: error\ncomment: never\nexclude: a*')),
+    recorded(await layers('enforce: true\nbaseline: auto\nmissing-checkpoint: error\ncomment: never\nexclude: a*')),
   ).toEqual({})
-  expect(recorded(layers('enforce: false\naccept-label: ok', 'accept-label: fine'))).toEqual({
+  expect(recorded(await layers('enforce: false\naccept-label: ok', 'accept-label: fine'))).toEqual({
     enforce: 'false',
     'accept-label': 'fine',
   })
@@ -38,15 +38,18 @@ test.each<[Record<string, string>, Record<string, string>, string[]]>([
   for (const [name, value] of stricterSettings(before, now)) expect(value).toBe(before[name] ?? '')
 })
 
-test('imposed values take the place of the inputs’ and the file’s; an empty one is the default', () => {
-  const imposed = impose(layers('enforce: false\naccept-label: x', 'enforce: false\naccept-label: y'), [
+test('imposed values take the place of the inputs’ and the file’s; an empty one is the default', async () => {
+  const imposed = impose(await layers('enforce: false\naccept-label: x', 'enforce: false\naccept-label: y'), [
     ['enforce', ''],
     ['accept-label', 'z'],
   ])
   expect(recorded(imposed)).toEqual({ 'accept-label': 'z' })
 })
 
-test('a config file without what can let something pass keeps its rules', () => {
-  const config = parseConfig('fail-if: alpha > 6\nenforce: false\nexclude: a*\ncomment: never\nbaseline: none', 'x')
+test('a config file without what can let something pass keeps its rules', async () => {
+  const config = await parseConfig(
+    'fail-if: alpha > 6\nenforce: false\nexclude: a*\ncomment: never\nbaseline: none',
+    'x',
+  )
   expect(withoutLoosening(config)).toEqual({ settings: { 'fail-if': 'alpha > 6' }, publishing: { comment: 'never' } })
 })

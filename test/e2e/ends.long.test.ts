@@ -33,7 +33,10 @@ test.each(Object.keys(disturb))('%s at any moment, every run ends and says why',
   const path = join(folder, 'net.safetensors')
   for (let i = 0; i < 25; i++) {
     copyFileSync(one, path)
-    const child = spawn(process.execPath, ['dist/cli.js', path, '--no-structure'], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(process.execPath, ['dist/cli.js', path, '--no-structure'], {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     let stderr = ''
     child.stdout.on('data', () => {})
     child.stderr.setEncoding('utf8').on('data', text => {

@@ -12,7 +12,10 @@ test('as installed from a registry, the command line runs and brings no dependen
   const [{ filename, files }] = JSON.parse(npm(root, 'pack', '--json', '--pack-destination', folder))
   const paths: string[] = files.map(({ path }: { path: string }) => path)
   expect(paths.filter(path => path.startsWith('dist/')).sort()).toEqual(
-    ['artifact.js', 'cli.js', 'licenses.txt', 'main.js', 'page.js', 'worker.js'].map(name => `dist/${name}`),
+    [
+      ...['artifact.js', 'cli.js', 'csv-parse.js', 'jstat.js', 'licenses.txt', 'main.js', 'ml-matrix.js', 'page.js'],
+      ...['worker.js', 'yaml.js'],
+    ].map(name => `dist/${name}`),
   )
   expect(paths.filter(path => /^(src|test|examples|bench)\//.test(path))).toEqual([])
   writeFileSync(join(folder, 'package.json'), '{"private": true}')
