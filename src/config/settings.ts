@@ -128,6 +128,7 @@ function resolveWith(figures: readonly CustomMetric[], layers: readonly RawSetti
       exclude: lines('exclude').sort(),
       conv2d,
       ...(conv2d === 'operator' && { conv_grid: grid }),
+      ...(flag('split-packed', text('split-packed')) && { split_packed: true as const }),
       ...(analyses.length > 0 && { analyses }),
       ...(!flag('structure', text('structure')) && { structure: false as const }),
       ...(baseModel !== undefined && { base_model: portable(baseModel) }),

@@ -233,6 +233,13 @@ export const TABLE = {
     loosens: true,
     help: 'For `conv: operator`, the side of the image, which is not in the file.',
   },
+  'split-packed': {
+    type: 'flag',
+    default: 'false',
+    in: EVERYWHERE,
+    loosens: true,
+    help: 'Whether what is packed in one tensor is split: queries, keys and values, gate and up, the gates of LSTM and GRU, each a layer of its own.',
+  },
   'mp-fit': {
     type: 'flag',
     default: 'false',

@@ -21,7 +21,7 @@ export async function openBase(path: string): Promise<Checkpoint> {
  * each with its reason.
  */
 export async function againstBase(
-  { layers, skipped }: Plan,
+  { layers, skipped, whole }: Plan,
   base: Plan,
   scan: (tensor: Tensor) => Promise<Scan>,
 ): Promise<Plan> {
@@ -42,7 +42,7 @@ export async function againstBase(
     }),
   )
   const changed = planned.filter((one): one is PlannedLayer => 'recipe' in one)
-  return { layers: changed, skipped: [...skipped, ...planned.filter((one): one is PlannedSkip => 'row' in one)] }
+  return { layers: changed, skipped: [...skipped, ...planned.filter((one): one is PlannedSkip => 'row' in one)], whole }
 }
 
 function left({ tensor, shape, dtype }: PlannedLayer, code: 'identical' | 'unmatched', reason: string): PlannedSkip {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { basename, resolve } from 'node:path'
 import { portable } from '../bytes/portable.ts'
+import { readAttention } from '../checkpoint/attention.ts'
 import { type Checkpoint, openCheckpoint, refuseChanged } from '../checkpoint/index.ts'
 import type { Tensor } from '../checkpoint/types.ts'
 import { CheckpointError, LayerError } from '../errors.ts'
@@ -60,8 +61,8 @@ export async function analyseShard(source: Source, context: AnalyseContext, shar
   const scan = memoise(context.engine)
   const base = context.baseModel === undefined ? undefined : await openBase(context.baseModel)
   await context.onFiles?.(base?.stamps.map(({ path }) => path) ?? [])
-  const own = planLayers(checkpoint, context.options)
-  const plan = base ? await againstBase(own, planLayers(base, context.options), scan) : own
+  const own = await planOf(checkpoint, context.options)
+  const plan = base ? await againstBase(own, await planOf(base, context.options), scan) : own
   if (plan.layers.length === 0) throw nothingToAnalyse(checkpoint, plan)
   const positions = shardPositions(
     plan.layers.map(({ recipe }) => cost(recipe)),
@@ -88,9 +89,15 @@ export async function analyseShard(source: Source, context: AnalyseContext, shar
     },
     layers,
     skipped,
+    ...(plan.whole.length > 0 && { whole: [...plan.whole] }),
     ...aggregates(layers, skipped),
   }
   return { model, layers: plan.layers.length, positions }
+}
+
+/** What to compute of a checkpoint. */
+export async function planOf(checkpoint: Checkpoint, options: AnalysisOptions): Promise<Plan> {
+  return planLayers(checkpoint, options, options.split_packed && (await readAttention(checkpoint.tensors)))
 }
 
 /** Each tensor is scanned once. */

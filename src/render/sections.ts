@@ -122,6 +122,19 @@ export function notes({ verdict, baseline, comparison, models, options }: Report
   for (const model of comparison?.removed.slice(0, 10) ?? [])
     notes.push(note(['The baseline also has the model ', name(model), '.']))
   for (const model of models.slice(0, 10)) {
+    const [packed] = model.whole ?? []
+    if (packed)
+      notes.push(
+        note([
+          `Left whole, ${plural(model.whole!.length, 'tensor')} of `,
+          name(model.name),
+          ', such as ',
+          name(packed.tensor),
+          ': ',
+          said(packed.reason),
+          '.',
+        ]),
+      )
     if (model.summary.errors > 0)
       notes.push(note([name(model.name), ` has no means: ${plural(model.summary.errors, 'layer')} could not be read.`]))
   }

@@ -156,6 +156,10 @@ function schemas(strictness: Strictness) {
     }),
     layers: z.array(layer),
     skipped: z.array(skipped),
+    whole: z
+      .array(object({ tensor: name, reason: text(1024) }))
+      .optional()
+      .describe('Packed tensors that could not be split, where that was asked for, and why'),
     summary,
     convolutions: z
       .array(
@@ -173,6 +177,7 @@ function schemas(strictness: Strictness) {
     exclude: z.array(text(1024)).max(1000),
     conv2d: oneOf(['pooled', 'slices', 'operator']).describe('How convolutions are read'),
     conv_grid: count.optional().describe('Of operators: the side of the image, whose boundary is periodic'),
+    split_packed: z.literal(true).optional().describe('Whether what is packed in one tensor is split into its blocks'),
     xmax: oneOf(['force']).optional().describe('Whether D is that to the law cut off at the largest eigenvalue'),
     analyses: z
       .array(oneOf(ADDED))
