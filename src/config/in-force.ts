@@ -94,6 +94,7 @@ export function analysisValues({ options }: Pick<Settings, 'options'>): [FileNam
     ['base-model', options.base_model ?? ''],
     ['conv', options.conv2d],
     ['conv-grid', String(options.conv_grid ?? 32)],
+    ['conv-dims', options.conv_dims ?? '2'],
     ['split-packed', String(options.split_packed ?? false)],
     ['xmax', options.xmax ?? 'none'],
     ['fix-fingers', options.fix_fingers ?? 'none'],

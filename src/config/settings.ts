@@ -109,6 +109,12 @@ function resolveWith(figures: readonly CustomMetric[], layers: readonly RawSetti
   const grid = count('conv-grid', text('conv-grid')!)
   if (grid < 1 || grid > limits.spectrum.gridPoints)
     throw new UserError(`conv-grid is ${grid}, but takes 1 to ${limits.spectrum.gridPoints}.`)
+  const dimensions = oneOf('conv-dims', text('conv-dims'), ['2', 'all'])
+  if (dimensions === 'all' && conv2d === 'operator')
+    throw new UserError(
+      'conv: operator is of convolutions of two dimensions alone, and conv-dims: all has others.',
+      'Read them pooled or by slices, or leave conv-dims out.',
+    )
   const baseModel = text('base-model')
   const analyses = ADDED.filter(name => flag(name, text(name)))
   if (analyses.includes('distances') && baseModel === undefined)
@@ -128,6 +134,7 @@ function resolveWith(figures: readonly CustomMetric[], layers: readonly RawSetti
       exclude: lines('exclude').sort(),
       conv2d,
       ...(conv2d === 'operator' && { conv_grid: grid }),
+      ...(dimensions === 'all' && { conv_dims: dimensions }),
       ...(flag('split-packed', text('split-packed')) && { split_packed: true as const }),
       ...(analyses.length > 0 && { analyses }),
       ...(!flag('structure', text('structure')) && { structure: false as const }),

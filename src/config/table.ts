@@ -233,6 +233,15 @@ export const TABLE = {
     loosens: true,
     help: 'For `conv: operator`, the side of the image, which is not in the file.',
   },
+  'conv-dims': {
+    type: 'text',
+    value: 'WHICH',
+    values: ['2', 'all'],
+    default: '2',
+    in: EVERYWHERE,
+    loosens: true,
+    help: 'Which convolutions are layers: of `2` dimensions, or `all`, those of 1 and 3 too, pooled or by slice.',
+  },
   'split-packed': {
     type: 'flag',
     default: 'false',

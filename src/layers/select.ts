@@ -6,6 +6,7 @@ import { item, reshape, shapeOf, slice, stored, type Values } from '../recipe/va
 import type { DescribedLayer } from '../report/description.ts'
 import type { AnalysisOptions, Skipped } from '../report/schema.ts'
 import { notWeights, type Refusal } from './classify.ts'
+import { type Flattened, flattened } from './convolution.ts'
 import { effectiveWeights } from './effective.ts'
 import { layerNames } from './names.ts'
 import { naturalOrder } from './order.ts'
@@ -37,7 +38,8 @@ export interface PlannedSkip {
 
 /**
  * Which tensors are layers, what shape their matrices have, and why the others are left out. A 2-D tensor is dense; a 4-D one
- * is a convolution (out, in, kh, kw) whose kernel slices are pooled into one ESD. N ≥ M are the sides of one matrix.
+ * is a convolution (out, in, kh, kw) whose kernel slices are pooled into one ESD; with `conv_dims` so are those of one and three
+ * dimensions. N ≥ M are the sides of one matrix.
  * Source: WeightWatcher 0.7.5 layer selection and size filters (`min_evals`, `max_evals` on M·rf, `max_N` on N; 0 for no limit).
  * @param attention for `split_packed`: what config.json says of heads
  */
@@ -65,7 +67,8 @@ export function planLayers(
     const { values, broken = tensor.broken } = weights.get(tensor.name) ?? { values: stored(tensor) }
     const owner = parts.get(tensor.name)
     const key = weights.get(tensor.name)?.key ?? tensor.name
-    const weight: Weight = { name, key, tensor, values, broken }
+    const sibling = siblingsOf(tensor.name, shapes)
+    const weight = dimensioned({ name, key, tensor, values, broken }, options, sibling)
     const refusal =
       (owner === undefined ? refused.get(tensor.name) : { code: 'buffer' as const, reason: partOf(owner) }) ??
       unfit(weight) ??
@@ -78,7 +81,7 @@ export function planLayers(
       skip(tensor.shape, refusal)
       continue
     }
-    const { matrices, reason } = matricesIn(weight, options, { attention, sibling: siblingsOf(tensor.name, shapes) })
+    const { matrices, reason } = matricesIn(weight, options, { attention, sibling })
     if (reason !== undefined) whole.push({ tensor: tensor.name, reason })
     const planned = matrices.map(matrix => ({ matrix, planned: plan(matrix, options) }))
     const left = planned.filter(isLeft)
@@ -129,6 +132,15 @@ interface Weight {
   readonly part?: string
   /** How many kernel slices the convolution has of which it is one. */
   readonly sliceOf?: number
+  /** Of a convolution that is none of two dimensions: what it is. */
+  readonly convolution?: Pick<Flattened, 'type' | 'shape'>
+}
+
+/** A weight with one or three dimensions of a kernel as one with two, where those count. Stacked experts are matrices. */
+function dimensioned(weight: Weight, { conv_dims }: AnalysisOptions, sibling: Surroundings['sibling']): Weight {
+  if (conv_dims !== 'all' || weight.broken !== undefined || stacksExperts(weight)) return weight
+  const { type, shape, values } = flattened(weight.key, weight.values, sibling('bias')) ?? {}
+  return type && shape && values ? { ...weight, values, convolution: { type, shape } } : weight
 }
 
 /** Components of keys under which mixtures of experts stack their matrices in one tensor. */
@@ -251,7 +263,7 @@ function patterns({ include, exclude }: AnalysisOptions) {
 }
 
 function plan(weight: Weight, options: AnalysisOptions): PlannedLayer | Refusal {
-  const { name, tensor, values, broken, part, sliceOf } = weight
+  const { name, tensor, values, broken, part, sliceOf, convolution } = weight
   const shape = shapeOf(values)
   const [rows = 1, columns = 1, height = 1, width = 1] = shape
   const N = Math.max(rows, columns)
@@ -274,8 +286,8 @@ function plan(weight: Weight, options: AnalysisOptions): PlannedLayer | Refusal 
     name,
     tensor: tensor.name,
     ...(part !== undefined && { part }),
-    layer_type: conv2d ? 'conv2d' : 'dense',
-    shape: [...shape],
+    layer_type: convolution?.type ?? (conv2d ? 'conv2d' : 'dense'),
+    shape: [...((sliceOf === undefined && convolution?.shape) || shape)],
     dtype: tensor.dtype,
     N,
     M,

@@ -6,7 +6,7 @@ import { glob } from './glob.ts'
 import { holds, type Operator } from './operator.ts'
 import { parseLayerMetric, type Scanner } from './scanner.ts'
 
-const TYPES = ['dense', 'conv2d'] as const
+const TYPES = ['dense', 'conv2d', 'conv1d', 'conv3d'] as const
 
 /** What a layer has to be for a rule to look at it. */
 export type Condition =
@@ -23,7 +23,7 @@ export type Row = { readonly name: string; readonly tensor: string } & Partial<L
 /**
  * `where condition { and condition }`, if it stands here:
  * ```
- * condition = "name" "~" pattern | "type" "=" ("dense" | "conv2d") | metric operator number
+ * condition = "name" "~" pattern | "type" "=" ("dense" | "conv2d" | "conv1d" | "conv3d") | metric operator number
  * ```
  */
 export function parseWhere(scanner: Scanner): { readonly where?: Where } {
@@ -54,7 +54,7 @@ function parseCondition(scanner: Scanner): Condition {
       const near = nearest(name, TYPES)
       throw scanner.error(
         name ? `unknown type ${JSON.stringify(name)}` : 'a type is missing',
-        near ? `Did you mean ${near}?` : 'Known are dense, conv2d.',
+        near ? `Did you mean ${near}?` : `Known are ${TYPES.join(', ')}.`,
         at,
       )
     }

@@ -93,7 +93,7 @@ function schemas(strictness: Strictness) {
     name: name.describe("The tensor's key without wrapper prefixes and without .weight"),
     tensor: name.describe('The exact key in the file'),
     part: name.optional().describe('A slice, gate or head, where a tensor has several'),
-    layer_type: oneOf(['dense', 'conv2d']),
+    layer_type: oneOf(['dense', 'conv2d', 'conv1d', 'conv3d']),
     shape,
     dtype: text(16),
     ...perMetric(columnsFrom('matrix', 'spectrum'), known),
@@ -177,6 +177,7 @@ function schemas(strictness: Strictness) {
     exclude: z.array(text(1024)).max(1000),
     conv2d: oneOf(['pooled', 'slices', 'operator']).describe('How convolutions are read'),
     conv_grid: count.optional().describe('Of operators: the side of the image, whose boundary is periodic'),
+    conv_dims: oneOf(['all']).optional().describe('Whether convolutions of 1 and 3 dimensions are layers, too'),
     split_packed: z.literal(true).optional().describe('Whether what is packed in one tensor is split into its blocks'),
     xmax: oneOf(['force']).optional().describe('Whether D is that to the law cut off at the largest eigenvalue'),
     analyses: z
