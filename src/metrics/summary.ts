@@ -1,4 +1,5 @@
 import { SUMMARY_METRICS, type SummaryMetric } from '../report/columns.ts'
+import { GROUPS, membershipOf } from '../report/groups.ts'
 import type { Layer, Model, Skipped, Summary } from '../report/schema.ts'
 
 /**
@@ -25,9 +26,39 @@ export function summarise(layers: readonly Layer[], skipped: readonly Skipped[])
 export function aggregates(
   layers: readonly Layer[],
   skipped: readonly Skipped[],
-): Pick<Model, 'summary' | 'convolutions'> {
+): Pick<Model, 'summary' | 'convolutions' | 'groups'> {
   const convolutions = sliceMeans(layers)
-  return { summary: summarise(layers, skipped), ...(convolutions && { convolutions }) }
+  const groups = groupMeans(layers)
+  return {
+    summary: summarise(layers, skipped),
+    ...(convolutions && { convolutions }),
+    ...(groups.length > 0 && { groups }),
+  }
+}
+
+type GroupMeans = NonNullable<Model['groups']>[number]
+
+/** The means over each of the usual groups, then over each block, in the order of the model. None where an error is among them. */
+function groupMeans(layers: readonly Layer[]): GroupMeans[] {
+  const functions = new Map<string, Layer[]>(GROUPS.map(group => [group, []]))
+  const blocks = new Map<string, Layer[]>()
+  for (const layer of layers) {
+    const { group, block } = membershipOf(layer)
+    if (group) functions.get(group)!.push(layer)
+    if (!block) continue
+    const members = blocks.get(block)
+    if (members) members.push(layer)
+    else blocks.set(block, [layer])
+  }
+  const row = (kind: GroupMeans['kind'], [group, members]: [string, Layer[]]): GroupMeans => {
+    const successful = members.filter(({ status }) => status === 'success')
+    const broken = members.some(({ status }) => status === 'error')
+    return { group, kind, layers: members.length, fitted: successful.length, ...means(broken ? [] : successful) }
+  }
+  return [
+    ...[...functions].filter(([, members]) => members.length > 0).map(one => row('function', one)),
+    ...[...blocks].map(one => row('block', one)),
+  ]
 }
 
 /**

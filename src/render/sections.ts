@@ -285,15 +285,36 @@ function judged(metric: LayerMetric, change: Change, judgement: Judgement | unde
   return `${formatChange(change.change)}${way ? `, ${way}` : ''}`
 }
 
+const MAIN = ['alpha', 'alpha_weighted', 'log_norm', 'log_spectral_norm'] as const satisfies readonly SummaryMetric[]
+
+/** One model's means over the usual groups of its layers, or over its blocks; nothing where there is one alone. */
+export function meansOfGroups(model: Model, kind: 'function' | 'block', most: number): Block[] {
+  const groups = model.groups?.filter(group => group.kind === kind) ?? []
+  if (groups.length < 2 || most === 0) return []
+  const rows = groups.map(({ group, layers, fitted, ...means }) => [
+    [name(group)],
+    ...MAIN.map(metric => formatReal(means[metric])),
+    fitted < layers ? `${fitted} of ${layers}` : `${layers}`,
+  ])
+  const what = kind === 'function' ? 'group' : 'block'
+  const columns = [left(`mean over ${what}`), ...MAIN.map((metric, i) => right(metric, i)), right('layers')]
+  return [table(columns, rows, most, what)]
+}
+
+/** All means over groups and blocks, to be opened. */
+export function foldedGroups(report: Report, model: Model, most = NO_LIMIT): Block[] {
+  const blocks = [...meansOfGroups(model, 'function', most), ...meansOfGroups(model, 'block', most)]
+  return blocks.length > 0 ? [{ kind: 'details', summary: ['Groups', ...spans(ofModel(report, model))], blocks }] : []
+}
+
 function meansOfModels(report: Report, most: number): Table {
-  const shown = ['alpha', 'alpha_weighted', 'log_norm', 'log_spectral_norm'] as const satisfies readonly SummaryMetric[]
   const rows = report.models.map(model => {
     const { summary: changes, judgement } = comparedModel(report, model) ?? {}
     const { layers, failed, coverage } = model.summary
     const trend = modelTrend(report, model, 'alpha')
     return [
       [name(model.name)],
-      ...shown.map(metric => {
+      ...MAIN.map(metric => {
         const change = changes ? ` (${judged(metric, changes[metric], judgement)})` : ''
         return `${formatReal(model.summary[metric])}${change}${metric === 'alpha' && trend ? ` ${trend}` : ''}`
       }),
@@ -301,7 +322,7 @@ function meansOfModels(report: Report, most: number): Table {
       formatShare(coverage),
     ]
   })
-  const columns = [left('model'), ...shown.map((metric, i) => right(metric, i)), right('layers'), right('coverage', 1)]
+  const columns = [left('model'), ...MAIN.map((metric, i) => right(metric, i)), right('layers'), right('coverage', 1)]
   return table(columns, rows, most, 'model')
 }
 

@@ -145,6 +145,16 @@ function schemas(strictness: Strictness) {
     ...perMetric(SUMMARY_METRICS, () => finite, null),
   })
 
+  const groups = z.array(
+    object({
+      group: name,
+      kind: oneOf(['function', 'block']),
+      layers: count,
+      fitted: count,
+      ...perMetric(SUMMARY_METRICS, () => finite, null),
+    }),
+  )
+
   const model = object({
     name,
     source: object({
@@ -167,6 +177,7 @@ function schemas(strictness: Strictness) {
       )
       .optional()
       .describe('Where the kernel slices of convolutions are layers: means over the slices of each'),
+    groups: groups.optional().describe('Means over the usual groups of layers, by their names, and over each block'),
   })
 
   const options = object({
