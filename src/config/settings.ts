@@ -119,6 +119,11 @@ function resolveWith(figures: readonly CustomMetric[], layers: readonly RawSetti
   const analyses = ADDED.filter(name => flag(name, text(name)))
   if (analyses.includes('distances') && baseModel === undefined)
     throw new UserError('distances needs a base-model, from which they are.')
+  const merge = flag('merge-adapter', text('merge-adapter'))
+  if (merge && baseModel === undefined)
+    throw new UserError('merge-adapter needs a base-model, with which the adapter is merged.')
+  if (merge && analyses.includes('distances'))
+    throw new UserError('distances are those of what is added to the base model: leave merge-adapter out for them.')
   return {
     baseline: text('baseline'),
     shard: shard === undefined ? undefined : parseShard(shard),
@@ -139,6 +144,7 @@ function resolveWith(figures: readonly CustomMetric[], layers: readonly RawSetti
       ...(analyses.length > 0 && { analyses }),
       ...(!flag('structure', text('structure')) && { structure: false as const }),
       ...(baseModel !== undefined && { base_model: portable(baseModel) }),
+      ...(merge && { merge_adapter: true as const }),
       ...(xmax !== 'none' && { xmax }),
       ...(fingers !== 'none' && { fix_fingers: fingers }),
       ...(small !== 'none' && { small_sample_fit: small }),

@@ -179,6 +179,13 @@ export const TABLE = {
     loosens: true,
     help: 'A checkpoint whose weights are subtracted: what fine-tuning added, W − W_base, is analysed.',
   },
+  'merge-adapter': {
+    type: 'flag',
+    default: 'false',
+    in: EVERYWHERE,
+    loosens: true,
+    help: 'Whether an adapter is merged with base-model: the weights W_base + ΔW are analysed, in place of ΔW alone.',
+  },
   distances: {
     type: 'flag',
     default: 'false',

@@ -18,7 +18,7 @@ import { shuffle, tensorsOf } from '../recipe/values.ts'
 import type { AnalysisOptions, Layer, Model, Skipped } from '../report/schema.ts'
 import { RANDOM_LIKE } from '../report/state.ts'
 import { type Engine, fingerprint, noiseFloor, type Scan } from '../spectrum/engine.ts'
-import { againstBase, openBase, recipesBeside } from './against-base.ts'
+import { againstBase, mergedWithBase, openBase, recipesBeside } from './against-base.ts'
 
 /** A checkpoint to analyse. `name` is the model's name in the report: from the file's name where it is not given. */
 export interface Source {
@@ -61,8 +61,7 @@ export async function analyseShard(source: Source, context: AnalyseContext, shar
   const scan = memoise(context.engine)
   const base = context.baseModel === undefined ? undefined : await openBase(context.baseModel)
   await context.onFiles?.(base?.stamps.map(({ path }) => path) ?? [])
-  const own = await planOf(checkpoint, context.options)
-  const plan = base ? await againstBase(own, await planOf(base, context.options), scan) : own
+  const plan = await planWith(checkpoint, base, context.options, scan)
   if (plan.layers.length === 0) throw nothingToAnalyse(checkpoint, plan)
   const positions = shardPositions(
     plan.layers.map(({ recipe }) => cost(recipe)),
@@ -93,6 +92,17 @@ export async function analyseShard(source: Source, context: AnalyseContext, shar
     ...aggregates(layers, skipped),
   }
   return { model, layers: plan.layers.length, positions }
+}
+
+async function planWith(
+  checkpoint: Checkpoint,
+  base: Checkpoint | undefined,
+  options: AnalysisOptions,
+  scan: (tensor: Tensor) => Promise<Scan>,
+): Promise<Plan> {
+  if (!base) return planOf(checkpoint, options)
+  if (options.merge_adapter) return mergedWithBase(checkpoint, base, options)
+  return againstBase(await planOf(checkpoint, options), await planOf(base, options), scan)
 }
 
 /** What to compute of a checkpoint. */

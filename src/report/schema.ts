@@ -198,6 +198,7 @@ function schemas(strictness: Strictness) {
       .describe('Those whose columns the layers have beside the others'),
     structure: z.literal(false).optional().describe('Where S was not measured'),
     base_model: text(4096).optional().describe('The checkpoint whose weights were subtracted'),
+    merge_adapter: z.literal(true).optional().describe('Whether an adapter was merged with it, in place of that'),
     fix_fingers: oneOf(['clip_xmax']).optional().describe('Whether the largest eigenvalues may be left out of the fit'),
     small_sample_fit: oneOf(['least-d', 'adjusted-d'])
       .optional()
