@@ -92,6 +92,7 @@ export function analysisValues({ options }: Pick<Settings, 'options'>): [FileNam
     ['max-evals', String(options.max_evals)],
     ['max-n', String(options.max_N)],
     ['base-model', options.base_model ?? ''],
+    ['metrics', options.metrics ?? 'all'],
     ['merge-adapter', String(options.merge_adapter ?? false)],
     ['conv', options.conv2d],
     ['conv-grid', String(options.conv_grid ?? 32)],

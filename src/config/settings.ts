@@ -119,6 +119,15 @@ function resolveWith(figures: readonly CustomMetric[], layers: readonly RawSetti
   const analyses = ADDED.filter(name => flag(name, text(name)))
   if (analyses.includes('distances') && baseModel === undefined)
     throw new UserError('distances needs a base-model, from which they are.')
+  const metrics = oneOf('metrics', text('metrics'), ['all', 'spectral-norm'])
+  const whole = [
+    ...analyses,
+    ...(fingers !== 'none' ? ['fix-fingers'] : []),
+    ...(small !== 'none' ? ['small-sample-fit'] : []),
+    ...(xmax !== 'none' ? ['xmax'] : []),
+  ]
+  if (metrics === 'spectral-norm' && whole.length > 0)
+    throw new UserError(`${whole[0]} needs all eigenvalues, and metrics: spectral-norm has the largest alone.`)
   const merge = flag('merge-adapter', text('merge-adapter'))
   if (merge && baseModel === undefined)
     throw new UserError('merge-adapter needs a base-model, with which the adapter is merged.')
@@ -141,6 +150,7 @@ function resolveWith(figures: readonly CustomMetric[], layers: readonly RawSetti
       ...(conv2d === 'operator' && { conv_grid: grid }),
       ...(dimensions === 'all' && { conv_dims: dimensions }),
       ...(flag('split-packed', text('split-packed')) && { split_packed: true as const }),
+      ...(metrics !== 'all' && { metrics }),
       ...(analyses.length > 0 && { analyses }),
       ...(!flag('structure', text('structure')) && { structure: false as const }),
       ...(baseModel !== undefined && { base_model: portable(baseModel) }),

@@ -223,6 +223,15 @@ export const TABLE = {
     loosens: true,
     help: 'Which state dict of a training checkpoint to read, e.g. `ema.model`. By default the first of a documented order.',
   },
+  metrics: {
+    type: 'text',
+    value: 'WHICH',
+    values: ['all', 'spectral-norm'],
+    default: 'all',
+    in: EVERYWHERE,
+    loosens: true,
+    help: '`spectral-norm` looks for the largest eigenvalue of each layer alone, where all of them would take too long.',
+  },
   conv: {
     type: 'text',
     value: 'HOW',

@@ -88,8 +88,10 @@ function isParameter({ code, dtype, shape }: Skipped): boolean {
 }
 
 function means(layers: readonly Layer[]): Pick<Summary, SummaryMetric> {
-  const mean = (metric: SummaryMetric) =>
-    layers.length > 0 ? layers.reduce((sum, layer) => sum + layer[metric]!, 0) / layers.length : null
+  const mean = (metric: SummaryMetric) => {
+    const known = layers.length > 0 && layers.every(layer => typeof layer[metric] === 'number')
+    return known ? layers.reduce((sum, layer) => sum + layer[metric]!, 0) / layers.length : null
+  }
   return Object.fromEntries(SUMMARY_METRICS.map(metric => [metric, mean(metric)])) as ReturnType<typeof means>
 }
 

@@ -72,6 +72,7 @@ export function before(report: Report, model: Model): (layer: Layer, metric: Com
 /** What is to be known before any number. */
 export function notes({ verdict, baseline, comparison, models, options }: Report): Block[] {
   const notes: Block[] = []
+  if (options.metrics) notes.push(note('Only spectral norms were computed: all other numbers are left out.'))
   if (options.conv2d === 'slices') notes.push(note('Each kernel slice of a convolution is a layer of its own.'))
   if (options.conv2d === 'operator') {
     const side = options.conv_grid ?? 0
