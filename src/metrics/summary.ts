@@ -1,6 +1,7 @@
-import { SUMMARY_METRICS, type SummaryMetric } from '../report/columns.ts'
+import { REQUESTED_MEANS, SUMMARY_METRICS, type SummaryMetric } from '../report/columns.ts'
 import { GROUPS, membershipOf } from '../report/groups.ts'
 import type { Layer, Model, Skipped, Summary } from '../report/schema.ts'
+import { mean } from '../statistics.ts'
 
 /**
  * A model's summary, from its rows alone: plain means over the layers whose fit succeeded. A model with an `error` row has no
@@ -19,7 +20,18 @@ export function summarise(layers: readonly Layer[], skipped: readonly Skipped[])
     non_finite: [...layers.filter(isNonFinite), ...skipped.filter(({ non_finite }) => non_finite)].length,
     coverage: parameters > 0 ? analysed / parameters : null,
     ...means(usable),
+    ...requestedMeans(usable),
   }
+}
+
+/** The means of columns that were asked for, over the layers that have them; nothing of what was not. */
+function requestedMeans(layers: readonly Layer[]): Pick<Summary, 'mp_softrank'> {
+  const asked = REQUESTED_MEANS.filter(metric => layers.some(layer => layer[metric] !== undefined))
+  const entries = asked.map(metric => {
+    const values = layers.map(layer => layer[metric]).filter(value => typeof value === 'number')
+    return [metric, values.length > 0 ? mean(values) : null]
+  })
+  return Object.fromEntries(entries)
 }
 
 /** What follows from a model's rows. */
@@ -88,11 +100,11 @@ function isParameter({ code, dtype, shape }: Skipped): boolean {
 }
 
 function means(layers: readonly Layer[]): Pick<Summary, SummaryMetric> {
-  const mean = (metric: SummaryMetric) => {
+  const meanOf = (metric: SummaryMetric) => {
     const known = layers.length > 0 && layers.every(layer => typeof layer[metric] === 'number')
     return known ? layers.reduce((sum, layer) => sum + layer[metric]!, 0) / layers.length : null
   }
-  return Object.fromEntries(SUMMARY_METRICS.map(metric => [metric, mean(metric)])) as ReturnType<typeof means>
+  return Object.fromEntries(SUMMARY_METRICS.map(metric => [metric, meanOf(metric)])) as ReturnType<typeof means>
 }
 
 function elements(tensors: readonly { readonly shape: readonly number[] }[]): number {

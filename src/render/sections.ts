@@ -272,6 +272,9 @@ export function means(report: Report, model: Model): Table {
     ...(changes ? [formatReal(changes[metric].base), judged(metric, changes[metric], judgement)] : []),
     ...(drawn ? [trends[i]] : []),
   ])
+  const { mp_softrank } = model.summary
+  if (mp_softrank !== undefined)
+    rows.push([[typed('mp_softrank')], formatReal(mp_softrank), ...(changes ? ['', ''] : []), ...(drawn ? [''] : [])])
   const columns = [
     left('mean over layers'),
     right('head'),

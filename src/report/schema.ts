@@ -144,6 +144,7 @@ function schemas(strictness: Strictness) {
       .describe('Tensors with a NaN or an Inf, skipped ones too; null where an earlier version did not look'),
     coverage: finite.describe("The share of the model's parameters that was analysed"),
     ...perMetric(SUMMARY_METRICS, () => finite, null),
+    mp_softrank: finite.optional().describe('Mean over the layers that have it, where mp-fit was asked for'),
   })
 
   const groups = z.array(
