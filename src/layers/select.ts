@@ -85,7 +85,7 @@ export function planLayers(
     if (reason !== undefined) whole.push({ tensor: tensor.name, reason })
     const planned = matrices.map(matrix => ({ matrix, planned: plan(matrix, options) }))
     const left = planned.filter(isLeft)
-    layers.push(...planned.flatMap(({ planned }) => ('reason' in planned ? [] : [planned])))
+    for (const { planned: one } of planned) if (!('reason' in one)) layers.push(one)
     // Where all are too small it is the tensor that is; where some are, such as the keys of fewer heads, they are.
     if (left.length === planned.length) skip(tensor.shape, left[0].planned)
     else

@@ -16,7 +16,7 @@ export interface LargestEigenvalue {
 /** Relative to the eigenvalue: half of what is promised, 1e-8 of λ. */
 const TOLERANCE = 2e-9
 /** Steps of one run: a Gaussian matrix of 15,000 columns takes about 300. */
-const MOST_STEPS = 500
+export const MOST_STEPS = 500
 /** How often a start that finds a larger one takes the place of the first. */
 const MOST_STARTS = 4
 const SECOND_STEPS = 48

@@ -5,8 +5,9 @@ import { limits } from '../limits.ts'
 import { cost, type MatrixShape, matricesOf, type Recipe } from '../recipe/recipe.ts'
 import { viewOf } from '../recipe/values.ts'
 import { Kernel } from './kernel.ts'
-import type { GramTimes } from './lanczos.ts'
+import { type GramTimes, MOST_STEPS } from './lanczos.ts'
 import type { MatrixSource } from './matrix-source.ts'
+import { footprint } from './source.ts'
 
 /** Of so few columns all eigenvalues take less than it takes to look for one. */
 const SMALL = 160
@@ -23,12 +24,13 @@ export function bytesInMemory(dtype: FloatDType): number {
   return dtype === 'F64' ? 8 : 4
 }
 
-/** Bytes that the largest matrix of a recipe takes in memory, where it is held there. */
+/** Bytes that the search in the largest matrix of a recipe takes: the matrix, the basis, and what it is read through. */
 export function residentBytes(recipe: Recipe): number {
   const bytes = bytesOf(recipe)
-  return matricesOf(recipe).reduce((most, shape) => {
-    return isSearched(shape, bytes) ? Math.max(most, shape.k * shape.n * bytes) : most
-  }, 0)
+  const { window, evaluation } = footprint(recipe, Kernel.depth)
+  const held = matricesOf(recipe).filter(shape => isSearched(shape, bytes))
+  const bytesFor = ({ k, n }: MatrixShape) => Kernel.heldBytes(k, n, bytes === 8) + 8 * n * MOST_STEPS
+  return held.reduce((most, shape) => Math.max(most, bytesFor(shape)), 0) + 2 * window + evaluation
 }
 
 /** Multiply-adds that the largest eigenvalues of a recipe take, about. */
@@ -76,10 +78,15 @@ export function resident(source: MatrixSource, windowBytes: number, kernel: Kern
   if (!Number.isFinite(most)) return null
   const factor = dtype === 'F64' ? inversePower(most) : 1
   if (factor !== 1) for (let i = 0; i < elements.length; i++) elements[i] *= factor
-  const digest = createHash('sha256')
-    .update(new Uint8Array(elements.buffer, elements.byteOffset, elements.byteLength))
-    .digest()
-  return { times, factor, norm: sumOfSquares(elements), seed: digest.readInt32LE() }
+  return { times, factor, norm: sumOfSquares(elements), seed: seedOf(elements) }
+}
+
+/** In pieces: no hash takes 2 GiB at once. */
+function seedOf({ buffer, byteOffset, byteLength }: Numbers): number {
+  const hash = createHash('sha256')
+  for (let at = 0; at < byteLength; at += limits.spectrum.chunkBytes)
+    hash.update(new Uint8Array(buffer, byteOffset + at, Math.min(limits.spectrum.chunkBytes, byteLength - at)))
+  return hash.digest().readInt32LE()
 }
 
 type Numbers = Float32Array | Float64Array
