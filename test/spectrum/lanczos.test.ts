@@ -8,6 +8,8 @@ import { Kernel } from '../../src/spectrum/kernel.ts'
 import wasm from '../../src/spectrum/kernel.wasm'
 import { largestEigenvalue } from '../../src/spectrum/lanczos.ts'
 import { WorkerPool } from '../../src/spectrum/pool.ts'
+import { resident } from '../../src/spectrum/resident.ts'
+import { footprint, openRecipe } from '../../src/spectrum/source.ts'
 import { analyseTensors, defaults } from '../support/analyse.ts'
 import { cli } from '../support/cli.ts'
 import { generate } from '../support/golden.ts'
@@ -181,6 +183,32 @@ describe.runIf(hasShared)('real networks', () => {
     },
     600_000,
   )
+
+  test('the search itself, in matrices of all sizes: within 1e-8 of the full spectrum', async () => {
+    const kernel = await Kernel.create(wasm)
+    let [searched, given] = [0, 0]
+    for (const { path } of references('default')) {
+      for (const { recipe, name, broken } of planLayers(await openCheckpoint(path), defaults).layers) {
+        if (broken !== undefined) continue
+        const [{ matrices }, open] = [await pool.spectrum(recipe), await openRecipe(recipe)]
+        const { window } = footprint(recipe, Kernel.depth)
+        for (const [i, source] of open.matrices.entries()) {
+          if (i > 1 || source.zeros > 0) continue
+          const matrix = resident(source, window, kernel)!
+          const found = largestEigenvalue(matrix.times, source.n, matrix.seed)
+          searched++
+          if (!found) continue
+          given++
+          const full = matrices[i][matrices[i].length - 1]
+          const value = found.value / matrix.factor / matrix.factor
+          expect(Math.abs(value - full), `${path} ${name} ${i}`).toBeLessThanOrEqual(1e-8 * full)
+        }
+        await open.close()
+      }
+    }
+    expect(searched).toBeGreaterThan(1000)
+    expect(given).toBe(searched)
+  }, 600_000)
 
   test('a whole model has the columns of a full run', async () => {
     const { path } = references('default').find(({ name }) => name === 'resnet56') ?? references('default')[0]
