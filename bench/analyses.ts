@@ -10,6 +10,7 @@ const MODEL = fileURLToPath(new URL('../../../shared/checkpoints/resnet20.safete
 /** Our options, and the arguments of WeightWatcher's analyze() that ask for the same. */
 const ANALYSES: [string[], Record<string, unknown>?][] = [
   [['--no-structure']],
+  [['--metrics', 'spectral-norm']],
   [['--mp-fit'], { mp_fit: true }],
   [['--other-laws']],
   [['--randomize'], { randomize: true }],

@@ -159,6 +159,8 @@ export const limits = {
   spectrum: {
     /** How much of a tensor is read at once. */
     chunkBytes: 8 * MiB,
+    /** One matrix in memory, whose largest eigenvalue alone is looked for: 15,000 × 32,000 in single precision. */
+    residentBytes: 2048 * MiB,
     /** Side of the image on which a convolution is an operator: ImageNet's have 224. */
     gridPoints: 256,
     /** Kernel slices are shuffled together up to this, one by one above: a kernel of 512 filters of 512 channels takes 18 MiB. */

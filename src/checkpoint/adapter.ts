@@ -59,7 +59,7 @@ export async function describeAdapters(tensors: readonly Tensor[]): Promise<Foun
 
 async function updateOf(name: string, all: ReadonlyMap<string, Tensor>, config: unknown) {
   for (const { pattern, up, embedding = false } of DOWN) {
-    const [, module, adapter] = pattern.exec(name) ?? []
+    const [, module, adapter = ''] = pattern.exec(name) ?? []
     if (module === undefined) continue
     const [down, other] = [all.get(name)!, all.get(up(module, adapter)) ?? all.get(`${module}.lora.up.weight`)]
     if (!other) return { factors: [name] }
@@ -71,7 +71,8 @@ async function updateOf(name: string, all: ReadonlyMap<string, Tensor>, config: 
       `${module}.lora_magnitude_vector${adapter}.weight`,
       `${module}.lora_magnitude_vector${adapter}`,
     ].find(key => all.has(key))
-    const update: LowRank = { key: `${plain}.weight`, down: name, up: other.name, embedding, scale }
+    const turned = field(config, 'fan_in_fan_out') === true && { turned: true as const }
+    const update: LowRank = { key: `${plain}.weight`, down: name, up: other.name, embedding, scale, ...turned }
     return { factors, update: magnitude === undefined ? update : { ...update, magnitude } }
   }
   return undefined

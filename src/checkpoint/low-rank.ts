@@ -9,6 +9,10 @@ export interface LowRank {
   /** Of an embedding, whose rows are the inputs: ΔW is transposed. */
   readonly embedding: boolean
   readonly scale: number
+  /** The weight lies as (in, out), as transformers' Conv1D keeps it; where its sides differ, they tell. */
+  readonly turned?: true
+  /** The tensor that it is added to, where that is known. */
+  readonly base?: string
   /** DoRA's magnitudes, a number a row of the weight. */
   readonly magnitude?: string
 }

@@ -157,6 +157,8 @@ function why(pair: Pair, relation: Judgement['relation'], layers: readonly Shape
     return `${matched.length} of ${head.layers.length} layers are in the baseline: another architecture, so that no change of a metric says which is better.`
   if (relation === 'resized')
     return `Another depth or width (${base.layers.length} layers before, ${head.layers.length} now): alpha misleads there, alpha_weighted can be compared, and never fails alone.`
+  if (layers.length === 0 && head.layers.some(({ only }) => only !== undefined))
+    return 'Only spectral norms were computed, of which none says which model is better.'
   if (layers.length === 0)
     return 'No layer has a tail shape on both sides, so that it does not judge: an earlier version did not measure it.'
   const count = (why: ShapeChange['note']) => layers.filter(({ note }) => note === why).length

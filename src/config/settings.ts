@@ -109,10 +109,30 @@ function resolveWith(figures: readonly CustomMetric[], layers: readonly RawSetti
   const grid = count('conv-grid', text('conv-grid')!)
   if (grid < 1 || grid > limits.spectrum.gridPoints)
     throw new UserError(`conv-grid is ${grid}, but takes 1 to ${limits.spectrum.gridPoints}.`)
+  const dimensions = oneOf('conv-dims', text('conv-dims'), ['2', 'all'])
+  if (dimensions === 'all' && conv2d === 'operator')
+    throw new UserError(
+      'conv: operator is of convolutions of two dimensions alone, and conv-dims: all has others.',
+      'Read them pooled or by slices, or leave conv-dims out.',
+    )
   const baseModel = text('base-model')
   const analyses = ADDED.filter(name => flag(name, text(name)))
   if (analyses.includes('distances') && baseModel === undefined)
     throw new UserError('distances needs a base-model, from which they are.')
+  const metrics = oneOf('metrics', text('metrics'), ['all', 'spectral-norm'])
+  const whole = [
+    ...analyses,
+    ...(fingers !== 'none' ? ['fix-fingers'] : []),
+    ...(small !== 'none' ? ['small-sample-fit'] : []),
+    ...(xmax !== 'none' ? ['xmax'] : []),
+  ]
+  if (metrics === 'spectral-norm' && whole.length > 0)
+    throw new UserError(`${whole[0]} needs all eigenvalues, and metrics: spectral-norm has the largest alone.`)
+  const merge = flag('merge-adapter', text('merge-adapter'))
+  if (merge && baseModel === undefined)
+    throw new UserError('merge-adapter needs a base-model, with which the adapter is merged.')
+  if (merge && analyses.includes('distances'))
+    throw new UserError('distances are those of what is added to the base model: leave merge-adapter out for them.')
   return {
     baseline: text('baseline'),
     shard: shard === undefined ? undefined : parseShard(shard),
@@ -128,9 +148,13 @@ function resolveWith(figures: readonly CustomMetric[], layers: readonly RawSetti
       exclude: lines('exclude').sort(),
       conv2d,
       ...(conv2d === 'operator' && { conv_grid: grid }),
+      ...(dimensions === 'all' && { conv_dims: dimensions }),
+      ...(flag('split-packed', text('split-packed')) && { split_packed: true as const }),
+      ...(metrics !== 'all' && { metrics }),
       ...(analyses.length > 0 && { analyses }),
       ...(!flag('structure', text('structure')) && { structure: false as const }),
       ...(baseModel !== undefined && { base_model: portable(baseModel) }),
+      ...(merge && { merge_adapter: true as const }),
       ...(xmax !== 'none' && { xmax }),
       ...(fingers !== 'none' && { fix_fingers: fingers }),
       ...(small !== 'none' && { small_sample_fit: small }),

@@ -179,6 +179,13 @@ export const TABLE = {
     loosens: true,
     help: 'A checkpoint whose weights are subtracted: what fine-tuning added, W − W_base, is analysed.',
   },
+  'merge-adapter': {
+    type: 'flag',
+    default: 'false',
+    in: EVERYWHERE,
+    loosens: true,
+    help: 'Whether an adapter is merged with base-model: the weights W_base + ΔW are analysed, in place of ΔW alone.',
+  },
   distances: {
     type: 'flag',
     default: 'false',
@@ -216,6 +223,15 @@ export const TABLE = {
     loosens: true,
     help: 'Which state dict of a training checkpoint to read, e.g. `ema.model`. By default the first of a documented order.',
   },
+  metrics: {
+    type: 'text',
+    value: 'WHICH',
+    values: ['all', 'spectral-norm'],
+    default: 'all',
+    in: EVERYWHERE,
+    loosens: true,
+    help: '`spectral-norm` looks for the largest eigenvalue of each layer alone, where all of them would take too long.',
+  },
   conv: {
     type: 'text',
     value: 'HOW',
@@ -232,6 +248,22 @@ export const TABLE = {
     in: EVERYWHERE,
     loosens: true,
     help: 'For `conv: operator`, the side of the image, which is not in the file.',
+  },
+  'conv-dims': {
+    type: 'text',
+    value: 'WHICH',
+    values: ['2', 'all'],
+    default: '2',
+    in: EVERYWHERE,
+    loosens: true,
+    help: 'Which convolutions are layers: of `2` dimensions, or `all`, those of 1 and 3 too, pooled or by slice.',
+  },
+  'split-packed': {
+    type: 'flag',
+    default: 'false',
+    in: EVERYWHERE,
+    loosens: true,
+    help: 'Whether what is packed in one tensor is split: queries, keys and values, gate and up, the gates of LSTM and GRU, each a layer of its own.',
   },
   'mp-fit': {
     type: 'flag',

@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import type { LowRank } from '../checkpoint/low-rank.ts'
 import { isFloat, size, type Tensor } from '../checkpoint/types.ts'
 import {
@@ -83,15 +84,28 @@ function addUpdate(update: LowRank, all: ReadonlyMap<string, Tensor>, add: Add):
   const [down, up] = [all.get(update.down)!, all.get(update.up)!]
   const change = changeOf(update, down, up)
   const prefix = update.down.slice(0, update.down.search(/\.lora_|[._]lora\./))
-  const base = [`${prefix}.base_layer.weight`, `${prefix}.weight`].map(name => all.get(name)).find(Boolean)
+  const beside = [update.base ?? '', `${prefix}.base_layer.weight`, `${prefix}.weight`]
+  const base = beside.map(name => all.get(name)).find(Boolean)
   const magnitude = update.magnitude === undefined ? undefined : all.get(update.magnitude)
   if (!base) {
     add(update.key, up, change, [down, magnitude])
     return
   }
-  const merged = isFloat(base.dtype) && base.broken === undefined && mergedWith(base, change, magnitude)
+  const merged = isFloat(base.dtype) && base.broken === undefined && mergedWith(base, change, magnitude, update)
   if (merged) add(update.key, base, merged, [down, up, magnitude])
-  else add(update.key, base, stored(base), [down, up, magnitude], base.broken ?? MISFIT)
+  else
+    add(
+      update.key,
+      base,
+      stored(base),
+      [down, up, magnitude],
+      (base.broken ?? update.base === undefined) ? MISFIT : misfit(base, up, change),
+    )
+}
+
+function misfit(base: Tensor, up: Tensor, change: Values): string {
+  const [weight, adapter] = [base, up].map(({ source }) => basename(source.path))
+  return `the weight in ${weight} is [${base.shape}] of ${base.dtype}, and what ${adapter} adds to it [${shapeOf(change)}]`
 }
 
 /** scale · up · down in the shape of the weight. */
@@ -103,19 +117,26 @@ function changeOf({ scale: factor, embedding }: LowRank, down: Tensor, up: Tenso
   return reshape(flat, [up.shape[0], ...rest])
 }
 
-function mergedWith(base: Tensor, change: Values, magnitude: Tensor | undefined): Values | undefined {
+function mergedWith(
+  base: Tensor,
+  change: Values,
+  magnitude: Tensor | undefined,
+  { turned: lying, embedding }: LowRank,
+): Values | undefined {
   const [shape, own] = [shapeOf(change), base.shape]
-  // Transformers' Conv1D keeps its weight as (in, out).
-  const turned = shape.length === 2 && shape.join() !== own.join() ? transpose(change) : change
-  if (shapeOf(turned).join() !== own.join()) return undefined
-  const whole = sum({ of: stored(base), factor: 1 }, { of: turned, factor: 1 })
-  if (!magnitude) return whole
-  if (turned !== change || size(magnitude.shape) !== own[0] || !isFloat(magnitude.dtype)) return undefined
+  // Transformers' Conv1D keeps its weight as (in, out); of a square one the config says so.
+  const turned = shape.length === 2 && (shape.join() !== own.join() || (lying === true && !embedding))
+  const upright = turned && own.length === 2 ? transpose(stored(base)) : stored(base)
+  if (shapeOf(upright).join() !== shape.join()) return undefined
+  const whole = sum({ of: upright, factor: 1 }, { of: change, factor: 1 })
+  const again = (values: Values) => (turned ? transpose(values) : values)
+  if (!magnitude) return again(whole)
+  if (size(magnitude.shape) !== shape[0] || !isFloat(magnitude.dtype)) return undefined
   const by = reshape(
     stored(magnitude),
-    own.map((n, d) => (d === 0 ? n : 1)),
+    shape.map((n, d) => (d === 0 ? n : 1)),
   )
-  return scale(scale(whole, norm(whole, 0), { inverse: true }), by)
+  return again(scale(scale(whole, norm(whole, 0), { inverse: true }), by))
 }
 
 /** The tensors of each parametrised weight by what follows its prefix: `original`, `0._u`. */

@@ -1,13 +1,16 @@
 import picomatch from 'picomatch'
+import type { AttentionConfig } from '../checkpoint/attention.ts'
 import { type Checkpoint, size, type Tensor } from '../checkpoint/types.ts'
 import type { Recipe } from '../recipe/recipe.ts'
 import { item, reshape, shapeOf, slice, stored, type Values } from '../recipe/values.ts'
 import type { DescribedLayer } from '../report/description.ts'
 import type { AnalysisOptions, Skipped } from '../report/schema.ts'
 import { notWeights, type Refusal } from './classify.ts'
+import { type Flattened, flattened } from './convolution.ts'
 import { effectiveWeights } from './effective.ts'
 import { layerNames } from './names.ts'
 import { naturalOrder } from './order.ts'
+import { blocksIn, expertBlocks, type Surroundings } from './packed.ts'
 
 /** What is known of a layer before its spectrum is: the head of its row in the report, and how to get its matrices. */
 export interface PlannedLayer extends DescribedLayer {
@@ -23,6 +26,8 @@ export interface PlannedLayer extends DescribedLayer {
 export interface Plan {
   readonly layers: readonly PlannedLayer[]
   readonly skipped: readonly PlannedSkip[]
+  /** Tensors whose blocks were asked for, and could not be told apart. */
+  readonly whole: readonly { readonly tensor: string; readonly reason: string }[]
 }
 
 /** A row of `skipped`, and the tensor whose values could be looked at all the same. */
@@ -33,12 +38,15 @@ export interface PlannedSkip {
 
 /**
  * Which tensors are layers, what shape their matrices have, and why the others are left out. A 2-D tensor is dense; a 4-D one
- * is a convolution (out, in, kh, kw) whose kernel slices are pooled into one ESD. N ≥ M are the sides of one matrix.
+ * is a convolution (out, in, kh, kw) whose kernel slices are pooled into one ESD; with `conv_dims` so are those of one and three
+ * dimensions. N ≥ M are the sides of one matrix.
  * Source: WeightWatcher 0.7.5 layer selection and size filters (`min_evals`, `max_evals` on M·rf, `max_N` on N; 0 for no limit).
+ * @param attention for `split_packed`: what config.json says of heads
  */
 export function planLayers(
   { tensors, unread, updates }: Pick<Checkpoint, 'tensors' | 'unread' | 'updates'>,
   options: AnalysisOptions,
+  attention?: AttentionConfig,
 ): Plan {
   const { weights, parts } = effectiveWeights(tensors, updates)
   const keyed = tensors.map(tensor => {
@@ -48,31 +56,59 @@ export function planLayers(
   const names = layerNames(keyed)
   const refused = notWeights(tensors)
   const selected = patterns(options)
+  const shapes = new Map(tensors.map(({ name, shape }) => [name, shape]))
   const layers: PlannedLayer[] = []
+  const whole: Plan['whole'][number][] = []
   const skipped: PlannedSkip[] = unread.map(({ name, shape, dtype, reason }) => {
     return { row: { tensor: name, shape: [...shape], dtype, code: 'unread', reason } }
   })
   for (const tensor of tensors) {
     const name = names.get(tensor.name)!
     const { values, broken = tensor.broken } = weights.get(tensor.name) ?? { values: stored(tensor) }
-    const whole = parts.get(tensor.name)
-    const weight: Weight = { name, tensor, values, broken }
+    const owner = parts.get(tensor.name)
+    const key = weights.get(tensor.name)?.key ?? tensor.name
+    const sibling = siblingsOf(tensor.name, shapes)
+    const weight = dimensioned({ name, key, tensor, values, broken }, options, sibling)
     const refusal =
-      (whole === undefined ? refused.get(tensor.name) : { code: 'buffer' as const, reason: partOf(whole) }) ??
+      (owner === undefined ? refused.get(tensor.name) : { code: 'buffer' as const, reason: partOf(owner) }) ??
       unfit(weight) ??
       selected(name, tensor.name)
-    const planned = refusal ? [refusal] : matricesIn(weight, options).map(matrix => plan(matrix, options))
-    const fit = planned.filter((one): one is PlannedLayer => !('reason' in one))
-    layers.push(...fit)
-    // Experts are of one shape: where one is too small, all are.
-    const why = planned.find((one): one is Refusal => 'reason' in one)
-    if (why && fit.length === 0) {
-      const row = { tensor: tensor.name, shape: [...tensor.shape], dtype: tensor.dtype, ...why }
+    const skip = (shape: readonly number[], why: Refusal) => {
+      const row = { tensor: tensor.name, shape: [...shape], dtype: tensor.dtype, ...why }
       skipped.push(isReadable(tensor, why) ? { row, tensor } : { row })
     }
+    if (refusal) {
+      skip(tensor.shape, refusal)
+      continue
+    }
+    const { matrices, reason } = matricesIn(weight, options, { attention, sibling })
+    if (reason !== undefined) whole.push({ tensor: tensor.name, reason })
+    const planned = matrices.map(matrix => ({ matrix, planned: plan(matrix, options) }))
+    const left = planned.filter(isLeft)
+    for (const { planned: one } of planned) if (!('reason' in one)) layers.push(one)
+    // Where all are too small it is the tensor that is; where some are, such as the keys of fewer heads, they are.
+    if (left.length === planned.length) skip(tensor.shape, left[0].planned)
+    else
+      for (const { matrix, planned } of left)
+        skip(shapeOf(matrix.values), { ...planned, reason: `${matrix.part}: ${planned.reason}` })
   }
   const inOrder = naturalOrder(layers.map(({ name }) => name))
-  return { layers: inOrder.map(i => layers[i]), skipped }
+  return { layers: inOrder.map(i => layers[i]), skipped, whole }
+}
+
+interface PlannedMatrix<P = PlannedLayer | Refusal> {
+  readonly matrix: Weight
+  readonly planned: P
+}
+
+function isLeft(one: PlannedMatrix): one is PlannedMatrix<Refusal> {
+  return 'reason' in one.planned
+}
+
+/** The shapes of the tensors in the module of a key. */
+function siblingsOf(key: string, shapes: ReadonlyMap<string, readonly number[]>): Surroundings['sibling'] {
+  const module = key.slice(0, Math.max(key.lastIndexOf('.'), key.lastIndexOf('/')) + 1)
+  return leaf => shapes.get(module + leaf)
 }
 
 /** Whether its values belong to the model, and can be had. */
@@ -87,6 +123,8 @@ function partOf(key: string): string {
 /** What may become a layer. */
 interface Weight {
   readonly name: string
+  /** As its module applies it. */
+  readonly key: string
   readonly tensor: Tensor
   readonly values: Values
   readonly broken?: string | undefined
@@ -94,6 +132,15 @@ interface Weight {
   readonly part?: string
   /** How many kernel slices the convolution has of which it is one. */
   readonly sliceOf?: number
+  /** Of a convolution that is none of two dimensions: what it is. */
+  readonly convolution?: Pick<Flattened, 'type' | 'shape'>
+}
+
+/** A weight with one or three dimensions of a kernel as one with two, where those count. Stacked experts are matrices. */
+function dimensioned(weight: Weight, { conv_dims }: AnalysisOptions, sibling: Surroundings['sibling']): Weight {
+  if (conv_dims !== 'all' || weight.broken !== undefined || stacksExperts(weight)) return weight
+  const { type, shape, values } = flattened(weight.key, weight.values, sibling('bias')) ?? {}
+  return type && shape && values ? { ...weight, values, convolution: { type, shape } } : weight
 }
 
 /** Components of keys under which mixtures of experts stack their matrices in one tensor. */
@@ -110,23 +157,51 @@ function stacksExperts({ tensor: { name, label }, values }: Weight): boolean {
   )
 }
 
-/** A weight itself, or one for each expert of a stack, or for each kernel slice of a convolution where those are asked for. */
-function matricesIn(weight: Weight, { conv2d }: AnalysisOptions): Weight[] {
-  if (weight.broken !== undefined) return [weight]
-  const shape = shapeOf(weight.values)
-  if (conv2d === 'slices' && shape.length === 4) {
-    const [rows, columns, height, width] = shape
-    return Array.from({ length: height * width }, (_, i) => ({
-      ...weight,
-      part: `slice ${i}`,
-      sliceOf: height * width,
-      values: reshape(slice(weight.values, [0, 0, Math.floor(i / width), i % width], [rows, columns, 1, 1]), [
-        rows,
-        columns,
-      ]),
-    }))
+/** What becomes of a weight, and why it is whole although its blocks were asked for. */
+interface Matrices {
+  readonly matrices: readonly Weight[]
+  readonly reason?: string
+}
+
+/**
+ * A weight itself, or one for each expert of a stack, or for each kernel slice of a convolution or each block of what is packed where
+ * those are asked for.
+ */
+function matricesIn(weight: Weight, { conv2d, split_packed }: AnalysisOptions, around: Surroundings): Matrices {
+  if (weight.broken !== undefined) return { matrices: [weight] }
+  const slices = conv2d === 'slices' && kernelSlices(weight)
+  if (slices) return { matrices: slices }
+  const experts = expertsOf(weight)
+  if (!split_packed) return { matrices: experts ?? [weight] }
+  const split = (one: Weight, found: ReturnType<typeof blocksIn>): Matrices => {
+    if (found === undefined || typeof found === 'string')
+      return { matrices: [one], ...(found !== undefined && { reason: found }) }
+    const part = (name: string) => (one.part === undefined ? name : `${one.part} ${name}`)
+    return { matrices: found.map(({ part: name, values }) => ({ ...one, part: part(name), values })) }
   }
-  if (!stacksExperts(weight)) return [weight]
+  if (!experts) return split(weight, blocksIn(weight.key, weight.values, around))
+  const each = experts.map(expert => split(expert, expertBlocks(weight.key, expert.values, around.attention)))
+  const { reason } = each[0]
+  return { matrices: each.flatMap(({ matrices }) => matrices), ...(reason !== undefined && { reason }) }
+}
+
+function kernelSlices(weight: Weight): Weight[] | undefined {
+  const shape = shapeOf(weight.values)
+  if (shape.length !== 4) return undefined
+  const [rows, columns, height, width] = shape
+  return Array.from({ length: height * width }, (_, i) => ({
+    ...weight,
+    part: `slice ${i}`,
+    sliceOf: height * width,
+    values: reshape(slice(weight.values, [0, 0, Math.floor(i / width), i % width], [rows, columns, 1, 1]), [
+      rows,
+      columns,
+    ]),
+  }))
+}
+
+function expertsOf(weight: Weight): Weight[] | undefined {
+  if (!stacksExperts(weight)) return undefined
   const [experts] = shapeOf(weight.values)
   return Array.from({ length: experts }, (_, i) => ({
     ...weight,
@@ -188,7 +263,7 @@ function patterns({ include, exclude }: AnalysisOptions) {
 }
 
 function plan(weight: Weight, options: AnalysisOptions): PlannedLayer | Refusal {
-  const { name, tensor, values, broken, part, sliceOf } = weight
+  const { name, tensor, values, broken, part, sliceOf, convolution } = weight
   const shape = shapeOf(values)
   const [rows = 1, columns = 1, height = 1, width = 1] = shape
   const N = Math.max(rows, columns)
@@ -211,8 +286,8 @@ function plan(weight: Weight, options: AnalysisOptions): PlannedLayer | Refusal 
     name,
     tensor: tensor.name,
     ...(part !== undefined && { part }),
-    layer_type: conv2d ? 'conv2d' : 'dense',
-    shape: [...shape],
+    layer_type: convolution?.type ?? (conv2d ? 'conv2d' : 'dense'),
+    shape: [...((sliceOf === undefined && convolution?.shape) || shape)],
     dtype: tensor.dtype,
     N,
     M,

@@ -2,6 +2,7 @@ import type { LayerError } from '../errors.ts'
 import type { PlannedLayer } from '../layers/select.ts'
 import { ANALYSES, askedIn } from '../report/analyses.ts'
 import { type ColumnFrom, columnsFrom, columnsOf, type LayerMetric, metricsWith } from '../report/columns.ts'
+import { NORM_METRICS } from '../report/metrics.ts'
 import type { AnalysisOptions, Layer } from '../report/schema.ts'
 import type { Spectrum } from '../spectrum/engine.ts'
 import type { WeightStatistics } from '../spectrum/weights.ts'
@@ -51,7 +52,7 @@ const WEIGHTS: Record<ColumnFrom<'weights'>, (weights: WeightStatistics) => numb
 
 /** The options of an analysis that a row follows from, beside those that say which layers there are and how they are read. */
 export type RowOptions = Partial<
-  Pick<AnalysisOptions, 'structure' | 'conv2d' | 'analyses' | 'fix_fingers' | 'small_sample_fit' | 'xmax'>
+  Pick<AnalysisOptions, 'structure' | 'conv2d' | 'analyses' | 'metrics' | 'fix_fingers' | 'small_sample_fit' | 'xmax'>
 >
 
 /** What the engine finds of a layer. */
@@ -112,6 +113,16 @@ export function layerMetrics(
   }
 }
 
+/** The row of a layer of which the largest eigenvalue alone is known, before scaling. */
+export function spectralNormRow(layer: PlannedLayer, largest: number): Layer {
+  const lambda = Float64Array.of(layer.scale * largest)
+  const [lambda_max] = lambda
+  const esd = { lambda, lambda_max, norm: lambda_max, matrix_rank: 1, matrices: [lambda] }
+  const known = Object.fromEntries(NORM_METRICS.map(metric => [metric, finite(NORMS[metric](esd))]))
+  const status = lambda_max > 0 ? 'success' : 'failed'
+  return { ...emptyRow(layer, status), only: 'spectral-norm', ...known }
+}
+
 /** None of weights so large that their sums are no numbers. */
 function sketchOf({ sketch }: WeightStatistics): number[] {
   return sketch.every(Number.isFinite) ? Array.from(sketch, sixDigits) : []
@@ -120,20 +131,29 @@ function sketchOf({ sketch }: WeightStatistics): number[] {
 /** The row of a layer that could not be analysed: every number null. */
 export function errorRow(layer: PlannedLayer, { code, message }: LayerError, options: RowOptions = {}): Layer {
   return {
+    ...emptyRow(layer, 'error'),
+    ...(options.metrics && { only: options.metrics }),
+    error: { code, message },
+    ...notAnalysed(askedIn(options)),
+  }
+}
+
+function emptyRow(layer: PlannedLayer, status: Layer['status']): Layer {
+  return {
     ...head(layer),
     ...NO_FIT,
-    status: 'error',
-    error: { code, message },
+    status,
     ...perColumn(NORMS, () => Number.NaN),
     S: null,
     ...perColumn(WEIGHTS, () => Number.NaN),
-    ...notAnalysed(askedIn(options)),
     esd: { log10_edges: [], counts: [] },
   }
 }
 
 /** Whether a row has every column that this version computes with these options. */
 export function isComplete(row: Layer, options: RowOptions = {}): boolean {
+  if (options.metrics !== row.only) return false
+  if (row.only) return NORM_METRICS.every(metric => row[metric] !== undefined)
   return (
     metricsWith(askedIn(options)).every(metric => row[metric] !== undefined) &&
     row.quantiles !== undefined &&

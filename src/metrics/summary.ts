@@ -1,5 +1,7 @@
-import { SUMMARY_METRICS, type SummaryMetric } from '../report/columns.ts'
+import { REQUESTED_MEANS, SUMMARY_METRICS, type SummaryMetric } from '../report/columns.ts'
+import { GROUPS, membershipOf } from '../report/groups.ts'
 import type { Layer, Model, Skipped, Summary } from '../report/schema.ts'
+import { mean } from '../statistics.ts'
 
 /**
  * A model's summary, from its rows alone: plain means over the layers whose fit succeeded. A model with an `error` row has no
@@ -18,16 +20,57 @@ export function summarise(layers: readonly Layer[], skipped: readonly Skipped[])
     non_finite: [...layers.filter(isNonFinite), ...skipped.filter(({ non_finite }) => non_finite)].length,
     coverage: parameters > 0 ? analysed / parameters : null,
     ...means(usable),
+    ...requestedMeans(usable),
   }
+}
+
+/** The means of columns that were asked for, over the layers that have them; nothing of what was not. */
+function requestedMeans(layers: readonly Layer[]): Pick<Summary, 'mp_softrank'> {
+  const asked = REQUESTED_MEANS.filter(metric => layers.some(layer => layer[metric] !== undefined))
+  const entries = asked.map(metric => {
+    const values = layers.map(layer => layer[metric]).filter(value => typeof value === 'number')
+    return [metric, values.length > 0 ? mean(values) : null]
+  })
+  return Object.fromEntries(entries)
 }
 
 /** What follows from a model's rows. */
 export function aggregates(
   layers: readonly Layer[],
   skipped: readonly Skipped[],
-): Pick<Model, 'summary' | 'convolutions'> {
+): Pick<Model, 'summary' | 'convolutions' | 'groups'> {
   const convolutions = sliceMeans(layers)
-  return { summary: summarise(layers, skipped), ...(convolutions && { convolutions }) }
+  const groups = groupMeans(layers)
+  return {
+    summary: summarise(layers, skipped),
+    ...(convolutions && { convolutions }),
+    ...(groups.length > 0 && { groups }),
+  }
+}
+
+type GroupMeans = NonNullable<Model['groups']>[number]
+
+/** The means over each of the usual groups, then over each block, in the order of the model. None where an error is among them. */
+function groupMeans(layers: readonly Layer[]): GroupMeans[] {
+  const functions = new Map<string, Layer[]>(GROUPS.map(group => [group, []]))
+  const blocks = new Map<string, Layer[]>()
+  for (const layer of layers) {
+    const { group, block } = membershipOf(layer)
+    if (group) functions.get(group)!.push(layer)
+    if (!block) continue
+    const members = blocks.get(block)
+    if (members) members.push(layer)
+    else blocks.set(block, [layer])
+  }
+  const row = (kind: GroupMeans['kind'], [group, members]: [string, Layer[]]): GroupMeans => {
+    const successful = members.filter(({ status }) => status === 'success')
+    const broken = members.some(({ status }) => status === 'error')
+    return { group, kind, layers: members.length, fitted: successful.length, ...means(broken ? [] : successful) }
+  }
+  return [
+    ...[...functions].filter(([, members]) => members.length > 0).map(one => row('function', one)),
+    ...[...blocks].map(one => row('block', one)),
+  ]
 }
 
 /**
@@ -57,9 +100,11 @@ function isParameter({ code, dtype, shape }: Skipped): boolean {
 }
 
 function means(layers: readonly Layer[]): Pick<Summary, SummaryMetric> {
-  const mean = (metric: SummaryMetric) =>
-    layers.length > 0 ? layers.reduce((sum, layer) => sum + layer[metric]!, 0) / layers.length : null
-  return Object.fromEntries(SUMMARY_METRICS.map(metric => [metric, mean(metric)])) as ReturnType<typeof means>
+  const meanOf = (metric: SummaryMetric) => {
+    const known = layers.length > 0 && layers.every(layer => typeof layer[metric] === 'number')
+    return known ? layers.reduce((sum, layer) => sum + layer[metric]!, 0) / layers.length : null
+  }
+  return Object.fromEntries(SUMMARY_METRICS.map(metric => [metric, meanOf(metric)])) as ReturnType<typeof means>
 }
 
 function elements(tensors: readonly { readonly shape: readonly number[] }[]): number {

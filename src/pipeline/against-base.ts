@@ -1,10 +1,13 @@
+import { readAttention } from '../checkpoint/attention.ts'
 import { type Checkpoint, openCheckpoint } from '../checkpoint/index.ts'
 import type { Tensor } from '../checkpoint/types.ts'
-import { UserError } from '../errors.ts'
-import type { Plan, PlannedLayer, PlannedSkip } from '../layers/select.ts'
+import { CheckpointError, UserError } from '../errors.ts'
+import { mergeAdapter } from '../layers/merged.ts'
+import { type Plan, type PlannedLayer, type PlannedSkip, planLayers } from '../layers/select.ts'
 import type { Recipe } from '../recipe/recipe.ts'
 import { concat, difference, shapeOf, tensorsOf, type Values } from '../recipe/values.ts'
 import { layerKey } from '../report/metrics.ts'
+import type { AnalysisOptions } from '../report/schema.ts'
 import { fingerprint, type Scan } from '../spectrum/engine.ts'
 
 /** @throws UserError where the base model can't be read */
@@ -21,7 +24,7 @@ export async function openBase(path: string): Promise<Checkpoint> {
  * each with its reason.
  */
 export async function againstBase(
-  { layers, skipped }: Plan,
+  { layers, skipped, whole }: Plan,
   base: Plan,
   scan: (tensor: Tensor) => Promise<Scan>,
 ): Promise<Plan> {
@@ -42,7 +45,37 @@ export async function againstBase(
     }),
   )
   const changed = planned.filter((one): one is PlannedLayer => 'recipe' in one)
-  return { layers: changed, skipped: [...skipped, ...planned.filter((one): one is PlannedSkip => 'row' in one)] }
+  return { layers: changed, skipped: [...skipped, ...planned.filter((one): one is PlannedSkip => 'row' in one)], whole }
+}
+
+/**
+ * The plan of what an adapter makes of a base model: W_base + ΔW for each weight that it changes. Those that it leaves as they are
+ * count as identical; updates whose weight is not there are left out, each with its reason.
+ * @throws CheckpointError where the checkpoint is no adapter
+ */
+export async function mergedWithBase(adapter: Checkpoint, base: Checkpoint, options: AnalysisOptions): Promise<Plan> {
+  const attention = options.split_packed && (await readAttention(base.tensors))
+  const { tensors, updates, unmatched } = mergeAdapter(adapter, base)
+  if ((adapter.updates ?? []).length === 0)
+    throw new CheckpointError(
+      adapter.path,
+      'holds no adapter that could be merged: no factors of low rank, or none with a known scale',
+      'Leave merge-adapter out, or keep the adapter_config.json beside its weights.',
+    )
+  const { layers, skipped, whole } = planLayers({ tensors, unread: adapter.unread, updates }, options, attention)
+  const changed = new Set(updates.map(({ key }) => key))
+  const untouched = planLayers(base, options, attention).layers.filter(({ tensor }) => !changed.has(tensor))
+  return {
+    layers,
+    skipped: [
+      ...skipped,
+      ...unmatched.map(({ tensor: { name, shape, dtype }, reason }): PlannedSkip => {
+        return { row: { tensor: name, shape: [...shape], dtype, code: 'unmatched', reason } }
+      }),
+      ...untouched.map(layer => left(layer, 'identical', 'the adapter leaves it as the base model has it')),
+    ],
+    whole,
+  }
 }
 
 function left({ tensor, shape, dtype }: PlannedLayer, code: 'identical' | 'unmatched', reason: string): PlannedSkip {

@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto'
 import { basename, resolve } from 'node:path'
 import { portable } from '../bytes/portable.ts'
+import { readAttention } from '../checkpoint/attention.ts'
 import { type Checkpoint, openCheckpoint, refuseChanged } from '../checkpoint/index.ts'
 import type { Tensor } from '../checkpoint/types.ts'
 import { CheckpointError, LayerError } from '../errors.ts'
 import { type Plan, type PlannedLayer, type PlannedSkip, planLayers } from '../layers/select.ts'
 import { type Shard, shardPositions } from '../layers/shard.ts'
 import { distancesBetween } from '../metrics/distances.ts'
-import { errorRow, type Findings, layerMetrics, sameRow } from '../metrics/layer.ts'
+import { errorRow, type Findings, layerMetrics, sameRow, spectralNormRow } from '../metrics/layer.ts'
 import { REPLICAS } from '../metrics/randomised.ts'
 import { structure } from '../metrics/structure.ts'
 import { aggregates } from '../metrics/summary.ts'
@@ -17,7 +18,8 @@ import { shuffle, tensorsOf } from '../recipe/values.ts'
 import type { AnalysisOptions, Layer, Model, Skipped } from '../report/schema.ts'
 import { RANDOM_LIKE } from '../report/state.ts'
 import { type Engine, fingerprint, noiseFloor, type Scan } from '../spectrum/engine.ts'
-import { againstBase, openBase, recipesBeside } from './against-base.ts'
+import { normCost } from '../spectrum/resident.ts'
+import { againstBase, mergedWithBase, openBase, recipesBeside } from './against-base.ts'
 
 /** A checkpoint to analyse. `name` is the model's name in the report: from the file's name where it is not given. */
 export interface Source {
@@ -60,8 +62,7 @@ export async function analyseShard(source: Source, context: AnalyseContext, shar
   const scan = memoise(context.engine)
   const base = context.baseModel === undefined ? undefined : await openBase(context.baseModel)
   await context.onFiles?.(base?.stamps.map(({ path }) => path) ?? [])
-  const own = planLayers(checkpoint, context.options)
-  const plan = base ? await againstBase(own, planLayers(base, context.options), scan) : own
+  const plan = await planWith(checkpoint, base, context.options, scan)
   if (plan.layers.length === 0) throw nothingToAnalyse(checkpoint, plan)
   const positions = shardPositions(
     plan.layers.map(({ recipe }) => cost(recipe)),
@@ -88,9 +89,26 @@ export async function analyseShard(source: Source, context: AnalyseContext, shar
     },
     layers,
     skipped,
+    ...(plan.whole.length > 0 && { whole: [...plan.whole] }),
     ...aggregates(layers, skipped),
   }
   return { model, layers: plan.layers.length, positions }
+}
+
+async function planWith(
+  checkpoint: Checkpoint,
+  base: Checkpoint | undefined,
+  options: AnalysisOptions,
+  scan: (tensor: Tensor) => Promise<Scan>,
+): Promise<Plan> {
+  if (!base) return planOf(checkpoint, options)
+  if (options.merge_adapter) return mergedWithBase(checkpoint, base, options)
+  return againstBase(await planOf(checkpoint, options), await planOf(base, options), scan)
+}
+
+/** What to compute of a checkpoint. */
+export async function planOf(checkpoint: Checkpoint, options: AnalysisOptions): Promise<Plan> {
+  return planLayers(checkpoint, options, options.split_packed && (await readAttention(checkpoint.tensors)))
 }
 
 /** Each tensor is scanned once. */
@@ -122,7 +140,7 @@ interface Identity {
 async function identify(
   { recipe, scale, broken }: PlannedLayer,
   scan: (tensor: Tensor) => Promise<Scan>,
-  { fix_fingers, small_sample_fit, xmax }: AnalysisOptions,
+  { fix_fingers, small_sample_fit, xmax, metrics }: AnalysisOptions,
 ): Promise<Identity | LayerError> {
   if (broken !== undefined) return new LayerError('quantised', broken)
   const tensors = tensorsOf(recipe.values)
@@ -134,7 +152,7 @@ async function identify(
   }
   const digests = scans.map(({ digest }) => digest)
   const usual = recipe.read === 'kernel-slices' ? 0.5 : 1
-  const fit = [fix_fingers, small_sample_fit, xmax && `xmax ${xmax}`, scale !== usual && `scale ${scale}`]
+  const fit = [fix_fingers, small_sample_fit, xmax && `xmax ${xmax}`, scale !== usual && `scale ${scale}`, metrics]
   const digest = digests.length === 1 ? digests[0] : createHash('sha256').update(digests.join()).digest('hex')
   return {
     digest,
@@ -161,6 +179,13 @@ async function analyseLayers(
   const computed = new Map<number, Promise<Layer>>()
   const compute = (i: number, identity: Identity): Promise<Layer> => {
     const layer = layers[i]
+    if (options.metrics === 'spectral-norm') {
+      const norm = engine.spectralNorm(layer.recipe, progress.add(normCost(layer.recipe), layer.name))
+      return norm.then(
+        ({ largest }) => ({ ...spectralNormRow(layer, largest), ...identity }),
+        error => errorRow(layer, layerErrors(error), options),
+      )
+    }
     return find(layer, { engine, options }, progress).then(
       findings => ({ ...layerMetrics(layer, findings, noiseFloor(layer.N, layer.M), options), ...identity }),
       error => errorRow(layer, layerErrors(error), options),

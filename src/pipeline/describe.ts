@@ -1,9 +1,8 @@
 import { portable } from '../bytes/portable.ts'
 import { openCheckpoint } from '../checkpoint/index.ts'
-import { planLayers } from '../layers/select.ts'
 import type { Description } from '../report/description.ts'
 import type { AnalysisOptions } from '../report/schema.ts'
-import { modelName, type Source } from './analyse.ts'
+import { modelName, planOf, type Source } from './analyse.ts'
 
 /**
  * What an analysis would look at, from headers alone. A checkpoint without layers is described as it is.
@@ -12,7 +11,7 @@ import { modelName, type Source } from './analyse.ts'
 export async function describe(source: Source, options: AnalysisOptions): Promise<Description> {
   const checkpoint = await openCheckpoint(source.path, { stateDict: source.stateDict })
   const { format, bytes, stateDict, ignored } = checkpoint
-  const { layers, skipped } = planLayers(checkpoint, options)
+  const { layers, skipped } = await planOf(checkpoint, options)
   return {
     name: source.name ?? modelName(source.path),
     path: portable(source.path),

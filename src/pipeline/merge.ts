@@ -140,8 +140,12 @@ function mergeModel(pieces: readonly Piece[]): Model {
     throw new UserError(`The parts of the model ${name} do not have each of its ${first.layers} layers`)
   }
   const layers = [...rows].sort(([a], [b]) => a - b).map(([, layer]) => layer)
-  const { source, skipped } = first.model
-  return { name: first.model.name, source, layers, skipped, ...aggregates(layers, skipped) }
+  const { source, skipped, whole } = first.model
+  return {
+    ...{ name: first.model.name, source, layers, skipped },
+    ...(whole && { whole }),
+    ...aggregates(layers, skipped),
+  }
 }
 
 function sameCheckpoint(piece: Piece, first: Piece): void {

@@ -181,7 +181,7 @@ function measure({ subject, operator, unit }: ModelRule, pair: Pair, comparabili
     return { cause: 'incomparable', reason: 'no layer of the baseline is one of this model' }
   if (subject.kind === 'primary') return measurePrimary(pair)
   if (subject.kind === 'any') {
-    if (!isComputed(pair.base.layers, subject.metric)) return inBaseline(notComputed(subject.metric))
+    if (!isComputed(pair.base.layers, subject.metric)) return inBaseline(notComputed(subject.metric, pair.base.layers))
     const select = selector(subject.where)
     const matched = pair.matched.filter(({ head }) => select(head))
     const values = matched.map(({ head, base }) => {
@@ -202,7 +202,7 @@ function measure({ subject, operator, unit }: ModelRule, pair: Pair, comparabili
 /** How many tensors are not what they were. A removed one is selected by what it was. */
 function measureChanged(pair: Pair, where: Where | undefined): Measured | Unknown {
   const missing = metricsOf(where).find(metric => !isComputed(pair.head.layers, metric))
-  if (missing) return notComputed(missing)
+  if (missing) return notComputed(missing, pair.head.layers)
   const all = tensorChanges(pair)
   const named = lasting(where)
   if (named.length > 0 && !all.some(({ row }) => selector(named)(row)))
@@ -259,7 +259,7 @@ function measureValue(value: Value, model: Model): Measured | Unknown {
     return { value: advised(layers, value.advice).length, layers: known.length, of }
   }
   if (value.kind === 'layer') {
-    if (!isComputed(model.layers, value.metric)) return notComputed(value.metric)
+    if (!isComputed(model.layers, value.metric)) return notComputed(value.metric, model.layers)
     return measureLayer(value.metric, value.layer, model)
   }
   const open = unmeasurable(model, [value.metric], value.where)
@@ -297,7 +297,7 @@ function measureValue(value: Value, model: Model): Measured | Unknown {
 /** Why nothing can be said of such layers: a metric was not computed, or no layer has such a name and type. */
 function unmeasurable(model: Model, metrics: readonly LayerMetric[], where: Where | undefined): Unknown | undefined {
   const missing = [...metrics, ...metricsOf(where)].find(metric => !isComputed(model.layers, metric))
-  if (missing) return notComputed(missing)
+  if (missing) return notComputed(missing, model.layers)
   const named = lasting(where)
   if (named.length === 0 || model.layers.some(selector(named))) return undefined
   return { cause: 'no-layer', reason: `there is no layer where ${sayWhere(named)}` }
@@ -314,9 +314,11 @@ function inBaseline({ cause, reason }: Unknown): Unknown {
 }
 
 /** Its analysis was not asked for, or an earlier version wrote the report, and did not have the metric. */
-function notComputed(metric: LayerMetric): Unknown {
+function notComputed(metric: LayerMetric, layers: readonly Layer[] = []): Unknown {
   const { analysis } = column(metric)
-  return { cause: 'no-value', reason: `${metric} was not computed${analysis ? `: ask with ${analysis}` : ''}` }
+  const only = layers.find(({ only }) => only !== undefined)?.only
+  const why = analysis ? `: ask with ${analysis}` : only ? `: metrics is ${only}` : ''
+  return { cause: 'no-value', reason: `${metric} was not computed${why}` }
 }
 
 /** The summary's own mean where it has one, so that the rule judges the very number that is shown. */

@@ -107,7 +107,7 @@ export function isReserved(name: string): boolean {
  *         | "count(" metric operator number [where] ")" | "layers" | "failed" | "errors" | "non_finite" | "coverage"
  *         | "count(" advice [where] ")"
  * where   = "where" condition { "and" condition }
- * condition = "name" "~" pattern | "type" "=" ("dense"|"conv2d") | metric operator number
+ * condition = "name" "~" pattern | "type" "=" ("dense"|"conv2d"|"conv1d"|"conv3d") | "group" "=" group | metric operator number
  * ```
  * A metric alone is its mean over the layers whose fit succeeded. A layer's name stands as it is, or in double quotes where it
  * contains a bracket. A pattern stands in double quotes, or ends at a space. `where` stands inside brackets alone: after a threshold

@@ -1,4 +1,5 @@
 import type { LayerMetric } from '../report/columns.ts'
+import { GROUP_NAMES, type GroupName, isIn } from '../report/groups.ts'
 import { layerValue } from '../report/metrics.ts'
 import type { Layer } from '../report/schema.ts'
 import { nearest } from '../words.ts'
@@ -6,12 +7,13 @@ import { glob } from './glob.ts'
 import { holds, type Operator } from './operator.ts'
 import { parseLayerMetric, type Scanner } from './scanner.ts'
 
-const TYPES = ['dense', 'conv2d'] as const
+const TYPES = ['dense', 'conv2d', 'conv1d', 'conv3d'] as const
 
 /** What a layer has to be for a rule to look at it. */
 export type Condition =
   | { readonly kind: 'name'; readonly pattern: string }
   | { readonly kind: 'type'; readonly type: (typeof TYPES)[number] }
+  | { readonly kind: 'group'; readonly group: GroupName }
   | { readonly kind: 'metric'; readonly metric: LayerMetric; readonly operator: Operator; readonly threshold: number }
 
 /** All of them have to hold. In an order of their own, so that rules are equal however they were written. */
@@ -23,7 +25,8 @@ export type Row = { readonly name: string; readonly tensor: string } & Partial<L
 /**
  * `where condition { and condition }`, if it stands here:
  * ```
- * condition = "name" "~" pattern | "type" "=" ("dense" | "conv2d") | metric operator number
+ * condition = "name" "~" pattern | "type" "=" ("dense" | "conv2d" | "conv1d" | "conv3d") | "group" "=" group
+ *           | metric operator number
  * ```
  */
 export function parseWhere(scanner: Scanner): { readonly where?: Where } {
@@ -54,11 +57,23 @@ function parseCondition(scanner: Scanner): Condition {
       const near = nearest(name, TYPES)
       throw scanner.error(
         name ? `unknown type ${JSON.stringify(name)}` : 'a type is missing',
-        near ? `Did you mean ${near}?` : 'Known are dense, conv2d.',
+        near ? `Did you mean ${near}?` : `Known are ${TYPES.join(', ')}.`,
         at,
       )
     }
     return { kind: 'type', type }
+  }
+  if (scanner.word('group')) {
+    if (!scanner.take('=')) throw scanner.error('expected =', 'Write group = attention.q.', scanner.at)
+    const at = scanner.at
+    const name = scanner.name()
+    const group = GROUP_NAMES.find(group => group === name)
+    if (!group) {
+      const near = nearest(name, GROUP_NAMES)
+      const found = name ? `unknown group ${JSON.stringify(name)}` : 'a group is missing'
+      throw scanner.error(found, near ? `Did you mean ${near}?` : `Known are ${GROUP_NAMES.join(', ')}.`, at)
+    }
+    return { kind: 'group', group }
   }
   const metric = parseLayerMetric(scanner)
   const operator = scanner.operator()
@@ -70,7 +85,7 @@ export function metricsOf(where: Where = []): LayerMetric[] {
   return where.flatMap(condition => (condition.kind === 'metric' ? [condition.metric] : []))
 }
 
-/** The conditions that hold whatever became of the fit: on names and types. */
+/** The conditions that hold whatever became of the fit: on names, types and groups. */
 export function lasting(where: Where = []): Where {
   return where.filter(({ kind }) => kind !== 'metric')
 }
@@ -91,6 +106,8 @@ function test(condition: Condition): (row: Row) => boolean {
     }
     case 'type':
       return row => row.layer_type === condition.type
+    case 'group':
+      return row => isIn(row, condition.group)
     case 'metric':
       return row => {
         const value = row.status === undefined ? null : layerValue(row as Layer, condition.metric)
@@ -110,6 +127,8 @@ function say(condition: Condition): string {
       return `name ~ ${JSON.stringify(condition.pattern)}`
     case 'type':
       return `type = ${condition.type}`
+    case 'group':
+      return `group = ${condition.group}`
     case 'metric':
       return `${condition.metric} ${condition.operator} ${condition.threshold}`
   }

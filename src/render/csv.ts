@@ -1,6 +1,7 @@
 import { stringify } from 'csv-stringify/sync'
 import { askedIn } from '../report/analyses.ts'
 import { COMPARED_METRICS, metricsWith } from '../report/columns.ts'
+import { membershipOf } from '../report/groups.ts'
 import type { Report } from '../report/schema.ts'
 import { advertised } from '../series/directions.ts'
 import type { SeriesReport } from '../series/schema.ts'
@@ -16,7 +17,12 @@ export function renderCsv(report: Report): string {
   const rows = report.models.flatMap(model => {
     const past = before(report, model)
     return model.layers.map(layer => {
-      const row: Record<string, unknown> = { ...layer, model: model.name, shape: layer.shape.join('x') }
+      const row: Record<string, unknown> = {
+        ...layer,
+        ...membershipOf(layer),
+        model: model.name,
+        shape: layer.shape.join('x'),
+      }
       for (const metric of compared ? COMPARED_METRICS : []) {
         const found = past(layer, metric)
         if (found.kind !== 'compared') continue
@@ -32,6 +38,8 @@ export function renderCsv(report: Report): string {
     'tensor',
     'part',
     'layer_type',
+    'group',
+    'block',
     'shape',
     'dtype',
     ...metricsWith(askedIn(report.options)),

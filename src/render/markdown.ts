@@ -5,6 +5,7 @@ import { gateChange } from './gate-change.ts'
 import { headline, ICON } from './headline.ts'
 import {
   changes,
+  foldedGroups,
   footer,
   heldRules,
   judgementOf,
@@ -109,6 +110,7 @@ function folded(report: Report, model: Model, detail: Detail): string[] {
   const count = model.skipped.length
   return write([
     ...(changed.length > 0 ? [{ kind: 'details' as const, summary: ['What changed', ...of], blocks: changed }] : []),
+    ...(detail.columns === 'comment' ? foldedGroups(report, model, detail.all) : []),
     ...(detail.all > 0
       ? [
           {

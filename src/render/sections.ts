@@ -72,6 +72,7 @@ export function before(report: Report, model: Model): (layer: Layer, metric: Com
 /** What is to be known before any number. */
 export function notes({ verdict, baseline, comparison, models, options }: Report): Block[] {
   const notes: Block[] = []
+  if (options.metrics) notes.push(note('Only spectral norms were computed: all other numbers are left out.'))
   if (options.conv2d === 'slices') notes.push(note('Each kernel slice of a convolution is a layer of its own.'))
   if (options.conv2d === 'operator') {
     const side = options.conv_grid ?? 0
@@ -122,6 +123,19 @@ export function notes({ verdict, baseline, comparison, models, options }: Report
   for (const model of comparison?.removed.slice(0, 10) ?? [])
     notes.push(note(['The baseline also has the model ', name(model), '.']))
   for (const model of models.slice(0, 10)) {
+    const [packed] = model.whole ?? []
+    if (packed)
+      notes.push(
+        note([
+          `Left whole, ${plural(model.whole!.length, 'tensor')} of `,
+          name(model.name),
+          ', such as ',
+          name(packed.tensor),
+          ': ',
+          said(packed.reason),
+          '.',
+        ]),
+      )
     if (model.summary.errors > 0)
       notes.push(note([name(model.name), ` has no means: ${plural(model.summary.errors, 'layer')} could not be read.`]))
   }
@@ -258,6 +272,9 @@ export function means(report: Report, model: Model): Table {
     ...(changes ? [formatReal(changes[metric].base), judged(metric, changes[metric], judgement)] : []),
     ...(drawn ? [trends[i]] : []),
   ])
+  const { mp_softrank } = model.summary
+  if (mp_softrank !== undefined)
+    rows.push([[typed('mp_softrank')], formatReal(mp_softrank), ...(changes ? ['', ''] : []), ...(drawn ? [''] : [])])
   const columns = [
     left('mean over layers'),
     right('head'),
@@ -272,15 +289,36 @@ function judged(metric: LayerMetric, change: Change, judgement: Judgement | unde
   return `${formatChange(change.change)}${way ? `, ${way}` : ''}`
 }
 
+const MAIN = ['alpha', 'alpha_weighted', 'log_norm', 'log_spectral_norm'] as const satisfies readonly SummaryMetric[]
+
+/** One model's means over the usual groups of its layers, or over its blocks; nothing where there is one alone. */
+export function meansOfGroups(model: Model, kind: 'function' | 'block', most: number): Block[] {
+  const groups = model.groups?.filter(group => group.kind === kind) ?? []
+  if (groups.length < 2 || most === 0) return []
+  const rows = groups.map(({ group, layers, fitted, ...means }) => [
+    [name(group)],
+    ...MAIN.map(metric => formatReal(means[metric])),
+    fitted < layers ? `${fitted} of ${layers}` : `${layers}`,
+  ])
+  const what = kind === 'function' ? 'group' : 'block'
+  const columns = [left(`mean over ${what}`), ...MAIN.map((metric, i) => right(metric, i)), right('layers')]
+  return [table(columns, rows, most, what)]
+}
+
+/** All means over groups and blocks, to be opened. */
+export function foldedGroups(report: Report, model: Model, most = NO_LIMIT): Block[] {
+  const blocks = [...meansOfGroups(model, 'function', most), ...meansOfGroups(model, 'block', most)]
+  return blocks.length > 0 ? [{ kind: 'details', summary: ['Groups', ...spans(ofModel(report, model))], blocks }] : []
+}
+
 function meansOfModels(report: Report, most: number): Table {
-  const shown = ['alpha', 'alpha_weighted', 'log_norm', 'log_spectral_norm'] as const satisfies readonly SummaryMetric[]
   const rows = report.models.map(model => {
     const { summary: changes, judgement } = comparedModel(report, model) ?? {}
     const { layers, failed, coverage } = model.summary
     const trend = modelTrend(report, model, 'alpha')
     return [
       [name(model.name)],
-      ...shown.map(metric => {
+      ...MAIN.map(metric => {
         const change = changes ? ` (${judged(metric, changes[metric], judgement)})` : ''
         return `${formatReal(model.summary[metric])}${change}${metric === 'alpha' && trend ? ` ${trend}` : ''}`
       }),
@@ -288,7 +326,7 @@ function meansOfModels(report: Report, most: number): Table {
       formatShare(coverage),
     ]
   })
-  const columns = [left('model'), ...shown.map((metric, i) => right(metric, i)), right('layers'), right('coverage', 1)]
+  const columns = [left('model'), ...MAIN.map((metric, i) => right(metric, i)), right('layers'), right('coverage', 1)]
   return table(columns, rows, most, 'model')
 }
 

@@ -11,6 +11,7 @@ import {
   judgementOf,
   layersTable,
   legend,
+  meansOfGroups,
   notes,
   ownMetrics,
   rules,
@@ -45,6 +46,7 @@ export function renderText(report: Report, { width = Number.POSITIVE_INFINITY, t
   const parts = [
     ...blocks,
     ...write(summary(report, Number.POSITIVE_INFINITY), width),
+    ...models.flatMap(model => write(meansOfGroups(model, 'function', Number.POSITIVE_INFINITY), width)),
     ...write(ownMetrics(report), width),
     ...write(rules(report, Number.POSITIVE_INFINITY), width),
     ...models.flatMap(model => write(judgementOf(report, model), width)),

@@ -20,6 +20,8 @@ interface Column {
   readonly analysis?: Analysis
   /** Its place among the model's means, from 1. */
   readonly summary?: number
+  /** Whether its mean joins those of the model where its analysis was asked for. */
+  readonly mean?: true
   /** Whether the comparison holds head, base and change of each layer that differs. */
   readonly compared?: true
   /** Tables that show it: the comment's, its brief form, the terminal's. */
@@ -239,6 +241,7 @@ export const COLUMNS = {
     from: 'norms',
     since: '0.1.0',
     analysis: 'mp-fit',
+    mean: true,
   },
   W_scale: {
     kind: 'real',
@@ -570,6 +573,9 @@ export const SUMMARY_METRICS: readonly SummaryMetric[] = NAMES.filter(
   (name): name is SummaryMetric => column(name).summary !== undefined,
 ).sort((a, b) => column(a).summary! - column(b).summary!)
 
+/** Columns of analyses whose means the summary has where they were asked for. */
+export const REQUESTED_MEANS: readonly LayerMetric[] = NAMES.filter(name => column(name).mean)
+
 export const COMPARED_METRICS: readonly ComparedMetric[] = NAMES.filter(
   (name): name is ComparedMetric => column(name).compared === true,
 )
@@ -605,9 +611,9 @@ export function needsFit(metric: LayerMetric): boolean {
 /** The columns as a table in Markdown, for docs/metrics.md. */
 export function columnTable(): string {
   const rows = ALL_METRICS.map(name => {
-    const { unit, help, summary, since, analysis } = column(name)
+    const { unit, help, summary, mean, since, analysis } = column(name)
     const asked = analysis ? `\`${analysis}\`` : ''
-    return `| \`${name}\` | ${unit} | ${needsFit(name) ? 'yes' : ''} | ${summary ? 'yes' : ''} | ${asked} | ${since} | ${help} |`
+    return `| \`${name}\` | ${unit} | ${needsFit(name) ? 'yes' : ''} | ${summary || mean ? 'yes' : ''} | ${asked} | ${since} | ${help} |`
   })
   return `${['| column | unit | needs a fit | in the summary | with | since | what it is |', '| --- | --- | --- | --- | --- | --- | --- |', ...rows].join('\n')}\n`
 }

@@ -1,4 +1,4 @@
-import { type LayerMetric, needsFit } from './columns.ts'
+import { column, type LayerMetric, needsFit } from './columns.ts'
 import type { Layer, Summary } from './schema.ts'
 
 /** Numbers of a model that are not means over its layers. */
@@ -21,9 +21,18 @@ export function layerValue(layer: Layer, metric: LayerMetric): number | null {
   return needsFit(metric) && layer.status !== 'success' ? null : (layer[metric] ?? null)
 }
 
+/** The columns of a spectral norm. */
+export const NORM_METRICS = ['lambda_max', 'spectral_norm', 'log_spectral_norm', 'sv_max'] as const
+
+/** Whether it is known where the spectral norm alone was computed. */
+function isKnownWithout(metric: LayerMetric): boolean {
+  const { from } = column(metric)
+  return from === 'matrix' || from === 'spectrum' || (NORM_METRICS as readonly string[]).includes(metric)
+}
+
 /** Whether what wrote the rows computed it. */
 export function isComputed(layers: readonly Layer[], metric: LayerMetric): boolean {
-  return layers.every(layer => layer[metric] !== undefined)
+  return layers.every(layer => layer[metric] !== undefined && (!layer.only || isKnownWithout(metric)))
 }
 
 /** What identifies a layer in a model: name, shape and part, never an index. */

@@ -93,12 +93,13 @@ function schemas(strictness: Strictness) {
     name: name.describe("The tensor's key without wrapper prefixes and without .weight"),
     tensor: name.describe('The exact key in the file'),
     part: name.optional().describe('A slice, gate or head, where a tensor has several'),
-    layer_type: oneOf(['dense', 'conv2d']),
+    layer_type: oneOf(['dense', 'conv2d', 'conv1d', 'conv3d']),
     shape,
     dtype: text(16),
     ...perMetric(columnsFrom('matrix', 'spectrum'), known),
     ...perMetric(columnsFrom('fit'), computed),
     status,
+    only: oneOf(['spectral-norm']).optional().describe('Which columns were computed; the others are null'),
     error: object({ code: text(64), message: text(4096) }).optional(),
     warning: oneOf(['', 'over-trained', 'under-trained']),
     ...perMetric(columnsFrom('tail', 'norms', 'shuffle', 'weights'), computed),
@@ -143,7 +144,18 @@ function schemas(strictness: Strictness) {
       .describe('Tensors with a NaN or an Inf, skipped ones too; null where an earlier version did not look'),
     coverage: finite.describe("The share of the model's parameters that was analysed"),
     ...perMetric(SUMMARY_METRICS, () => finite, null),
+    mp_softrank: finite.optional().describe('Mean over the layers that have it, where mp-fit was asked for'),
   })
+
+  const groups = z.array(
+    object({
+      group: name,
+      kind: oneOf(['function', 'block']),
+      layers: count,
+      fitted: count,
+      ...perMetric(SUMMARY_METRICS, () => finite, null),
+    }),
+  )
 
   const model = object({
     name,
@@ -156,6 +168,10 @@ function schemas(strictness: Strictness) {
     }),
     layers: z.array(layer),
     skipped: z.array(skipped),
+    whole: z
+      .array(object({ tensor: name, reason: text(1024) }))
+      .optional()
+      .describe('Packed tensors that could not be split, where that was asked for, and why'),
     summary,
     convolutions: z
       .array(
@@ -163,6 +179,7 @@ function schemas(strictness: Strictness) {
       )
       .optional()
       .describe('Where the kernel slices of convolutions are layers: means over the slices of each'),
+    groups: groups.optional().describe('Means over the usual groups of layers, by their names, and over each block'),
   })
 
   const options = object({
@@ -173,6 +190,9 @@ function schemas(strictness: Strictness) {
     exclude: z.array(text(1024)).max(1000),
     conv2d: oneOf(['pooled', 'slices', 'operator']).describe('How convolutions are read'),
     conv_grid: count.optional().describe('Of operators: the side of the image, whose boundary is periodic'),
+    metrics: oneOf(['spectral-norm']).optional().describe('Which columns were computed, where not all'),
+    conv_dims: oneOf(['all']).optional().describe('Whether convolutions of 1 and 3 dimensions are layers, too'),
+    split_packed: z.literal(true).optional().describe('Whether what is packed in one tensor is split into its blocks'),
     xmax: oneOf(['force']).optional().describe('Whether D is that to the law cut off at the largest eigenvalue'),
     analyses: z
       .array(oneOf(ADDED))
@@ -181,6 +201,7 @@ function schemas(strictness: Strictness) {
       .describe('Those whose columns the layers have beside the others'),
     structure: z.literal(false).optional().describe('Where S was not measured'),
     base_model: text(4096).optional().describe('The checkpoint whose weights were subtracted'),
+    merge_adapter: z.literal(true).optional().describe('Whether an adapter was merged with it, in place of that'),
     fix_fingers: oneOf(['clip_xmax']).optional().describe('Whether the largest eigenvalues may be left out of the fit'),
     small_sample_fit: oneOf(['least-d', 'adjusted-d'])
       .optional()

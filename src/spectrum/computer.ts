@@ -4,11 +4,13 @@ import { widen } from '../checkpoint/widen.ts'
 import { LayerError } from '../errors.ts'
 import type { Recipe } from '../recipe/recipe.ts'
 import type { Values } from '../recipe/values.ts'
-import type { Scan, Spectrum } from './engine.ts'
+import type { Scan, SpectralNorms, Spectrum } from './engine.ts'
 import { Evaluator } from './evaluate.ts'
 import { firstNonFinite } from './finite.ts'
 import { Kernel } from './kernel.ts'
+import { largestEigenvalue } from './lanczos.ts'
 import type { MatrixSource } from './matrix-source.ts'
+import { bytesInMemory, isSearched, type Resident, resident } from './resident.ts'
 import { footprint, openRecipe } from './source.ts'
 import { TensorStream } from './stream.ts'
 import { type WeightStatistics, weightStatistics } from './weights.ts'
@@ -17,9 +19,10 @@ import { type WeightStatistics, weightStatistics } from './weights.ts'
 export type Task =
   | { readonly id: number; readonly kind: 'scan'; readonly of: Tensor }
   | { readonly id: number; readonly kind: 'spectrum'; readonly of: Recipe }
+  | { readonly id: number; readonly kind: 'spectral-norm'; readonly of: Recipe }
   | { readonly id: number; readonly kind: 'weights'; readonly of: Values }
 
-export type Result = Scan | Spectrum | WeightStatistics
+export type Result = Scan | Spectrum | SpectralNorms | WeightStatistics
 
 /** Scans and spectra, one after another, on the thread at hand and with one instance of the kernel. */
 export class Computer {
@@ -35,6 +38,8 @@ export class Computer {
         return this.scan(task.of)
       case 'spectrum':
         return this.spectrum(task.of, onWork)
+      case 'spectral-norm':
+        return this.spectralNorm(task.of, onWork)
       case 'weights':
         return this.weights(task.of)
     }
@@ -70,15 +75,51 @@ export class Computer {
       const { window } = footprint(recipe, Kernel.depth)
       const matrices: Float64Array[] = []
       for (const [i, source] of open.matrices.entries()) {
-        const eigenvalues = this.#eigenvalues(source, window, share => onWork((i + share) / open.matrices.length))
-        if (!eigenvalues) throw new LayerError('non-finite', 'NaN or Inf where its tensors are put together')
-        if (!Number.isFinite(eigenvalues[eigenvalues.length - 1]))
-          throw new LayerError('non-finite', 'its eigenvalues exceed the range of a double')
-        matrices.push(eigenvalues)
+        matrices.push(finite(this.#eigenvalues(source, window, share => onWork((i + share) / open.matrices.length))))
       }
       return { matrices }
     } finally {
       await open.close()
+    }
+  }
+
+  /** A search where a matrix is large, and all eigenvalues where that does not reach its tolerance. */
+  async spectralNorm(recipe: Recipe, onWork: (share: number) => void = () => {}): Promise<SpectralNorms> {
+    const open = await openRecipe(recipe)
+    try {
+      const { window } = footprint(recipe, Kernel.depth)
+      let largest = 0
+      for (const [i, source] of open.matrices.entries()) {
+        const found = this.#search(source, window, largest)
+        const value = found ?? finite(this.#eigenvalues(source, window, () => {})).at(-1)!
+        largest = Math.max(largest, value)
+        onWork((i + 1) / open.matrices.length)
+      }
+      return { largest }
+    } finally {
+      await open.close()
+    }
+  }
+
+  /** The largest eigenvalue, or what none exceeds where that is less than what is known; null where it can't be had so. */
+  #search(source: MatrixSource, window: number, known: number): number | null {
+    if (!isSearched(source, bytesInMemory(source.dtype))) return null
+    const matrix = this.#resident(source, window)
+    if (matrix === undefined) return null
+    if (!matrix) throw new LayerError('non-finite', NOT_FINITE)
+    const unscaled = (value: number) => value / matrix.factor / matrix.factor
+    if (matrix.norm === 0 || unscaled(matrix.norm) <= known) return 0
+    const found = largestEigenvalue(matrix.times, source.n, matrix.seed)
+    return found && finiteValue(unscaled(found.value))
+  }
+
+  /** Undefined where the memory would not do. */
+  #resident(source: MatrixSource, window: number): Resident | null | undefined {
+    try {
+      return resident(source, window, this.#kernel)
+    } catch (error) {
+      if (error instanceof RangeError) return undefined
+      throw error
     }
   }
 
@@ -122,6 +163,20 @@ export class Computer {
       )
     }
   }
+}
+
+const NOT_FINITE = 'NaN or Inf where its tensors are put together'
+
+/** @throws LayerError where an element, or an eigenvalue, is not finite */
+function finite(eigenvalues: Float64Array | null): Float64Array {
+  if (!eigenvalues) throw new LayerError('non-finite', NOT_FINITE)
+  finiteValue(eigenvalues[eigenvalues.length - 1])
+  return eigenvalues
+}
+
+function finiteValue(value: number): number {
+  if (!Number.isFinite(value)) throw new LayerError('non-finite', 'its eigenvalues exceed the range of a double')
+  return value
 }
 
 /** What is twice the same but for rounding becomes so. */

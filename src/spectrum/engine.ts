@@ -12,6 +12,12 @@ export interface Spectrum {
   readonly matrices: readonly Float64Array[]
 }
 
+/** The largest eigenvalues alone. */
+export interface SpectralNorms {
+  /** Of WᵀW of all of a recipe's matrices; no further from the truth than 1e-8 of it. */
+  readonly largest: number
+}
+
 /** What one pass over a tensor's stored elements finds. */
 export interface Scan {
   /** SHA-256, in hex, over type, shape, layout and bytes. */
@@ -34,6 +40,11 @@ export interface Engine {
    * `worker` where its worker died; CheckpointError where the file ends early
    */
   spectrum(recipe: Recipe, onWork?: (share: number) => void): Promise<Spectrum>
+  /**
+   * The largest eigenvalue of all of a recipe's matrices, without the others where that takes less.
+   * @throws as `spectrum` does
+   */
+  spectralNorm(recipe: Recipe, onWork?: (share: number) => void): Promise<SpectralNorms>
   /**
    * What the values themselves show.
    * @throws as `spectrum` does

@@ -13,6 +13,7 @@ interface Exports {
   heapBase(): number
   pack(dtype: number, source: number, pStride: number, iStride: number, k: number, n: number, panels: number): number
   gram(panels: number, groups: number, k: number, c: number, ld: number): void
+  gramTimes(a: number, wide: boolean, k: number, n: number, v: number, r: number): void
   scale(a: number, ld: number, n: number): number
   bandWork(n: number, b: number): number
   bandStep(a: number, ld: number, n: number, b: number, j: number, work: number): void
@@ -50,6 +51,15 @@ interface Layout {
   readonly offDiagonal: number
   readonly vectors: number
   readonly end: number
+}
+
+/** A matrix in the kernel's memory. */
+export interface Held {
+  /** Row-major, `stride` elements from row to row. */
+  readonly elements: Float32Array | Float64Array
+  readonly stride: number
+  /** AᵀAx, a new array. */
+  readonly times: (x: Float64Array) => Float64Array
 }
 
 /** Which stage of the kernel a time was spent in. */
@@ -155,6 +165,39 @@ export class Kernel {
     return this.#doubles(diagonal, n)
       .map(value => (value > 0 ? undo * value : 0))
       .sort()
+  }
+
+  /**
+   * Room for a matrix of k rows and n columns, in place of all else in the memory: zeros, to be filled before the next call of another
+   * method, after which it is gone.
+   * @param wide whether its elements are doubles; floats otherwise
+   * @throws RangeError where the memory would not do
+   */
+  hold(k: number, n: number, wide: boolean): Held {
+    const { memory, heapBase, gramTimes } = this.#exports
+    const [rows, stride] = [roundUp(k, 4), roundUp(n, 4)]
+    const start = roundUp(heapBase(), 64)
+    const v = roundUp(start + rows * stride * (wide ? 8 : 4), 64)
+    const result = v + stride * DOUBLE
+    const missing = Math.ceil((result + stride * DOUBLE - memory.buffer.byteLength) / PAGE)
+    if (missing > 0) memory.grow(missing)
+    this.#layout = undefined
+    const Elements = wide ? Float64Array : Float32Array
+    const elements = new Elements(memory.buffer, start, rows * stride)
+    elements.fill(0)
+    const [input, output] = [this.#doubles(v, stride), this.#doubles(result, n)]
+    input.fill(0)
+    const times = (x: Float64Array) => {
+      input.set(x)
+      gramTimes(start, wide, rows, stride, v, result)
+      return output.slice()
+    }
+    return { elements, stride, times }
+  }
+
+  /** Bytes that `hold` takes, about. */
+  static heldBytes(k: number, n: number, wide: boolean): number {
+    return roundUp(k, 4) * roundUp(n, 4) * (wide ? 8 : 4) + 4 * n * DOUBLE
   }
 
   #current(): Layout {

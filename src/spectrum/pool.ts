@@ -6,9 +6,10 @@ import { limits } from '../limits.ts'
 import { cost, evaluationCost, evaluationMemory, matricesOf, type Recipe, scanCost } from '../recipe/recipe.ts'
 import type { Values } from '../recipe/values.ts'
 import { Computer, type Result, type Task } from './computer.ts'
-import type { Engine, Scan, Spectrum } from './engine.ts'
+import type { Engine, Scan, SpectralNorms, Spectrum } from './engine.ts'
 import { Kernel } from './kernel.ts'
 import wasm from './kernel.wasm'
+import { normCost, residentBytes } from './resident.ts'
 import { footprint } from './source.ts'
 import type { WeightStatistics } from './weights.ts'
 
@@ -24,7 +25,7 @@ type Failure =
   | { readonly type: 'internal'; readonly message: string }
 
 /** Who asked knows which. */
-type AnyResult = Scan & Spectrum & WeightStatistics
+type AnyResult = Scan & Spectrum & SpectralNorms & WeightStatistics
 
 interface Job {
   readonly task: Task
@@ -73,6 +74,11 @@ export class WorkerPool implements Engine {
 
   spectrum(recipe: Recipe, onWork?: (share: number) => void): Promise<Spectrum> {
     return this.#enqueue({ id: ++this.#ids, kind: 'spectrum', of: recipe }, cost(recipe), memoryOf(recipe), onWork)
+  }
+
+  spectralNorm(recipe: Recipe, onWork?: (share: number) => void): Promise<SpectralNorms> {
+    const bytes = Math.max(memoryOf(recipe), residentBytes(recipe))
+    return this.#enqueue({ id: ++this.#ids, kind: 'spectral-norm', of: recipe }, normCost(recipe), bytes, onWork)
   }
 
   weights(values: Values): Promise<WeightStatistics> {

@@ -232,6 +232,10 @@ const engine: Engine = {
       await open.close()
     }
   },
+  async spectralNorm(recipe) {
+    const { matrices } = await this.spectrum(recipe)
+    return { largest: Math.max(...matrices.map(values => values[values.length - 1])) }
+  },
   async weights(values) {
     const evaluator = await Evaluator.open(values)
     try {

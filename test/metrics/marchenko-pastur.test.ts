@@ -35,7 +35,7 @@ test('an even kernel with few outputs has Q = N/M > 1, where WeightWatcher fits 
 })
 
 test.runIf(hasShared).each(references('mp'))('$name: every layer as WeightWatcher', async ({ name, path, tables }) => {
-  const { layers } = await analyseFile(path, { analyses: ['mp-fit'] })
+  const { layers, summary } = await analyseFile(path, { analyses: ['mp-fit'] })
   let compared = 0
   for (const layer of layers) {
     const [row] = rowOf(tables.mp, layer.tensor)
@@ -51,6 +51,18 @@ test.runIf(hasShared).each(references('mp'))('$name: every layer as WeightWatche
     }
   }
   expect(compared).toBeGreaterThan(0)
+  const ranks = layers.map(({ tensor }) => Number(rowOf(tables.mp, tensor)[0].mp_softrank))
+  const plain = compared === layers.length && layers.every(({ status }) => status === 'success')
+  if (plain && !TIES.some(tie => tie.startsWith(`${name} `)))
+    expectClose(summary.mp_softrank!, ranks.reduce((sum, rank) => sum + rank, 0) / ranks.length, 'mean')
+})
+
+test('the summary has the mean of mp_softrank where it was asked for, over the layers that have it', async () => {
+  const tensors = { a: goldenTensor('G1'), b: goldenTensor('G3'), nothing: { shape: [40, 30] } }
+  const { layers, summary } = await analyseTensors(tensors, { analyses: ['mp-fit'] })
+  expect(layers.map(({ mp_softrank }) => mp_softrank === null)).toEqual([false, false, true])
+  expect(summary.mp_softrank).toBeCloseTo((layers[0].mp_softrank! + layers[1].mp_softrank!) / 2, 14)
+  expect((await analyseTensors(tensors)).summary).not.toHaveProperty('mp_softrank')
 })
 
 describe('by a law whose answer is known', () => {

@@ -120,6 +120,17 @@ describe('some layers alone', () => {
     layer('layer3.conv', 1, { layer_type: 'conv2d', num_evals: 60, S: 1 }),
     layer('layer3.fc', 8, { layer_type: 'dense', num_evals: 100, S: 9 }),
   ]
+  const grouped = [layer('h.0.attn.c_attn', 4, { part: 'k' }), layer('lm_head', 5)]
+
+  test('of a group', () => {
+    expect(say('mean(alpha where group = head) > 0', grouped)).toMatchObject({ value: 5, layers: 1 })
+    expect(say('mean(alpha where group = attention) > 0', grouped)).toMatchObject({ value: 4, layers: 1 })
+    expect(say('mean(alpha where group = attention.k) > 0', grouped)).toMatchObject({ value: 4, layers: 1 })
+    expect(say('mean(alpha where group = mlp) > 0', grouped)).toMatchObject({
+      cause: 'no-layer',
+      reason: 'there is no layer where group = mlp',
+    })
+  })
 
   test.each<[string, number, number]>([
     ['mean(alpha where num_evals >= 50) > 0', 4.5, 2],

@@ -124,6 +124,8 @@ test.each([
   ['any(alpha where name ~ ) > 6', 24, 'a pattern is missing', ''],
   ['any(alpha where name ~ "!") > 6', 24, 'a pattern is missing', ''],
   ['any(alpha where name ~ "@(a|b)") > 6', 24, 'a pattern has no brackets but', '{q,k,v}'],
+  ['any(alpha where group = attn) > 6', 25, 'unknown group "attn"', 'Known are attention, embedding'],
+  ['any(alpha where group = attention.w) > 6', 25, 'unknown group "attention.w"', 'Did you mean attention.'],
   ['any(alpha where type ~ x) > 6', 22, 'expected =', 'type = conv2d'],
   ['any(alpha where type = conv2) > 6', 24, 'unknown type "conv2"', 'Did you mean conv2d?'],
   ['any(alpha where type = ) > 6', 24, 'a type is missing', 'dense, conv2d'],

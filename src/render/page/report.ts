@@ -12,6 +12,7 @@ import { formatChange, plural } from '../numbers.ts'
 import {
   changes,
   comparedModel,
+  foldedGroups,
   footer,
   heldRules,
   judgementOf,
@@ -88,6 +89,7 @@ export async function renderPage(report: Report): Promise<string> {
         : [
             section('glance', 'At a glance', [
               ...said(summary(report, limits.page.rowsCount), legend(report), ownMetrics(report)),
+              ...shown.map(({ model }, i) => h('div', { 'data-of': i }, blocks(foldedGroups(report, model)))),
               ...shown.map(({ model, seen }, i) => h('div', { 'data-of': i }, glance(report, model, seen))),
             ]),
             section('layers', 'All layers', [
