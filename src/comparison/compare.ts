@@ -106,8 +106,12 @@ function differs(layer: LayerComparison, base: Layer): boolean {
   const { status } = layer
   return (
     status.head !== status.base ||
-    COMPARED_METRICS.some(metric => layer[metric].head !== layer[metric].base && base[metric] !== undefined)
+    COMPARED_METRICS.some(metric => isChange(layer[metric]) && base[metric] !== undefined)
   )
+}
+
+function isChange({ head, base, change }: Change): boolean {
+  return change === null ? head !== base : change !== 0
 }
 
 function changes<K extends string>(

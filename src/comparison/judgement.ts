@@ -77,7 +77,8 @@ function isMeasured({ head, base }: Match): boolean {
 }
 
 function shapeChange({ head, base }: Match): ShapeChange {
-  const change = Math.log((head.alpha_hill! - 1) / (base.alpha_hill! - 1))
+  const same = subtract(head.alpha_hill!, base.alpha_hill!) === 0
+  const change = same ? 0 : Math.log((head.alpha_hill! - 1) / (base.alpha_hill! - 1))
   return {
     name: head.name,
     shape: head.shape,

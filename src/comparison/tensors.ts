@@ -16,9 +16,7 @@ export function compareTensors(
 ): TensorChanges {
   const before = new Map(named(base?.skipped ?? []))
   const now = named(head.skipped)
-  const kept = now
-    .filter(([name]) => before.has(name))
-    .map(([name, skipped]) => ({ head: skipped, base: before.get(name)! }))
+  const kept = keptTensors({ head, base })
   const names = new Set(now.map(([name]) => name))
   const changed = [
     ...matched.filter(pair => contentChanged(pair) && !differ.has(pair.head)).map(({ head }) => head.tensor),
@@ -36,6 +34,15 @@ export function compareTensors(
     added: base ? appeared : [],
     removed: gone,
   }
+}
+
+/** Tensors that are no layers and are on both sides, by name and shape. */
+export function keptTensors({ head, base }: Pick<Pair, 'head' | 'base'>): { head: Skipped; base: Skipped }[] {
+  const before = new Map(named(base?.skipped ?? []))
+  return named(head.skipped).flatMap(([name, skipped]) => {
+    const partner = before.get(name)
+    return partner ? [{ head: skipped, base: partner }] : []
+  })
 }
 
 /** By the names that layers have, so that a wrapper's prefix on one side does not matter. */

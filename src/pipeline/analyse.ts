@@ -124,10 +124,15 @@ function memoise(engine: Engine): (tensor: Tensor) => Promise<Scan> {
 /** What is no layer can still hold a NaN, or have changed. */
 async function scanSkipped({ row, tensor }: PlannedSkip, engine: Engine): Promise<Skipped> {
   if (!tensor) return row
-  const { digest, nonFinite } = await engine.scan(tensor)
+  const { digest, nonFinite, largest } = await engine.scan(tensor)
   const meant =
     row.code === 'buffer' && !/(^|[._/])(running|moving)_(mean|var)/.test(tensor.name) && /Inf/.test(nonFinite ?? '')
-  return { ...row, digest, ...(nonFinite !== undefined && !meant && { non_finite: nonFinite }) }
+  return {
+    ...row,
+    digest,
+    ...(nonFinite !== undefined && !meant && { non_finite: nonFinite }),
+    ...(largest !== undefined && { largest }),
+  }
 }
 
 /** What the stored tensors of a layer are, and the identity of its spectrum. */

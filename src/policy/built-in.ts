@@ -1,6 +1,7 @@
 import { FEW_LEVELS, isPruned, isRounded, PRUNED } from '../comparison/judgement.ts'
 import type { Pair } from '../comparison/pair.ts'
 import { subtract } from '../comparison/subtract.ts'
+import { keptTensors } from '../comparison/tensors.ts'
 import { layerKey } from '../report/metrics.ts'
 import type { Judgement, Layer, RuleResult, Verdict } from '../report/schema.ts'
 import { RANDOM_LIKE, whyUnfitted } from '../report/state.ts'
@@ -30,6 +31,8 @@ interface Measurement {
 
 /** Distance of two spectra in units of chance, from which on a loss of structure is believed. */
 const LEAST_DISTANCE = 2.8
+/** Growth of a bias or a norm that no training brings about. */
+const EXPLODED = 1000
 /** Change of log_norm up to which a layer is the same one at the same scale. */
 const SAME_NORM = 0.4
 /** Structure so far above chance is lost, whatever the norm did. */
@@ -101,6 +104,45 @@ export const BUILT_IN_RULES = {
       const names = new Set(added.map(({ name }) => name))
       const lost = removed.filter(({ name }) => !names.has(name)).map(head => ({ head }))
       return counted(lost, () => 'only the baseline has it')
+    },
+  },
+  'exchanged-weights': {
+    level: 'warn',
+    operator: '>',
+    threshold: 0,
+    kind: 'certain',
+    what: 'layers whose weights are, byte for byte, those that another layer of the baseline has: exchanged, copied or renumbered, which no spectrum shows',
+    measure: ({ matched }) => {
+      if (!matched.some(({ head, base }) => head.digest !== undefined && base.digest !== undefined)) return null
+      const owners = new Map(matched.map(({ base }) => [base.digest, base]))
+      const exchanged = matched.filter(({ head, base }) => {
+        const known = head.digest !== undefined && base.digest !== undefined && head.digest !== base.digest
+        return known && head.status !== 'failed' && owners.has(head.digest)
+      })
+      return counted(exchanged, ({ head }) => `it has the weights that ${owners.get(head.digest)!.name} had`)
+    },
+  },
+  'zeroed-tensors': {
+    level: 'warn',
+    operator: '>',
+    threshold: 0,
+    kind: 'certain',
+    what: 'biases, norms and other tensors without a spectrum that are all 0, and were not in the baseline',
+    measure: pair => ofTensors(pair, (head, base) => (head === 0 && base > 0 ? 'all its elements are 0' : null)),
+  },
+  'exploded-tensors': {
+    level: 'warn',
+    operator: '>',
+    threshold: 0,
+    kind: 'certain',
+    what: `such tensors whose largest magnitude grew more than ${EXPLODED} times, beyond that of any in the baseline`,
+    measure: pair => {
+      const most = Math.max(...keptTensors(pair).map(({ base }) => base.largest ?? 0))
+      return ofTensors(pair, (head, base) =>
+        head > most && head > EXPLODED * base
+          ? `its largest magnitude is ${shortly(head)}, ${shortly(base)} before`
+          : null,
+      )
     },
   },
   'lost-structure': {
@@ -364,6 +406,21 @@ function counted<Match extends { readonly head: Layer }>(
   return first ? { value: found.length, layer: first.head.name, reason: reason(first) } : { value: 0, reason: '' }
 }
 
+/** Of tensors without a spectrum: how many are as `why` says, of their largest magnitudes on both sides. */
+function ofTensors(pair: Pair, why: (head: number, base: number) => string | null): Measurement | null {
+  const kept = keptTensors(pair).filter(({ head, base }) => {
+    return (
+      head.code !== 'optimizer' && head.code !== 'excluded' && head.largest !== undefined && base.largest !== undefined
+    )
+  })
+  if (kept.length === 0) return null
+  const found = kept.flatMap(({ head, base }) => {
+    const reason = why(head.largest!, base.largest!)
+    return reason === null ? [] : [{ reason, layer: head.tensor }]
+  })
+  return { value: found.length, ...(found[0] ?? { reason: '' }) }
+}
+
 function byLayer(judgement: Judgement): { get(layer: Layer): Judgement['layers'][number] | undefined } {
   const found = new Map(judgement.layers.map(layer => [layerKey(layer), layer]))
   return { get: layer => found.get(layerKey(layer)) }
@@ -375,6 +432,10 @@ function tails(change: number): string {
 
 function power(log10: number): string {
   return `10^${log10.toFixed(1)}`
+}
+
+function shortly(value: number): string {
+  return String(Number(value.toPrecision(3)))
 }
 
 function percent(share: number): string {

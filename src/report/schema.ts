@@ -130,6 +130,7 @@ function schemas(strictness: Strictness) {
     reason: text(1024),
     digest: digest.optional().describe('SHA-256 over type, shape and bytes'),
     non_finite: text(256).optional().describe('Its first NaN or Inf'),
+    largest: number.min(0).optional().describe('The largest magnitude of its elements, of floating-point tensors'),
   })
 
   const summary = object({

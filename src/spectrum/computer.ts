@@ -6,7 +6,7 @@ import type { Recipe } from '../recipe/recipe.ts'
 import type { Values } from '../recipe/values.ts'
 import type { Scan, SpectralNorms, Spectrum } from './engine.ts'
 import { Evaluator } from './evaluate.ts'
-import { firstNonFinite } from './finite.ts'
+import { firstNonFinite, largestMagnitude } from './finite.ts'
 import { Kernel } from './kernel.ts'
 import { largestEigenvalue } from './lanczos.ts'
 import type { MatrixSource } from './matrix-source.ts'
@@ -50,13 +50,15 @@ export class Computer {
     const hash = createHash('sha256').update(JSON.stringify([dtype, shape, source.strides]))
     const stream = await TensorStream.open(tensor)
     let nonFinite: string | undefined
+    let largest = 0
     let at = 0
     try {
       for (const bytes of stream.all()) {
         hash.update(bytes)
         if (nonFinite === undefined && isFloat(dtype)) {
-          const bad = firstNonFinite(dtype, bytes)
-          if (bad >= 0) {
+          largest = Math.max(largest, largestMagnitude(dtype, bytes))
+          if (!Number.isFinite(largest)) {
+            const bad = firstNonFinite(dtype, bytes)
             const [value] = widen(dtype, bytes.subarray(bad * stream.bytes, (bad + 1) * stream.bytes))
             nonFinite = `${value} at index [${indexOf(at + bad, shape, source.strides).join(', ')}]`
           }
@@ -66,7 +68,11 @@ export class Computer {
     } finally {
       await stream.close()
     }
-    return { digest: hash.digest('hex'), ...(nonFinite !== undefined && { nonFinite }) }
+    return {
+      digest: hash.digest('hex'),
+      ...(nonFinite !== undefined && { nonFinite }),
+      ...(nonFinite === undefined && isFloat(dtype) && { largest }),
+    }
   }
 
   async spectrum(recipe: Recipe, onWork: (share: number) => void = () => {}): Promise<Spectrum> {

@@ -24,6 +24,8 @@ export interface Scan {
   readonly digest: string
   /** The first element that is NaN or infinite, if there is one, such as `NaN at index [2, 5]`. */
   readonly nonFinite?: string
+  /** The largest magnitude of its elements, of floating-point tensors that are finite. */
+  readonly largest?: number
 }
 
 /** All methods may be called at once for many recipes: the engine orders the work. */

@@ -9,7 +9,7 @@ export interface WeightStatistics {
   /**
    * Median number of distinct values in a row of the weights as a matrix (first dimension × the others), or in a column, whichever is
    * smaller: which of them belongs to one output is not known. Of 33 rows and columns, evenly spaced; of sides of 32 or more
-   * elements. Null where there is none.
+   * elements, and not of those that are all 0: these were pruned, not rounded. Null where there is none.
    */
   readonly row_levels: number | null
   /**
@@ -47,7 +47,10 @@ export function weightStatistics(evaluator: Evaluator, values: Values): WeightSt
       if (sampledRows.has(row + r)) rowLevels.push(distinct(block.slice(r * columns, (r + 1) * columns)))
     }
   }
-  const medians = [rowLevels, kept.map(distinct)].filter(levels => levels.length > 0).map(median)
+  const medians = [rowLevels, kept.map(distinct)]
+    .map(levels => levels.filter(count => count > 0))
+    .filter(levels => levels.length > 0)
+    .map(median)
   return {
     zeros: zeros / (rows * columns),
     row_levels: medians.length > 0 ? Math.min(...medians) : null,
@@ -92,8 +95,10 @@ function mix(bits: number): number {
   return h ^ (h >>> 16)
 }
 
+/** @returns 0 where all are 0 */
 function distinct(values: Float64Array): number {
   values.sort()
+  if (values[0] === 0 && values[values.length - 1] === 0) return 0
   let count = 0
   for (let i = 0; i < values.length; i++) if (i === 0 || values[i] !== values[i - 1]) count++
   return count

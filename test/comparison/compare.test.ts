@@ -81,6 +81,15 @@ test('the comparison holds head, base and change, the largest change of alpha fi
   expect(compared.layers[2].status).toEqual({ head: 'failed', base: 'success' })
 })
 
+test('what a solver rounds is no change', () => {
+  const changed = (alpha: number) => {
+    const [head, base] = [model('net', [layer('a', alpha)]), model('net', [layer('a', 3)])]
+    const baseline = { path: 'b', kind: 'report', options: defaults, models: [base] } as const
+    return compare([head], defaults, baseline).comparison.models[0].layers.length
+  }
+  expect([3 + 2e-11, 3 + 4e-11, 3 - 4e-11].map(changed)).toEqual([0, 1, 1])
+})
+
 test('other options make it incomparable, name them, and nothing is subtracted', () => {
   const options = { ...defaults, min_evals: 50, exclude: ['head'] }
   const { comparison } = compare(

@@ -3,7 +3,7 @@ import { compare } from '../../src/comparison/compare.ts'
 import { isAcceptable } from '../../src/policy/accept.ts'
 import { BUILT_IN_NAMES, IGNORABLE } from '../../src/policy/built-in.ts'
 import { judge } from '../../src/policy/judge.ts'
-import type { Layer } from '../../src/report/schema.ts'
+import type { Layer, Model, Skipped } from '../../src/report/schema.ts'
 import { defaults } from '../support/analyse.ts'
 import { layer, model } from '../support/models.ts'
 
@@ -12,12 +12,18 @@ const tail = (name: string, more: Partial<Layer> = {}) =>
   layer(name, 3, { alpha_hill: 3, S: 8, quantiles: [0, 1], ...more })
 
 function verdict(head: Layer[], base: Layer[], ignore: string[] = []) {
-  const { pairs } = compare([model('net', head)], defaults, {
-    ...{ path: 'b', kind: 'report', options: defaults, models: [model('net', base)] },
-  })
+  return verdictOf(model('net', head), model('net', base), ignore)
+}
+
+function verdictOf(head: Model, base: Model, ignore: string[] = []) {
+  const { pairs } = compare([head], defaults, { path: 'b', kind: 'report', options: defaults, models: [base] })
   return judge({ rules: [], ignore, enforce: true }, pairs, { cause: '' })
 }
 const broken = (head: Layer[], base: Layer[]) => verdict(head, base).rules.map(({ name, rule }) => name ?? rule)
+
+const skipped = (tensor: string, largest: number, code: Skipped['code'] = 'rank'): Skipped => {
+  return { tensor, shape: [64], dtype: 'F32', code, reason: '', largest }
+}
 
 /** ln[(alpha − 1)/2] for a base of 3. */
 const hill = (change: number) => 1 + 2 * Math.exp(change)
@@ -107,13 +113,53 @@ describe('each rule holds on its threshold, and breaks beyond it', () => {
   })
 })
 
+describe('what no spectrum shows', () => {
+  const weights = (name: string, digest: string, more: Partial<Layer> = {}) =>
+    tail(name, { digest: digest.repeat(64), ...more })
+  const base = [weights('a', '1'), weights('b', '2'), weights('c', '3')]
+
+  test('layers that changed places, or were copied', () => {
+    const rules = verdict([weights('a', '2'), weights('b', '1'), weights('c', '3')], base).rules
+    expect(rules).toMatchObject([
+      { name: 'exchanged-weights', level: 'warn', value: 2, layer: 'a', reason: 'it has the weights that b had' },
+    ])
+    expect(broken([weights('a', '2'), weights('b', '2'), weights('c', '3')], base)).toEqual(['exchanged-weights'])
+    expect(broken([weights('a', '4'), weights('b', '5'), weights('c', '3')], base)).toEqual([])
+    expect(broken(base, base)).toEqual([])
+    expect(broken([tail('a'), tail('b'), tail('c')], base)).toEqual([])
+  })
+
+  const norms = (...rows: Skipped[]): Model => ({ ...model('net', [tail('a')]), skipped: rows })
+
+  test.each<[string, Skipped[], Skipped[], string[]]>([
+    ['nothing', [skipped('b', 1)], [skipped('b', 1)], []],
+    ['a bias of zeros', [skipped('b', 0), skipped('c', 1)], [skipped('b', 1e-9), skipped('c', 1)], ['zeroed-tensors']],
+    ['zeros before, too', [skipped('b', 0)], [skipped('b', 0)], []],
+    ['a thousand times', [skipped('b', 1000)], [skipped('b', 1)], []],
+    ['more than that', [skipped('b', 1001)], [skipped('b', 1)], ['exploded-tensors']],
+    ['from 0 to what others have', [skipped('b', 2), skipped('c', 2)], [skipped('b', 0), skipped('c', 2)], []],
+    ['from 0 beyond', [skipped('b', 3), skipped('c', 2)], [skipped('b', 0), skipped('c', 2)], ['exploded-tensors']],
+    ['what an optimizer keeps', [skipped('b', 1e9, 'optimizer')], [skipped('b', 1, 'optimizer')], []],
+    ['what is left out', [skipped('b', 0, 'excluded')], [skipped('b', 1, 'excluded')], []],
+  ])('%s', (_, head, base, names) => {
+    expect(verdictOf(norms(...head), norms(...base)).rules.map(({ name }) => name)).toEqual(names)
+  })
+
+  test('names the tensor, and both magnitudes', () => {
+    expect(verdictOf(norms(skipped('b', 1e6)), norms(skipped('b', 0.3333))).rules).toMatchObject([
+      { layer: 'b', value: 1, reason: 'its largest magnitude is 1000000, 0.333 before' },
+    ])
+  })
+})
+
 describe('measured rules judge one architecture alone', () => {
   const layers = (n: number, more: Partial<Layer> = {}) => Array.from({ length: n }, (_, i) => tail(`c.${i}`, more))
 
   test('a deeper network is not judged by them', () => {
     expect(broken(layers(6, { alpha_hill: 9, zeros: 0.5 }), layers(3))).toEqual([])
     expect(verdict(layers(6), layers(3)).held).toEqual(['dead-layer', 'exploded', 'reshaped', 'lost-layers'])
-    expect(verdict(layers(3), layers(3)).held).toEqual(BUILT_IN_NAMES)
+    const whole = { ...model('net', layers(3, { digest: '1'.repeat(64) })), skipped: [skipped('bias', 1)] }
+    expect(verdictOf(whole, whole).held).toEqual(BUILT_IN_NAMES)
   })
 
   test('without a baseline none is there', () => {

@@ -38,6 +38,9 @@ describe('zeros and levels', () => {
     ['all different', [64, 40], (r, c) => 40 * r + c, 40],
     ['rows too short to tell', [64, 31], (r, _) => r, 64],
     ['both too short', [31, 31], () => 1, null],
+    ['pruned rows', [64, 64], (r, c) => (r < 40 ? 0 : 64 * r + c), 25],
+    ['pruned rows and columns', [64, 64], (r, c) => (r < 40 || c < 40 ? 0 : 64 * r + c), 25],
+    ['zeros alone', [64, 64], () => 0, null],
     ['a few rows of another kind', [64, 64], (r, c) => (r < 20 ? 64 * r + c : (r + c) % 3), 3],
   ])('%s', async (_, shape, value, levels) => {
     const values = Float32Array.from({ length: size(shape) }, (_, i) => value(Math.floor(i / shape[1]), i % shape[1]))
