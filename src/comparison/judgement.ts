@@ -1,5 +1,5 @@
 import type { Judgement, Layer, Model } from '../report/schema.ts'
-import { isRandomLike } from '../report/state.ts'
+import { isRandomLike, isUpdate } from '../report/state.ts'
 import { mean, median } from '../statistics.ts'
 import type { Pair } from './pair.ts'
 import { subtract } from './subtract.ts'
@@ -18,7 +18,7 @@ export const FEW_LEVELS = 16
 export const PRUNED = 0.1
 
 /**
- * Eigenvalues of a layer that takes part in what is averaged: WeightWatcher's own advice for a fit. Of 10, a quarter is 3, whose
+ * Eigenvalues, without those that are 0, of a layer that takes part in what is averaged: WeightWatcher's own advice for a fit. Of 10, a quarter is 3, whose
  * mean logarithm moves by half of itself from seed to seed.
  */
 export const LEAST_EVALS = 50
@@ -87,7 +87,12 @@ function shapeChange({ head, base }: Match): ShapeChange {
     distance: spectrumDistance(head, base),
     alpha_hill: { head: head.alpha_hill!, base: base.alpha_hill! },
     S: { head: head.S ?? null, base: base.S ?? null },
-    note: base.num_evals < LEAST_EVALS ? 'few-evals' : isRandomLike(base) ? 'random-like' : '',
+    note:
+      Math.min(base.num_evals, base.matrix_rank ?? base.num_evals) < LEAST_EVALS
+        ? 'few-evals'
+        : isRandomLike(base)
+          ? 'random-like'
+          : '',
   }
 }
 
@@ -110,7 +115,9 @@ function relationOf({ head, base, matched, added, removed }: Pair): Judgement['r
 
 /** Names without their numbers, and types: the same for any depth and width. */
 function kinds({ layers }: Model): Set<string> {
-  return new Set(layers.map(({ name, layer_type }) => `${layer_type} ${name.replace(/\d+/g, '#')}`))
+  return new Set(
+    layers.map(layer => `${isUpdate(layer) ? 'Δ' : ''}${layer.layer_type} ${layer.name.replace(/\d+/g, '#')}`),
+  )
 }
 
 /** What became of the weights, where they say so. */
@@ -124,6 +131,7 @@ function how({ matched }: Pair, distance: number | null): Judgement['how'] {
       : []),
     ...(distance !== null && distance > CAST && distance <= CONTINUED ? (['continued'] as const) : []),
     ...(distance !== null && distance > CONTINUED ? (['retrained'] as const) : []),
+    ...(matched.some(({ head }) => isUpdate(head)) ? (['adapter'] as const) : []),
   ]
 }
 
@@ -152,16 +160,21 @@ function weightDistance({ matched }: Pair): number | null {
 }
 
 function why(pair: Pair, relation: Judgement['relation'], layers: readonly ShapeChange[]): string {
-  const { head, base, matched } = pair
+  const { head, base, matched, added, removed } = pair
   if (!base) return 'The baseline has no model of this name.'
+  if (relation === 'unrelated' && added.some(isUpdate) !== removed.some(isUpdate)) {
+    const [adapter, whole] = added.some(isUpdate) ? ['This', 'the baseline'] : ['The baseline', 'this']
+    return `${adapter} is an adapter, whose layers are what it adds to weights, and ${whole} is not: merge it with its base model (base-model, merge-adapter), or compare it with another adapter.`
+  }
   if (relation === 'unrelated')
     return `${matched.length} of ${head.layers.length} layers are in the baseline: another architecture, so that no change of a metric says which is better.`
   if (relation === 'resized')
     return `Another depth or width (${base.layers.length} layers before, ${head.layers.length} now): alpha misleads there, alpha_weighted can be compared, and never fails alone.`
   if (layers.length === 0 && head.layers.some(({ only }) => only !== undefined))
     return 'Only spectral norms were computed, of which none says which model is better.'
-  if (layers.length === 0)
+  if (layers.length === 0 && matched.some(({ base }) => base.alpha_hill === undefined))
     return 'No layer has a tail shape on both sides, so that it does not judge: an earlier version did not measure it.'
+  if (layers.length === 0) return 'No layer has a tail on both sides, so that its shape does not judge.'
   const count = (why: ShapeChange['note']) => layers.filter(({ note }) => note === why).length
   const [random, few] = [count('random-like'), count('few-evals')]
   if (few === layers.length)

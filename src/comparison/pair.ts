@@ -1,6 +1,7 @@
 import { UserError } from '../errors.ts'
 import { layerKey } from '../report/metrics.ts'
 import type { Judgement, Layer, Model } from '../report/schema.ts'
+import { isUpdate } from '../report/state.ts'
 
 /** A model beside its baseline, layers aligned by name and shape. */
 export interface Pair {
@@ -23,7 +24,8 @@ export interface Rename {
 /**
  * Pairs the models of two reports. One model on each side is a pair whatever it is called; otherwise they are paired by name.
  * Layers are aligned by (name, shape, part), those of the baseline under the names that they have now, and what that leaves over by the exact key of its tensor, then without what wrappers
- * put into names (PEFT's `base_layer`), then without a prefix that most of one side have and the other does not.
+ * put into names (PEFT's `base_layer`), then without a prefix that most of one side have and the other does not. What an adapter adds
+ * to a weight is never aligned with the weight.
  * @throws UserError where two models of one side have the same name
  */
 export function pairModels(
@@ -123,6 +125,11 @@ function unwrapped(name: string): string {
     .replace(/^\./, '')
 }
 
+/** Layers of one key can be one layer, seen twice: what an adapter adds to a weight is none with the weight. */
+function keyUnder(name: string, layer: Layer): string {
+  return `${isUpdate(layer) ? 'Δ' : ''}${layerKey({ ...layer, name })}`
+}
+
 /** Layers by their key, shape and part, those left out whose key is not theirs alone. */
 function unique(layers: readonly Layer[], keyOf: (layer: Layer) => string | undefined): Map<string, Layer> {
   const found = new Map<string, Layer>()
@@ -130,7 +137,7 @@ function unique(layers: readonly Layer[], keyOf: (layer: Layer) => string | unde
   for (const layer of layers) {
     const name = keyOf(layer)
     if (name === undefined) continue
-    const key = layerKey({ ...layer, name })
+    const key = keyUnder(name, layer)
     if (found.has(key)) twice.add(key)
     found.set(key, layer)
   }
@@ -147,7 +154,7 @@ function commonPrefix(of: readonly Layer[], to: readonly Layer[]): { text: strin
   for (const layer of of) {
     const name = plain(layer)
     for (let at = name.indexOf('.'), depth = 0; at > 0 && depth < DEEP; at = name.indexOf('.', at + 1), depth++) {
-      if (!wanted.has(layerKey({ ...layer, name: name.slice(at + 1) }))) continue
+      if (!wanted.has(keyUnder(name.slice(at + 1), layer))) continue
       const prefix = name.slice(0, at + 1)
       counts.set(prefix, (counts.get(prefix) ?? 0) + 1)
     }

@@ -106,6 +106,17 @@ export const BUILT_IN_RULES = {
       return counted(lost, () => 'only the baseline has it')
     },
   },
+  unrelated: {
+    level: 'warn',
+    operator: '>',
+    threshold: 0,
+    kind: 'certain',
+    what: 'layers of a model whose baseline is another architecture, or an adapter where it is none: nothing that compares can judge it',
+    measure: ({ head, base }, { relation, why }) => {
+      if (base === null) return null
+      return relation === 'unrelated' ? { value: head.layers.length, reason: why } : { value: 0, reason: '' }
+    },
+  },
   'exchanged-weights': {
     level: 'warn',
     operator: '>',

@@ -31,6 +31,7 @@ export function shapeWord(change: number): string {
 export function alphaWord(change: Change, judgement: Judgement | undefined): string {
   if (judgement && judgement.relation !== 'same') return ''
   const shape = judgement?.primary === 'tail_shape' ? judgement.tail_shape : null
+  if (shape === null && judgement?.layers.length) return ''
   if (shape === null || !change.change) return direction('alpha', change)
   if (Math.abs(shape) <= SEEDS || Math.sign(shape) !== Math.sign(change.change)) {
     // Of layers that the shape leaves out, nobody can say whether the spectrum moved.

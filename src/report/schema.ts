@@ -216,7 +216,7 @@ function schemas(strictness: Strictness) {
   const judgement = object({
     relation: oneOf(['same', 'resized', 'unrelated']).describe('What the architectures are to each other'),
     how: z
-      .array(oneOf(['quantised', 'pruned', 'cast', 'continued', 'retrained']))
+      .array(oneOf(['quantised', 'pruned', 'cast', 'continued', 'retrained', 'adapter']))
       .max(16)
       .describe('What became of the weights, as far as they say so'),
     primary: oneOf(['', 'tail_shape', 'alpha_weighted']).describe('What is compared; empty where nothing can be'),

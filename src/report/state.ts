@@ -12,6 +12,11 @@ export function isRandomLike({ S }: Pick<Layer, 'S'>): boolean {
   return typeof S === 'number' && S <= RANDOM_LIKE
 }
 
+/** Whether a row is of what an adapter adds to a weight (ΔW), and not of the weight: by the key of the factor that it is named by. */
+export function isUpdate({ tensor }: Pick<Layer, 'tensor'>): boolean {
+  return /(?:^|[._])lora[._](?:B|up|embedding_B)(?:\.|$)/.test(tensor)
+}
+
 /** What a layer's numbers say of it. */
 interface AdviceKind {
   /** The column that it follows from: without it nothing is known. */

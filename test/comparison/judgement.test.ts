@@ -37,6 +37,33 @@ describe('what two models are to each other', () => {
   })
 })
 
+describe('adapters', () => {
+  const update = (name: string, more: Partial<Layer> = {}) =>
+    tail(name, 3, { tensor: `base_model.model.${name}.lora_B.weight`, ...more })
+  const names = ['a', 'b', 'c']
+
+  test('one after another', () => {
+    const found = judge(
+      names.map(name => update(name)),
+      names.map(name => update(name)),
+    )
+    expect(found).toMatchObject({ relation: 'same', how: ['adapter'], primary: 'tail_shape' })
+  })
+
+  test('of low rank have too few eigenvalues, however large their weights are', () => {
+    const low = names.map(name => update(name, { matrix_rank: 49 }))
+    const found = judge(low, low)
+    expect(found.why).toBe('Every layer has fewer than 50 eigenvalues: too few for the shape of a tail.')
+  })
+
+  test('are not compared with whole weights', () => {
+    const [adapter, whole] = [names.map(name => update(name)), names.map(name => tail(name, 3))]
+    expect(judge(adapter, whole)).toMatchObject({ relation: 'unrelated', primary: '', layers: [] })
+    expect(judge(adapter, whole).why).toMatch(/^This is an adapter, .* and the baseline is not: /)
+    expect(judge(whole, adapter).why).toMatch(/^The baseline is an adapter, .* and this is not: /)
+  })
+})
+
 describe('the shape of the tails', () => {
   test('is the mean logarithm over the layers with eigenvalues enough', () => {
     const small = { num_evals: 49 }
@@ -86,7 +113,12 @@ describe('the shape of the tails', () => {
   })
 
   test('a report that lacks it does not judge', () => {
-    expect(judge([tail('a', 3)], [layer('a', 3)])).toMatchObject({ primary: '', layers: [], tail_shape: null })
+    const { alpha_hill: _, ...earlier } = layer('a', 3)
+    expect(judge([tail('a', 3)], [earlier as Layer])).toMatchObject({ primary: '', layers: [], tail_shape: null })
+    expect(judge([tail('a', 3)], [earlier as Layer]).why).toMatch(/: an earlier version did not measure it\.$/)
+    expect(judge([tail('a', 3)], [layer('a', 3)]).why).toBe(
+      'No layer has a tail on both sides, so that its shape does not judge.',
+    )
   })
 
   test('distances of quantiles, of norms', () => {

@@ -109,7 +109,7 @@ describe('each rule holds on its threshold, and breaks beyond it', () => {
     const wide = tail('c', { shape: [128, 64] })
     expect(broken([tail('a'), tail('b'), wide], [tail('a'), tail('b'), tail('c')])).toEqual(['reshaped'])
     expect(broken([tail('a'), tail('b')], [tail('a'), tail('b'), tail('c')])).toEqual(['lost-layers'])
-    expect(broken([tail('a')], [tail('x')])).toEqual([])
+    expect(broken([tail('a')], [tail('x')])).toEqual(['unrelated'])
   })
 })
 
@@ -157,7 +157,13 @@ describe('measured rules judge one architecture alone', () => {
 
   test('a deeper network is not judged by them', () => {
     expect(broken(layers(6, { alpha_hill: 9, zeros: 0.5 }), layers(3))).toEqual([])
-    expect(verdict(layers(6), layers(3)).held).toEqual(['dead-layer', 'exploded', 'reshaped', 'lost-layers'])
+    expect(verdict(layers(6), layers(3)).held).toEqual([
+      'dead-layer',
+      'exploded',
+      'reshaped',
+      'lost-layers',
+      'unrelated',
+    ])
     const whole = { ...model('net', layers(3, { digest: '1'.repeat(64) })), skipped: [skipped('bias', 1)] }
     expect(verdictOf(whole, whole).held).toEqual(BUILT_IN_NAMES)
   })

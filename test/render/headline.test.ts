@@ -119,7 +119,9 @@ describe('what moved', () => {
   })
 
   test('nothing in common', () => {
-    expect(of([net(layer('a', 2))], [net(layer('x', 2))])).toBe('nothing to compare with: no layer is in the baseline')
+    expect(of([net(layer('a', 2))], [net(layer('x', 2))])).toBe(
+      '0 of 1 layers are in the baseline: another architecture, so that no change of a metric says which is better.',
+    )
     expect(of([model('p', []), model('q', [])], [model('r', []), model('s', [])])).toBe(
       'nothing to compare with: the baseline has no model of this name',
     )
