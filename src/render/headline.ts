@@ -70,8 +70,14 @@ export function limit({ rule }: RuleResult): string {
 
 /** The rule that the headline speaks of. */
 export function decisiveRule(rules: readonly RuleResult[]): RuleResult | undefined {
-  const order = (rule: RuleResult) => (rule.level === 'fail' ? 0 : 2) + (rule.outcome === 'violated' ? 0 : 1)
-  return rules.filter(rule => rule.outcome !== 'ok').sort((a, b) => order(a) - order(b))[0]
+  return byUrgency(rules.filter(rule => rule.outcome !== 'ok'))[0]
+}
+
+/** What fails before what warns, what is violated before what is inconclusive, and what holds last. */
+export function byUrgency(rules: readonly RuleResult[]): RuleResult[] {
+  const order = ({ level, outcome }: RuleResult) =>
+    outcome === 'ok' ? 4 : (level === 'fail' ? 0 : 2) + (outcome === 'violated' ? 0 : 1)
+  return [...rules].sort((a, b) => order(a) - order(b))
 }
 
 function describeRule(rule: RuleResult, several: boolean): Phrase {

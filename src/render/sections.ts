@@ -18,7 +18,7 @@ import type {
   RuleResult,
 } from '../report/schema.ts'
 import { stateChange, stateOf, whyUnfitted } from '../report/state.ts'
-import { limit, measured, ruleIcon, unseen } from './headline.ts'
+import { byUrgency, limit, measured, ruleIcon, unseen } from './headline.ts'
 import { format, formatAge, formatChange, formatMetric, formatReal, formatShare, plural } from './numbers.ts'
 import { customMetricTrend, modelTrend, trendPoints } from './trend.ts'
 import {
@@ -170,14 +170,14 @@ export function attention(report: Report, model: Model): Attention[] {
   })
   for (const { tensor, non_finite } of model.skipped)
     if (non_finite !== undefined) found.push({ who: tensor, why: [said(non_finite)] })
-  const violated = report.verdict?.rules.filter(
+  const violated = byUrgency(report.verdict?.rules ?? []).filter(
     rule =>
       rule.outcome === 'violated' &&
       (!rule.builtin || rule.name !== undefined) &&
       rule.layer !== undefined &&
       rule.model === model.name,
   )
-  for (const { rule, builtin, layer: who, reason } of violated ?? [])
+  for (const { rule, builtin, layer: who, reason } of violated)
     found.push({ who: who!, why: builtin ? [said(reason)] : ['violates ', name(rule)], ...named(who!) })
   for (const { who, why } of moved(compared)) found.push({ who, why, ...named(who) })
   const seen = new Set<string>()
@@ -381,8 +381,7 @@ export function trendNote(report: Report): Block[] {
 /** Every rule with what was measured, its limit, and over how many layers. */
 export function rules({ verdict, models }: Report, most: number): Block[] {
   if (!verdict || verdict.rules.length === 0 || most === 0) return []
-  const order = { violated: 0, inconclusive: 1, ok: 2 }
-  const sorted = [...verdict.rules].sort((a, b) => order[a.outcome] - order[b.outcome])
+  const sorted = byUrgency(verdict.rules)
   const several = models.length > 1
   const noted = sorted.some(({ layer, reason }) => layer || reason)
   const rows = sorted.map(rule => [
