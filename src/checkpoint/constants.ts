@@ -6,8 +6,12 @@ import { widen } from './widen.ts'
 /** Ends of keys under which modules keep what they learn: their contents are not looked at. */
 const LEARNED =
   /(?:weight|weights|kernel|embeddings?|bias|gamma|beta|scale|lora_\w+|original\d?|_[gv]|codebook|tokens?|W|w)(?:_?\d+|_ih\w*|_hh\w*)?$/
-/** Bytes that are read of each. */
+/** Of positions there are tables under such names, too: `encoder.embed_positions.weight`. */
+const POSITIONS = /(?:^|[._/])(?:\w+_)?pos(?:ition(?:s|al)?)?(?=[._/]|$)|sinusoid/i
+/** Bytes that are read of each, or some rows. */
 const SAMPLE = 32 * 1024
+const SAMPLE_ROWS = 8
+const MOST_SAMPLED = 1024 * 1024
 /** Tensors that are looked at, of a checkpoint. */
 const MOST = 2_000
 /** Elements without which nothing can be told. */
@@ -34,12 +38,15 @@ function mayBeConstant({ name, label, dtype, shape, source, skip, companion, bro
   if (shape.length !== 2 && shape.length !== 4) return false
   // What has to be dequantised for it is not looked at.
   if (source.kind === 'packed' && !PLAIN.has(source.codec)) return false
-  return size(shape) >= LEAST && !LEARNED.test((label ?? name).replace(/:0$/, ''))
+  const key = (label ?? name).replace(/:0$/, '')
+  return size(shape) >= LEAST && (POSITIONS.test(key) || !LEARNED.test(key))
 }
 
 /** The first elements in the order in which they are stored. */
 async function sample({ dtype, shape, source }: Tensor): Promise<Float64Array> {
-  const bytes = Math.min(SAMPLE, (size(shape) * DTYPE_BITS[dtype]) / 8)
+  const element = DTYPE_BITS[dtype] / 8
+  const rows = Math.min(MOST_SAMPLED, SAMPLE_ROWS * shape[shape.length - 1] * element)
+  const bytes = Math.min(Math.max(SAMPLE, rows), size(shape) * element)
   if (source.kind === 'file') {
     const file = await RandomAccessFile.open(source.path)
     try {
@@ -65,17 +72,29 @@ function constantIn({ shape, source: { strides } }: Tensor, values: Float64Array
   return rowMajor && isTableOfAngles(values, shape[shape.length - 1]) ? 'a table of sines or cosines' : undefined
 }
 
-const CLOSE = 2e-3
+/** Of products of two neighbours, relative to the largest in their column: what bfloat16 rounds. */
+const ROUNDED = 0.05
+/** Columns, and rows after the first two, without which chance could do it. */
+const LEAST_COLUMNS = 8
+const LEAST_ROWS = 4
 
-/** Rows of positions from 0 on: the first has sin 0 and cos 0 alone, and the second begins with sin 1 or cos 1. */
+/**
+ * Rows of positions whose columns are all waves of one frequency each, as sines and cosines of p·ω are: x[p−1] + x[p+1] is
+ * 2 cos ω · x[p], so that (x[p−1] + x[p+1]) · x[p+1] = (x[p] + x[p+2]) · x[p]. The first two rows may belong to padding.
+ */
 function isTableOfAngles(values: Float64Array, columns: number): boolean {
-  if (values.length < 2 * columns || columns < 2) return false
-  const row = values.subarray(0, columns)
-  const next = values.subarray(columns, 2 * columns)
-  const angles = [Math.sin(1), Math.cos(1)]
-  return (
-    row.every(value => value === 0 || value === 1) &&
-    values.every(value => Math.abs(value) <= 1) &&
-    angles.some(angle => Math.abs(next[0] - angle) < CLOSE)
-  )
+  const rows = Math.floor(values.length / columns)
+  if (columns < LEAST_COLUMNS || rows < 2 + LEAST_ROWS) return false
+  let moving = 0
+  for (let c = 0; c < columns; c++) {
+    const x = Array.from({ length: rows - 2 }, (_, p) => values[(p + 2) * columns + c])
+    const largest = Math.max(...x.map(Math.abs))
+    const tolerance = ROUNDED * largest * largest
+    for (let p = 1; p + 2 < x.length; p++) {
+      const difference = (x[p - 1] + x[p + 1]) * x[p + 1] - (x[p] + x[p + 2]) * x[p]
+      if (!(Math.abs(difference) <= tolerance)) return false
+    }
+    if (Math.max(...x) - Math.min(...x) > ROUNDED * largest) moving++
+  }
+  return moving >= LEAST_COLUMNS
 }

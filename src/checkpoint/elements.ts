@@ -32,6 +32,9 @@ export const DTYPE_BITS = {
 export const FLOATS = ['F64', 'F32', 'F16', 'BF16', 'F8_E4M3', 'F8_E5M2'] as const
 export type FloatDType = (typeof FLOATS)[number]
 
+/** Types that a mask may have: they are read where they multiply a weight. */
+export type MaskDType = 'BOOL' | 'U8'
+
 export function isFloat(dtype: DType): dtype is FloatDType {
   return (FLOATS as readonly DType[]).includes(dtype)
 }

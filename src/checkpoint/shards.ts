@@ -22,6 +22,8 @@ export function isShardIndex(name: string): boolean {
 const OF = /(?:^|[-_.])(\d{1,6})-of-(\d{1,6})(?=[-_.]|$)/
 /** The part of one rank: `model-rank-0-part-0`, `pytorch_model-TP-000`, `mp_rank_00`. */
 const RANK = /(?:^|[-_.])(?:rank|part|(?:tp|pp|mp)(?:[-_]?rank)?)[-_]?(\d+)(?=[-_.]|$)/gi
+/** DeepSpeed's pipelines write each layer, and each rank's part of it, by itself. */
+const STAGE = /^layer_\d+-model_\d+-model_states\.pt$/
 /** Llama's own: one where the model is not split. */
 const CONSOLIDATED = /^(consolidated)\.\d+\.(?:pth|pt|safetensors)$/
 /** Keras numbers its shards from 0. */
@@ -49,6 +51,7 @@ export async function refuseShard(path: string): Promise<void> {
       'Save the weights in one file: model.save_weights("model.weights.h5").',
     )
   }
+  if (STAGE.test(name)) throw piece(path, 'one layer of a pipeline', gguf)
   if (of === undefined && isRank(name, names)) throw piece(path, "one rank's part", gguf)
   for (const other of names.filter(isShardIndex)) {
     const shards = await shardsOf(join(dirname(path), other))

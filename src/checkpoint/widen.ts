@@ -1,13 +1,13 @@
-import type { FloatDType } from './elements.ts'
+import type { FloatDType, MaskDType } from './elements.ts'
 
 /**
  * Little-endian elements to doubles, exactly. F16 is IEEE binary16, BF16 the upper half of binary32, F8_E4M3 the OCP `fn`
- * variant (no infinities, NaN at S.1111.111), F8_E5M2 the OCP variant with infinities.
+ * variant (no infinities, NaN at S.1111.111), F8_E5M2 the OCP variant with infinities. A BOOL is 0 or 1.
  *
  * @param bytes whole elements
  * @returns one double an element
  */
-export function widen(dtype: FloatDType, bytes: Uint8Array): Float64Array {
+export function widen(dtype: FloatDType | MaskDType, bytes: Uint8Array): Float64Array {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   switch (dtype) {
     case 'F64':
@@ -22,6 +22,10 @@ export function widen(dtype: FloatDType, bytes: Uint8Array): Float64Array {
       return Float64Array.from(bytes, byte => ((byte & 0x7f) === 0x7f ? Number.NaN : small(byte, 4, 3, false)))
     case 'F8_E5M2':
       return Float64Array.from(bytes, byte => small(byte, 5, 2))
+    case 'U8':
+      return Float64Array.from(bytes)
+    case 'BOOL':
+      return Float64Array.from(bytes, byte => (byte === 0 ? 0 : 1))
   }
 }
 

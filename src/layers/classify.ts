@@ -13,7 +13,7 @@ const SLOT =
 
 /** Constants and caches that frameworks keep as tensors, by the last component. */
 const BUFFERS: readonly RegExp[] = [
-  /^(?:running_mean|running_var|num_batches_tracked|position_ids|relative_position_index|relative_coords_table)$/,
+  /^(?:(?:running|moving)_\w+|num_batches_tracked|position_ids|relative_position_index|relative_coords_table)$/,
   /(?:^|_)(?:attn_|attention_|causal_)?masks?$|^masked_bias$|^tril$|^triu$|causal_mask/,
   // Rotary embeddings: tables of cosines and sines, frequencies.
   /^(?:cos|sin)$|(?:^|_)(?:cos|sin)_(?:sin_)?(?:cached?|table|emb|freqs?|pos)|(?:^|_)cos_sin(?:_|$)|^inv_freq|^freqs?(?:_c?is|_cos|_sin)?$|^rope_(?:cache|freqs|cos|sin)/,

@@ -187,7 +187,8 @@ function scaled(g: Values, v: Tensor, axis: number): Values {
 }
 
 function masked(weight: Tensor, mask: Tensor): Values | undefined {
-  if (!isFloat(weight.dtype) || !isFloat(mask.dtype) || weight.shape.join() !== mask.shape.join()) return undefined
+  const isMask = isFloat(mask.dtype) || mask.dtype === 'BOOL' || mask.dtype === 'U8'
+  if (!isFloat(weight.dtype) || !isMask || weight.shape.join() !== mask.shape.join()) return undefined
   return scale(stored(weight), stored(mask))
 }
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { uniformInt } from 'pure-rand/distribution/uniformInt'
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
 import type { RandomGenerator } from 'pure-rand/types/RandomGenerator'
-import { contiguous, DTYPE_BITS, type FloatDType, size, type Tensor } from '../checkpoint/types.ts'
+import { contiguous, DTYPE_BITS, type FloatDType, type MaskDType, size, type Tensor } from '../checkpoint/types.ts'
 import { widen } from '../checkpoint/widen.ts'
 import { limits } from '../limits.ts'
 import { shuffledTogether } from '../recipe/recipe.ts'
@@ -156,7 +156,7 @@ export class Evaluator {
       }
       const bytes = new Uint8Array((extent * DTYPE_BITS[tensor.dtype]) / 8)
       stream.read(bytes, 0, from, extent)
-      scatter(widen(tensor.dtype as FloatDType, bytes), strides, result, at, to, shape)
+      scatter(widen(tensor.dtype as FloatDType | MaskDType, bytes), strides, result, at, to, shape)
     }
     fill(
       start.reduce((from, index, d) => from + index * strides[d], view.offset),

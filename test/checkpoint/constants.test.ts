@@ -6,7 +6,8 @@ const grid = (rows: number, columns: number, value: (i: number, j: number) => nu
   shape: [rows, columns],
   values: Array.from({ length: rows * columns }, (_, k) => value(Math.floor(k / columns), k % columns)),
 })
-const noise = (i: number, j: number) => Math.sin(17.3 * i + 91.7 * j + i * j)
+/** A wave in no direction. */
+const noise = (i: number, j: number) => Math.sin(17.3 * i * i + 91.7 * j * j + i * j)
 
 async function constants(tensors: Record<string, ReturnType<typeof grid>>) {
   const found = (await openCheckpoint(writeSafetensors(tensors))).tensors
@@ -28,16 +29,38 @@ test('a matrix of zeros and one other number is a mask, whatever it is called', 
   ])
 })
 
-test('a table of sines and cosines of positions is told by its rows', async () => {
-  const frequency = (j: number) => 10_000 ** -((2 * Math.floor(j / 2)) / 32)
+const bfloat16 = (value: number) => {
+  const words = new Uint32Array(Float32Array.of(value).buffer)
+  return new Float32Array(Uint32Array.of((words[0]! + 0x8000) & 0xffff0000).buffer)[0]!
+}
+
+test('a table of sines and cosines of positions is told by its columns, under the names of weights, too', async () => {
+  const wave = (i: number, j: number) => (j % 2 ? Math.cos : Math.sin)(i * 10_000 ** -((2 * Math.floor(j / 2)) / 32))
   expect(
     await constants({
-      'a.positions': grid(64, 32, (i, j) => (j % 2 ? Math.cos : Math.sin)(i * frequency(j))),
-      'a.sines': grid(64, 32, (i, j) => Math.sin(i * frequency(2 * j))),
-      'a.padded': grid(64, 32, (i, j) => (i === 0 ? 0 : 0.9 * noise(i, j))),
+      'a.positions': grid(64, 32, wave),
+      'a.wide': grid(9, 4096, (i, j) => Math.sin(i / (1 + j))),
+      'a.sines': grid(64, 32, (i, j) => Math.sin(i * 10_000 ** -(j / 32))),
+      'a.halves': grid(64, 32, (i, j) => (j < 16 ? Math.sin : Math.cos)(i * 10_000 ** -((j % 16) / 15))),
+      'a.after_padding': grid(64, 32, (i, j) => (i < 2 ? 0 : wave(i, j))),
+      'a.bfloat16': grid(64, 32, (i, j) => bfloat16(wave(i, j))),
+      'encoder.embed_positions.weight': grid(64, 32, wave),
+      'decoder.embed_positions.weight': grid(64, 32, (i, j) => 0.02 * noise(i, j)),
+      'a.learned': grid(64, 32, (i, j) => wave(i, j) + 0.3 * noise(i, j)),
+      'a.weight': grid(64, 32, wave),
+      'a.rows': grid(64, 32, (_, j) => noise(3, j)),
+      'a.zeros': grid(64, 32, () => 0),
+      'a.few': grid(64, 4, wave),
     }),
-  ).toEqual([
-    ['a.positions', 'a table of sines or cosines'],
-    ['a.sines', 'a table of sines or cosines'],
-  ])
+  ).toEqual(
+    [
+      'a.positions',
+      'a.wide',
+      'a.sines',
+      'a.halves',
+      'a.after_padding',
+      'a.bfloat16',
+      'encoder.embed_positions.weight',
+    ].map(name => [name, 'a table of sines or cosines']),
+  )
 })

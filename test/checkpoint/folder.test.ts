@@ -311,6 +311,7 @@ describe('a piece of a model by itself', () => {
     'model-rank-0-part-0.safetensors',
     'pytorch_model-TP-000.bin',
     'model_00000.weights.h5',
+    'layer_03-model_00-model_states.pt',
   ])('%s is refused', async name => {
     expect(await refusal(join(folderOf({ [name]: 'net.safetensors' }), name))).toMatch(/a piece of a model/)
   })

@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
+import type { DType } from '../../src/checkpoint/types.ts'
 import type { Model } from '../../src/report/schema.ts'
 import { analyseFile } from '../support/analyse.ts'
+import { writeSafetensors } from '../support/safetensors.ts'
 
 const folder = 'test/fixtures/effective'
 type Expected = Record<string, Record<string, { shape: number[]; lambda_max: number; norm: number }>>
@@ -27,6 +29,25 @@ test('what a weight is made of is no layer, and says of which it is a part', asy
   for (const { tensor, code, reason } of parts) {
     expect([code, reason]).toEqual(['buffer', `a part of "${tensor.slice(0, -2)}"`])
   }
+})
+
+test.each<DType>(['BOOL', 'U8', 'F32'])('a mask of %s', async dtype => {
+  const n = 16
+  const values = Float32Array.from({ length: n * n }, (_, i) => Math.sin(i * i))
+  const kept = Uint8Array.from(values, value => (Math.abs(value) > 0.5 ? 1 : 0))
+  const mask = { dtype, shape: [n, n], values: dtype === 'F32' ? Float32Array.from(kept) : kept }
+  const pruned = await analyseFile(
+    writeSafetensors({ 'a.weight_orig': { shape: [n, n], values }, 'a.weight_mask': mask }),
+  )
+  const plain = await analyseFile(
+    writeSafetensors({ 'a.weight': { shape: [n, n], values: values.map((x, i) => x * kept[i]!) } }),
+  )
+  expect(pruned.layers).toHaveLength(1)
+  expect(pruned.layers[0]).toMatchObject({
+    name: 'a',
+    lambda_max: plain.layers[0]!.lambda_max,
+    zeros: plain.layers[0]!.zeros,
+  })
 })
 
 test('a parametrization that is not known is a layer that is not read', async () => {
