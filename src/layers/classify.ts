@@ -82,6 +82,7 @@ function refuse({ name, dtype, skip, companion, constant, broken, shape }: Tenso
   const collection = path.slice(0, -1).some(component => COLLECTIONS.test(component))
   if (BUFFERS.some(pattern => pattern.test(leaf)) || rotary || collection || isCausalMask(leaf, shape))
     return refusal('buffer', 'a known buffer, not a parameter')
+  if (shape.length === 2 && /^(?:bias|beta|gamma)$/.test(leaf)) return refusal('rank', 'a bias, or of a norm')
   return constant === undefined ? undefined : refusal('buffer', constant)
 }
 

@@ -8,6 +8,7 @@ import type { AnalysisOptions, Skipped } from '../report/schema.ts'
 import { notWeights, type Refusal } from './classify.ts'
 import { type Flattened, flattened } from './convolution.ts'
 import { effectiveWeights } from './effective.ts'
+import { withoutHeads } from './heads.ts'
 import { layerNames } from './names.ts'
 import { naturalOrder } from './order.ts'
 import { blocksIn, expertBlocks, type Surroundings } from './packed.ts'
@@ -68,7 +69,8 @@ export function planLayers(
     const owner = parts.get(tensor.name)
     const key = weights.get(tensor.name)?.key ?? tensor.name
     const sibling = siblingsOf(tensor.name, shapes)
-    const weight = dimensioned({ name, key, tensor, values, broken }, options, sibling)
+    const matrix = (broken === undefined && withoutHeads(key, values, shapes)) || values
+    const weight = dimensioned({ name, key, tensor, values: matrix, broken }, options, sibling)
     const refusal =
       (owner === undefined ? refused.get(tensor.name) : { code: 'buffer' as const, reason: partOf(owner) }) ??
       unfit(weight) ??

@@ -78,6 +78,8 @@ function variable(kind: string, index: number, ranks: readonly number[]): string
   const known = VARIABLES.find(([pattern]) => pattern.test(kind))?.[1]
   if (known) return known[index] ?? `vars/${index}`
   const [first = 0, second = 1] = ranks
-  if (ranks.length <= 2 && first >= 2 && second === 1) return ['kernel', 'bias'][index]
+  // A bias of the heads of an attention has two dimensions, and its kernel one more.
+  const biased = first >= 2 && (second === 1 || (first === 3 && second === 2))
+  if (ranks.length <= 2 && biased) return ['kernel', 'bias'][index]
   return `vars/${index}`
 }
