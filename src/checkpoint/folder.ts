@@ -54,8 +54,10 @@ export async function findInFolder(path: string): Promise<Found> {
     conventional.filter(name => names.includes(name) && name.replace(/\.index\.json$/, '').endsWith(kind)),
   )
   const variants = weights.filter(name => isShardIndex(name) && /\.bin\.index\./.test(name) && !torch.includes(name))
-  for (const known of [safetensors, unconventional(path, weights), torch, variants.slice(0, 1)]) {
-    if (known.length > 0) return isShardIndex(known[0]) ? sharded(known[0]) : single(known[0])
+  // Of several of other names nobody knows which, but beside the one that the framework loads they do not count.
+  for (const known of [() => safetensors, () => unconventional(path, weights), () => torch, () => variants]) {
+    const [first] = known()
+    if (first !== undefined) return isShardIndex(first) ? sharded(first) : single(first)
   }
   const distributed = distributedFolder(path, names) ?? foreignFolder(names)
   if (distributed) throw new CheckpointError(path, distributed.found, distributed.remedy)
@@ -105,6 +107,16 @@ async function nothing(path: string, names: readonly string[]): Promise<Checkpoi
       path,
       `has no weights in it, but ${earlier.length} checkpoints of a run, the latest ${latest}`,
       `Name one of them: ${join(path, latest)}`,
+    )
+  }
+  // The cache of the Hugging Face Hub keeps files under their digests, and links to them by their names.
+  const snapshots = names.includes('blobs') && names.includes('snapshots') ? join(path, 'snapshots') : undefined
+  const cached = snapshots && (await withWeights(snapshots, await readdir(snapshots).catch((): string[] => [])))
+  if (snapshots && cached?.length) {
+    return new CheckpointError(
+      path,
+      `is a repository in the cache of the Hub, with ${cached.length} of its revisions`,
+      `Name the one that is meant: ${join(snapshots, cached[0])}`,
     )
   }
   const below = await withWeights(path, names)

@@ -135,6 +135,16 @@ function folderOf(files: Record<string, string>): string {
 
 test.each<[string, Record<string, string>, string, string[]]>([
   [
+    'what the framework loads, whatever lies beside it',
+    {
+      'model.safetensors': 'net.safetensors',
+      'model.fp16.safetensors': 'net.safetensors',
+      'extra.safetensors': 'net.safetensors',
+    },
+    'model.safetensors',
+    ['extra.safetensors', 'model.fp16.safetensors'],
+  ],
+  [
     'safetensors before PyTorch before the others',
     { 'pytorch_model.bin': 'zip.pt', 'model.safetensors': 'net.safetensors', 'tf_model.h5': 'net.h5' },
     'model.safetensors',
@@ -214,6 +224,11 @@ test.each<[string, Record<string, string>, RegExp]>([
     'a diffusers pipeline',
     { 'model_index.json': '', 'unet/a.safetensors': '', 'vae/a.safetensors': '' },
     /in its folders unet, vae/,
+  ],
+  [
+    'the Hub’s cache',
+    { 'blobs/a.safetensors': '', 'refs/main': '', 'snapshots/1a2b/model.safetensors': '' },
+    /repository in the cache of the Hub, with 1 of its revisions\n.*snapshots.1a2b/,
   ],
   ['Orbax', { _CHECKPOINT_METADATA: '', 'd/x': '' }, /Orbax[\s\S]*save_file/],
   ['a SavedModel', { 'saved_model.pb': '', 'variables/x': '' }, /SavedModel[\s\S]*tf2onnx/],
