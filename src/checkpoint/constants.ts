@@ -6,6 +6,11 @@ import { widen } from './widen.ts'
 /** Ends of keys under which modules keep what they learn: their contents are not looked at. */
 const LEARNED =
   /(?:weight|weights|kernel|embeddings?|bias|gamma|beta|scale|lora_\w+|original\d?|_[gv]|codebook|tokens?|W|w)(?:_?\d+|_ih\w*|_hh\w*)?$/
+/** Whether a key ends as those of weights do. */
+export function isLearned(key: string): boolean {
+  return LEARNED.test(key)
+}
+
 /** Of positions there are tables under such names, too: `encoder.embed_positions.weight`. */
 const POSITIONS = /(?:^|[._/])(?:\w+_)?pos(?:ition(?:s|al)?)?(?=[._/]|$)|sinusoid/i
 /** Bytes that are read of each, or some rows. */
@@ -39,7 +44,7 @@ function mayBeConstant({ name, label, dtype, shape, source, skip, companion, bro
   // What has to be dequantised for it is not looked at.
   if (source.kind === 'packed' && !PLAIN.has(source.codec)) return false
   const key = (label ?? name).replace(/:0$/, '')
-  return size(shape) >= LEAST && (POSITIONS.test(key) || !LEARNED.test(key))
+  return size(shape) >= LEAST && (POSITIONS.test(key) || !isLearned(key))
 }
 
 /** The first elements in the order in which they are stored. */

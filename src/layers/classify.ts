@@ -22,12 +22,17 @@ const BUFFERS: readonly RegExp[] = [
   /mel_?(?:basis|fb|banks?|filters?|filterbanks?|matrix)|(?:^|_)filter_?banks?$|^fbanks?$|^fb$|^dct_mat|^(?:stft|hann|hamming)_|(?:^|_)window$|(?:^|_)(?:forward|inverse|fourier)_basis|(?:^|_)i?dft_matrix/,
   // Tables of positions that are computed; learned ones are called embeddings.
   /^(?:pe|pos_?enc(?:oding)?s?|positional_encodings?|position_encodings?|pos_table|position_table|sinusoid\w*|sin_cos\w*)$/,
+  // Covariances, of which statistics are made.
+  /(?:^|_)cov(?:ariance)?(?:_mat(?:rix)?)?$/,
   // Queues of negative samples, averages of codebooks.
   /(?:^|_)queue$|^embed(?:ding)?_avg$|^ema_(?:w|embed\w*)$/,
 ]
 /** By any component: collections of caches, state of modules that is not theirs to learn. */
-const COLLECTIONS = /^(?:_extra_state|batch_stats|cache|past_key_values?|(?:kv|key|value|key_value|static)_cache)$/
+const COLLECTIONS =
+  /^(?:_extra_state|batch_stats|cache|(?:replay|rollout|experience)_(?:buffer|memory)|last_batch|(?:ob|obs|ret|reward|running)_(?:rms|stats)|past_key_values?|(?:kv|key|value|key_value|static)_cache)$/
 const ROTARY = /^(?:rotary_emb(?:edding)?s?|rotary_pos_emb|rope|rotary)$/
+/** Parameters of two dimensions that multiply no vector: biases, norms, the decay of state space models. */
+const ELEMENTWISE = /^(?:bias|beta|gamma|A_logs?)$/
 /** Integers that are places, not codes. */
 const INDICES = /(?:^|_)(?:ids?|index|indices|idx|mask|masks|position|positions|perm|permutation|lengths?|offsets?)$/
 
@@ -82,7 +87,7 @@ function refuse({ name, dtype, skip, companion, constant, broken, shape }: Tenso
   const collection = path.slice(0, -1).some(component => COLLECTIONS.test(component))
   if (BUFFERS.some(pattern => pattern.test(leaf)) || rotary || collection || isCausalMask(leaf, shape))
     return refusal('buffer', 'a known buffer, not a parameter')
-  if (shape.length === 2 && /^(?:bias|beta|gamma)$/.test(leaf)) return refusal('rank', 'a bias, or of a norm')
+  if (shape.length === 2 && ELEMENTWISE.test(leaf)) return refusal('rank', 'applied element by element')
   return constant === undefined ? undefined : refusal('buffer', constant)
 }
 

@@ -50,8 +50,21 @@ test.each([
   'fc._extra_state.cache',
   'vq.embed_avg',
   'stft.forward_basis_buffer',
+  'bn.running_cov',
+  'ob_cov',
+  'whitening.covariance_matrix',
+  'replay_buffer.obs',
+  'obs_rms.table',
 ])('%s is a buffer', name => {
   expect(refused(name)).toEqual({ [name]: 'buffer' })
+})
+
+test('what is applied element by element is no matrix', () => {
+  expect(refused('attn.query.bias', 'ln/gamma', 'mixer.A_log', 'bias.weight')).toEqual({
+    'attn.query.bias': 'rank',
+    'ln/gamma': 'rank',
+    'mixer.A_log': 'rank',
+  })
 })
 
 test.each([

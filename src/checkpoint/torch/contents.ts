@@ -1,4 +1,5 @@
 import { quoted, tensorIn } from '../../errors.ts'
+import { isLearned } from '../constants.ts'
 import type { Contents, ReadOptions } from '../reader.ts'
 import type { Tensor, UnreadTensor } from '../types.ts'
 import { isPiece, pieceOfTensor, refusePiece } from './distributed.ts'
@@ -33,10 +34,15 @@ export async function describeContents(
     const described = await describeTensor(source, name, call, locate)
     const packed = PACKED_PATH.test(name) && 'source' in described
     if (packed) tensors.push({ ...described, label: name.replace(PACKED_PATH, 'weight') })
-    else if ('source' in described) tensors.push(described)
+    else if ('source' in described) tensors.push(found.buffers.has(name) ? asBuffer(described) : described)
     else unread.push(described)
   }
   return { tensors, unread, stateDict: found.stateDict, ignored: found.ignored }
+}
+
+/** A buffer under the name of a weight is one that is frozen. */
+function asBuffer(tensor: Tensor): Tensor {
+  return isLearned(tensor.name) ? tensor : { ...tensor, constant: 'a buffer of its module, no parameter' }
 }
 
 /** Where quantised layers keep their weight. */

@@ -12,6 +12,8 @@ import { SAVE } from './wording.ts'
 export class LeftOut {
   /** Objects that hold tensors in a way that is not known, and objects where only a tensor makes sense. */
   readonly unread: UnreadTensor[] = []
+  /** Names of tensors that their modules keep as buffers. */
+  readonly buffers = new Set<string>()
   readonly #path: string
   readonly #ignored: string[] = []
   #more = 0
@@ -68,8 +70,9 @@ export function flatten(root: Node, { path: file, stateDict, holders, chosen, le
     if (node.items.length > 0) {
       throw new CheckpointError(where(path), 'is a module whose members would be set one by one', SAVE)
     }
-    const { named, transient } = members.get(node) ?? membersOf(node)
-    members.set(node, { named, transient })
+    const found = members.get(node) ?? membersOf(node)
+    const { named, transient } = found
+    members.set(node, found)
     steps += transient.length
     for (const name of transient) leftOut.ignore(join(stateDict, join(path, name)))
     return entries(named)
@@ -107,6 +110,7 @@ export function flatten(root: Node, { path: file, stateDict, holders, chosen, le
       }
       if (tensors.has(name)) throw new CheckpointError(where(name), 'two tensors have this name', SAVE)
       tensors.set(name, tensor)
+      if (node instanceof Inert && members.get(node)?.buffers.has(key)) leftOut.buffers.add(name)
     } else if (!holders.has(child) || beside || isOptimizer(key, child)) {
       if (child instanceof Inert && isContainer(node) && isInPlaceOfTensor(name, child)) leftOut.leave(name, child)
       else if (isContainer(node)) leftOut.ignore(join(stateDict, name))

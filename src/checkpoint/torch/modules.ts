@@ -3,6 +3,8 @@ import { Global, Inert, type Value } from './values.ts'
 /** What a module is made of: tensors and further modules by their names, in the order of `state_dict()`. */
 export interface Members {
   readonly named: ReadonlyMap<Value, Value>
+  /** Names of those that are buffers, no parameters. Of an object of a TorchScript archive nobody knows. */
+  readonly buffers: ReadonlySet<Value>
   /** Buffers that `state_dict()` leaves out. */
   readonly transient: readonly string[]
 }
@@ -19,7 +21,7 @@ const NONE = new Map<Value, Value>()
  */
 export function membersOf(object: Inert): Members {
   const state = stateOf(object) ?? NONE
-  if (isScripted(object)) return { named: state, transient: [] }
+  if (isScripted(object)) return { named: state, buffers: new Set(), transient: [] }
   const [parameters, buffers, modules] = MEMBERS.map(key => state.get(key))
   const left = state.get('_non_persistent_buffers_set')
   const transient = left instanceof Set ? [...left].filter(name => typeof name === 'string') : []
@@ -28,7 +30,7 @@ export function membersOf(object: Inert): Members {
   const packed = state.get(PACKED)
   if (packed !== undefined && !named.has(PACKED)) named.set(PACKED, packed)
   for (const name of transient) named.delete(name)
-  return { named, transient }
+  return { named, buffers: new Set(table(buffers).keys()), transient }
 }
 
 /** Whether a value has members, found without listing them. */

@@ -40,6 +40,8 @@ export interface StateDict {
   readonly tensors: ReadonlyMap<string, Inert>
   /** Objects that hold tensors in a way that is not known, and objects where only a tensor makes sense. */
   readonly unread: readonly UnreadTensor[]
+  /** Names of tensors that their modules keep as buffers. */
+  readonly buffers: ReadonlySet<string>
   readonly stateDict: string
   readonly ignored: readonly string[]
 }
@@ -79,7 +81,7 @@ class Finder {
   choose(): StateDict {
     let node = this.#root
     if (isTensor(node) || isArray(node)) {
-      return { tensors: new Map([['tensor', node]]), unread: [], stateDict: '', ignored: [] }
+      return { tensors: new Map([['tensor', node]]), unread: [], buffers: new Set(), stateDict: '', ignored: [] }
     }
     this.#refuseObject('', node)
     if (!isNode(node) || !this.#holders.has(node)) throw this.#nothing()
@@ -147,7 +149,8 @@ class Finder {
     const leftOut = this.#leftOut
     const tensors = flatten(root, { path: this.#path, stateDict, holders: this.#holders, chosen, leftOut })
     if (tensors.size === 0) throw this.#nothing()
-    return { tensors, unread: leftOut.unread, stateDict, ignored: leftOut.ignored }
+    const { unread, buffers, ignored } = leftOut
+    return { tensors, unread, buffers, stateDict, ignored }
   }
 
   #refuseObject(path: string, value: Value): void {

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { openCheckpoint } from '../../../src/checkpoint/index.ts'
 import { CheckpointError } from '../../../src/errors.ts'
 import { temporaryFolder } from '../../support/folder.ts'
+import { archive, dict, makeZip, opcodes, readBytes, tensor } from './build.ts'
 
 const fixture = (name: string) => join('test/fixtures/torch', name)
 
@@ -43,4 +44,22 @@ test('a module cut anywhere is refused', async () => {
     writeFileSync(path, bytes.subarray(0, length))
     await expect(openCheckpoint(path)).rejects.toBeInstanceOf(CheckpointError)
   }
+})
+
+test('a module tells its buffers from its parameters; a frozen weight is one, too', async () => {
+  const module = dict({
+    _parameters: dict({ a: tensor({ shape: [2, 2], strides: [2, 1] }) }),
+    _buffers: dict({
+      table: tensor({ shape: [2, 2], strides: [2, 1] }),
+      weight: tensor({ shape: [2, 2], strides: [2, 1] }),
+    }),
+    _modules: dict({}),
+  })
+  const net = opcodes('ctorch.nn.modules.container\nSequential\n)', 0x81, module, 'b')
+  const { tensors } = await readBytes(makeZip(archive(net, Buffer.alloc(16, 1))))
+  expect(tensors.map(({ name, constant }) => [name, constant])).toEqual([
+    ['a', undefined],
+    ['table', 'a buffer of its module, no parameter'],
+    ['weight', undefined],
+  ])
 })
