@@ -175,7 +175,7 @@ function unread(model: Model): RuleResult[] {
 
 function mayBeWeights({ code, dtype, shape }: Skipped): boolean {
   if (shape.length < 2) return false
-  return code === 'unread' || (code === 'dtype' && /^(?:C\d|F\d|[IU]8$)/.test(dtype))
+  return code === 'unread' || (code === 'dtype' && /^(?:C\d|F\d|[IU](?:8|16|32)$)/.test(dtype))
 }
 
 function elements(shape: readonly number[]): number {

@@ -13,7 +13,7 @@ function looksLikeScale(family: Family, other: Tensor): boolean {
 
 /** Leaves of keys under which quantisers keep codes. */
 const CODES =
-  /^(?:qweight|q_weight|weight_packed|packed_weight|W_q|B|Qidxs|codes|qdata|_data|.*_qdata|.*_(?:blocks|codes|packed|quantized|qweight))$/
+  /^(?:qweight|q_weight|weight_packed|packed_weight|W_q|B|Qidxs|codes|qdata|_data|trellis|.*_qdata|.*_(?:blocks|codes|packed|quantized|qweight))$/
 /** A weight's own leaf: integers under it are codes, whatever lies beside them. */
 const WEIGHT = /^(?:weight|kernel)$/
 /** Integers that no quantiser wrote. */
@@ -21,7 +21,7 @@ const INDICES =
   /(?:^|_)(?:ids?|index|indices|idx|mask|position|positions|length|lengths|count|steps?|shape|tokens?|perm)(?:_|$)/i
 /** What else quantisers keep beside codes: codebooks, rotations, low-rank corrections. */
 const COMPANION =
-  /codebook|_shift$|hadamard|had_|^s[uv]$|lut|grid|zeros|^s$|^z$|(?:^|_)(?:min|max)$|proj_(?:up|down)|lora_|smooth|^biases$|meta|format|perm$|g_idx|rescale/i
+  /codebook|centroid|lookup_table|_shift$|hadamard|had_|^s[uv]h?$|lut|grid|zeros|^s$|^z$|(?:^|_)(?:min|max)$|proj_(?:up|down)|lora_|smooth|^biases$|meta|format|perm$|g_idx|rescale/i
 /** Fewer integers are a note, not a weight. */
 const LEAST = 16
 
@@ -70,15 +70,19 @@ function isOwn({ tensor, leaf, scope: base }: Family, other: Tensor): boolean {
 export function refuseUnknown(family: Family): void {
   const { tensor, leaf } = family
   const { dtype, shape } = tensor
-  if (!mayHoldCodes(tensor) || isF8(dtype) || size(shape) < LEAST || INDICES.test(leaf)) return
-  const scale = scaleOf(family) ?? codebookOf(family)
+  if (!mayHoldCodes(tensor) || isF8(dtype) || size(shape) < LEAST) return
+  const codebook = codebookOf(family)
+  if (INDICES.test(leaf) && !codebook) return
+  const scale = scaleOf(family) ?? codebook
   const weight = WEIGHT.test(leaf) && shape.length >= 2 && dtype !== 'I64'
   if (weight || (CODES.test(leaf) && (scale || dtype !== 'I64'))) throw new Misfit('its layout has no reader')
   if (scale && shape.length >= 2 && dtype !== 'I64') throw new Misfit('its layout has no reader')
 }
 
 function codebookOf(family: Family): Tensor | undefined {
-  return family.others().find(other => /codebook|zeros/i.test(leafOf(family.scope, other)) && isOwn(family, other))
+  return family
+    .others()
+    .find(other => /codebook|centroids|lookup_table|zeros/i.test(leafOf(family.scope, other)) && isOwn(family, other))
 }
 
 function leafOf(base: string, { name }: Tensor): string {

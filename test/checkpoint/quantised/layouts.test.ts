@@ -68,6 +68,24 @@ const of = (dtype: 'U8' | 'I8' | 'I32' | 'F16' | 'F8_E4M3', ...shape: number[]):
 
 describe('codes in a layout that has no reader', () => {
   test.each<[string, string, Record<string, Written>, string[]]>([
+    [
+      'SqueezeLLM',
+      'a.qweight',
+      { 'a.qweight': of('I32', 8, 64), 'a.lookup_table': of('F16', 64, 16) },
+      ['a.lookup_table'],
+    ],
+    [
+      'VPTQ',
+      'a.indices',
+      { 'a.indices': of('I32', 64, 32), 'a.centroids.weight': of('F16', 64, 48), 'a.weight_scale': of('F16', 96) },
+      ['a.centroids.weight', 'a.weight_scale'],
+    ],
+    [
+      'EXL3',
+      'a.trellis',
+      { 'a.trellis': of('I32', 6, 4, 64), 'a.suh': of('F16', 96), 'a.svh': of('F16', 64) },
+      ['a.suh', 'a.svh'],
+    ],
     ['Marlin', 'l.B', { 'l.B': of('I32', 80, 128), 'l.s': of('F16', 10, 64) }, ['l.s']],
     [
       'llm-awq',
