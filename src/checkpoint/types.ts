@@ -63,6 +63,8 @@ export interface Tensor {
   readonly broken?: string
   /** Why its contents are no weights, where they tell: a mask, a table of sines. */
   readonly constant?: string
+  /** Of matrices that are stacked along its first dimension: what each is called, or an empty name. */
+  readonly stack?: readonly string[]
   /** It is a part of a quantised tensor, such as its scales. */
   readonly companion?: boolean
 }

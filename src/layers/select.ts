@@ -138,9 +138,9 @@ interface Weight {
   readonly convolution?: Pick<Flattened, 'type' | 'shape'>
 }
 
-/** A weight with one or three dimensions of a kernel as one with two, where those count. Stacked experts are matrices. */
+/** A weight with one or three dimensions of a kernel as one with two, where those count. Stacked matrices are matrices. */
 function dimensioned(weight: Weight, { conv_dims }: AnalysisOptions, sibling: Surroundings['sibling']): Weight {
-  if (conv_dims !== 'all' || weight.broken !== undefined || stacksExperts(weight)) return weight
+  if (conv_dims !== 'all' || weight.broken !== undefined || stackedIn(weight)) return weight
   const { type, shape, values } = flattened(weight.key, weight.values, sibling('bias')) ?? {}
   return type && shape && values ? { ...weight, values, convolution: { type, shape } } : weight
 }
@@ -148,15 +148,14 @@ function dimensioned(weight: Weight, { conv_dims }: AnalysisOptions, sibling: Su
 /** Components of keys under which mixtures of experts stack their matrices in one tensor. */
 const EXPERTS = /^(?:\w+_)?(?:experts?|exps|moe)(?:_\w+)?$/
 
-function stacksExperts({ tensor: { name, label }, values }: Weight): boolean {
-  const [experts, rows, columns, ...rest] = shapeOf(values)
-  const path = (label ?? name).split(/[./]/)
-  return (
-    rest.length === 0 &&
-    columns !== undefined &&
-    Math.min(experts, rows, columns) > 1 &&
-    path.some(component => EXPERTS.test(component))
-  )
+/** What the matrices are called that are stacked in a tensor of three dimensions, as experts or by its reader; undefined of others. */
+function stackedIn({ tensor: { name, label, stack }, values }: Weight): readonly string[] | undefined {
+  const [count, rows, columns, ...rest] = shapeOf(values)
+  if (rest.length > 0 || columns === undefined) return undefined
+  if (stack?.length === count) return stack
+  const experts =
+    Math.min(count, rows, columns) > 1 && (label ?? name).split(/[./]/).some(component => EXPERTS.test(component))
+  return experts ? Array.from({ length: count }, (_, i) => `expert ${i}`) : undefined
 }
 
 /** What becomes of a weight, and why it is whole although its blocks were asked for. */
@@ -166,23 +165,23 @@ interface Matrices {
 }
 
 /**
- * A weight itself, or one for each expert of a stack, or for each kernel slice of a convolution or each block of what is packed where
+ * A weight itself, or one for each of those that are stacked (experts, directions), or for each kernel slice of a convolution or each block of what is packed where
  * those are asked for.
  */
 function matricesIn(weight: Weight, { conv2d, split_packed }: AnalysisOptions, around: Surroundings): Matrices {
   if (weight.broken !== undefined) return { matrices: [weight] }
   const slices = conv2d === 'slices' && kernelSlices(weight)
   if (slices) return { matrices: slices }
-  const experts = expertsOf(weight)
-  if (!split_packed) return { matrices: experts ?? [weight] }
+  const stacked = matricesOf(weight)
+  if (!split_packed) return { matrices: stacked ?? [weight] }
   const split = (one: Weight, found: ReturnType<typeof blocksIn>): Matrices => {
     if (found === undefined || typeof found === 'string')
       return { matrices: [one], ...(found !== undefined && { reason: found }) }
     const part = (name: string) => (one.part === undefined ? name : `${one.part} ${name}`)
     return { matrices: found.map(({ part: name, values }) => ({ ...one, part: part(name), values })) }
   }
-  if (!experts) return split(weight, blocksIn(weight.key, weight.values, around))
-  const each = experts.map(expert => split(expert, expertBlocks(weight.key, expert.values, around.attention)))
+  if (!stacked) return split(weight, blocksIn(weight.key, weight.values, around))
+  const each = stacked.map(one => split(one, expertBlocks(weight.key, one.values, around.attention)))
   const { reason } = each[0]
   return { matrices: each.flatMap(({ matrices }) => matrices), ...(reason !== undefined && { reason }) }
 }
@@ -202,12 +201,10 @@ function kernelSlices(weight: Weight): Weight[] | undefined {
   }))
 }
 
-function expertsOf(weight: Weight): Weight[] | undefined {
-  if (!stacksExperts(weight)) return undefined
-  const [experts] = shapeOf(weight.values)
-  return Array.from({ length: experts }, (_, i) => ({
+function matricesOf(weight: Weight): Weight[] | undefined {
+  return stackedIn(weight)?.map((part, i) => ({
     ...weight,
-    part: `expert ${i}`,
+    ...(part !== '' && { part }),
     values: item(weight.values, i),
   }))
 }
@@ -216,10 +213,10 @@ function unfit(weight: Weight): Refusal | undefined {
   const shape = shapeOf(weight.values)
   if (weight.broken !== undefined) return undefined
   if (size(shape) === 0) return { code: 'size', reason: 'empty' }
-  if (shape.length !== 2 && shape.length !== 4 && !stacksExperts(weight)) {
+  if (shape.length !== 2 && shape.length !== 4 && !stackedIn(weight)) {
     return { code: 'rank', reason: `${shape.length}-D` }
   }
-  if (shape[0] < 2) return { code: 'size', reason: 'its first dimension is 1' }
+  if (shape[0] < 2 && !stackedIn(weight)) return { code: 'size', reason: 'its first dimension is 1' }
   return undefined
 }
 

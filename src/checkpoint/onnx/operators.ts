@@ -34,6 +34,9 @@ const BLOCKS = 'MatMulNBits'
 /** Nodes that hand their first input on, and those that apply a kernel (out, in, kh, kw). */
 const PASSING = new Set(['Identity', 'Cast', 'DequantizeLinear', 'QuantizeLinear'])
 const CONVOLUTIONS = new Set(['Conv', 'FusedConv', 'ConvTranspose'])
+/** Recurrent layers, whose weights W and R stack those of each direction: (directions, gates · hidden, columns). */
+const RECURRENT = new Set(['LSTM', 'GRU', 'RNN'])
+const DIRECTIONS = ['forward', 'backward']
 const HOPS = 8
 
 /** How many inputs of an operator are looked at. */
@@ -47,7 +50,8 @@ export function isOperator(op: string): boolean {
     op === BLOCKS ||
     op === 'Transpose' ||
     PASSING.has(op) ||
-    CONVOLUTIONS.has(op)
+    CONVOLUTIONS.has(op) ||
+    RECURRENT.has(op)
   )
 }
 
@@ -56,7 +60,7 @@ class Misfit extends Error {}
 
 /**
  * The tensors of a graph as what its operators make of them: quantised weights as their values, with scales and zero points as
- * companions; kernels that a Transpose turns before a convolution as they are applied.
+ * companions; kernels that a Transpose turns before a convolution as they are applied; the weights of recurrent layers as a stack.
  * @param tensors by their own names in the graph
  * @returns those that are another than they were
  */
@@ -80,6 +84,15 @@ export function interpreted(
   for (const [name, tensor] of tensors) {
     const axes = tensor.shape.length === 4 ? turned(name, users) : undefined
     if (axes) found.set(tensor.name, permuted(found.get(tensor.name) ?? tensor, axes))
+  }
+  for (const { op, inputs } of operators) {
+    if (!RECURRENT.has(op)) continue
+    for (const tensor of [1, 2].flatMap(i => tensors.get(inputs[i] ?? '') ?? [])) {
+      const [directions, ...matrix] = tensor.shape
+      if (matrix.length !== 2 || directions > DIRECTIONS.length) continue
+      const stack = directions === 1 ? [''] : DIRECTIONS
+      found.set(tensor.name, { ...(found.get(tensor.name) ?? tensor), stack })
+    }
   }
   return found
 }

@@ -2,6 +2,10 @@ import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { openCheckpoint, size, type Tensor } from '../../../src/checkpoint/index.ts'
 import { openTensor } from '../../../src/spectrum/spool.ts'
+import { analyseFile } from '../../support/analyse.ts'
+import { writeSafetensors } from '../../support/safetensors.ts'
+import { message, model, number, tensor } from './build.ts'
+import { write } from './open.ts'
 
 const fixture = (name: string) => `test/fixtures/operators/${name}`
 
@@ -67,4 +71,36 @@ test.each([
 test('the weight is named by the node that uses it', async () => {
   const { tensors } = await openCheckpoint('test/fixtures/onnx/quantised.onnx')
   expect(layers(tensors)).toMatchObject([{ name: 'onnx::MatMul_1_quantized', label: 'fc.weight', dtype: 'F32' }])
+})
+
+test('recurrent layers stack the weights of their directions', async () => {
+  const wave = (n: number, seed: number) => Float32Array.from({ length: n }, (_, i) => Math.sin(seed + i * i))
+  const [W, R, single] = [wave(2 * 16 * 12, 1), wave(2 * 16 * 14, 2), wave(16 * 12, 3)]
+  const weight = (name: string, dims: number[], values: Float32Array) =>
+    message(5, tensor(name, dims, number(2, 1), message(9, Buffer.from(values.buffer))))
+  const node = (op: string, ...inputs: string[]) =>
+    message(1, ...inputs.map(input => message(1, input)), message(2, `${op}_y`), message(4, op))
+  const graph = model(
+    node('LSTM', 'x', 'W', 'R'),
+    node('GRU', 'x', 'single'),
+    ...[weight('W', [2, 16, 12], W), weight('R', [2, 16, 14], R), weight('single', [1, 16, 12], single)],
+    weight('other', [2, 16, 12], W),
+  )
+  const { layers, skipped } = await analyseFile(write(graph, 'net.onnx'), { min_evals: 0 })
+  const matrices = (values: Float32Array, columns: number) =>
+    [0, 1].map(i => ({ shape: [16, columns], values: values.subarray(i * 16 * columns, (i + 1) * 16 * columns) }))
+  const [w0, w1, r0, r1] = [...matrices(W, 12), ...matrices(R, 14)]
+  const plain = await analyseFile(
+    writeSafetensors({ w0: w0!, w1: w1!, r0: r0!, r1: r1!, s: { shape: [16, 12], values: single } }),
+    { min_evals: 0 },
+  )
+  const expected = Object.fromEntries(plain.layers.map(({ name, lambda_max }) => [name, lambda_max]))
+  expect(layers.map(({ name, part, lambda_max }) => [name, part, lambda_max])).toEqual([
+    ['W', 'forward', expected.w0],
+    ['W', 'backward', expected.w1],
+    ['R', 'forward', expected.r0],
+    ['R', 'backward', expected.r1],
+    ['single', undefined, expected.s],
+  ])
+  expect(skipped).toMatchObject([{ tensor: 'other', code: 'rank' }])
 })
