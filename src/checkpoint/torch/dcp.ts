@@ -45,7 +45,12 @@ export async function readDistributed(folder: string): Promise<Distributed> {
     if (metadata.size > limits.pickle.bytes) {
       throw new CheckpointError(metadata.path, `has ${metadata.size} bytes, more than ${limits.pickle.bytes}`)
     }
-    const { value, forbidden } = unpickle(await metadata.read(0, metadata.size), metadata.path)
+    const { value, forbidden } = unpickle(
+      await metadata.read(0, metadata.size),
+      metadata.path,
+      undefined,
+      metadata.budget,
+    )
     if (forbidden) throw refusal(metadata.path, forbidden)
     const described = attribute(value, 'state_dict_metadata')
     if (!(described instanceof Map)) throw new CheckpointError(metadata.path, 'names no tensors', RESAVE)

@@ -193,8 +193,8 @@ test('links are counted over all groups, and so are the characters of their name
   const cursor = { error: (found: string) => new CheckpointError('a.h5', found) } as Cursor
   const long = 'n'.repeat(limits.checkpoint.nameCharacters)
   const names = new Store(bytes as never)
-  for (let i = 0; i < limits.checkpoint.namesCharacters / long.length; i++) names.counted(cursor, long)
-  expect(() => names.counted(cursor, 'n')).toThrow('holds one of more than')
+  for (let i = 0; i < limits.work.namesCharacters / long.length; i++) names.counted(cursor, long)
+  expect(() => names.counted(cursor, 'n')).toThrow('holds names of more than')
   const links = new Store(bytes as never)
   for (let i = 0; i < limits.hdf5.linksCount; i++) links.counted(cursor, '')
   expect(() => links.counted(cursor, '')).toThrow('holds one of more than 1000000 links')
