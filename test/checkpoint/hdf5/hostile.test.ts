@@ -135,7 +135,8 @@ test.each([
   ['lies between', deflateSync(Buffer.alloc(64)), [3, 0], /places a chunk at 3, between chunks of 4/],
 ])('a chunk that %s', async (_, stored, offsets, found) => {
   const head = (at: number) => dataset([4, 4], chunked(at, 4, 4), deflated)
-  const index = (at: number) => tree(1, 0, [[chunkKey(stored.length, ...offsets), at]])
+  const index = (at: number) =>
+    Buffer.concat([tree(1, 0, [[chunkKey(stored.length, ...offsets), at]]), chunkKey(0, 8, 8)])
   const at = after(head(0))
   const path = one(head(at), index(at + index(0).length), stored)
   expect(await refusal(path)).toMatch(found)
