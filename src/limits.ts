@@ -34,6 +34,8 @@ export const limits = {
     shardIndexBytes: 64 * MiB,
     /** config.json and its like beside a model: a few KiB. */
     configBytes: 4 * MiB,
+    /** Commas, colons and brackets in it: a million empty objects take a hundred megabytes. */
+    configMarks: 500_000,
   },
 
   /** What reading one file may take, counted over all of its readers (bytes/budget.ts); `zip` has what may be inflated. */

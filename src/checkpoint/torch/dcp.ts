@@ -22,7 +22,7 @@ const CONSOLIDATE = 'python -m torch.distributed.checkpoint.format_utils dcp_to_
 
 interface Distributed extends Contents {
   readonly bytes: number
-  readonly stamps: readonly Stamp[]
+  readonly stamps: Stamp[]
 }
 
 /** Where a part of a tensor lies. */
