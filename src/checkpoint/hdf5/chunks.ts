@@ -77,6 +77,8 @@ async function btree1(store: Store, table: Table, address: number, { shape, chun
       if (offset % n !== 0) throw key.error(`places a chunk at ${offset}, between chunks of ${n}`)
       return offset / n
     })
+    // Of the dimension of an element's bytes: libhdf5 looks for 0, and would not find the chunk.
+    if (key.uint(8) !== 0) throw key.error('is a chunk out of order')
     table.set(linear(scaled, grid), child, length, mask)
   }
 }

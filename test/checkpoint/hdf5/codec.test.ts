@@ -89,6 +89,7 @@ test.each([
 
 test.each([
   ['in a leaf', 24 + 48 * 2 + 16, 'out of order'],
+  ['within an element', 24 + 8 + 24, 'out of order'],
   ['beyond the end of the tree', 24 + 48 * 7 + 8, 'out of order'],
 ])('chunks that libhdf5 would not find are refused: a flipped bit %s', async (_, at, found) => {
   const { path, parameters } = write(true)
