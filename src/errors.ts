@@ -21,6 +21,11 @@ export class CheckpointError extends UserError {
   }
 }
 
+/** A file that would take far more work than its size warrants. */
+export class BudgetError extends CheckpointError {
+  override name = 'BudgetError'
+}
+
 /** What to do about a file whose parts do not fit together. */
 export const RESAVE = 'The file is truncated or damaged: fetch or save it again.'
 

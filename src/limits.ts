@@ -22,8 +22,6 @@ export const limits = {
     dimensionsCount: 32,
     /** Honest names have a few hundred at most. */
     nameCharacters: 4_096,
-    /** All names together: 250,000 of 250 each. */
-    namesCharacters: 64 * MiB,
     /** The list of what lies beside the weights is for people. */
     ignoredEntries: 1_000,
     /** A view may repeat its storage (torch's expand): a few bytes must not become terabytes. */
@@ -36,6 +34,24 @@ export const limits = {
     shardIndexBytes: 64 * MiB,
     /** config.json and its like beside a model: a few KiB. */
     configBytes: 4 * MiB,
+    /** Commas, colons and brackets in it: a million empty objects take a hundred megabytes. */
+    configMarks: 500_000,
+  },
+
+  /** What reading one file may take, counted over all of its readers (bytes/budget.ts); `zip` has what may be inflated. */
+  work: {
+    /** About 20 opcodes a tensor in a pickle, 30 fields a node in ONNX; an empty field takes 2 bytes of a file. */
+    stepsCount: 10_000_000,
+    /** For each byte that is stored: structures of HDF5 can be referred to over and over. */
+    stepsRatio: 8,
+    /** Below this, any ratio: less than a second. */
+    anyStepsCount: 1_000_000,
+    /** All names together: 250,000 of 250 each. */
+    namesCharacters: 64 * MiB,
+    /** Bytes read for each that is stored: windows overlap, HDF5 is read in pages of 64 KiB. */
+    readRatio: 16,
+    /** Below this, any ratio. */
+    anyReadBytes: 64 * MiB,
   },
 
   /** Zip archives and what is deflated in them. */
@@ -61,8 +77,6 @@ export const limits = {
   pickle: {
     /** About 200 bytes a tensor. */
     bytes: 64 * MiB,
-    /** About 20 a tensor. */
-    opcodesCount: 5_000_000,
     /** Python itself gives up at a thousand. */
     nestingLevels: 1_000,
     /** What an unpickler may have at once, each of them a way to ask for gigabytes in a few bytes. */
@@ -82,8 +96,6 @@ export const limits = {
   hdf5: {
     /** One structure. */
     blockBytes: 32 * MiB,
-    /** All structures that are read to describe a file; also at most 8 times the file, plus 1 MiB: they may refer to each other. */
-    structuresBytes: 256 * MiB,
     /** Of one object's header. */
     messagesCount: 65_536,
     /** B-trees and groups; Keras nests about 10 deep. */
@@ -121,8 +133,6 @@ export const limits = {
   onnx: {
     /** What protobuf itself allows of one message, unpacked. */
     messageBytes: 2048 * MiB,
-    /** Fields that describing a file may visit: an empty one takes 2 bytes of the file. */
-    fieldsCount: 10_000_000,
     /** The largest exports have about 100,000. */
     nodesCount: 500_000,
     /** Of one node. */
@@ -134,8 +144,6 @@ export const limits = {
   gguf: {
     /** Metadata: a tokenizer's are the most, about 60. */
     pairsCount: 65_536,
-    /** What arrays in the metadata may hold together: vocabularies have 300,000. */
-    valuesCount: 5_000_000,
     nestingLevels: 4,
     /** 32 bytes by default. */
     alignmentBytes: MiB,

@@ -1,6 +1,7 @@
 import type { Stats } from 'node:fs'
 import { type FileHandle, open, stat } from 'node:fs/promises'
 import { CheckpointError, MissingCheckpointError } from '../errors.ts'
+import { Budget } from './budget.ts'
 import { WITHOUT_WAITING } from './small-file.ts'
 import { stayInWorkspace } from './workspace.ts'
 
@@ -14,19 +15,25 @@ export class RandomAccessFile {
   /** Of the last change of anything about it, and which file it is. */
   readonly changed: number
   readonly inode: number
+  /** What reading it has taken. */
+  readonly budget: Budget
   readonly #handle: FileHandle
 
-  private constructor(path: string, { size, mtimeMs, ctimeMs, ino }: Stats, handle: FileHandle) {
+  private constructor(path: string, { size, mtimeMs, ctimeMs, ino }: Stats, handle: FileHandle, budget?: Budget) {
     this.path = path
     this.size = size
     this.time = mtimeMs
     this.changed = ctimeMs
     this.inode = ino
+    this.budget = budget ?? new Budget(path, size)
     this.#handle = handle
   }
 
-  /** @throws CheckpointError where the file is absent, unreadable or not a regular file. */
-  static async open(path: string): Promise<RandomAccessFile> {
+  /**
+   * @param budget of the file that this one is an unpacked copy of
+   * @throws CheckpointError where the file is absent, unreadable or not a regular file.
+   */
+  static async open(path: string, budget?: Budget): Promise<RandomAccessFile> {
     await stayInWorkspace(path)
     let handle: FileHandle
     try {
@@ -39,10 +46,13 @@ export class RandomAccessFile {
       await handle.close()
       throw new CheckpointError(path, 'is neither a file nor a folder')
     }
-    return new RandomAccessFile(path, stat, handle)
+    return new RandomAccessFile(path, stat, handle, budget)
   }
 
-  /** `length` bytes from `offset`. The range is checked against the file's size before anything is allocated. */
+  /**
+   * `length` bytes from `offset`. The range is checked against the file's size before anything is allocated.
+   * @throws CheckpointError where the file ends before, BudgetError where it is read over and over
+   */
   async read(offset: number, length: number): Promise<Buffer> {
     this.#check(offset, length)
     const buffer = Buffer.allocUnsafe(length)
@@ -53,6 +63,7 @@ export class RandomAccessFile {
   /** Fills `target` from `offset`. */
   async readInto(target: Uint8Array, offset: number): Promise<void> {
     this.#check(offset, target.length)
+    this.budget.read(target.length)
     for (let done = 0; done < target.length; ) {
       const { bytesRead } = await this.#handle.read(target, done, target.length - done, offset + done)
       if (bytesRead === 0) throw new CheckpointError(this.path, `ends at byte ${offset + done} while it was being read`)

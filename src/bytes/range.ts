@@ -72,6 +72,7 @@ export async function* readRange(file: RandomAccessFile, range: FileRange): Asyn
     for await (const piece of inflater as AsyncIterable<Buffer>) {
       done += piece.length
       if (done > size) throw new CheckpointError(file.path, `inflates to more than the ${size} bytes it claims`, RESAVE)
+      file.budget.inflate(piece.length)
       crc = crc32(piece, crc)
       yield piece
     }

@@ -1,9 +1,11 @@
+import { Budget } from './budget.ts'
 import type { RandomAccessFile } from './file.ts'
 
 const WINDOW = 64 * 1024
 
 /** What is read through the window: a file, or an unpacked copy of one under its own name. */
-export type ReadAheadSource = Pick<RandomAccessFile, 'path' | 'size' | 'readInto'>
+export type ReadAheadSource = Pick<RandomAccessFile, 'path' | 'size' | 'readInto'> &
+  Partial<Pick<RandomAccessFile, 'budget'>>
 
 /** A file behind a small window, for headers that are many small fields with large gaps between them. */
 export class ReadAhead {
@@ -12,6 +14,7 @@ export class ReadAhead {
   readonly size: number
   /** Where the next byte is taken from. May be set to any offset: nothing between is read. */
   position = 0
+  readonly budget: Budget
   readonly #source: ReadAheadSource
   readonly #window: Buffer
   #start = 0
@@ -20,6 +23,7 @@ export class ReadAhead {
   constructor(source: ReadAheadSource) {
     this.path = source.path
     this.size = source.size
+    this.budget = source.budget ?? new Budget(source.path, source.size)
     this.#source = source
     this.#window = Buffer.allocUnsafe(Math.min(WINDOW, source.size))
   }

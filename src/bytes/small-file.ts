@@ -12,6 +12,23 @@ export const WITHOUT_WAITING = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
  * @throws CheckpointError where it is no file, has more bytes, or changes meanwhile; the system's error where it can't be opened
  */
 export async function readSmallFile(path: string, most: number): Promise<Buffer> {
+  return (await readStamped(path, most)).bytes
+}
+
+/** The bytes of a small file as `readSmallFile` gives them, and what tells whether it is still the same. */
+export interface Stamped {
+  readonly bytes: Buffer
+  readonly stamp: {
+    readonly path: string
+    readonly size: number
+    readonly time: number
+    readonly changed: number
+    readonly inode: number
+  }
+}
+
+/** @throws as `readSmallFile` does */
+export async function readStamped(path: string, most: number): Promise<Stamped> {
   await stayInWorkspace(path)
   const handle = await open(path, WITHOUT_WAITING)
   try {
@@ -27,7 +44,8 @@ export async function readSmallFile(path: string, most: number): Promise<Buffer>
       length += bytesRead
     }
     if (length !== size) throw new CheckpointError(path, 'changed while it was being read')
-    return bytes.subarray(0, size)
+    const { mtimeMs: time, ctimeMs: changed, ino: inode } = stat
+    return { bytes: bytes.subarray(0, size), stamp: { path, size, time, changed, inode } }
   } finally {
     await handle.close()
   }

@@ -4,6 +4,7 @@ import { crc32, inflateRaw } from 'node:zlib'
 import { type Entry, fromRandomAccessReaderPromise, RandomAccessReader, type ZipFile } from 'yauzl'
 import { CheckpointError, quoted, RESAVE } from '../errors.ts'
 import { limits } from '../limits.ts'
+import { Budget } from './budget.ts'
 import type { RandomAccessFile } from './file.ts'
 
 const REPACK = 'Save the checkpoint again: no tool that writes checkpoints makes such a zip.'
@@ -15,7 +16,7 @@ const UNICODE_PATH = 0x7075
 const CENTRAL_SIGNATURE = 0x02014b50
 
 /** What a zip is read from: a file, or anything else that can be read at any offset (a stored zip within a zip). */
-export type ZipSource = Pick<RandomAccessFile, 'path' | 'size' | 'read'>
+export type ZipSource = Pick<RandomAccessFile, 'path' | 'size' | 'read'> & Partial<Pick<RandomAccessFile, 'budget'>>
 
 /** One member as the central directory describes it. Its name is a key, never a path. Sizes and offsets are in bytes. */
 export interface ZipMember {
@@ -37,13 +38,16 @@ export interface ZipMember {
  */
 export class Zip {
   readonly path: string
+  /** What reading the file has taken that it lies in. */
+  readonly budget: Budget
   /** In the order of the central directory. */
   readonly members: ReadonlyMap<string, ZipMember>
   readonly #source: ZipSource
   readonly #zip: ZipFile
 
-  private constructor(source: ZipSource, zip: ZipFile, members: Map<string, ZipMember>) {
+  private constructor(source: ZipSource, zip: ZipFile, budget: Budget, members: Map<string, ZipMember>) {
     this.path = source.path
+    this.budget = budget
     this.members = members
     this.#source = source
     this.#zip = zip
@@ -57,7 +61,8 @@ export class Zip {
     const reader = new WindowedReader(source, 64 * 1024)
     try {
       const zip = await fromRandomAccessReaderPromise(reader, source.size, { autoClose: false })
-      return new Zip(source, zip, await list(source, zip))
+      const budget = source.budget ?? new Budget(source.path, source.size)
+      return new Zip(source, zip, budget, await list(source, zip, budget))
     } catch (error) {
       throw asCheckpointError(source.path, error)
     } finally {
@@ -102,6 +107,7 @@ export class Zip {
     if (!member.stored && member.method !== DEFLATED) {
       throw new CheckpointError(where, `is compressed by method ${member.method}; only deflate is known`, REPACK)
     }
+    if (!member.stored) this.budget.inflate(size)
     const raw = await this.#source.read(await this.#dataStart(member), compressedSize)
     const bytes = member.stored ? raw : await inflate(where, raw, size)
     if (bytes.length !== size) throw new CheckpointError(where, `has ${bytes.length} bytes instead of ${size}`, RESAVE)
@@ -164,7 +170,7 @@ class WindowedReader extends RandomAccessReader {
   }
 }
 
-async function list(source: ZipSource, zip: ZipFile): Promise<Map<string, ZipMember>> {
+async function list(source: ZipSource, zip: ZipFile, budget: Budget): Promise<Map<string, ZipMember>> {
   const { path } = source
   if (zip.entryCount > limits.zip.entriesCount) {
     throw new CheckpointError(path, `has ${zip.entryCount} zip entries, more than ${limits.zip.entriesCount}`)
@@ -173,21 +179,13 @@ async function list(source: ZipSource, zip: ZipFile): Promise<Map<string, ZipMem
   const cursor = () => zip.readEntryCursor as unknown as number
   const directory = cursor()
   const members = new Map<string, Mutable<ZipMember>>()
-  let characters = 0
   for await (const entry of zip.eachEntry()) {
     const name = entry.fileName
     if (name !== ownName(entry) || name.includes('\0')) {
       throw new CheckpointError(path, `its member ${quote(name)} has another name for other tools`, REPACK)
     }
     if (members.has(name)) throw new CheckpointError(path, `has two members named ${quote(name)}`, REPACK)
-    characters += name.length
-    if (characters > limits.checkpoint.namesCharacters) {
-      throw new CheckpointError(
-        path,
-        `its members' names have more than ${limits.checkpoint.namesCharacters} characters together`,
-        REPACK,
-      )
-    }
+    budget.name(name.length)
     if (entry.isEncrypted()) {
       throw new CheckpointError(
         path,

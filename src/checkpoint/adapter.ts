@@ -1,7 +1,7 @@
 import type { LowRank } from './low-rank.ts'
 import { numbers } from './quantised/codec.ts'
 import { field, Relatives } from './quantised/family.ts'
-import { isFloat, size, type Tensor } from './types.ts'
+import { isFloat, type Stamp, size, type Tensor } from './types.ts'
 
 /** Keys of factors: PEFT's (an adapter's name may stand in them), kohya's, and those of diffusers before PEFT. */
 const DOWN = [
@@ -33,11 +33,13 @@ interface Found {
  * The low-rank updates among the tensors of a checkpoint, with their scales: `lora_alpha` / r of the adapter_config.json beside it
  * (/ √r for rsLoRA, its patterns for single modules), or the `alpha` of kohya's files. Factors without a scale, and parts of other
  * kinds of adapters, are left unread. Source: peft/tuners/lora (layer.py, config.py) of PEFT 0.21.
+ *
+ * @param stamps where that of the config is put
  */
-export async function describeAdapters(tensors: readonly Tensor[]): Promise<Found> {
+export async function describeAdapters(tensors: readonly Tensor[], stamps: Stamp[]): Promise<Found> {
   if (!tensors.some(({ name }) => ANY.test(name) || OTHER.test(name))) return { tensors: [...tensors], updates: [] }
   const all = new Map(tensors.map(tensor => [tensor.name, tensor]))
-  const config = await new Relatives([]).config(tensors[0].source.path, 'adapter_config.json')
+  const config = await new Relatives([], stamps).config(tensors[0].source.path, 'adapter_config.json')
   const updates: LowRank[] = []
   const unread = new Map<string, string>()
   for (const { name } of tensors) {

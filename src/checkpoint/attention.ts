@@ -1,5 +1,5 @@
 import { field, Relatives } from './quantised/family.ts'
-import type { Tensor } from './types.ts'
+import type { Checkpoint } from './types.ts'
 
 /** How a model's attention is divided into heads, as far as the config.json beside it says so. */
 export interface AttentionConfig {
@@ -17,10 +17,15 @@ export interface AttentionConfig {
   readonly multiQuery: boolean | undefined
 }
 
-/** @returns undefined where no config.json that can be read lies beside the weights */
-export async function readAttention(tensors: readonly Tensor[]): Promise<AttentionConfig | undefined> {
+/**
+ * @returns undefined where no config.json that can be read lies beside the weights; its stamp is added to the checkpoint's where it is read
+ */
+export async function readAttention({
+  tensors,
+  stamps,
+}: Pick<Checkpoint, 'tensors' | 'stamps'>): Promise<AttentionConfig | undefined> {
   if (tensors.length === 0) return undefined
-  const config = await new Relatives([]).config(tensors[0].source.path, 'config.json')
+  const config = await new Relatives([], stamps).config(tensors[0].source.path, 'config.json')
   const text = field(config, 'text_config')
   const given = (name: string) => field(config, name) ?? field(text, name)
   const number = (...names: readonly string[]) => names.map(given).find(isCount)

@@ -5,11 +5,14 @@ import { limits } from '../limits.ts'
 import { foreignFolder } from './foreign.ts'
 import { type Expectation, isShardIndex, readShardIndex } from './shards.ts'
 import { distributedFolder } from './torch/distributed.ts'
+import type { Stamp } from './types.ts'
 
 /** What a folder's weights are read from, and which other weights in it are not looked at. */
 export interface Found {
   readonly files: string[]
   readonly expected?: Expectation
+  /** Of what says so. */
+  readonly stamps?: readonly Stamp[]
   readonly ignored: string[]
 }
 
@@ -42,9 +45,9 @@ export async function findInFolder(path: string): Promise<Found> {
     ignored: weights.filter(other => other !== name),
   })
   const sharded = async (index: string): Promise<Found> => {
-    const { files, expected } = await readShardIndex(path, index, names)
+    const { files, expected, stamps } = await readShardIndex(path, index, names)
     const used = new Set([join(path, index), ...files])
-    return { files, expected, ignored: weights.filter(other => !used.has(join(path, other))) }
+    return { files, expected, stamps, ignored: weights.filter(other => !used.has(join(path, other))) }
   }
 
   const conventional = [...STEMS.map(stem => `${stem}.safetensors`), ...TORCH_STEMS.map(stem => `${stem}.bin`)].flatMap(

@@ -53,15 +53,22 @@ async function described(path: string, options: ReadOptions): Promise<Checkpoint
     await refuseShard(path)
     refusePart(path)
     const { format, bytes, contents, stamp } = await readFile(path, options)
-    const layers = await describeAdapters(await interpreted(format, contents.tensors))
-    return { path, format, bytes, unread: [], ...contents, ...layers, stamps: [stamp, ...(contents.stamps ?? [])] }
+    const stamps = [stamp, ...(contents.stamps ?? [])]
+    const layers = await describeAdapters(await interpreted(format, contents.tensors, stamps), stamps)
+    return { path, format, bytes, unread: [], ...contents, ...layers, stamps }
   }
   if (found.isDirectory() && (await isDistributed(path))) return distributed(path, path)
-  const { files, expected, ignored } = found.isDirectory() ? await findInFolder(path) : await ofIndex(path)
+  const {
+    files,
+    expected,
+    ignored,
+    stamps: indices = [],
+  } = found.isDirectory() ? await findInFolder(path) : await ofIndex(path)
   if (!expected) for (const file of files) await refuseShard(file)
   const parts = []
   for (const file of files) parts.push({ file, ...(await readFile(file, options)) })
   const tensors = parts.flatMap(part => part.contents.tensors)
+  const stamps = [...indices, ...parts.flatMap(part => [part.stamp, ...(part.contents.stamps ?? [])])]
   expected?.check(
     parts.map(({ file, contents: { tensors, unread = [] } }) => ({
       file,
@@ -72,11 +79,11 @@ async function described(path: string, options: ReadOptions): Promise<Checkpoint
     path,
     format: parts[0].format,
     bytes: parts.reduce((sum, part) => sum + part.bytes, 0),
-    ...(await describeAdapters(await interpreted(parts[0].format, tensors))),
+    ...(await describeAdapters(await interpreted(parts[0].format, tensors, stamps), stamps)),
     unread: parts.flatMap(part => part.contents.unread ?? []),
     stateDict: parts[0].contents.stateDict,
     ignored: [...new Set([...ignored, ...parts.flatMap(part => part.contents.ignored)])],
-    stamps: parts.flatMap(part => [part.stamp, ...(part.contents.stamps ?? [])]),
+    stamps,
   }
 }
 
@@ -89,17 +96,18 @@ async function isDistributed(path: string): Promise<boolean> {
 
 async function distributed(path: string, folder: string): Promise<Checkpoint> {
   const { tensors, ...contents } = await readDistributed(folder)
-  const layers = await describeAdapters(await interpreted('torch-distributed', tensors))
-  return { path, format: 'torch-distributed', unread: [], ...contents, ...layers }
+  const stamps = [...contents.stamps]
+  const layers = await describeAdapters(await interpreted('torch-distributed', tensors, stamps), stamps)
+  return { path, format: 'torch-distributed', unread: [], ...contents, ...layers, stamps }
 }
 
 /** Formats whose readers know themselves what their tensors stand for, and how they lie. */
 const SELF_CONTAINED: readonly Format[] = ['keras', 'hdf5', 'onnx', 'gguf']
 
 /** Quantised tensors as what they stand for, kernels as PyTorch has them, masks and tables as constants. */
-async function interpreted(format: Format, tensors: readonly Tensor[]): Promise<Tensor[]> {
+async function interpreted(format: Format, tensors: readonly Tensor[], stamps: Stamp[]): Promise<Tensor[]> {
   if (SELF_CONTAINED.includes(format)) return markConstants(tensors)
-  return markConstants(orientKernels(await describeQuantised(tensors)))
+  return markConstants(orientKernels(await describeQuantised(tensors, stamps)))
 }
 
 /**

@@ -1,11 +1,12 @@
 import { readdir } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { jsonProblem, parseJson } from '../bytes/json.ts'
-import { readSmallFile } from '../bytes/small-file.ts'
+import { readSmallFile, readStamped } from '../bytes/small-file.ts'
 import { CheckpointError, quoted } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { foreignFolder } from './foreign.ts'
 import { refusePointer } from './pointer.ts'
+import type { Stamp } from './types.ts'
 
 /** What a shard index promises. */
 export interface Expectation {
@@ -96,9 +97,9 @@ export async function readShardIndex(
   folder: string,
   name: string,
   present: readonly string[],
-): Promise<{ files: string[]; expected: Expectation }> {
+): Promise<{ files: string[]; expected: Expectation; stamps: readonly Stamp[] }> {
   const path = join(folder, name)
-  const bytes = await readSmallFile(path, limits.checkpoint.shardIndexBytes)
+  const { bytes, stamp } = await readStamped(path, limits.checkpoint.shardIndexBytes)
   refusePointer(path, bytes)
   const map = weightMap(path, bytes)
   const shards = [...new Set(map.values())].sort()
@@ -114,7 +115,7 @@ export async function readShardIndex(
       )
     }
   }
-  return { files: shards.map(shard => join(folder, shard)), expected: expectation(path, folder, map) }
+  return { files: shards.map(shard => join(folder, shard)), expected: expectation(path, folder, map), stamps: [stamp] }
 }
 function weightMap(path: string, bytes: Buffer): Map<string, string> {
   let index: unknown

@@ -105,8 +105,8 @@ export interface Checkpoint {
   readonly stateDict: string
   /** What lies beside the weights and was not looked at: optimizer state, epoch, other state dicts. */
   readonly ignored: readonly string[]
-  /** The files as they were when their headers were read. */
-  readonly stamps: readonly Stamp[]
+  /** The files as they were when they were read: weights, indices of shards, configs, which can be read later than the others. */
+  readonly stamps: Stamp[]
 }
 
 /** A file at a time. */

@@ -54,7 +54,7 @@ export async function againstBase(
  * @throws CheckpointError where the checkpoint is no adapter
  */
 export async function mergedWithBase(adapter: Checkpoint, base: Checkpoint, options: AnalysisOptions): Promise<Plan> {
-  const attention = options.split_packed && (await readAttention(base.tensors))
+  const attention = options.split_packed && (await readAttention(base))
   const { tensors, updates, unmatched } = mergeAdapter(adapter, base)
   if ((adapter.updates ?? []).length === 0)
     throw new CheckpointError(

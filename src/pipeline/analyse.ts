@@ -108,7 +108,7 @@ async function planWith(
 
 /** What to compute of a checkpoint. */
 export async function planOf(checkpoint: Checkpoint, options: AnalysisOptions): Promise<Plan> {
-  return planLayers(checkpoint, options, options.split_packed && (await readAttention(checkpoint.tensors)))
+  return planLayers(checkpoint, options, options.split_packed && (await readAttention(checkpoint)))
 }
 
 /** Each tensor is scanned once. */

@@ -1,11 +1,9 @@
-import { randomUUID } from 'node:crypto'
-import { type FileHandle, open, unlink } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { type FileHandle, open } from 'node:fs/promises'
 import { unreadable } from '../bytes/file.ts'
+import { temporaryFile } from '../bytes/temporary.ts'
 import { unpack } from '../checkpoint/codecs.ts'
 import { DTYPE_BITS, type FileSource, type Tensor } from '../checkpoint/types.ts'
-import { CheckpointError, tensorIn, UserError } from '../errors.ts'
+import { CheckpointError, tensorIn } from '../errors.ts'
 import { extentOf } from '../recipe/values.ts'
 
 /** An open file with a tensor's bytes, which can be read at any offset. */
@@ -49,24 +47,4 @@ export async function openTensor({ name, dtype, source, shape }: Tensor): Promis
     await file.close()
     throw error
   }
-}
-
-/** A file without a name, in the first folder that takes one. */
-async function temporaryFile(): Promise<FileHandle> {
-  const folders = [process.env.RUNNER_TEMP, tmpdir(), '.'].filter(folder => folder !== undefined && folder !== '')
-  const refusals: string[] = []
-  for (const folder of folders) {
-    const path = join(folder!, `spectral-gate-${randomUUID()}`)
-    try {
-      const file = await open(path, 'wx+', 0o600)
-      await unlink(path)
-      return file
-    } catch (cause) {
-      refusals.push(`${folder} (${(cause as NodeJS.ErrnoException).code})`)
-    }
-  }
-  throw new UserError(
-    `No temporary file can be written: ${refusals.join(', ')}.`,
-    'Compressed tensors are unpacked into one. Set TMPDIR to a folder that can be written to.',
-  )
 }

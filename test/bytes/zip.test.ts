@@ -94,7 +94,7 @@ describe('what no honest writer makes', () => {
       'names of more than 64 MiB',
       Array.from({ length: 1100 }, (_, i) => ({ ...a, name: `${i}`.padEnd(65_000, 'x') })),
       {},
-      'names have more than 67108864 characters',
+      'holds names of more than 67108864 characters',
     ],
     ['more entries than the limit', [a], { zip64: true, count: limits.zip.entriesCount + 1 }, 'zip entries, more than'],
     ['a name that leads upwards', [{ ...a, name: '../a' }], {}, 'invalid relative path'],

@@ -2,13 +2,14 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, renameSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test, vi } from 'vitest'
+import { readAttention } from '../../src/checkpoint/attention.ts'
 import { openCheckpoint, refuseChanged } from '../../src/checkpoint/index.ts'
 import { readConfig } from '../../src/config/file.ts'
 import { explain } from '../../src/errors.ts'
 import { readCustomMetrics } from '../../src/report/custom-metrics.ts'
 import { readReport } from '../../src/report/io.ts'
 import { temporaryFolder } from '../support/folder.ts'
-import { writeSafetensors } from '../support/safetensors.ts'
+import { type Written, writeSafetensors } from '../support/safetensors.ts'
 import { archive, dict, makeZip, tensor } from './torch/build.ts'
 
 const LFS = 'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n'
@@ -313,6 +314,57 @@ test('a file that takes the place of another with the same size and time is anot
   utimesSync(other, time, time)
   renameSync(other, path)
   await expect(refuseChanged(checkpoint)).rejects.toThrow(/changed while it was being read/)
+})
+
+/** A change that leaves size and time as they were. */
+function replace(path: string, from: string, to: string): void {
+  const time = new Date(0)
+  writeFileSync(path, readFileSync(path, 'utf8').replace(from, to))
+  utimesSync(path, time, time)
+}
+
+describe('what says how weights are to be read is another once it was changed, with its size and time', () => {
+  const I32 = (shape: number[]): Written => ({ dtype: 'I32', shape, values: new Uint8Array(4 * shape[0] * shape[1]) })
+  const gptq = { 'l.qweight': I32([8, 16]), 'l.qzeros': I32([2, 2]), 'l.scales': { shape: [2, 16] } }
+  const lora = { 'l.lora_A.weight': { shape: [2, 8] }, 'l.lora_B.weight': { shape: [8, 2] } }
+  const plain = { w: { shape: [8, 8] } }
+
+  test.each<[string, string, Record<string, Written>, string, string]>([
+    [
+      'an index of shards',
+      'model.safetensors.index.json',
+      plain,
+      '{"a": 1, "weight_map": {"w": "model.safetensors"}}',
+      '1',
+    ],
+    ['config.json', 'config.json', gptq, '{"a": 1, "quantization_config": {}}', '1'],
+    ['quantize_config.json', 'quantize_config.json', gptq, '{"a": 1}', '1'],
+    ['adapter_config.json', 'adapter_config.json', lora, '{"peft_type": "LORA", "lora_alpha": 1}', '1'],
+  ])('%s', async (_, name, tensors, text, digit) => {
+    const folder = temporaryFolder()
+    renameSync(writeSafetensors(tensors), join(folder, 'model.safetensors'))
+    const path = join(folder, name)
+    writeFileSync(path, text)
+    utimesSync(path, new Date(0), new Date(0))
+    const index = name.endsWith('index.json')
+    const checkpoint = await openCheckpoint(index ? path : folder)
+    await refuseChanged(checkpoint)
+    expect(checkpoint.stamps.map(({ path }) => path)).toContain(path)
+    replace(path, digit, '2')
+    await expect(refuseChanged(checkpoint)).rejects.toThrow(`${name}: changed while it was being read`)
+  })
+
+  test('config.json, which is read for the heads of attention', async () => {
+    const path = writeSafetensors(plain)
+    const config = join(path, '..', 'config.json')
+    writeFileSync(config, '{"model_type": "gpt2", "n_head": 2}')
+    utimesSync(config, new Date(0), new Date(0))
+    const checkpoint = await openCheckpoint(path)
+    expect(await readAttention(checkpoint)).toMatchObject({ heads: 2 })
+    await refuseChanged(checkpoint)
+    replace(config, '2', '4')
+    await expect(refuseChanged(checkpoint)).rejects.toThrow('config.json: changed while it was being read')
+  })
 })
 
 describe('a piece of a model by itself', () => {

@@ -38,17 +38,9 @@ export const gguf: Reader = {
     const alignment = await readMetadata(file.path, header)
     const infos: Info[] = []
     const names = new Set<string>()
-    let characters = 0
     for (let i = 0; i < count; i++) {
       const info = await readInfo(file.path, header)
-      characters += info.name.length
-      if (characters > limits.checkpoint.namesCharacters) {
-        throw new CheckpointError(
-          file.path,
-          `names its tensors with more than ${limits.checkpoint.namesCharacters} characters`,
-          RESAVE,
-        )
-      }
+      file.budget.name(info.name.length)
       if (names.has(info.name)) throw new CheckpointError(info.where, 'is there twice', RESAVE)
       names.add(info.name)
       infos.push(info)

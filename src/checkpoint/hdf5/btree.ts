@@ -8,14 +8,17 @@ export interface LeafEntry {
   readonly child: number
 }
 
-/** The leaves' entries of a version 1 B-tree, in order. `kind` is 0 for groups and 1 for chunks. */
+/**
+ * The leaves' entries of a version 1 B-tree, in order. `kind` is 0 for groups and 1 for chunks.
+ * @throws CheckpointError where a tree of chunks is out of order: libhdf5 would not find them, and give the fill value
+ */
 export async function* entriesV1(
   store: Store,
   address: number,
   kind: number,
   keyLength: number,
 ): AsyncGenerator<LeafEntry> {
-  yield* nodeV1(store, address, kind, keyLength, undefined, new Set())
+  yield* nodeV1(store, address, kind, keyLength, undefined, new Set(), undefined)
 }
 
 async function* nodeV1(
@@ -25,6 +28,7 @@ async function* nodeV1(
   keyLength: number,
   expectedLevel: number | undefined,
   seen: Set<number>,
+  span: Span | undefined,
 ): AsyncGenerator<LeafEntry> {
   const prefix = 8 + 2 * store.widths.address
   const head = await store.at(address, prefix)
@@ -36,13 +40,45 @@ async function* nodeV1(
   }
   seen.add(address)
   const used = head.u16()
-  const body = await store.at(address + prefix, used * (keyLength + store.widths.address))
+  const step = keyLength + store.widths.address
+  const body = await store.at(address + prefix, used * step + (kind === CHUNKS ? keyLength : 0))
+  const keyAt = (i: number) => body.bytes.subarray(i * step, i * step + keyLength)
   for (let i = 0; i < used; i++) {
     const key = body.sub(keyLength)
     const child = body.target('child')
+    let within = span
+    if (kind === CHUNKS) {
+      const own = { from: keyAt(i), to: keyAt(i + 1) }
+      const outside = span && (isBefore(own.from, span.from) || !isBefore(own.from, span.to))
+      if (!isBefore(own.from, own.to) || (level === 0 && outside)) {
+        throw head.error('is a B-tree whose chunks are out of order')
+      }
+      within = span ? common(span, own) : own
+    }
     if (level === 0) yield { key, child }
-    else yield* nodeV1(store, child, kind, keyLength, level - 1, seen)
+    else yield* nodeV1(store, child, kind, keyLength, level - 1, seen, within)
   }
+}
+
+const CHUNKS = 1
+
+/** Keys that those of a node's leaves lie between, from the first up to, not including, the other. */
+interface Span {
+  readonly from: Buffer
+  readonly to: Buffer
+}
+
+function common(a: Span, b: Span): Span {
+  return { from: isBefore(a.from, b.from) ? b.from : a.from, to: isBefore(a.to, b.to) ? a.to : b.to }
+}
+
+/** Whether a chunk's key is smaller, by its offsets, which follow a length and a mask. */
+function isBefore(key: Buffer, other: Buffer): boolean {
+  for (let at = 8; at < key.length; at += 8) {
+    const [a, b] = [key.readBigUInt64LE(at), other.readBigUInt64LE(at)]
+    if (a !== b) return a < b
+  }
+  return false
 }
 
 /** The records of a version 2 B-tree, in order. `kind` says what they are. */

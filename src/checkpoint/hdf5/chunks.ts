@@ -77,17 +77,24 @@ async function btree1(store: Store, table: Table, address: number, { shape, chun
       if (offset % n !== 0) throw key.error(`places a chunk at ${offset}, between chunks of ${n}`)
       return offset / n
     })
+    // Of the dimension of an element's bytes: libhdf5 looks for 0, and would not find the chunk.
+    if (key.uint(8) !== 0) throw key.error('is a chunk out of order')
     table.set(linear(scaled, grid), child, length, mask)
   }
 }
 
 async function btree2(store: Store, table: Table, address: number, of: Geometry): Promise<void> {
   const grid = chunkGrid(of.shape, of.chunk)
+  let last = -1
   for await (const record of recordsV2(store, address, of.filtered ? 11 : 10)) {
     const child = record.target('chunk')
     const [length, mask] = of.filtered ? filteredSize(record, 8 * grid.length) : [of.chunkBytes, 0]
     const scaled = grid.map(() => record.uint(8))
-    table.set(linear(scaled, grid), child, length, mask)
+    const i = linear(scaled, grid)
+    // libhdf5 would not find it, and give the fill value.
+    if (i < last) throw record.error('is a chunk out of order')
+    last = i
+    table.set(i, child, length, mask)
   }
 }
 

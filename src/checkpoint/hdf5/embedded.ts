@@ -21,10 +21,11 @@ export async function openEmbedded(file: RandomAccessFile, range: Embedded): Pro
   const { path } = file
   if (!range.inflated) {
     const read = (offset: number, length: number) => file.read(range.offset + offset, length)
-    return { path, size: range.length, read, close: async () => {} }
+    return { path, size: range.length, budget: file.budget, read, close: async () => {} }
   }
   const temporary = await inflated(file, range)
-  return { path, size: temporary.size, read: (at, n) => temporary.read(at, n), close: () => temporary.close() }
+  const { size, budget } = temporary
+  return { path, size, budget, read: (at, n) => temporary.read(at, n), close: () => temporary.close() }
 }
 
 async function inflated(file: RandomAccessFile, range: FileRange): Promise<RandomAccessFile> {
@@ -36,7 +37,7 @@ async function inflated(file: RandomAccessFile, range: FileRange): Promise<Rando
     } finally {
       await handle.close()
     }
-    return await RandomAccessFile.open(path)
+    return await RandomAccessFile.open(path, file.budget)
   } finally {
     await unlink(path)
   }

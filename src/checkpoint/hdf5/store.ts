@@ -1,3 +1,4 @@
+import { Budget } from '../../bytes/budget.ts'
 import { CheckpointError, RESAVE } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import { Cursor, type Widths } from './cursor.ts'
@@ -6,19 +7,22 @@ import { Cursor, type Widths } from './cursor.ts'
 export interface Bytes {
   readonly path: string
   readonly size: number
+  /** What reading the file has taken that it lies in. */
+  readonly budget?: Budget
   read(offset: number, length: number): Promise<Buffer>
 }
 
 const PAGE = 64 * 1024
 const PAGES = 64
+/** Bytes of structure that count as one step. */
+const STEP = 32
 
 /**
- * The structures of one HDF5 file, by address. All that is read of them together is bounded by a multiple of the file's size, so
- * that structures that are referred to over and over end in an error.
+ * The structures of one HDF5 file, by address. All that is read of them counts as steps, so that structures that are referred to over
+ * and over end in an error.
  */
 export class Store {
   #links = 0
-  #characters = 0
   readonly path: string
   readonly size: number
   /** Of address 0 in `bytes`. */
@@ -26,7 +30,7 @@ export class Store {
   readonly widths: Widths
   readonly #bytes: Bytes
   readonly #pages = new Map<number, Buffer>()
-  #budget: number
+  readonly budget: Budget
 
   constructor(bytes: Bytes, base = 0, widths: Widths = { address: 8, length: 8 }) {
     this.path = bytes.path
@@ -34,7 +38,7 @@ export class Store {
     this.base = base
     this.widths = widths
     this.#bytes = bytes
-    this.#budget = Math.min(limits.hdf5.structuresBytes, 8 * bytes.size + 1024 * 1024)
+    this.budget = bytes.budget ?? new Budget(bytes.path, bytes.size)
   }
 
   /** `length` bytes of structure at an address. */
@@ -46,10 +50,7 @@ export class Store {
         `an HDF5 structure of it claims ${length} bytes, more than ${limits.hdf5.blockBytes}`,
       )
     }
-    this.#budget -= length + 16
-    if (this.#budget < 0) {
-      throw new CheckpointError(this.path, 'its HDF5 structures refer to each other without end', RESAVE)
-    }
+    this.budget.step(1 + length / STEP)
     return new Cursor(this.path, address, await this.#read(address + this.base, length), this.widths)
   }
 
@@ -88,14 +89,13 @@ export class Store {
 
   /**
    * Counts a link by its name: groups may share what holds their links, so that a small file has them many times over.
-   * @throws CheckpointError beyond what any file has
+   * @throws CheckpointError beyond what any file has, BudgetError beyond the characters of all names
    */
   counted(cursor: Cursor, name: string): string {
     this.#links++
-    this.#characters += name.length
-    if (this.#links > limits.hdf5.linksCount || this.#characters > limits.checkpoint.namesCharacters) {
-      const most = `${limits.hdf5.linksCount} links, or ${limits.checkpoint.namesCharacters} characters of their names`
-      throw cursor.error(`holds one of more than ${most}`)
+    this.budget.name(name.length)
+    if (this.#links > limits.hdf5.linksCount) {
+      throw cursor.error(`holds one of more than ${limits.hdf5.linksCount} links`)
     }
     return name
   }

@@ -33,7 +33,6 @@ export interface Visitor {
  */
 export async function walk({ store, root }: Opened, visitor: Visitor): Promise<void> {
   const seen = new Set<number>([root])
-  let characters = 0
 
   async function enter(path: string, address: number, depth: number): Promise<void> {
     const messages = await readHeader(store, address)
@@ -77,11 +76,7 @@ export async function walk({ store, root }: Opened, visitor: Visitor): Promise<v
           RESAVE,
         )
       }
-      characters += child.length
-      if (characters > limits.checkpoint.namesCharacters) {
-        const most = limits.checkpoint.namesCharacters
-        throw new CheckpointError(store.path, `holds names with more than ${most} characters together`, RESAVE)
-      }
+      store.budget.name(child.length)
       if (address === undefined) visitor.leaveOut(child, 'a soft link')
       else if (seen.has(address)) visitor.leaveOut(child, 'one more link to what was read')
       else {

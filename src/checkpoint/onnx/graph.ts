@@ -58,7 +58,6 @@ export class GraphReader {
   readonly #names = new Set<string>()
   readonly #prefixes = new Set<string>()
   #nodes = 0
-  #characters = 0
 
   constructor(wire: Wire, reader: TensorReader) {
     this.#wire = wire
@@ -209,14 +208,7 @@ export class GraphReader {
     if (this.tensors.length === limits.checkpoint.tensorsCount) {
       throw new CheckpointError(path, `has more than ${limits.checkpoint.tensorsCount} tensors`)
     }
-    this.#characters += tensor.name.length
-    if (this.#characters > limits.checkpoint.namesCharacters) {
-      const most = limits.checkpoint.namesCharacters
-      throw new CheckpointError(
-        path,
-        `has names of tensors within its graphs with more than ${most} characters together`,
-      )
-    }
+    this.#wire.bytes.budget.name(tensor.name.length)
     this.#names.add(tensor.name)
     own.set(short, this.tensors.length)
     this.tensors.push(tensor)

@@ -25,7 +25,7 @@ export const onnx: Reader = {
   async read(file) {
     if ((await file.read(0, 1))[0] !== 0x1f) return describe(file, file.path, file)
     const path = await unpackToTemporary(file.path, file.size)
-    const unpacked = await RandomAccessFile.open(path)
+    const unpacked = await RandomAccessFile.open(path, file.budget)
     try {
       return await describe(file, path, unpacked)
     } catch (error) {
@@ -51,6 +51,7 @@ async function describe(named: RandomAccessFile, path: string, unpacked: RandomA
   const source = {
     path: named.path,
     size: unpacked.size,
+    budget: named.budget,
     readInto: (target: Uint8Array, offset: number) => unpacked.readInto(target, offset),
   }
   const wire = new Wire(new ReadAhead(source))

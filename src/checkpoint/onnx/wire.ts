@@ -33,8 +33,6 @@ export class Wire {
   /** The last varint's lower and upper 32 bits. */
   low = 0
   high = 0
-  #fields = 0
-  #names = 0
 
   constructor(bytes: ReadAhead) {
     this.bytes = bytes
@@ -56,9 +54,7 @@ export class Wire {
    * @throws CheckpointError where it is malformed or reaches beyond its message
    */
   field(at: number, end: number): Field | Promise<Field> {
-    if (++this.#fields > limits.onnx.fieldsCount) {
-      throw new CheckpointError(this.bytes.path, `has more than ${limits.onnx.fieldsCount} protobuf fields`)
-    }
+    this.bytes.budget.step()
     this.bytes.position = at
     return this.bytes.lacks(20) ? this.bytes.fill().then(() => this.#field(end)) : this.#field(end)
   }
@@ -109,8 +105,8 @@ export class Wire {
   /** A string that names something. @throws CheckpointError where it is longer than any name may be. */
   async name(field: Field, what: string): Promise<string> {
     const name = await this.string(field, limits.checkpoint.nameCharacters)
-    this.#names += name?.length ?? 0
-    if (name === undefined || this.#names > limits.checkpoint.namesCharacters) throw this.#tooLong(field, what)
+    if (name === undefined) throw this.#tooLong(field, what)
+    this.bytes.budget.name(name.length)
     return name
   }
 
@@ -164,10 +160,7 @@ export class Wire {
 
   #tooLong({ start, end }: Field, what: string): CheckpointError {
     const found = `has a name of ${end - start} bytes for ${what} at byte ${start}`
-    return new CheckpointError(
-      this.bytes.path,
-      `${found}: more than ${limits.checkpoint.nameCharacters}, or than ${limits.checkpoint.namesCharacters} together`,
-    )
+    return new CheckpointError(this.bytes.path, `${found}: more than ${limits.checkpoint.nameCharacters}`)
   }
 
   #damaged(at: number, found: string): CheckpointError {

@@ -1,9 +1,9 @@
 import { dirname, join } from 'node:path'
 import { jsonProblem, parseJson } from '../../bytes/json.ts'
-import { readSmallFile } from '../../bytes/small-file.ts'
+import { readStamped } from '../../bytes/small-file.ts'
 import { quoted } from '../../errors.ts'
 import { limits } from '../../limits.ts'
-import { contiguous, type Tensor } from '../types.ts'
+import { contiguous, type Stamp, type Tensor } from '../types.ts'
 import type { Part, Scheme } from './scheme.ts'
 
 /** Why a quantised tensor can't be read. */
@@ -17,7 +17,11 @@ export class Relatives {
   readonly #byModule = new Map<string, Tensor[]>()
   readonly #configs = new Map<string, Promise<unknown>>()
 
-  constructor(tensors: readonly Tensor[]) {
+  readonly #stamps: Stamp[]
+
+  /** @param stamps where those of the files beside them are put that are read */
+  constructor(tensors: readonly Tensor[], stamps: Stamp[]) {
+    this.#stamps = stamps
     this.#byName = new Map(tensors.map(tensor => [tensor.name, tensor]))
     for (const tensor of tensors) {
       for (let base = moduleOf(tensor.name), up = 0; up < LEVELS; base = moduleOf(base), up++) {
@@ -46,7 +50,7 @@ export class Relatives {
   /** A JSON file beside a file; undefined where there is none, or none that can be read. */
   config(path: string, name: string): Promise<unknown> {
     const file = join(dirname(path), name)
-    const known = this.#configs.get(file) ?? readConfig(file)
+    const known = this.#configs.get(file) ?? readConfig(file, this.#stamps)
     this.#configs.set(file, known)
     return known
   }
@@ -57,11 +61,13 @@ const CROWD = 64
 /** `layer.weight.quant_state` and the like lie below the layer that they belong to. */
 const LEVELS = 3
 
-async function readConfig(path: string): Promise<unknown> {
+async function readConfig(path: string, stamps: Stamp[]): Promise<unknown> {
   try {
-    return parseJson(await readSmallFile(path, limits.checkpoint.configBytes), {
+    const { bytes, stamp } = await readStamped(path, limits.checkpoint.configBytes)
+    stamps.push(stamp)
+    return parseJson(bytes, {
       depth: limits.json.nestingLevels,
-      marks: limits.json.marksCount,
+      marks: limits.checkpoint.configMarks,
     })
   } catch (error) {
     jsonProblem(error)

@@ -1,4 +1,4 @@
-import type { Tensor } from '../types.ts'
+import type { Stamp, Tensor } from '../types.ts'
 import { fromTable } from './bitsandbytes.ts'
 import { Family, labelOf, Misfit, Relatives } from './family.ts'
 import { grouped } from './grouped.ts'
@@ -12,9 +12,11 @@ import { companionsOf, isCompanion, isF8, mayHoldCodes, refuseUnknown, scaleOf }
  *
  * A family is known by its structure: integers or F8 beside what looks like scales, zeros, biases or codebooks. F8 tensors beside
  * which nothing looks like a scale, in a checkpoint where no other has one, are plain numbers.
+ *
+ * @param stamps where those of the config files are put that are read
  */
-export async function describeQuantised(tensors: readonly Tensor[]): Promise<Tensor[]> {
-  const all = new Relatives(tensors)
+export async function describeQuantised(tensors: readonly Tensor[], stamps: Stamp[]): Promise<Tensor[]> {
+  const all = new Relatives(tensors, stamps)
   const payloads = tensors.filter(tensor => mayHoldCodes(tensor) && tensor.skip === undefined && !tensor.companion)
   const expected = all.has('scaled_fp8') || payloads.some(tensor => hasScale(new Family(tensor, all)))
   const companions = new Set<string>()

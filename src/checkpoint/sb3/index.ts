@@ -49,7 +49,7 @@ async function readPolicy(file: RandomAccessFile, policy: ZipMember, options: Re
   }
   const inflated = await openEmbedded(file, range)
   try {
-    const source = { path: where, size: inflated.size, read: inflated.read.bind(inflated) }
+    const source = { path: where, size: inflated.size, budget: file.budget, read: inflated.read.bind(inflated) }
     return known(where, await readTorch(packed(source, file.path, range), options))
   } finally {
     await inflated.close()

@@ -40,10 +40,11 @@ function checkCase({ path, members }: Zip): void {
 /** A pickle of the archive; the keys of its storages become the names of members. */
 async function pickled(zip: Zip, archive: string, name: 'data' | 'constants'): Promise<Unpickled> {
   const member = zip.members.get(`${archive}/${name}.pkl`)!
-  return unpickle(await zip.read(member, limits.pickle.bytes), zip.path, id => {
+  const resolve = (id: Value) => {
     if (!Array.isArray(id) || typeof id[2] !== 'string') return new Persistent(id)
     return new Persistent(id.with(2, `${name}/${id[2]}`))
-  })
+  }
+  return unpickle(await zip.read(member, limits.pickle.bytes), zip.path, resolve, zip.budget)
 }
 
 /** A script's module with its constants, which hold the weights of a frozen one: `CONSTANTS.c0` and so on, as its code has them. */

@@ -25,7 +25,7 @@ export async function describeContents(
     throw refusal(at ? `${source.path}: ${quoted(at)}` : source.path, forbidden)
   }
   refusePiece(source.path, value)
-  const found = findStateDict(source.path, value, wanted)
+  const found = findStateDict(source.path, value, wanted, source.budget)
   const tensors: Tensor[] = []
   const unread: UnreadTensor[] = [...found.unread]
   for (const { name, dtype } of unread) checkPiece(source.path, name, [dtype])

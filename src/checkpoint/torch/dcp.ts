@@ -22,7 +22,7 @@ const CONSOLIDATE = 'python -m torch.distributed.checkpoint.format_utils dcp_to_
 
 interface Distributed extends Contents {
   readonly bytes: number
-  readonly stamps: readonly Stamp[]
+  readonly stamps: Stamp[]
 }
 
 /** Where a part of a tensor lies. */
@@ -45,7 +45,12 @@ export async function readDistributed(folder: string): Promise<Distributed> {
     if (metadata.size > limits.pickle.bytes) {
       throw new CheckpointError(metadata.path, `has ${metadata.size} bytes, more than ${limits.pickle.bytes}`)
     }
-    const { value, forbidden } = unpickle(await metadata.read(0, metadata.size), metadata.path)
+    const { value, forbidden } = unpickle(
+      await metadata.read(0, metadata.size),
+      metadata.path,
+      undefined,
+      metadata.budget,
+    )
     if (forbidden) throw refusal(metadata.path, forbidden)
     const described = attribute(value, 'state_dict_metadata')
     if (!(described instanceof Map)) throw new CheckpointError(metadata.path, 'names no tensors', RESAVE)

@@ -1,3 +1,4 @@
+import type { Budget } from '../../bytes/budget.ts'
 import { CheckpointError, quoted } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import { size, type UnreadTensor } from '../types.ts'
@@ -51,16 +52,16 @@ export interface Flattening {
   /** By us, so that what is known to be none of the weights is left out. */
   readonly chosen: boolean
   readonly leftOut: LeftOut
+  /** Of the file. */
+  readonly budget: Budget
 }
 
 /**
  * The tensors of a state dict under their dotted names, in the order of the file. Dictionaries and lists give names as the
  * parameters, buffers and submodules of a pickled module do.
- * @throws CheckpointError where two have one name, or a container holds itself
+ * @throws CheckpointError where two have one name, or a container holds itself; BudgetError where modules are repeated without end
  */
-export function flatten(root: Node, { path: file, stateDict, holders, chosen, leftOut }: Flattening) {
-  let characters = 0
-  let steps = 0
+export function flatten(root: Node, { path: file, stateDict, holders, chosen, leftOut, budget }: Flattening) {
   /** A module may be used many times. */
   const members = new Map<Inert, Members>()
   const where = (path: string) => (path === '' ? file : `${file}: ${quoted(path)}`)
@@ -73,7 +74,7 @@ export function flatten(root: Node, { path: file, stateDict, holders, chosen, le
     const found = members.get(node) ?? membersOf(node)
     const { named, transient } = found
     members.set(node, found)
-    steps += transient.length
+    budget.step(transient.length)
     for (const name of transient) leftOut.ignore(join(stateDict, join(path, name)))
     return entries(named)
   }
@@ -89,7 +90,7 @@ export function flatten(root: Node, { path: file, stateDict, holders, chosen, le
       stack.pop()
       continue
     }
-    if (++steps > limits.pickle.opcodesCount) throw new CheckpointError(where(path), 'repeats its modules without end')
+    budget.step()
     const [key, child] = entry.value
     const name = join(path, key)
     const beside = chosen && stack.length === 1 && isContainer(root) && isBeside(key)
@@ -100,13 +101,9 @@ export function flatten(root: Node, { path: file, stateDict, holders, chosen, le
     const packed = isTensor(child) ? undefined : packedWeight(key, child)
     const tensor = packed ?? (isTensor(child) || (isArray(child) && isContainer(node)) ? child : undefined)
     if (tensor) {
-      characters += name.length
-      const { tensorsCount, namesCharacters } = limits.checkpoint
-      if (tensors.size >= tensorsCount || characters > namesCharacters) {
-        throw new CheckpointError(
-          file,
-          `has more than ${tensorsCount} tensors, or ${namesCharacters} characters of names`,
-        )
+      budget.name(name.length)
+      if (tensors.size >= limits.checkpoint.tensorsCount) {
+        throw new CheckpointError(file, `has more than ${limits.checkpoint.tensorsCount} tensors`)
       }
       if (tensors.has(name)) throw new CheckpointError(where(name), 'two tensors have this name', SAVE)
       tensors.set(name, tensor)

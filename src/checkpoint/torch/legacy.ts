@@ -53,7 +53,7 @@ export async function unpickleAt(source: Source, offset: number, resolve?: Resol
   const most = Math.min(limits.pickle.bytes, source.size - offset)
   for (let length = Math.min(PREFIX, most); ; length = Math.min(length * GROWTH, most)) {
     try {
-      const unpickled = unpickle(await source.read(offset, length), source.path, resolve)
+      const unpickled = unpickle(await source.read(offset, length), source.path, resolve, source.budget)
       return { ...unpickled, end: offset + unpickled.end }
     } catch (error) {
       if (!(error instanceof UnfinishedPickle) || length === most) throw error

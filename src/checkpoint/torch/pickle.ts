@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer'
+import { Budget } from '../../bytes/budget.ts'
 import { CheckpointError, RESAVE } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import { call, changesItsArgument, isForbidden, refusal } from './globals.ts'
@@ -112,11 +113,17 @@ export type Resolve = (id: Value) => Value
  *
  * @param where names the file in errors
  * @param resolve gives what ids stand for: a Persistent that holds the id without it
+ * @param budget of the file: each opcode is a step
  * @throws CheckpointError for whatever is not a well-formed pickle within the limits, with the position in bytes; a malformed
  *   pickle that names something forbidden is refused for that.
  */
-export function unpickle(bytes: Buffer, where: string, resolve: Resolve = id => new Persistent(id)): Unpickled {
-  const machine = new Machine(bytes, where, resolve)
+export function unpickle(
+  bytes: Buffer,
+  where: string,
+  resolve: Resolve = id => new Persistent(id),
+  budget: Budget = new Budget(where, bytes.length),
+): Unpickled {
+  const machine = new Machine(bytes, where, resolve, budget)
   try {
     return { value: machine.run(), end: machine.position, forbidden: machine.forbidden }
   } catch (error) {
@@ -130,6 +137,7 @@ class Machine {
   readonly #bytes: Buffer
   readonly #where: string
   readonly #resolve: Resolve
+  readonly #budget: Budget
   readonly #stack: Value[] = []
   readonly #marks: number[] = []
   /** A list, since the hash of a number in a table can be foreseen, and so be made to collide. */
@@ -138,22 +146,22 @@ class Machine {
   #oddKeys = 0
   /** The class of each storage, by its key. */
   readonly #storages = new Map<string, string>()
-  #opcodes = 0
   #objects = 0
   #memory = 0
   #start = 0
 
-  constructor(bytes: Buffer, where: string, resolve: Resolve) {
+  constructor(bytes: Buffer, where: string, resolve: Resolve, budget: Budget) {
     this.#bytes = bytes
     this.#where = where
     this.#resolve = resolve
+    this.#budget = budget
   }
 
   run(): Value {
     for (;;) {
       this.#start = this.position
       const opcode = this.#byte()
-      this.#bound(++this.#opcodes, limits.pickle.opcodesCount, 'opcodes')
+      this.#budget.step()
       if (opcode === OP.STOP) return this.#pop()
       this.#step(opcode)
       this.#bound(this.#stack.length, limits.pickle.stackValues, 'values on its stack')

@@ -19,6 +19,7 @@ export function part(file: RandomAccessFile, path: string, base: number, size: n
   return {
     path,
     size,
+    budget: file.budget,
     read: (offset, length) => file.read(base + offset, length),
     place: (offset, _, strides) => ({ kind: 'file', path: file.path, offset: base + offset, strides }),
   }

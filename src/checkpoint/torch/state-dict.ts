@@ -1,3 +1,4 @@
+import { Budget } from '../../bytes/budget.ts'
 import { CheckpointError, quoted } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import type { UnreadTensor } from '../types.ts'
@@ -55,10 +56,16 @@ export interface StateDict {
  * pickled module do.
  *
  * @param wanted a path of keys with dots between them, taken as it stands
+ * @param budget of the file
  * @throws CheckpointError where there are no weights, and where `wanted` names none.
  */
-export function findStateDict(path: string, root: Value, wanted: string | undefined): StateDict {
-  const finder = new Finder(path, root)
+export function findStateDict(
+  path: string,
+  root: Value,
+  wanted: string | undefined,
+  budget: Budget = new Budget(path, 0),
+): StateDict {
+  const finder = new Finder(path, root, budget)
   return wanted ? finder.select(wanted) : finder.choose()
 }
 
@@ -68,14 +75,16 @@ class Finder {
   /** Containers and objects that lead to a tensor. */
   readonly #holders: ReadonlySet<Value>
   readonly #leftOut: LeftOut
+  readonly #budget: Budget
 
-  constructor(path: string, root: Value) {
+  constructor(path: string, root: Value, budget: Budget) {
     this.#path = path
     this.#root = root
     const holders = findHolders(root)
     // Arrays are weights where there is nothing else.
     this.#holders = holders.size > 0 ? holders : findHolders(root, isArray)
     this.#leftOut = new LeftOut(path)
+    this.#budget = budget
   }
 
   choose(): StateDict {
@@ -147,7 +156,8 @@ class Finder {
 
   #flatten(stateDict: string, root: Node, chosen: boolean): StateDict {
     const leftOut = this.#leftOut
-    const tensors = flatten(root, { path: this.#path, stateDict, holders: this.#holders, chosen, leftOut })
+    const of = { path: this.#path, stateDict, holders: this.#holders, chosen, leftOut, budget: this.#budget }
+    const tensors = flatten(root, of)
     if (tensors.size === 0) throw this.#nothing()
     const { unread, buffers, ignored } = leftOut
     return { tensors, unread, buffers, stateDict, ignored }

@@ -135,7 +135,8 @@ test.each([
   ['lies between', deflateSync(Buffer.alloc(64)), [3, 0], /places a chunk at 3, between chunks of 4/],
 ])('a chunk that %s', async (_, stored, offsets, found) => {
   const head = (at: number) => dataset([4, 4], chunked(at, 4, 4), deflated)
-  const index = (at: number) => tree(1, 0, [[chunkKey(stored.length, ...offsets), at]])
+  const index = (at: number) =>
+    Buffer.concat([tree(1, 0, [[chunkKey(stored.length, ...offsets), at]]), chunkKey(0, 8, 8)])
   const at = after(head(0))
   const path = one(head(at), index(at + index(0).length), stored)
   expect(await refusal(path)).toMatch(found)
@@ -193,8 +194,8 @@ test('links are counted over all groups, and so are the characters of their name
   const cursor = { error: (found: string) => new CheckpointError('a.h5', found) } as Cursor
   const long = 'n'.repeat(limits.checkpoint.nameCharacters)
   const names = new Store(bytes as never)
-  for (let i = 0; i < limits.checkpoint.namesCharacters / long.length; i++) names.counted(cursor, long)
-  expect(() => names.counted(cursor, 'n')).toThrow('holds one of more than')
+  for (let i = 0; i < limits.work.namesCharacters / long.length; i++) names.counted(cursor, long)
+  expect(() => names.counted(cursor, 'n')).toThrow('holds names of more than')
   const links = new Store(bytes as never)
   for (let i = 0; i < limits.hdf5.linksCount; i++) links.counted(cursor, '')
   expect(() => links.counted(cursor, '')).toThrow('holds one of more than 1000000 links')

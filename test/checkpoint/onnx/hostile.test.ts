@@ -119,8 +119,8 @@ test('too many nodes are refused', async () => {
 })
 
 test('too many fields are refused', async () => {
-  const path = write(model(Buffer.alloc(2 * (limits.onnx.fieldsCount + 1), Buffer.from([0x18, 0]))), 'net.onnx')
-  expect(await refusal(onnx, path)).toMatch(/more than 10000000 protobuf fields/)
+  const path = write(model(Buffer.alloc(2 * (limits.work.stepsCount + 1), Buffer.from([0x18, 0]))), 'net.onnx')
+  expect(await refusal(onnx, path)).toMatch(/takes more than 10000000 steps/)
 })
 
 function external(entries: Record<string, string>): Buffer {
@@ -214,7 +214,7 @@ test('an unpacked copy has no name while it is read, where the system has such f
 })
 
 test('a prefix that makes long names of many short ones', async () => {
-  const count = Math.ceil(limits.checkpoint.namesCharacters / 4_000) + 1
+  const count = Math.ceil(limits.work.namesCharacters / 4_000) + 1
   const short = Array.from({ length: count }, (_, i) => message(5, number(1, 0), number(2, 1), message(8, String(i))))
   const node = message(
     1,

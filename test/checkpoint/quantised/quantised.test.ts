@@ -1,10 +1,11 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { openCheckpoint, type Tensor } from '../../../src/checkpoint/index.ts'
 import { strictReport } from '../../../src/report/schema.ts'
 import { openTensor } from '../../../src/spectrum/spool.ts'
 import { cli } from '../../support/cli.ts'
+import { temporaryFolder } from '../../support/folder.ts'
 import { goldenTensor } from '../../support/golden.ts'
 import { type Written, writeSafetensors } from '../../support/safetensors.ts'
 
@@ -132,6 +133,8 @@ describe('what does not fit is an error row, with the reason', () => {
       { 'a.weight': f8([20, 20]), 'a.weight_scale': { shape: [1] }, 'a.weight_zero_point': state('zero') },
       /zero points are of the type U8/,
     ],
+    ['a state that nests deeply', nf4('['.repeat(20) + ']'.repeat(20)), /its quant_state is not JSON/],
+    ['a long state', nf4(' '.repeat(65_537)), /its quant_state has 65537 bytes/],
     ['a state that is no JSON', nf4('{'), /its quant_state is not JSON/],
     ['a state without shape', nf4('{"blocksize": 64}'), /no usable shape and blocksize/],
     ['a huge shape', nf4('{"shape": [1000000, 1000000], "blocksize": 64}'), /do not fit \[1000000,1000000\]/],
@@ -163,4 +166,18 @@ test('packed integers without any known layout are never read as numbers', async
     writeSafetensors({ 'x.blocks': { dtype: 'U8', shape: [32, 32] }, 'good.weight': goldenTensor('G1') }),
   )
   expect(skipped).toMatchObject([{ tensor: 'x.blocks', code: 'dtype' }])
+})
+
+test.each([
+  ['config.json', 'gptq', 'gptq_v2', /quantize_config.json and config.json say different checkpoint_format/],
+  ['config.json', 'gptq_v2', 'gptq_v2', undefined],
+])('two configs of GPTQ: %s says %s, the other %s', async (name, one, other, reason) => {
+  const folder = temporaryFolder()
+  renameSync(writeSafetensors(gptq), join(folder, 'model.safetensors'))
+  writeFileSync(join(folder, name), JSON.stringify({ quantization_config: { checkpoint_format: one } }))
+  writeFileSync(join(folder, 'quantize_config.json'), JSON.stringify({ checkpoint_format: other }))
+  const { tensors } = await openCheckpoint(folder)
+  const layer = tensors.find(({ name }) => name === 'l.qweight')!
+  if (reason) expect(layer.broken).toMatch(reason)
+  else expect(layer.source).toMatchObject({ codec: 'quantised', parameters: { kind: 'gptq', zeroOffset: 0 } })
 })

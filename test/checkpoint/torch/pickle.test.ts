@@ -150,7 +150,7 @@ describe('bombs', () => {
   })
 
   it('more opcodes than the limit', () => {
-    expect(refusal(Buffer.alloc(limits.pickle.opcodesCount + 10, 'N0'))).toContain('opcodes')
+    expect(refusal(Buffer.alloc(limits.work.stepsCount + 10, 'N0'))).toContain('steps')
   })
 
   it('a big list that is copied again and again', () => {
