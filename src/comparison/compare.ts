@@ -46,7 +46,7 @@ export function compare(
 }
 
 /** Options that add numbers and change none. */
-const ADDING: readonly string[] = ['analyses', 'structure']
+const ADDING: readonly string[] = ['analyses', 'bootstrap', 'structure']
 
 function differentOptions(head: AnalysisOptions, base: AnalysisOptions): string {
   const names = Object.keys({ ...base, ...head }) as (keyof AnalysisOptions)[]

@@ -101,6 +101,7 @@ export function analysisValues({ options }: Pick<Settings, 'options'>): [FileNam
     ['xmax', options.xmax ?? 'none'],
     ['fix-fingers', options.fix_fingers ?? 'none'],
     ['small-sample-fit', options.small_sample_fit ?? 'none'],
+    ['bootstrap', String(options.bootstrap ?? 0)],
     ...ADDED.map((name): [FileName, string] => [name, String(options.analyses?.includes(name) ?? false)]),
   ]
 }

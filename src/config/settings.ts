@@ -120,8 +120,15 @@ function resolveWith(figures: readonly CustomMetric[], layers: readonly RawSetti
   if (analyses.includes('distances') && baseModel === undefined)
     throw new UserError('distances needs a base-model, from which they are.')
   const metrics = oneOf('metrics', text('metrics'), ['all', 'spectral-norm'])
+  const bootstrap = count('bootstrap', text('bootstrap')!)
+  const { bootstrapLeast, bootstrapMost } = limits.metrics
+  if (bootstrap !== 0 && (bootstrap < bootstrapLeast || bootstrap > bootstrapMost))
+    throw new UserError(
+      `bootstrap is ${bootstrap}, but takes ${bootstrapLeast} to ${bootstrapMost} draws, or 0 for none.`,
+    )
   const whole = [
     ...analyses,
+    ...(bootstrap > 0 ? ['bootstrap'] : []),
     ...(fingers !== 'none' ? ['fix-fingers'] : []),
     ...(small !== 'none' ? ['small-sample-fit'] : []),
     ...(xmax !== 'none' ? ['xmax'] : []),
@@ -152,6 +159,7 @@ function resolveWith(figures: readonly CustomMetric[], layers: readonly RawSetti
       ...(flag('split-packed', text('split-packed')) && { split_packed: true as const }),
       ...(metrics !== 'all' && { metrics }),
       ...(analyses.length > 0 && { analyses }),
+      ...(bootstrap > 0 && { bootstrap }),
       ...(!flag('structure', text('structure')) && { structure: false as const }),
       ...(baseModel !== undefined && { base_model: portable(baseModel) }),
       ...(merge && { merge_adapter: true as const }),

@@ -289,6 +289,13 @@ export const TABLE = {
     in: EVERYWHERE,
     help: 'Whether log-normal, exponential and truncated power law are fitted to each tail, too, and likelihood ratios tell which describes it.',
   },
+  bootstrap: {
+    type: 'count',
+    value: 'N',
+    default: '0',
+    in: EVERYWHERE,
+    help: 'Draws, 100 to 10000, of which each power law gets a p-value and alpha an interval: p_value, alpha_low, alpha_high. 0 for none.',
+  },
   'fix-fingers': {
     type: 'text',
     value: 'HOW',

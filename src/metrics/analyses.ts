@@ -2,6 +2,7 @@ import type { PlannedLayer } from '../layers/select.ts'
 import type { Analysis } from '../report/analyses.ts'
 import { type ColumnFrom, type ColumnOf, columnsOf } from '../report/columns.ts'
 import type { Layer } from '../report/schema.ts'
+import type { Bootstrap } from './bootstrap.ts'
 import type { Distances } from './distances.ts'
 import type { Esd } from './esd.ts'
 import type { ClippedFit } from './fingers.ts'
@@ -17,6 +18,7 @@ export interface Analysed {
   readonly fit: Pick<Layer, ColumnFrom<'fit'>>
   readonly clipped: ClippedFit
   readonly distances: Distances | null
+  readonly bootstrap: Bootstrap | null
   /** All eigenvalues, ascending, of each shuffle of its weights; none where it was not shuffled. */
   readonly shuffled: readonly Float64Array[]
 }
@@ -36,6 +38,7 @@ const COMPUTE: { readonly [A in Analysis]: (of: Analysed) => Readonly<Record<Col
       esd.lambda.filter(value => value >= law.xmin && value <= law.xmax),
       law,
     ),
+  bootstrap: ({ bootstrap }) => bootstrap,
   'fix-fingers': ({ clipped: { law, raw_alpha, num_fingers } }) => (law ? { raw_alpha, num_fingers } : null),
 }
 

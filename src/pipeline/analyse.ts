@@ -7,8 +7,9 @@ import type { Tensor } from '../checkpoint/types.ts'
 import { CheckpointError, LayerError } from '../errors.ts'
 import { type Plan, type PlannedLayer, type PlannedSkip, planLayers } from '../layers/select.ts'
 import { type Shard, shardPositions } from '../layers/shard.ts'
+import { type Bootstrap, bootstrapCost } from '../metrics/bootstrap.ts'
 import { distancesBetween } from '../metrics/distances.ts'
-import { errorRow, type Findings, layerMetrics, sameRow, spectralNormRow } from '../metrics/layer.ts'
+import { bootstrapOf, errorRow, type Findings, layerMetrics, sameRow, spectralNormRow } from '../metrics/layer.ts'
 import { REPLICAS } from '../metrics/randomised.ts'
 import { structure } from '../metrics/structure.ts'
 import { aggregates } from '../metrics/summary.ts'
@@ -17,7 +18,7 @@ import { cost, type Recipe } from '../recipe/recipe.ts'
 import { shuffle, tensorsOf } from '../recipe/values.ts'
 import type { AnalysisOptions, Layer, Model, Skipped } from '../report/schema.ts'
 import { RANDOM_LIKE } from '../report/state.ts'
-import { type Engine, fingerprint, noiseFloor, type Scan } from '../spectrum/engine.ts'
+import { type Engine, fingerprint, noiseFloor, type Scan, type Spectrum } from '../spectrum/engine.ts'
 import { normCost } from '../spectrum/resident.ts'
 import { againstBase, mergedWithBase, openBase, recipesBeside } from './against-base.ts'
 
@@ -222,6 +223,11 @@ async function find(
 ): Promise<Findings> {
   const { recipe, name } = layer
   const spectrumOf = (recipe: Recipe) => engine.spectrum(recipe, progress.add(cost(recipe), name))
+  const bootstrapped = (spectrum: Spectrum, draws: number) => {
+    const request = bootstrapOf(layer, spectrum, noiseFloor(layer.N, layer.M), draws, options)
+    const work = bootstrapCost(request)
+    return engine.call('bootstrap', request, work, progress.add(work, name)) as Promise<Bootstrap | null>
+  }
   const shuffled = (replica: number) => spectrumOf({ ...recipe, values: shuffle(recipe.values, replica) })
   const [spectrum, weights, ...first] = await Promise.all([
     spectrumOf(recipe),
@@ -236,8 +242,10 @@ async function find(
   const { against } = layer
   const beside = analyses?.includes('distances') && against ? Object.values(recipesBeside(recipe, against)) : []
   const [others, distances] = await Promise.all([Promise.all(more), Promise.all(beside.map(spectrumOf))])
+  const { bootstrap: draws } = options
   return {
     ...{ spectrum, weights, forStructure, shuffled: [...first, ...others] },
+    ...(draws !== undefined && { bootstrap: await bootstrapped(spectrum, draws) }),
     ...(distances.length > 0 && { distances: distancesBetween(spectrum, distances[0], distances[1], distances[2]) }),
   }
 }

@@ -199,6 +199,7 @@ function schemas(strictness: Strictness) {
       .max(100)
       .optional()
       .describe('Those whose columns the layers have beside the others'),
+    bootstrap: count.optional().describe('Draws of which p_value and the interval of alpha are'),
     structure: z.literal(false).optional().describe('Where S was not measured'),
     base_model: text(4096).optional().describe('The checkpoint whose weights were subtracted'),
     merge_adapter: z.literal(true).optional().describe('Whether an adapter was merged with it, in place of that'),
