@@ -289,6 +289,12 @@ export const TABLE = {
     in: EVERYWHERE,
     help: 'Whether log-normal, exponential and truncated power law are fitted to each tail, too, and likelihood ratios tell which describes it.',
   },
+  farms: {
+    type: 'flag',
+    default: 'false',
+    in: EVERYWHERE,
+    help: 'Whether the tail of each layer is measured on square windows of it, too, so that layers of different shape can be compared: alpha_hill_farms.',
+  },
   bootstrap: {
     type: 'count',
     value: 'N',

@@ -6,6 +6,7 @@ import type { Bootstrap } from './bootstrap.ts'
 import type { Distances } from './distances.ts'
 import type { Esd } from './esd.ts'
 import type { ClippedFit } from './fingers.ts'
+import { hill } from './hill.ts'
 import { fitMarchenkoPastur } from './marchenko-pastur.ts'
 import { fitOtherLaws } from './other-laws.ts'
 import { randomised } from './randomised.ts'
@@ -19,6 +20,8 @@ export interface Analysed {
   readonly clipped: ClippedFit
   readonly distances: Distances | null
   readonly bootstrap: Bootstrap | null
+  /** All eigenvalues of its square windows, ascending; null where it has none. */
+  readonly windows: Float64Array | null
   /** All eigenvalues, ascending, of each shuffle of its weights; none where it was not shuffled. */
   readonly shuffled: readonly Float64Array[]
 }
@@ -38,6 +41,7 @@ const COMPUTE: { readonly [A in Analysis]: (of: Analysed) => Readonly<Record<Col
       esd.lambda.filter(value => value >= law.xmin && value <= law.xmax),
       law,
     ),
+  farms: ({ windows }) => windows && { alpha_hill_farms: hill(windows)?.alpha ?? Number.NaN },
   bootstrap: ({ bootstrap }) => bootstrap,
   'fix-fingers': ({ clipped: { law, raw_alpha, num_fingers } }) => (law ? { raw_alpha, num_fingers } : null),
 }

@@ -67,6 +67,8 @@ export interface Findings {
   readonly weights: WeightStatistics
   /** From a base model. */
   readonly distances?: Distances
+  /** Spectra of its square windows. */
+  readonly windows?: readonly Spectrum[]
   /** Where it was asked for, and there is a fit. */
   readonly bootstrap?: Bootstrap | null
 }
@@ -109,6 +111,7 @@ export function layerMetrics(
     ...perColumn(WEIGHTS, compute => compute(weights)),
     ...analysed(askedIn(options), {
       ...{ layer, esd, fit, clipped, distances: findings.distances ?? null, bootstrap: findings.bootstrap ?? null },
+      windows: findings.windows ? pool(findings.windows.flatMap(cleaned)) : null,
       shuffled: options.analyses?.includes('randomize') ? shuffled.map(spectrum => pool(cleaned(spectrum))) : [],
     }),
     esd: histogram(lambda),

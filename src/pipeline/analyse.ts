@@ -9,6 +9,7 @@ import { type Plan, type PlannedLayer, type PlannedSkip, planLayers } from '../l
 import { type Shard, shardPositions } from '../layers/shard.ts'
 import { type Bootstrap, bootstrapCost } from '../metrics/bootstrap.ts'
 import { distancesBetween } from '../metrics/distances.ts'
+import { windowsOf } from '../metrics/farms.ts'
 import { bootstrapOf, errorRow, type Findings, layerMetrics, sameRow, spectralNormRow } from '../metrics/layer.ts'
 import { REPLICAS } from '../metrics/randomised.ts'
 import { structure } from '../metrics/structure.ts'
@@ -241,10 +242,16 @@ async function find(
   const more = Array.from({ length: wanted - first.length }, (_, i) => shuffled(i + 1))
   const { against } = layer
   const beside = analyses?.includes('distances') && against ? Object.values(recipesBeside(recipe, against)) : []
-  const [others, distances] = await Promise.all([Promise.all(more), Promise.all(beside.map(spectrumOf))])
+  const parts = (analyses?.includes('farms') && windowsOf(recipe)) || []
+  const [others, distances, windows] = await Promise.all([
+    Promise.all(more),
+    Promise.all(beside.map(spectrumOf)),
+    Promise.all(parts.map(part => (part === recipe ? spectrum : spectrumOf(part)))),
+  ])
   const { bootstrap: draws } = options
   return {
     ...{ spectrum, weights, forStructure, shuffled: [...first, ...others] },
+    ...(windows.length > 0 && { windows }),
     ...(draws !== undefined && { bootstrap: await bootstrapped(spectrum, draws) }),
     ...(distances.length > 0 && { distances: distancesBetween(spectrum, distances[0], distances[1], distances[2]) }),
   }

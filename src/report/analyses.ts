@@ -1,5 +1,5 @@
 /** Analyses that add columns and move no other number: the names of their options, and of the list in the report's options. */
-export const ADDED = ['mp-fit', 'detx', 'randomize', 'distances', 'other-laws'] as const
+export const ADDED = ['mp-fit', 'detx', 'randomize', 'distances', 'other-laws', 'farms'] as const
 
 /** All that gives a row columns which others lack. */
 export const ANALYSES = [...ADDED, 'bootstrap', 'fix-fingers'] as const

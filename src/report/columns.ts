@@ -500,6 +500,14 @@ export const COLUMNS = {
     since: '0.1.0',
     analysis: 'other-laws',
   },
+  alpha_hill_farms: {
+    kind: 'real',
+    unit: '',
+    help: '`alpha_hill` of square windows of the matrix together: the aspect ratio Q takes no part, so that layers of different shape can be compared',
+    from: 'norms',
+    since: '0.1.0',
+    analysis: 'farms',
+  },
   p_value: {
     kind: 'real',
     unit: '',
