@@ -320,6 +320,14 @@ export const TABLE = {
     loosens: true,
     help: '`force` takes D to the law cut off at the largest eigenvalue, as early WeightWatcher did.',
   },
+  'hill-share': {
+    type: 'text',
+    value: 'SHARE',
+    default: '0.25',
+    in: EVERYWHERE,
+    loosens: true,
+    help: 'Share of the eigenvalues, the largest, that alpha_hill is over: 0.01 to 1. With another than a quarter no built-in rule judges the shape of the tails.',
+  },
   'small-sample-fit': {
     type: 'text',
     value: 'HOW',

@@ -22,6 +22,8 @@ export interface Analysed {
   readonly bootstrap: Bootstrap | null
   /** All eigenvalues of its square windows, ascending; null where it has none. */
   readonly windows: Float64Array | null
+  /** Of alpha_hill. */
+  readonly share: number | undefined
   /** All eigenvalues, ascending, of each shuffle of its weights; none where it was not shuffled. */
   readonly shuffled: readonly Float64Array[]
 }
@@ -41,7 +43,7 @@ const COMPUTE: { readonly [A in Analysis]: (of: Analysed) => Readonly<Record<Col
       esd.lambda.filter(value => value >= law.xmin && value <= law.xmax),
       law,
     ),
-  farms: ({ windows }) => windows && { alpha_hill_farms: hill(windows)?.alpha ?? Number.NaN },
+  farms: ({ windows, share }) => windows && { alpha_hill_farms: hill(windows, share)?.alpha ?? Number.NaN },
   bootstrap: ({ bootstrap }) => bootstrap,
   'fix-fingers': ({ clipped: { law, raw_alpha, num_fingers } }) => (law ? { raw_alpha, num_fingers } : null),
 }

@@ -26,7 +26,7 @@ const OVER_TRAINED = 2
 const UNDER_TRAINED = 6
 
 /** The columns that follow from the eigenvalues alone. */
-const NORMS: Record<ColumnFrom<'norms'>, (esd: Esd) => number> = {
+const NORMS: Record<ColumnFrom<'norms'>, (esd: Esd, share?: number) => number> = {
   norm: ({ norm }) => norm,
   log_norm: ({ norm }) => Math.log10(norm),
   lambda_max: ({ lambda_max }) => lambda_max,
@@ -39,8 +39,8 @@ const NORMS: Record<ColumnFrom<'norms'>, (esd: Esd) => number> = {
   weak_rank_loss: ({ lambda }) => count(lambda, value => value < WEAK_RANK),
   sv_max: ({ lambda_max }) => Math.sqrt(lambda_max),
   sv_min: ({ lambda }) => Math.sqrt(lambda[0]),
-  alpha_hill: ({ lambda }) => hill(lambda)?.alpha ?? Number.NaN,
-  sigma_hill: ({ lambda }) => hill(lambda)?.sigma ?? Number.NaN,
+  alpha_hill: ({ lambda }, share) => hill(lambda, share)?.alpha ?? Number.NaN,
+  sigma_hill: ({ lambda }, share) => hill(lambda, share)?.sigma ?? Number.NaN,
 }
 
 /** The columns that follow from the weights themselves. */
@@ -53,7 +53,15 @@ const WEIGHTS: Record<ColumnFrom<'weights'>, (weights: WeightStatistics) => numb
 export type RowOptions = Partial<
   Pick<
     AnalysisOptions,
-    'structure' | 'conv2d' | 'analyses' | 'bootstrap' | 'metrics' | 'fix_fingers' | 'small_sample_fit' | 'xmax'
+    | 'structure'
+    | 'conv2d'
+    | 'analyses'
+    | 'bootstrap'
+    | 'hill_share'
+    | 'metrics'
+    | 'fix_fingers'
+    | 'small_sample_fit'
+    | 'xmax'
   >
 >
 
@@ -106,11 +114,12 @@ export function layerMetrics(
     ...head(layer),
     num_evals: lambda.length,
     ...fit,
-    ...perColumn(NORMS, compute => compute(esd)),
+    ...perColumn(NORMS, compute => compute(esd, options.hill_share)),
     S: shuffled.length > 0 ? finite(structure(layer, spectrum, shuffled.slice(0, forStructure))) : null,
     ...perColumn(WEIGHTS, compute => compute(weights)),
     ...analysed(askedIn(options), {
       ...{ layer, esd, fit, clipped, distances: findings.distances ?? null, bootstrap: findings.bootstrap ?? null },
+      share: options.hill_share,
       windows: findings.windows ? pool(findings.windows.flatMap(cleaned)) : null,
       shuffled: options.analyses?.includes('randomize') ? shuffled.map(spectrum => pool(cleaned(spectrum))) : [],
     }),

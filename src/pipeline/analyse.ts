@@ -142,7 +142,7 @@ interface Identity {
 async function identify(
   { recipe, scale, broken }: PlannedLayer,
   scan: (tensor: Tensor) => Promise<Scan>,
-  { fix_fingers, small_sample_fit, xmax, metrics }: AnalysisOptions,
+  { fix_fingers, small_sample_fit, xmax, hill_share, metrics }: AnalysisOptions,
 ): Promise<Identity | LayerError> {
   if (broken !== undefined) return new LayerError('quantised', broken)
   const tensors = tensorsOf(recipe.values)
@@ -154,7 +154,14 @@ async function identify(
   }
   const digests = scans.map(({ digest }) => digest)
   const usual = recipe.read === 'kernel-slices' ? 0.5 : 1
-  const fit = [fix_fingers, small_sample_fit, xmax && `xmax ${xmax}`, scale !== usual && `scale ${scale}`, metrics]
+  const fit = [
+    fix_fingers,
+    small_sample_fit,
+    xmax && `xmax ${xmax}`,
+    hill_share !== undefined && `hill ${hill_share}`,
+    scale !== usual && `scale ${scale}`,
+    metrics,
+  ]
   const digest = digests.length === 1 ? digests[0] : createHash('sha256').update(digests.join()).digest('hex')
   return {
     digest,

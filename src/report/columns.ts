@@ -123,7 +123,7 @@ export const COLUMNS = {
   alpha_hill: {
     kind: 'real',
     unit: '',
-    help: "Hill's estimator of alpha over the largest quarter of the positive eigenvalues: 1 + k/Σ ln(λᵢ/λ₍ₖ₎). The tail is fixed beforehand, so that it moves only where the spectrum does",
+    help: "Hill's estimator of alpha over the largest quarter of the positive eigenvalues, or `hill-share` of them: 1 + k/Σ ln(λᵢ/λ₍ₖ₎). The tail is fixed beforehand, so that it moves only where the spectrum does",
     from: 'norms',
     since: '0.1.0',
     compared: true,
