@@ -175,6 +175,13 @@ export const limits = {
     shuffledBytes: 64 * MiB,
   },
 
+  metrics: {
+    /** Fewer draws leave less than three beyond each end of an interval. */
+    bootstrapLeast: 100,
+    /** Each is fitted anew: p is known to 0.01 by 2,500, and 10,000 take minutes of a layer of 10,000 eigenvalues. */
+    bootstrapMost: 10_000,
+  },
+
   report: {
     /** About 2 KiB a layer. */
     bytes: 256 * MiB,

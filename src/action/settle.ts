@@ -135,7 +135,8 @@ function otherOptions(
   settings: Pick<Settings, 'options'>,
 ): [FileName, string | readonly string[]][] {
   const now = new Map(analysisValues(settings))
-  const lacks = (name: FileName, value: string | readonly string[]) => value === 'true' || !isAdded(name)
+  const lacks = (name: FileName, value: string | readonly string[]) =>
+    !isAdded(name) || !['false', '0'].includes(String(value))
   return analysisValues({ options }).filter(
     ([name, value]) => JSON.stringify(now.get(name)) !== JSON.stringify(value) && lacks(name, value),
   )

@@ -32,7 +32,7 @@ const apart = {
 const ours = {
   cli: 'src/cli.ts',
   main: 'src/main.ts',
-  worker: 'src/spectrum/worker.ts',
+  worker: 'src/pipeline/worker.ts',
   page: 'src/render/page/index.ts',
 }
 const inputs = [

@@ -1,5 +1,6 @@
 import { limits } from '../limits.ts'
-import { COMPARED_METRICS, SUMMARY_METRICS } from '../report/columns.ts'
+import { COMPARED_METRICS, type LayerMetric, SUMMARY_METRICS } from '../report/columns.ts'
+import { HILL_METRICS, HILL_SHARE, type HillShares, hillShareOf, inPercent } from '../report/hill.ts'
 import type { AnalysisOptions, Change, Comparison, CustomMetric, Layer, Model } from '../report/schema.ts'
 import { compareCustomMetrics } from './custom-metrics.ts'
 import { judgement } from './judgement.ts'
@@ -31,7 +32,13 @@ export function compare(
   const { pairs: aligned, removed } = pairModels(heads, baseline.models, renames)
   const figures = compareCustomMetrics(headMetrics, baseline.figures ?? [])
   const reason = differentOptions(options, baseline.options)
-  const pairs = aligned.map(pair => (pair.base && !reason ? { ...pair, judgement: judgement(pair) } : pair))
+  const shares = hillShares(options, baseline.options)
+  const incomparable = otherShares(shares)
+  const pairs = aligned.map(pair =>
+    pair.base && !reason
+      ? { ...pair, judgement: judgement(pair, shares), ...(incomparable && { incomparable }) }
+      : pair,
+  )
   return {
     pairs,
     comparison: {
@@ -45,8 +52,20 @@ export function compare(
   }
 }
 
-/** Options that add numbers and change none. */
-const ADDING: readonly string[] = ['analyses', 'structure']
+/** Options that add numbers and change none; and the one that changes some columns alone. */
+const ADDING: readonly string[] = ['analyses', 'bootstrap', 'structure', 'hill_share']
+
+/** Undefined where both are the usual one. */
+function hillShares(head: AnalysisOptions, base: AnalysisOptions): HillShares | undefined {
+  const shares = { head: hillShareOf(head), base: hillShareOf(base) }
+  return shares.head === HILL_SHARE && shares.base === HILL_SHARE ? undefined : shares
+}
+
+function otherShares(shares: HillShares | undefined): Pair['incomparable'] {
+  if (!shares || shares.head === shares.base) return undefined
+  const reason = `alpha_hill is over ${inPercent(shares.head)} of the eigenvalues, but over ${inPercent(shares.base)} in the baseline`
+  return { metrics: HILL_METRICS, reason }
+}
 
 function differentOptions(head: AnalysisOptions, base: AnalysisOptions): string {
   const names = Object.keys({ ...base, ...head }) as (keyof AnalysisOptions)[]
@@ -59,8 +78,10 @@ function differentOptions(head: AnalysisOptions, base: AnalysisOptions): string 
 
 function compareModels(pair: Pair, comparable: boolean): Comparison['models'][number] {
   const { head, base } = pair
+  const comparableBase = (base: Layer): Layer => (pair.incomparable ? omit(base, pair.incomparable.metrics) : base)
   const changed = comparable
     ? pair.matched
+        .map(({ head, base }) => ({ head, base: comparableBase(base) }))
         .map(({ head, base }) => ({ head, base, layer: compareLayers(head, base) }))
         .filter(({ layer, base }) => differs(layer, base))
     : []
@@ -112,6 +133,12 @@ function differs(layer: LayerComparison, base: Layer): boolean {
 
 function isChange({ head, base, change }: Change): boolean {
   return change === null ? head !== base : change !== 0
+}
+
+function omit(layer: Layer, metrics: readonly LayerMetric[]): Layer {
+  return Object.fromEntries(
+    Object.entries(layer).filter(([name]) => !(metrics as readonly string[]).includes(name)),
+  ) as Layer
 }
 
 function changes<K extends string>(

@@ -1,3 +1,4 @@
+import { HILL_SHARE, type HillShares, inPercent } from '../report/hill.ts'
 import type { Judgement, Layer, Model } from '../report/schema.ts'
 import { isRandomLike, isUpdate } from '../report/state.ts'
 import { mean, median } from '../statistics.ts'
@@ -28,28 +29,31 @@ type ShapeChange = Judgement['layers'][number]
 /**
  * What two models are to each other, which metric compares them and why, and the changes that the built-in rules judge. Layers with
  * few eigenvalues take no part in the means. Those that look random in the baseline do, and have nothing to lose: they are listed.
+ *
+ * @param shares of alpha_hill, where they are not the usual one: what was measured at that says nothing of the tails then
  */
-export function judgement(pair: Pair): Judgement {
+export function judgement(pair: Pair, shares?: HillShares): Judgement {
   const { matched } = pair
   const relation = relationOf(pair)
   const distance = weightDistance(pair)
   const measured = matched.filter(isMeasured)
-  const layers = measured.map(shapeChange)
+  const layers = measured.map(match => shapeChange(match, shares))
   const judged = layers.filter(({ note }) => note !== 'few-evals')
-  const changes = judged.flatMap(({ change }) => (change === null ? [] : [change]))
+  const tails = shares ? [] : judged
+  const changes = tails.flatMap(({ change }) => (change === null ? [] : [change]))
   const primary =
     relation === 'same' && changes.length > 0 ? 'tail_shape' : relation === 'resized' ? 'alpha_weighted' : ''
   return {
     relation,
     how: relation === 'same' ? how(pair, distance) : [],
     primary,
-    why: why(pair, relation, layers),
+    why: why(pair, relation, layers, shares),
     tail_shape: orNull(mean, changes),
     tail_shape_median: orNull(median, changes),
     driven_by: drivenBy(changes),
     from_above: orNull(
       mean,
-      judged.flatMap(({ change, alpha_hill }) => (change !== null && (alpha_hill.base ?? 0) >= 2 ? [change] : [])),
+      tails.flatMap(({ change, alpha_hill }) => (change !== null && (alpha_hill.base ?? 0) >= 2 ? [change] : [])),
     ),
     spectrum_distance: orNull(
       mean,
@@ -64,6 +68,7 @@ export function judgement(pair: Pair): Judgement {
       matched.flatMap(({ head, base }) => subtract(head.log_norm ?? null, base.log_norm ?? null) ?? []),
     ),
     weight_distance: distance,
+    ...(shares && { hill_share: shares }),
     judged: judged.length,
     layers,
   }
@@ -76,9 +81,9 @@ function isMeasured({ head, base }: Match): boolean {
   return [head, base].every(({ alpha_hill, status }) => status !== 'error' && typeof alpha_hill === 'number')
 }
 
-function shapeChange({ head, base }: Match): ShapeChange {
-  const same = subtract(head.alpha_hill!, base.alpha_hill!) === 0
-  const change = same ? 0 : Math.log((head.alpha_hill! - 1) / (base.alpha_hill! - 1))
+function shapeChange({ head, base }: Match, shares?: HillShares): ShapeChange {
+  const comparable = !shares || shares.head === shares.base
+  const change = comparable ? logRatio(head.alpha_hill!, base.alpha_hill!) : Number.NaN
   return {
     name: head.name,
     shape: head.shape,
@@ -94,6 +99,11 @@ function shapeChange({ head, base }: Match): ShapeChange {
           ? 'random-like'
           : '',
   }
+}
+
+/** ln[(head − 1)/(base − 1)]. */
+function logRatio(head: number, base: number): number {
+  return subtract(head, base) === 0 ? 0 : Math.log((head - 1) / (base - 1))
 }
 
 /** Mean distance of two normalised spectra, quantile by quantile. */
@@ -159,7 +169,12 @@ function weightDistance({ matched }: Pair): number | null {
   return Number.isFinite(distance) ? distance : null
 }
 
-function why(pair: Pair, relation: Judgement['relation'], layers: readonly ShapeChange[]): string {
+function why(
+  pair: Pair,
+  relation: Judgement['relation'],
+  layers: readonly ShapeChange[],
+  shares: HillShares | undefined,
+): string {
   const { head, base, matched, added, removed } = pair
   if (!base) return 'The baseline has no model of this name.'
   if (relation === 'unrelated' && added.some(isUpdate) !== removed.some(isUpdate)) {
@@ -175,6 +190,7 @@ function why(pair: Pair, relation: Judgement['relation'], layers: readonly Shape
   if (layers.length === 0 && matched.some(({ base }) => base.alpha_hill === undefined))
     return 'No layer has a tail shape on both sides, so that it does not judge: an earlier version did not measure it.'
   if (layers.length === 0) return 'No layer has a tail on both sides, so that its shape does not judge.'
+  if (shares) return whyNoTail(shares)
   const count = (why: ShapeChange['note']) => layers.filter(({ note }) => note === why).length
   const [random, few] = [count('random-like'), count('few-evals')]
   if (few === layers.length)
@@ -196,6 +212,13 @@ function why(pair: Pair, relation: Judgement['relation'], layers: readonly Shape
     )
   }
   return sentences.join(' ')
+}
+
+function whyNoTail({ head, base }: HillShares): string {
+  const [now, usual] = [inPercent(head), inPercent(HILL_SHARE)]
+  return head === base
+    ? `Same architecture, but alpha_hill is over ${now} of each spectrum (hill-share), and what retrained and damaged networks do was measured at ${usual}: no built-in rule judges the shape of the tails.`
+    : `Same architecture, but alpha_hill is over ${now} of each spectrum (hill-share), and over ${inPercent(base)} in the baseline: the shape of the tails can't be compared.`
 }
 
 /** The fewest layers without which the mean would be at most half of what it is. */

@@ -1,4 +1,5 @@
 import { UserError } from '../errors.ts'
+import type { LayerMetric } from '../report/columns.ts'
 import { layerKey } from '../report/metrics.ts'
 import type { Judgement, Layer, Model } from '../report/schema.ts'
 import { isUpdate } from '../report/state.ts'
@@ -13,6 +14,8 @@ export interface Pair {
   readonly removed: readonly Layer[]
   /** How they are compared; undefined where nothing can be. */
   readonly judgement?: Judgement
+  /** Columns that were computed in another way on each side, and in which; the others can be compared. */
+  readonly incomparable?: { readonly metrics: readonly LayerMetric[]; readonly reason: string }
 }
 
 /** What layers of the baseline are called now: a name, or the beginning of names up to and with a dot. */

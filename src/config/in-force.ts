@@ -1,4 +1,5 @@
 import { ADDED } from '../report/analyses.ts'
+import { hillShareOf } from '../report/hill.ts'
 import type { PolicyRecord } from '../report/schema.ts'
 import type { Config } from './file.ts'
 import type { RawPublishing } from './publishing.ts'
@@ -16,7 +17,7 @@ type Values = PolicyRecord['settings']
 /** They stand in the report's options, with what the analysis used. */
 const ANALYSIS: readonly FileName[] = [
   ...(['include', 'exclude', 'min-evals', 'max-evals', 'max-n', 'base-model', 'conv', 'conv-grid'] as const),
-  ...(['xmax', 'fix-fingers', 'small-sample-fit'] as const),
+  ...(['xmax', 'fix-fingers', 'small-sample-fit', 'hill-share'] as const),
 ]
 const RECORDED = FILE_NAMES.filter(name => optionOf(name).loosens && !ANALYSIS.includes(name))
 
@@ -101,6 +102,8 @@ export function analysisValues({ options }: Pick<Settings, 'options'>): [FileNam
     ['xmax', options.xmax ?? 'none'],
     ['fix-fingers', options.fix_fingers ?? 'none'],
     ['small-sample-fit', options.small_sample_fit ?? 'none'],
+    ['hill-share', String(hillShareOf(options))],
+    ['bootstrap', String(options.bootstrap ?? 0)],
     ...ADDED.map((name): [FileName, string] => [name, String(options.analyses?.includes(name) ?? false)]),
   ]
 }

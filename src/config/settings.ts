@@ -7,9 +7,13 @@ import { BUILT_IN_NAMES, hasOwnThreshold, IGNORABLE } from '../policy/built-in.t
 import type { Policy } from '../policy/judge.ts'
 import { isReserved, parseRule } from '../policy/rule.ts'
 import { ADDED } from '../report/analyses.ts'
+import { HILL_SHARE } from '../report/hill.ts'
 import type { AnalysisOptions, CustomMetric } from '../report/schema.ts'
 import { nearest } from '../words.ts'
 import { type OptionName, optionOf } from './table.ts'
+
+/** Of 100 eigenvalues it takes one, and two are the fewest that there is an estimate of. */
+const LEAST_SHARE = 0.01
 
 /** Values as a door read them. What a door was not told is absent or empty. */
 export type RawSettings = Partial<Record<OptionName, string | readonly string[] | undefined>>
@@ -119,12 +123,21 @@ function resolveWith(figures: readonly CustomMetric[], layers: readonly RawSetti
   const analyses = ADDED.filter(name => flag(name, text(name)))
   if (analyses.includes('distances') && baseModel === undefined)
     throw new UserError('distances needs a base-model, from which they are.')
+  const hillShare = share('hill-share', text('hill-share')!)
   const metrics = oneOf('metrics', text('metrics'), ['all', 'spectral-norm'])
+  const bootstrap = count('bootstrap', text('bootstrap')!)
+  const { bootstrapLeast, bootstrapMost } = limits.metrics
+  if (bootstrap !== 0 && (bootstrap < bootstrapLeast || bootstrap > bootstrapMost))
+    throw new UserError(
+      `bootstrap is ${bootstrap}, but takes ${bootstrapLeast} to ${bootstrapMost} draws, or 0 for none.`,
+    )
   const whole = [
     ...analyses,
+    ...(bootstrap > 0 ? ['bootstrap'] : []),
     ...(fingers !== 'none' ? ['fix-fingers'] : []),
     ...(small !== 'none' ? ['small-sample-fit'] : []),
     ...(xmax !== 'none' ? ['xmax'] : []),
+    ...(hillShare !== HILL_SHARE ? ['hill-share'] : []),
   ]
   if (metrics === 'spectral-norm' && whole.length > 0)
     throw new UserError(`${whole[0]} needs all eigenvalues, and metrics: spectral-norm has the largest alone.`)
@@ -152,6 +165,8 @@ function resolveWith(figures: readonly CustomMetric[], layers: readonly RawSetti
       ...(flag('split-packed', text('split-packed')) && { split_packed: true as const }),
       ...(metrics !== 'all' && { metrics }),
       ...(analyses.length > 0 && { analyses }),
+      ...(bootstrap > 0 && { bootstrap }),
+      ...(hillShare !== HILL_SHARE && { hill_share: hillShare }),
       ...(!flag('structure', text('structure')) && { structure: false as const }),
       ...(baseModel !== undefined && { base_model: portable(baseModel) }),
       ...(merge && { merge_adapter: true as const }),
@@ -223,6 +238,12 @@ function count(name: string, text: string): number {
   if (!/^\d{1,9}$/.test(text))
     throw new UserError(`${name} is ${JSON.stringify(text)}, but takes a whole number of 0 or more.`)
   return Number(text)
+}
+
+function share(name: string, text: string): number {
+  const value = /^(?:0?\.\d{1,6}|1(?:\.0{1,6})?)$/.test(text) ? Number(text) : Number.NaN
+  if (value >= LEAST_SHARE) return value
+  throw new UserError(`${name} is ${JSON.stringify(text.slice(0, 200))}, but takes ${LEAST_SHARE} to 1, such as 0.5.`)
 }
 
 function oneOf<const V extends string>(name: OptionName, text: string | undefined, values: readonly V[]): V {

@@ -289,6 +289,19 @@ export const TABLE = {
     in: EVERYWHERE,
     help: 'Whether log-normal, exponential and truncated power law are fitted to each tail, too, and likelihood ratios tell which describes it.',
   },
+  farms: {
+    type: 'flag',
+    default: 'false',
+    in: EVERYWHERE,
+    help: 'Whether the tail of each layer is measured on square windows of it, too, so that layers of different shape can be compared: alpha_hill_farms.',
+  },
+  bootstrap: {
+    type: 'count',
+    value: 'N',
+    default: '0',
+    in: EVERYWHERE,
+    help: 'Draws, 100 to 10000, of which each power law gets a p-value and alpha an interval: p_value, alpha_low, alpha_high. 0 for none.',
+  },
   'fix-fingers': {
     type: 'text',
     value: 'HOW',
@@ -306,6 +319,14 @@ export const TABLE = {
     in: EVERYWHERE,
     loosens: true,
     help: '`force` takes D to the law cut off at the largest eigenvalue, as early WeightWatcher did.',
+  },
+  'hill-share': {
+    type: 'text',
+    value: 'SHARE',
+    default: '0.25',
+    in: EVERYWHERE,
+    loosens: true,
+    help: 'Share of the eigenvalues, the largest, that alpha_hill is over: 0.01 to 1. With another than a quarter no built-in rule judges the shape of the tails.',
   },
   'small-sample-fit': {
     type: 'text',

@@ -2,9 +2,11 @@ import type { PlannedLayer } from '../layers/select.ts'
 import type { Analysis } from '../report/analyses.ts'
 import { type ColumnFrom, type ColumnOf, columnsOf } from '../report/columns.ts'
 import type { Layer } from '../report/schema.ts'
+import type { Bootstrap } from './bootstrap.ts'
 import type { Distances } from './distances.ts'
 import type { Esd } from './esd.ts'
 import type { ClippedFit } from './fingers.ts'
+import { hill } from './hill.ts'
 import { fitMarchenkoPastur } from './marchenko-pastur.ts'
 import { fitOtherLaws } from './other-laws.ts'
 import { randomised } from './randomised.ts'
@@ -17,6 +19,11 @@ export interface Analysed {
   readonly fit: Pick<Layer, ColumnFrom<'fit'>>
   readonly clipped: ClippedFit
   readonly distances: Distances | null
+  readonly bootstrap: Bootstrap | null
+  /** All eigenvalues of its square windows, ascending; null where it has none. */
+  readonly windows: Float64Array | null
+  /** Of alpha_hill. */
+  readonly share: number | undefined
   /** All eigenvalues, ascending, of each shuffle of its weights; none where it was not shuffled. */
   readonly shuffled: readonly Float64Array[]
 }
@@ -36,6 +43,8 @@ const COMPUTE: { readonly [A in Analysis]: (of: Analysed) => Readonly<Record<Col
       esd.lambda.filter(value => value >= law.xmin && value <= law.xmax),
       law,
     ),
+  farms: ({ windows, share }) => windows && { alpha_hill_farms: hill(windows, share)?.alpha ?? Number.NaN },
+  bootstrap: ({ bootstrap }) => bootstrap,
   'fix-fingers': ({ clipped: { law, raw_alpha, num_fingers } }) => (law ? { raw_alpha, num_fingers } : null),
 }
 

@@ -7,18 +7,17 @@ import type { AnalysisOptions, Layer } from '../report/schema.ts'
 import type { Spectrum } from '../spectrum/engine.ts'
 import type { WeightStatistics } from '../spectrum/weights.ts'
 import { analysed, notAnalysed } from './analyses.ts'
+import type { Bootstrap, BootstrapRequest } from './bootstrap.ts'
 import type { Distances } from './distances.ts'
 import type { Esd } from './esd.ts'
-import { type ClippedFit, clipFingers } from './fingers.ts'
+import type { ClippedFit } from './fingers.ts'
 import { hill } from './hill.ts'
 import { histogram } from './histogram.ts'
-import { fitPowerLaw, type PowerLaw } from './powerlaw.ts'
+import type { PowerLaw } from './powerlaw.ts'
 import { quantiles, sixDigits } from './quantiles.ts'
-import { fitSmallSample } from './small-sample.ts'
 import { structure } from './structure.ts'
+import { clippedFit, fittedValues } from './tail.ts'
 
-/** Eigenvalues at or below this take no part in the fit (WeightWatcher's EVALS_THRESH): absolute, not relative. */
-const FIT_THRESHOLD = 1e-5
 /** WeightWatcher's `tolerance` of weak_rank_loss. */
 const WEAK_RANK = 1e-6
 /** Above it the tail has no spread that a power law could describe. */
@@ -27,7 +26,7 @@ const OVER_TRAINED = 2
 const UNDER_TRAINED = 6
 
 /** The columns that follow from the eigenvalues alone. */
-const NORMS: Record<ColumnFrom<'norms'>, (esd: Esd) => number> = {
+const NORMS: Record<ColumnFrom<'norms'>, (esd: Esd, share?: number) => number> = {
   norm: ({ norm }) => norm,
   log_norm: ({ norm }) => Math.log10(norm),
   lambda_max: ({ lambda_max }) => lambda_max,
@@ -40,8 +39,8 @@ const NORMS: Record<ColumnFrom<'norms'>, (esd: Esd) => number> = {
   weak_rank_loss: ({ lambda }) => count(lambda, value => value < WEAK_RANK),
   sv_max: ({ lambda_max }) => Math.sqrt(lambda_max),
   sv_min: ({ lambda }) => Math.sqrt(lambda[0]),
-  alpha_hill: ({ lambda }) => hill(lambda)?.alpha ?? Number.NaN,
-  sigma_hill: ({ lambda }) => hill(lambda)?.sigma ?? Number.NaN,
+  alpha_hill: ({ lambda }, share) => hill(lambda, share)?.alpha ?? Number.NaN,
+  sigma_hill: ({ lambda }, share) => hill(lambda, share)?.sigma ?? Number.NaN,
 }
 
 /** The columns that follow from the weights themselves. */
@@ -52,7 +51,18 @@ const WEIGHTS: Record<ColumnFrom<'weights'>, (weights: WeightStatistics) => numb
 
 /** The options of an analysis that a row follows from, beside those that say which layers there are and how they are read. */
 export type RowOptions = Partial<
-  Pick<AnalysisOptions, 'structure' | 'conv2d' | 'analyses' | 'metrics' | 'fix_fingers' | 'small_sample_fit' | 'xmax'>
+  Pick<
+    AnalysisOptions,
+    | 'structure'
+    | 'conv2d'
+    | 'analyses'
+    | 'bootstrap'
+    | 'hill_share'
+    | 'metrics'
+    | 'fix_fingers'
+    | 'small_sample_fit'
+    | 'xmax'
+  >
 >
 
 /** What the engine finds of a layer. */
@@ -65,6 +75,10 @@ export interface Findings {
   readonly weights: WeightStatistics
   /** From a base model. */
   readonly distances?: Distances
+  /** Spectra of its square windows. */
+  readonly windows?: readonly Spectrum[]
+  /** Where it was asked for, and there is a fit. */
+  readonly bootstrap?: Bootstrap | null
 }
 
 /** The columns that follow from the eigenvalues and the power law of their tail. */
@@ -88,7 +102,7 @@ export function layerMetrics(
   options: RowOptions = {},
 ): Layer {
   const { spectrum, shuffled, forStructure, weights } = findings
-  const cleaned = ({ matrices }: Spectrum) => matrices.map(values => clean(values, layer.scale, noiseFloor))
+  const cleaned = (spectrum: Spectrum) => scaled(layer, spectrum, noiseFloor)
   const matrices = cleaned(spectrum)
   const lambda = pool(matrices)
   const lambda_max = lambda[lambda.length - 1]
@@ -100,17 +114,31 @@ export function layerMetrics(
     ...head(layer),
     num_evals: lambda.length,
     ...fit,
-    ...perColumn(NORMS, compute => compute(esd)),
+    ...perColumn(NORMS, compute => compute(esd, options.hill_share)),
     S: shuffled.length > 0 ? finite(structure(layer, spectrum, shuffled.slice(0, forStructure))) : null,
     ...perColumn(WEIGHTS, compute => compute(weights)),
     ...analysed(askedIn(options), {
-      ...{ layer, esd, fit, clipped, distances: findings.distances ?? null },
+      ...{ layer, esd, fit, clipped, distances: findings.distances ?? null, bootstrap: findings.bootstrap ?? null },
+      share: options.hill_share,
+      windows: findings.windows ? pool(findings.windows.flatMap(cleaned)) : null,
       shuffled: options.analyses?.includes('randomize') ? shuffled.map(spectrum => pool(cleaned(spectrum))) : [],
     }),
     esd: histogram(lambda),
     quantiles: quantiles(lambda),
     sketch: sketchOf(weights),
   }
+}
+
+/** What a bootstrap of a layer's fit is of. */
+export function bootstrapOf(
+  layer: PlannedLayer,
+  spectrum: Spectrum,
+  noiseFloor: number,
+  draws: number,
+  { fix_fingers, small_sample_fit, xmax }: RowOptions,
+): BootstrapRequest {
+  const values = fittedValues(pool(scaled(layer, spectrum, noiseFloor)))
+  return { values, options: { fix_fingers, small_sample_fit, xmax }, draws, shape: layer.shape }
 }
 
 /** The row of a layer of which the largest eigenvalue alone is known, before scaling. */
@@ -158,6 +186,7 @@ export function isComplete(row: Layer, options: RowOptions = {}): boolean {
     metricsWith(askedIn(options)).every(metric => row[metric] !== undefined) &&
     row.quantiles !== undefined &&
     row.sketch !== undefined &&
+    (options.bootstrap === undefined || row.p_value === null || row.bootstrap_draws === options.bootstrap) &&
     (row.S !== null || hasNoStructure(row, options))
   )
 }
@@ -194,6 +223,10 @@ function head({ name, tensor, part, layer_type, shape, dtype, N, M, Q, rf, num_e
   return { name, tensor, ...(part !== undefined && { part }), layer_type, shape, dtype, N, M, Q, rf, num_evals }
 }
 
+function scaled({ scale }: PlannedLayer, { matrices }: Spectrum, noiseFloor: number): Float64Array[] {
+  return matrices.map(values => clean(values, scale, noiseFloor))
+}
+
 /** Scaled, with what is within the noise of the matrix's largest singular value set to 0. */
 function clean(values: Float64Array, scale: number, noiseFloor: number): Float64Array {
   const floor = noiseFloor * Math.sqrt(values[values.length - 1])
@@ -220,15 +253,9 @@ const NO_FIT: Fit = {
   ...perColumn(TAIL, () => Number.NaN),
 }
 
-function fitTail(
-  esd: Esd,
-  { fix_fingers, small_sample_fit, xmax: cut }: RowOptions,
-): { fit: Fit; clipped: ClippedFit } {
+function fitTail(esd: Esd, options: RowOptions): { fit: Fit; clipped: ClippedFit } {
   const { lambda } = esd
-  const plain = (x: Float64Array) => fitPowerLaw(x, cut === 'force')
-  const fitted = small_sample_fit ? (x: Float64Array) => fitSmallSample(x, small_sample_fit, plain) : plain
-  const values = lambda.filter(value => value > FIT_THRESHOLD)
-  const clipped = clipFingers(values, fitted, fix_fingers === undefined ? 0 : undefined)
+  const clipped = clippedFit(fittedValues(lambda), options)
   const { law } = clipped
   if (!law) return { fit: NO_FIT, clipped }
   const { alpha, D, sigma, xmin, xmax } = law

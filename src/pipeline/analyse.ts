@@ -7,8 +7,10 @@ import type { Tensor } from '../checkpoint/types.ts'
 import { CheckpointError, LayerError } from '../errors.ts'
 import { type Plan, type PlannedLayer, type PlannedSkip, planLayers } from '../layers/select.ts'
 import { type Shard, shardPositions } from '../layers/shard.ts'
+import { type Bootstrap, bootstrapCost } from '../metrics/bootstrap.ts'
 import { distancesBetween } from '../metrics/distances.ts'
-import { errorRow, type Findings, layerMetrics, sameRow, spectralNormRow } from '../metrics/layer.ts'
+import { windowsOf } from '../metrics/farms.ts'
+import { bootstrapOf, errorRow, type Findings, layerMetrics, sameRow, spectralNormRow } from '../metrics/layer.ts'
 import { REPLICAS } from '../metrics/randomised.ts'
 import { structure } from '../metrics/structure.ts'
 import { aggregates } from '../metrics/summary.ts'
@@ -17,7 +19,7 @@ import { cost, type Recipe } from '../recipe/recipe.ts'
 import { shuffle, tensorsOf } from '../recipe/values.ts'
 import type { AnalysisOptions, Layer, Model, Skipped } from '../report/schema.ts'
 import { RANDOM_LIKE } from '../report/state.ts'
-import { type Engine, fingerprint, noiseFloor, type Scan } from '../spectrum/engine.ts'
+import { type Engine, fingerprint, noiseFloor, type Scan, type Spectrum } from '../spectrum/engine.ts'
 import { normCost } from '../spectrum/resident.ts'
 import { againstBase, mergedWithBase, openBase, recipesBeside } from './against-base.ts'
 
@@ -145,7 +147,7 @@ interface Identity {
 async function identify(
   { recipe, scale, broken }: PlannedLayer,
   scan: (tensor: Tensor) => Promise<Scan>,
-  { fix_fingers, small_sample_fit, xmax, metrics }: AnalysisOptions,
+  { fix_fingers, small_sample_fit, xmax, hill_share, metrics }: AnalysisOptions,
 ): Promise<Identity | LayerError> {
   if (broken !== undefined) return new LayerError('quantised', broken)
   const tensors = tensorsOf(recipe.values)
@@ -157,7 +159,14 @@ async function identify(
   }
   const digests = scans.map(({ digest }) => digest)
   const usual = recipe.read === 'kernel-slices' ? 0.5 : 1
-  const fit = [fix_fingers, small_sample_fit, xmax && `xmax ${xmax}`, scale !== usual && `scale ${scale}`, metrics]
+  const fit = [
+    fix_fingers,
+    small_sample_fit,
+    xmax && `xmax ${xmax}`,
+    hill_share !== undefined && `hill ${hill_share}`,
+    scale !== usual && `scale ${scale}`,
+    metrics,
+  ]
   const digest = digests.length === 1 ? digests[0] : createHash('sha256').update(digests.join()).digest('hex')
   return {
     digest,
@@ -227,6 +236,11 @@ async function find(
 ): Promise<Findings> {
   const { recipe, name } = layer
   const spectrumOf = (recipe: Recipe) => engine.spectrum(recipe, progress.add(cost(recipe), name))
+  const bootstrapped = (spectrum: Spectrum, draws: number) => {
+    const request = bootstrapOf(layer, spectrum, noiseFloor(layer.N, layer.M), draws, options)
+    const work = bootstrapCost(request)
+    return engine.call('bootstrap', request, work, progress.add(work, name)) as Promise<Bootstrap | null>
+  }
   const shuffled = (replica: number) => spectrumOf({ ...recipe, values: shuffle(recipe.values, replica) })
   const [spectrum, weights, ...first] = await Promise.all([
     spectrumOf(recipe),
@@ -240,9 +254,17 @@ async function find(
   const more = Array.from({ length: wanted - first.length }, (_, i) => shuffled(i + 1))
   const { against } = layer
   const beside = analyses?.includes('distances') && against ? Object.values(recipesBeside(recipe, against)) : []
-  const [others, distances] = await Promise.all([Promise.all(more), Promise.all(beside.map(spectrumOf))])
+  const parts = (analyses?.includes('farms') && windowsOf(recipe)) || []
+  const [others, distances, windows] = await Promise.all([
+    Promise.all(more),
+    Promise.all(beside.map(spectrumOf)),
+    Promise.all(parts.map(part => (part === recipe ? spectrum : spectrumOf(part)))),
+  ])
+  const { bootstrap: draws } = options
   return {
     ...{ spectrum, weights, forStructure, shuffled: [...first, ...others] },
+    ...(windows.length > 0 && { windows }),
+    ...(draws !== undefined && { bootstrap: await bootstrapped(spectrum, draws) }),
     ...(distances.length > 0 && { distances: distancesBetween(spectrum, distances[0], distances[1], distances[2]) }),
   }
 }

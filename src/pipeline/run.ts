@@ -1,6 +1,7 @@
 import { exists } from '../bytes/file.ts'
 import { refuseNamesakes } from '../comparison/pair.ts'
 import type { Settings } from '../config/settings.ts'
+import { PROCEDURES } from '../metrics/procedures.ts'
 import type { OnProgress } from '../progress.ts'
 import type { NamedPart, PartialReport } from '../report/io.ts'
 import type { BaselineRecord, Provenance, Report } from '../report/schema.ts'
@@ -72,7 +73,7 @@ export async function withEngine<T>(
   }: Pick<RunRequest, 'settings' | 'onProgress' | 'onFiles'>,
   work: (context: AnalyseContext) => Promise<T>,
 ): Promise<T> {
-  const engine = new WorkerPool(WORKER, workers)
+  const engine = new WorkerPool(WORKER, workers, PROCEDURES)
   try {
     return await work({ engine, options, baseModel, known: reuse ? new Map() : null, onProgress, onFiles })
   } finally {

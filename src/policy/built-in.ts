@@ -234,6 +234,7 @@ export const BUILT_IN_RULES = {
     kind: 'measured',
     what: `layers whose alpha fell below 2, and whose tail became heavier by ${-HEAVIER} or more`,
     measure: ({ matched }, judgement) => {
+      if (judgement.tail_shape === null) return null
       const measured = byLayer(judgement)
       const fallen = matched.filter(({ head, base }) => {
         const fitted = head.status === 'success' && base.status === 'success'
@@ -334,7 +335,7 @@ export function builtInRules(
   const prediction = earlier.predict(head.name, 'primary')
   const measured = names.flatMap(name => {
     const rule: BuiltInRule = BUILT_IN_RULES[name]
-    if (rule.kind === 'measured' && judgement?.primary !== 'tail_shape') return []
+    if (rule.kind === 'measured' && !isOfOneArchitecture(judgement!)) return []
     const found = rule.measure(pair, judgement!)
     if (!found) return []
     const own = thresholds[name]
@@ -356,6 +357,11 @@ export function builtInRules(
       .filter(({ name }) => OF_TAILS.has(name))
       .map(({ name, rule: { level, threshold } }) => ({ model: head.name, name, level, threshold })),
   }
+}
+
+/** Where alpha_hill is over another share, what is not about tails still judges. */
+function isOfOneArchitecture({ primary, relation, hill_share, judged }: Judgement): boolean {
+  return primary === 'tail_shape' || (hill_share !== undefined && relation === 'same' && judged > 0)
 }
 
 /** What seeds of one network do: 95 % of 950 pairs of five set-ups stay within 0.03 to 0.06, all within 0.12. */

@@ -1,6 +1,6 @@
 import type { Pair } from '../comparison/pair.ts'
 import { tensorChanges } from '../comparison/tensors.ts'
-import { column, type LayerMetric, type SummaryMetric } from '../report/columns.ts'
+import { column, isLayerMetric, type LayerMetric, type SummaryMetric } from '../report/columns.ts'
 import { isComputed, layerValue } from '../report/metrics.ts'
 import type { CustomMetricChange, Layer, Model, RuleResult } from '../report/schema.ts'
 import { ADVICE, type Advice, adviceOf, whyUnfitted } from '../report/state.ts'
@@ -176,6 +176,9 @@ function measure({ subject, operator, unit }: ModelRule, pair: Pair, comparabili
   }
   if (comparability.cause) return { cause: comparability.cause, reason: comparability.reason }
   if (!pair.base) return { cause: 'no-baseline', reason: 'the baseline has no model of this name' }
+  const { incomparable } = pair
+  if (incomparable && metricsIn(subject).some(metric => incomparable.metrics.includes(metric)))
+    return { cause: 'incomparable', reason: incomparable.reason }
   if (subject.kind === 'changed') return measureChanged(pair, subject.where)
   if (pair.matched.length === 0)
     return { cause: 'incomparable', reason: 'no layer of the baseline is one of this model' }
@@ -197,6 +200,13 @@ function measure({ subject, operator, unit }: ModelRule, pair: Pair, comparabili
   if ('cause' in base) return inBaseline(base)
   const value = change(head.value, base.value, unit)
   return typeof value === 'number' ? { ...head, value } : { cause: 'no-value', reason: value }
+}
+
+/** The columns that a rule looks at, in its condition too. */
+function metricsIn(subject: ModelRule['subject']): LayerMetric[] {
+  const of = 'value' in subject ? subject.value : subject
+  const own = 'metric' in of && isLayerMetric(of.metric) ? [of.metric] : []
+  return [...own, ...('where' in of ? metricsOf(of.where) : [])]
 }
 
 /** How many tensors are not what they were. A removed one is selected by what it was. */

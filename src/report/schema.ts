@@ -200,6 +200,12 @@ function schemas(strictness: Strictness) {
       .max(100)
       .optional()
       .describe('Those whose columns the layers have beside the others'),
+    hill_share: number
+      .min(0)
+      .max(1)
+      .optional()
+      .describe('Share of the eigenvalues that alpha_hill is over, where it is not 0.25'),
+    bootstrap: count.optional().describe('Draws of which p_value and the interval of alpha are'),
     structure: z.literal(false).optional().describe('Where S was not measured'),
     base_model: text(4096).optional().describe('The checkpoint whose weights were subtracted'),
     merge_adapter: z.literal(true).optional().describe('Whether an adapter was merged with it, in place of that'),
@@ -231,6 +237,9 @@ function schemas(strictness: Strictness) {
     spectrum_noise: finite.describe('Mean of 1/√(num_evals·N)'),
     log_norm: finite.describe('Mean change of log_norm'),
     weight_distance: finite.describe('Relative distance of the weights, estimated from the sketches'),
+    hill_share: object({ head: number, base: number })
+      .optional()
+      .describe('Share of alpha_hill, where it is not 0.25 on both sides: nothing is said of the tails then'),
     judged: count.describe('Layers that take part in the means'),
     layers: z.array(
       object({

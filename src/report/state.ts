@@ -30,6 +30,9 @@ interface AdviceKind {
 /** Share of the singular values within the noise from which on a layer counts as collapsed. */
 const COLLAPSED = 0.1
 
+/** The level of `poor-fit`, where a bootstrap was asked for. */
+const POOR_P = 0.01
+
 /** The 1 % point of the modified Kolmogorov-Smirnov statistic for an exponential law whose rate is estimated. */
 const POOR_FIT = 1.308
 
@@ -68,11 +71,12 @@ export const ADVICE = {
   },
   'poor-fit': {
     needs: 'D',
-    what: `(D − 0.2/n)·(√n + 0.26 + 0.5/√n) above ${POOR_FIT}, n \`num_pl_spikes\`: at 1 % the tail is no power law. ln(λ/xmin) of a power law is exponential; xmin is chosen for the least D, so that fewer are called`,
+    what: `(D − 0.2/n)·(√n + 0.26 + 0.5/√n) above ${POOR_FIT}, n \`num_pl_spikes\`: at 1 % the tail is no power law. ln(λ/xmin) of a power law is exponential; xmin is chosen for the least D, so that fewer are called. With \`bootstrap\`: \`p_value\` below ${POOR_P}`,
     source:
       'Stephens 1974 (_EDF Statistics_, JASA 69, exponential law of unknown rate), in place of the bootstrap of Clauset, Shalizi & Newman 2009',
-    applies: ({ status, D, num_pl_spikes: n }) => {
+    applies: ({ status, D, num_pl_spikes: n, p_value }) => {
       if (status !== 'success' || typeof D !== 'number' || typeof n !== 'number' || n < 2) return false
+      if (typeof p_value === 'number') return p_value < POOR_P
       return (D - 0.2 / n) * (Math.sqrt(n) + 0.26 + 0.5 / Math.sqrt(n)) > POOR_FIT
     },
   },

@@ -21,18 +21,29 @@ export type Task =
   | { readonly id: number; readonly kind: 'spectrum'; readonly of: Recipe }
   | { readonly id: number; readonly kind: 'spectral-norm'; readonly of: Recipe }
   | { readonly id: number; readonly kind: 'weights'; readonly of: Values }
+  | { readonly id: number; readonly kind: 'call'; readonly name: string; readonly of: unknown }
 
-export type Result = Scan | Spectrum | SpectralNorms | WeightStatistics
+export type Result = Scan | Spectrum | SpectralNorms | WeightStatistics | Called
+
+/** What a procedure gave. */
+export interface Called {
+  readonly returned: unknown
+}
+
+/** What threads do for later rooms, by name: functions of plain data, which tell the share of their work that is done. */
+export type Procedures = Readonly<Record<string, (argument: never, onWork: (share: number) => void) => unknown>>
 
 /** Scans and spectra, one after another, on the thread at hand and with one instance of the kernel. */
 export class Computer {
   readonly #kernel: Kernel
+  readonly #procedures: Procedures
 
-  constructor(kernel: Kernel) {
+  constructor(kernel: Kernel, procedures: Procedures = {}) {
     this.#kernel = kernel
+    this.#procedures = procedures
   }
 
-  perform(task: Task, onWork: (share: number) => void): Promise<Result> {
+  async perform(task: Task, onWork: (share: number) => void): Promise<Result> {
     switch (task.kind) {
       case 'scan':
         return this.scan(task.of)
@@ -42,6 +53,8 @@ export class Computer {
         return this.spectralNorm(task.of, onWork)
       case 'weights':
         return this.weights(task.of)
+      case 'call':
+        return { returned: this.#procedures[task.name](task.of as never, onWork) }
     }
   }
 

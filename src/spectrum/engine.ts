@@ -52,6 +52,13 @@ export interface Engine {
    * @throws as `spectrum` does
    */
   weights(values: Values): Promise<WeightStatistics>
+  /**
+   * What one of the procedures that the engine was made with returns: work for a thread that is no spectrum.
+   * @param argument plain data
+   * @param cost multiply-adds that it takes, about
+   * @throws LayerError `worker` where its worker died
+   */
+  call(name: string, argument: unknown, cost: number, onWork?: (share: number) => void): Promise<unknown>
   close(): Promise<void>
 }
 

@@ -287,9 +287,12 @@ function scatter(
   toStrides: readonly number[],
   shape: readonly number[],
 ): void {
-  const last = shape.length - 1
+  // Of a kernel slice the last two are of length 1: a call for each element would be most of the time.
+  const long = shape.map((_, d) => d).filter(d => shape[d] !== 1)
+  const last = long.length - 1
   const copy = (d: number, source: number, target: number) => {
-    const [n, sourceStride, targetStride] = [shape[d], fromStrides[d], toStrides[d]]
+    const axis = long[d]
+    const [n, sourceStride, targetStride] = [shape[axis], fromStrides[axis], toStrides[axis]]
     if (d < last) {
       for (let i = 0; i < n; i++) copy(d + 1, source + i * sourceStride, target + i * targetStride)
     } else {

@@ -5,7 +5,7 @@ import { LayerError, type LayerErrorCode, UserError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { cost, evaluationCost, evaluationMemory, matricesOf, type Recipe, scanCost } from '../recipe/recipe.ts'
 import type { Values } from '../recipe/values.ts'
-import { Computer, type Result, type Task } from './computer.ts'
+import { type Called, Computer, type Procedures, type Result, type Task } from './computer.ts'
 import type { Engine, Scan, SpectralNorms, Spectrum } from './engine.ts'
 import { Kernel } from './kernel.ts'
 import wasm from './kernel.wasm'
@@ -25,7 +25,7 @@ type Failure =
   | { readonly type: 'internal'; readonly message: string }
 
 /** Who asked knows which. */
-type AnyResult = Scan & Spectrum & SpectralNorms & WeightStatistics
+type AnyResult = Scan & Spectrum & SpectralNorms & WeightStatistics & Called
 
 interface Job {
   readonly task: Task
@@ -49,6 +49,7 @@ const MEMORY_SHARE = 0.8
 export class WorkerPool implements Engine {
   readonly #script: URL
   readonly #size: number
+  readonly #procedures: Procedures
   readonly #memory: number
   readonly #queue: Job[] = []
   readonly #idle: Worker[] = []
@@ -61,10 +62,12 @@ export class WorkerPool implements Engine {
   /**
    * @param script the worker's entry
    * @param workers threads at most; as many as cores where it is not given
+   * @param procedures what `call` can ask for: those that the worker's entry has
    */
-  constructor(script: URL, workers = availableParallelism()) {
+  constructor(script: URL, workers = availableParallelism(), procedures: Procedures = {}) {
     this.#script = script
     this.#size = workers
+    this.#procedures = procedures
     this.#memory = MEMORY_SHARE * (process.availableMemory?.() ?? freemem())
   }
 
@@ -84,6 +87,10 @@ export class WorkerPool implements Engine {
   weights(values: Values): Promise<WeightStatistics> {
     const bytes = evaluationMemory(values, limits.spectrum.chunkBytes / 8)
     return this.#enqueue({ id: ++this.#ids, kind: 'weights', of: values }, evaluationCost(values), bytes)
+  }
+
+  async call(name: string, argument: unknown, cost: number, onWork?: (share: number) => void): Promise<unknown> {
+    return (await this.#enqueue({ id: ++this.#ids, kind: 'call', name, of: argument }, cost, 0, onWork)).returned
   }
 
   /** What is still asked for is never answered: nobody waits for it any more. */
@@ -111,7 +118,7 @@ export class WorkerPool implements Engine {
   }
 
   async #runHere(jobs: readonly Job[]): Promise<void> {
-    this.#local ??= Kernel.create(wasm).then(kernel => new Computer(kernel))
+    this.#local ??= Kernel.create(wasm).then(kernel => new Computer(kernel, this.#procedures))
     for (const { task, onWork, resolve, reject } of jobs) {
       const computer = await this.#local
       if (this.#closed) return

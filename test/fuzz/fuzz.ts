@@ -258,6 +258,9 @@ const engine: Engine = {
       await open.close()
     }
   },
+  async call() {
+    throw new Error('no analysis is asked for that needs a thread')
+  },
   async close() {},
 }
 /** Of a chunk. */

@@ -146,7 +146,7 @@ const BETWEEN_SEEDS = { from: -SEEDS, to: SEEDS, text: `what retrained seeds do,
 
 function judged(report: Report, model: Model, seen: readonly Seen[], earlier: Earlier): Element[] {
   const judgement = comparedModel(report, model)?.judgement
-  if (!judgement) return []
+  if (!judgement || judgement.hill_share) return []
   const prediction = earlier.predict(model.name, 'primary')
   const noise =
     'reach' in prediction

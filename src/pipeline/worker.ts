@@ -1,12 +1,13 @@
 import { parentPort } from 'node:worker_threads'
 import { LayerError, UserError } from '../errors.ts'
-import { Computer, type Task } from './computer.ts'
-import { Kernel } from './kernel.ts'
-import wasm from './kernel.wasm'
-import type { Answer } from './pool.ts'
+import { PROCEDURES } from '../metrics/procedures.ts'
+import { Computer, type Task } from '../spectrum/computer.ts'
+import { Kernel } from '../spectrum/kernel.ts'
+import wasm from '../spectrum/kernel.wasm'
+import type { Answer } from '../spectrum/pool.ts'
 
 const port = parentPort!
-const computer = new Computer(await Kernel.create(wasm))
+const computer = new Computer(await Kernel.create(wasm), PROCEDURES)
 
 port.on('message', async (task: Task) => {
   const { id } = task

@@ -1,0 +1,4 @@
+import { bootstrap } from './bootstrap.ts'
+
+/** What threads do for this room, by the names under which the engine is asked. */
+export const PROCEDURES = { bootstrap }
