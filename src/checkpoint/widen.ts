@@ -17,15 +17,15 @@ export function widen(dtype: FloatDType | MaskDType, bytes: Uint8Array): Float64
     case 'F16':
       return each(bytes.length / 2, i => half(view.getUint16(2 * i, true)))
     case 'BF16':
-      return each(bytes.length / 2, i => small(view.getUint16(2 * i, true), 8, 7))
+      return each(bytes.length / 2, i => upperHalf(view.getUint16(2 * i, true)))
     case 'F8_E4M3':
-      return Float64Array.from(bytes, byte => ((byte & 0x7f) === 0x7f ? Number.NaN : small(byte, 4, 3, false)))
+      return each(bytes.length, i => E4M3[bytes[i]])
     case 'F8_E5M2':
-      return Float64Array.from(bytes, byte => small(byte, 5, 2))
+      return each(bytes.length, i => E5M2[bytes[i]])
     case 'U8':
-      return Float64Array.from(bytes)
+      return each(bytes.length, i => bytes[i])
     case 'BOOL':
-      return Float64Array.from(bytes, byte => (byte === 0 ? 0 : 1))
+      return each(bytes.length, i => (bytes[i] === 0 ? 0 : 1))
   }
 }
 
@@ -36,23 +36,27 @@ function each(length: number, value: (i: number) => number): Float64Array {
   return values
 }
 
-/** An IEEE-like float of `exponent` and `mantissa` bits; without `infinities` the top exponent holds ordinary numbers. */
-function small(bits: number, exponent: number, mantissa: number, infinities = true): number {
+/** An IEEE-like float of 8 bits; without `infinities` the top exponent holds ordinary numbers. */
+function small(bits: number, exponent: number, mantissa: number, infinities: boolean): number {
   const top = (1 << exponent) - 1
   const bias = top >> 1
   const e = (bits >> mantissa) & top
   const m = bits & ((1 << mantissa) - 1)
-  const sign = bits >> (exponent + mantissa) ? -1 : 1
+  const sign = bits >> 7 ? -1 : 1
   if (infinities && e === top) return m ? Number.NaN : sign * Number.POSITIVE_INFINITY
   return e === 0
     ? sign * m * powerOfTwo(1 - bias - mantissa)
     : sign * (m + (1 << mantissa)) * powerOfTwo(e - bias - mantissa)
 }
 
-/** 2^n for −1022 ≤ n ≤ 1023, exactly. */
+/** 2^n for −31 < n < 31, exactly. */
 function powerOfTwo(n: number): number {
-  scratch.setBigUint64(0, BigInt(n + 1023) << 52n)
-  return scratch.getFloat64(0)
+  return n < 0 ? 1 / (1 << -n) : 1 << n
+}
+
+function upperHalf(encoded: number): number {
+  scratch.setUint32(0, encoded << 16)
+  return scratch.getFloat32(0)
 }
 
 /** IEEE binary16 to a number, exactly. */
@@ -65,4 +69,7 @@ export function half(encoded: number): number {
 }
 
 const SUBNORMAL = 1 / 16_777_216
-const scratch = new DataView(new ArrayBuffer(8))
+const scratch = new DataView(new ArrayBuffer(4))
+/** What each byte stands for. */
+const E4M3 = each(256, byte => ((byte & 0x7f) === 0x7f ? Number.NaN : small(byte, 4, 3, false)))
+const E5M2 = each(256, byte => small(byte, 5, 2, true))
