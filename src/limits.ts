@@ -171,6 +171,8 @@ export const limits = {
     residentBytes: 2048 * MiB,
     /** Side of the image on which a convolution is an operator: ImageNet's have 224. */
     gridPoints: 256,
+    /** The same where the image may have three dimensions: as many points as one of 256 × 256 has. */
+    cubePoints: 40,
     /** Kernel slices are shuffled together up to this, one by one above: a kernel of 512 filters of 512 channels takes 18 MiB. */
     shuffledBytes: 64 * MiB,
   },

@@ -114,10 +114,10 @@ function resolveWith(figures: readonly CustomMetric[], layers: readonly RawSetti
   if (grid < 1 || grid > limits.spectrum.gridPoints)
     throw new UserError(`conv-grid is ${grid}, but takes 1 to ${limits.spectrum.gridPoints}.`)
   const dimensions = oneOf('conv-dims', text('conv-dims'), ['2', 'all'])
-  if (dimensions === 'all' && conv2d === 'operator')
+  const { cubePoints } = limits.spectrum
+  if (dimensions === 'all' && conv2d === 'operator' && grid > cubePoints)
     throw new UserError(
-      'conv: operator is of convolutions of two dimensions alone, and conv-dims: all has others.',
-      'Read them pooled or by slices, or leave conv-dims out.',
+      `conv-grid is ${grid}, and with conv-dims: all, which has images of three dimensions, takes 1 to ${cubePoints}.`,
     )
   const baseModel = text('base-model')
   const analyses = ADDED.filter(name => flag(name, text(name)))

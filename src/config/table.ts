@@ -256,7 +256,7 @@ export const TABLE = {
     default: '2',
     in: EVERYWHERE,
     loosens: true,
-    help: 'Which convolutions are layers: of `2` dimensions, or `all`, those of 1 and 3 too, pooled or by slice.',
+    help: 'Which convolutions are layers: of `2` dimensions, or `all`, those of 1 and 3 too.',
   },
   'split-packed': {
     type: 'flag',

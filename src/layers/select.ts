@@ -270,7 +270,8 @@ function plan(weight: Weight, options: AnalysisOptions): PlannedLayer | Refusal 
   const rf = sliceOf ?? height * width
   const operator = shape.length === 4 && options.conv2d === 'operator'
   const grid = options.conv_grid ?? 1
-  const num_evals = M * (operator ? grid * grid : height * width)
+  const kernel = convolution?.shape.slice(2) ?? shape.slice(2)
+  const num_evals = M * (operator ? size(kernel.map(() => grid)) : height * width)
   // Of an operator it bounds one block: there are as many as the grid has points.
   const largest = operator ? M : num_evals
   const { min_evals, max_evals, max_N } = options
@@ -294,7 +295,7 @@ function plan(weight: Weight, options: AnalysisOptions): PlannedLayer | Refusal 
     rf,
     num_evals,
     recipe: operator
-      ? { read: 'operator', values, grid }
+      ? { read: 'operator', values, grid, ...(convolution && { kernel }) }
       : { read: shape.length === 4 ? 'kernel-slices' : 'matrix', values },
     ...(broken !== undefined && { broken }),
     scale: operator || !conv2d ? 1 : (sliceOf ?? 1) / 2,

@@ -7,13 +7,15 @@ import { operands, shapeOf, tensorsOf, type Values, viewOf } from './values.ts'
  * - `matrix`: 2-D values as they are.
  * - `kernel-slices`: 4-D values (out, in, kh, kw) as kh·kw matrices W[:, :, i, j], in row-major order of (i, j).
  * - `operator`: 4-D values as the linear operator that the convolution is on a grid×grid image with periodic boundary. It falls into
- *   one complex out×in matrix for each frequency of the image, Σ W[:, :, i, j]·exp(−2πι(ui + vj)/grid).
+ *   one complex out×in matrix for each frequency of the image, Σ W[:, :, i, j]·exp(−2πι(ui + vj)/grid). A kernel of one or three
+ *   dimensions lies in them flattened, and its image has as many.
  */
 export interface Recipe {
   readonly read: 'matrix' | 'kernel-slices' | 'operator'
   readonly values: Values
-  /** Of an operator. */
+  /** Of an operator: the side of the image, and those of the kernel where they are not the last two of the values. */
   readonly grid?: number
+  readonly kernel?: readonly number[]
 }
 
 /** A matrix with k rows and n columns, n ≤ k, that has the non-zero singular values of one of a recipe's, and how many zeros it lacks. */
@@ -27,33 +29,48 @@ export interface MatrixShape {
   readonly copies?: number
 }
 
-/** A frequency of an image, and whether its matrix is real: where it is not, −(u, v) has the conjugate one, of the same singular values. */
+/**
+ * A frequency of an image, (u, v) of one of two dimensions, and whether its matrix is real: where it is not, −(u, v) has the conjugate
+ * one, of the same singular values.
+ */
 export interface Frequency {
-  readonly u: number
-  readonly v: number
+  readonly at: readonly number[]
   readonly real: boolean
 }
 
-/** Of each pair of opposite frequencies of a grid×grid image one. */
-export function frequenciesOf(grid: number): Frequency[] {
+/** Of each pair of opposite frequencies of an image with sides of `grid` one, the first in row-major order. */
+export function frequenciesOf(grid: number, dimensions: number): Frequency[] {
+  const points = size(Array.from({ length: dimensions }, () => grid))
   const found: Frequency[] = []
-  for (let u = 0; u < grid; u++) {
-    for (let v = 0; v < grid; v++) {
-      const opposite = ((grid - u) % grid) * grid + ((grid - v) % grid)
-      if (u * grid + v <= opposite) found.push({ u, v, real: u * grid + v === opposite })
-    }
+  for (let point = 0; point < points; point++) {
+    const at = indicesOf(point, dimensions, grid)
+    const opposite = at.reduce((index, u) => index * grid + ((grid - u) % grid), 0)
+    if (point <= opposite) found.push({ at, real: point === opposite })
   }
   return found
 }
 
+function indicesOf(point: number, dimensions: number, grid: number): number[] {
+  const indices: number[] = []
+  for (let rest = point; indices.length < dimensions; rest = Math.floor(rest / grid)) indices.unshift(rest % grid)
+  return indices
+}
+
+/** Sides of an operator's kernel: (kh, kw), or those of one or three dimensions. */
+export function kernelOf({ values, kernel }: Recipe): readonly number[] {
+  return kernel ?? shapeOf(values).slice(2)
+}
+
 /** The matrices whose singular values a recipe asks for, in order. */
-export function matricesOf({ read, values, grid = 1 }: Recipe): MatrixShape[] {
+export function matricesOf(recipe: Recipe): MatrixShape[] {
+  const { read, values, grid = 1 } = recipe
   const [rows, columns, height = 1, width = 1] = shapeOf(values)
   const [k, n] = rows >= columns ? [rows, columns] : [columns, rows]
   if (read === 'operator') {
     // Of a 1×1 kernel all matrices are the same; a complex one as a real one of twice the sides has each singular value twice.
-    if (height * width === 1) return [{ k, n, zeros: 0, copies: grid * grid }]
-    return frequenciesOf(grid).map(({ real }) =>
+    const dimensions = kernelOf(recipe).length
+    if (height * width === 1) return [{ k, n, zeros: 0, copies: size(Array.from({ length: dimensions }, () => grid)) }]
+    return frequenciesOf(grid, dimensions).map(({ real }) =>
       real ? { k, n, zeros: 0 } : { k: 2 * k, n: 2 * n, zeros: 0, paired: true },
     )
   }
@@ -112,8 +129,8 @@ export function shuffledTogether([rows, columns, ...kernel]: readonly number[]):
 }
 
 /** What a recipe's spectrum follows from, but for the stored bytes: equal for equal steps on tensors of equal type and layout. */
-export function identityOf({ read, values, grid }: Recipe): readonly unknown[] {
-  if (read === 'operator') return [read, grid, describe(values, tensorsOf(values))]
+export function identityOf({ read, values, grid, kernel }: Recipe): readonly unknown[] {
+  if (read === 'operator') return [read, grid, ...(kernel ? [kernel] : []), describe(values, tensorsOf(values))]
   const view = viewOf(values)
   if (!view) return [read, describe(values, tensorsOf(values))]
   const { tensor, shape, offset, strides } = view

@@ -76,11 +76,8 @@ export function notes({ verdict, baseline, comparison, models, options }: Report
   if (options.conv2d === 'slices') notes.push(note('Each kernel slice of a convolution is a layer of its own.'))
   if (options.conv2d === 'operator') {
     const side = options.conv_grid ?? 0
-    notes.push(
-      note(
-        `Convolutions are read as linear operators on a ${side} × ${side} image with periodic boundary and no stride.`,
-      ),
-    )
+    const image = options.conv_dims ? `images with sides of ${side}` : `a ${side} × ${side} image`
+    notes.push(note(`Convolutions are read as linear operators on ${image} with periodic boundary and no stride.`))
   }
   if (verdict?.first_run && verdict.status !== 'inconclusive' && !baseline)
     notes.push(note('First run: there is no baseline to compare with yet.'))

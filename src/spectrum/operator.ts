@@ -1,6 +1,6 @@
 import { size } from '../checkpoint/types.ts'
 import { limits } from '../limits.ts'
-import { evaluationMemory, type Frequency, frequenciesOf, matricesOf, type Recipe } from '../recipe/recipe.ts'
+import { evaluationMemory, type Frequency, frequenciesOf, kernelOf, matricesOf, type Recipe } from '../recipe/recipe.ts'
 import { shapeOf } from '../recipe/values.ts'
 import { Evaluator } from './evaluate.ts'
 import { type Chunk, chunkRows, type Footprint, type OpenRecipe } from './matrix-source.ts'
@@ -8,28 +8,34 @@ import { type Chunk, chunkRows, type Footprint, type OpenRecipe } from './matrix
 /**
  * The matrices of a convolution as a linear operator with periodic boundary: for each frequency (u, v) of the image
  * A + ιB = Σ W[:, :, i, j]·exp(−2πι(ui + vj)/n), out×in. A complex one is read as the real [A −B; B A], which has each of its singular
- * values twice: once for the opposite frequency.
+ * values twice: once for the opposite frequency. With a kernel of one or three dimensions the frequency has as many.
  * Source: Sedghi, Gupta and Long, The singular values of convolutional layers, ICLR 2019, theorem 6.
  *
  * @throws CheckpointError as the evaluator does
  */
 export async function openOperator(recipe: Recipe): Promise<OpenRecipe> {
   const evaluator = await Evaluator.open(recipe.values)
-  const [rows, columns, height, width] = shapeOf(recipe.values)
+  const [rows, columns] = shapeOf(recipe.values)
+  const sides = kernelOf(recipe)
   const grid = recipe.grid!
   const [k, n] = rows >= columns ? [rows, columns] : [columns, rows]
-  const taps = height * width
+  const taps = size(sides)
   let kernel: Float64Array[] | undefined
-  const frequencies: Frequency[] = taps === 1 ? [{ u: 0, v: 0, real: true }] : frequenciesOf(grid)
+  const frequencies: Frequency[] =
+    taps === 1 ? [{ at: sides.map(() => 0), real: true }] : frequenciesOf(grid, sides.length)
   const turn = Array.from({ length: grid }, (_, m) => (2 * Math.PI * m) / grid)
   const [cosines, sines] = [turn.map(Math.cos), turn.map(Math.sin)]
 
   /** The real and the imaginary part, k×n. */
-  function parts({ u, v, real }: Frequency): [Float64Array, Float64Array] {
+  function parts({ at, real }: Frequency): [Float64Array, Float64Array] {
     kernel ??= slices(evaluator.whole(recipe.values), rows, columns, taps)
     const [a, b] = [new Float64Array(k * n), new Float64Array(real ? 0 : k * n)]
     for (const [tap, slice] of kernel.entries()) {
-      const angle = (u * Math.floor(tap / width) + v * (tap % width)) % grid
+      let [angle, rest] = [0, tap]
+      for (let d = sides.length - 1; d >= 0; d--) {
+        angle = (angle + at[d] * (rest % sides[d])) % grid
+        rest = Math.floor(rest / sides[d])
+      }
       add(a, slice, cosines[angle])
       if (!real) add(b, slice, -sines[angle])
     }

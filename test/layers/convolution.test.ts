@@ -46,8 +46,8 @@ test('slices: each is a layer, in row-major order', async () => {
   expect(convolutions?.map(({ slices }) => slices)).toEqual([5, 3, 6])
 })
 
-test('as operators they are refused; by default they are skipped', async () => {
-  expect(() => resolveSettings({ 'conv-dims': 'all', conv: 'operator' })).toThrow('two dimensions alone')
+test('operators on images of three dimensions have a bound of their own; by default the layers are skipped', async () => {
+  expect(() => resolveSettings({ 'conv-dims': 'all', conv: 'operator', 'conv-grid': '41' })).toThrow('takes 1 to 40')
   await expect(analyseFile(net)).rejects.toThrow('3-D')
 })
 

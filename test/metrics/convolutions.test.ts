@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { openCheckpoint } from '../../src/checkpoint/index.ts'
 import { planLayers } from '../../src/layers/select.ts'
 import { fitPowerLaw } from '../../src/metrics/powerlaw.ts'
-import type { Layer } from '../../src/report/schema.ts'
+import type { AnalysisOptions, Layer } from '../../src/report/schema.ts'
 import { WorkerPool } from '../../src/spectrum/pool.ts'
 import { analyseFile, analyseTensors, defaults } from '../support/analyse.ts'
 import { generate, goldenTensor } from '../support/golden.ts'
@@ -67,18 +67,27 @@ describe('each kernel slice as a layer', () => {
   )
 })
 
-/** The matrix of a convolution with periodic boundary on an n×n image, by its definition. */
-function operator(values: ArrayLike<number>, [rows, columns, height, width]: number[], n: number): number[][] {
-  const matrix = Array.from({ length: rows * n * n }, () => new Array<number>(columns * n * n).fill(0))
+/** The matrix of a convolution with periodic boundary on an image with sides of n, by its definition. */
+function operator(values: ArrayLike<number>, [rows, columns, ...kernel]: number[], n: number): number[][] {
+  const points = placesIn(kernel.map(() => n))
+  const taps = placesIn(kernel)
+  const matrix = Array.from({ length: rows * points.length }, () => new Array<number>(columns * points.length).fill(0))
   for (let o = 0; o < rows; o++)
     for (let c = 0; c < columns; c++)
-      for (let i = 0; i < height; i++)
-        for (let j = 0; j < width; j++)
-          for (let y = 0; y < n; y++)
-            for (let x = 0; x < n; x++)
-              matrix[(o * n + y) * n + x][(c * n + ((y + i) % n)) * n + ((x + j) % n)] +=
-                values[((o * columns + c) * height + i) * width + j]
+      for (const [t, tap] of taps.entries())
+        for (const [p, point] of points.entries()) {
+          const met = point.reduce((index, x, d) => index * n + ((x + tap[d]) % n), 0)
+          matrix[o * points.length + p][c * points.length + met] += values[(o * columns + c) * taps.length + t]
+        }
   return matrix
+}
+
+/** Indices of an array of these sides, in row-major order. */
+function placesIn(sides: readonly number[]): number[][] {
+  return sides.reduce<number[][]>(
+    (places, side) => places.flatMap(place => Array.from({ length: side }, (_, i) => [...place, i])),
+    [[]],
+  )
 }
 
 describe('the convolution as an operator', () => {
@@ -91,15 +100,25 @@ describe('the convolution as an operator', () => {
     [[2, 3, 5, 5], 4],
     [[3, 2, 3, 3], 1],
     [[2, 2, 3, 3], 2],
+    [[4, 3, 3], 6],
+    [[3, 4, 5], 4],
+    [[3, 3, 1], 5],
+    [[2, 3, 2, 1, 3], 3],
+    [[3, 2, 3, 3, 3], 4],
+    [[2, 2, 2, 2, 2], 2],
   ])('%j on a grid of %d has the singular values of its matrix', async (shape, n) => {
     const values = generate(3, shape, true).values!
-    const { layers } = await analyseTensors(
-      { w: { shape, values } },
-      { conv2d: 'operator', conv_grid: n, min_evals: 0 },
-    )
+    const asked = {
+      ...(shape.length !== 4 && { conv_dims: 'all' as const }),
+      conv2d: 'operator' as const,
+      conv_grid: n,
+    }
+    const tensors = { 'conv.weight': { shape, values } }
+    const { layers } = await analyseTensors(tensors, { ...asked, min_evals: 0 })
+    expect(layers[0].shape).toEqual(shape)
     const expected = oracleEigenvalues(operator(values as Float32Array, shape, n))
     expect(layers[0].num_evals).toBe(expected.length)
-    const { matrices } = await spectrum({ w: { shape, values } }, n)
+    const { matrices } = await spectrum(tensors, asked)
     const ours = Float64Array.from(matrices.flatMap(values => [...values])).sort()
     expect(ours).toHaveLength(expected.length)
     const most = expected[expected.length - 1]
@@ -131,10 +150,10 @@ describe('the convolution as an operator', () => {
   })
 })
 
-async function spectrum(tensors: Parameters<typeof analyseTensors>[0], n: number) {
+async function spectrum(tensors: Parameters<typeof analyseTensors>[0], asked: Partial<AnalysisOptions>) {
   const { writeSafetensors } = await import('../support/safetensors.ts')
   const checkpoint = await openCheckpoint(writeSafetensors(tensors), {})
-  const { layers } = planLayers(checkpoint, { ...defaults, conv2d: 'operator', conv_grid: n, min_evals: 0 })
+  const { layers } = planLayers(checkpoint, { ...defaults, ...asked, min_evals: 0 })
   return engine.spectrum(layers[0].recipe)
 }
 
