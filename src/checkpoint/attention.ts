@@ -1,30 +1,16 @@
 import { field, Relatives } from './quantised/family.ts'
-import type { Checkpoint } from './types.ts'
-
-/** How a model's attention is divided into heads, as far as the config.json beside it says so. */
-export interface AttentionConfig {
-  /** `model_type`; empty where there is none. */
-  readonly family: string
-  /** Width of the residual stream. */
-  readonly hidden: number | undefined
-  readonly heads: number | undefined
-  /** Of keys and values: fewer than `heads` where queries share them. */
-  readonly sharedHeads: number | undefined
-  /** Columns of one head. */
-  readonly width: number | undefined
-  /** Falcon's two layouts, and the one head of keys and values that all queries share. */
-  readonly grouped: boolean
-  readonly multiQuery: boolean | undefined
-}
+import type { AttentionConfig, Checkpoint } from './types.ts'
 
 /**
- * @returns undefined where no config.json that can be read lies beside the weights; its stamp is added to the checkpoint's where it is read
+ * What the file itself says of heads, or config.json beside it.
+ * @returns undefined where neither does; the stamp of config.json is added to the checkpoint's where it is read
  */
 export async function readAttention({
   tensors,
   stamps,
-}: Pick<Checkpoint, 'tensors' | 'stamps'>): Promise<AttentionConfig | undefined> {
-  if (tensors.length === 0) return undefined
+  attention,
+}: Pick<Checkpoint, 'tensors' | 'stamps' | 'attention'>): Promise<AttentionConfig | undefined> {
+  if (attention || tensors.length === 0) return attention
   const config = await new Relatives([], stamps).config(tensors[0].source.path, 'config.json')
   const text = field(config, 'text_config')
   const given = (name: string) => field(config, name) ?? field(text, name)
@@ -39,10 +25,16 @@ export async function readAttention({
     hidden,
     heads,
     sharedHeads: number('num_key_value_heads', 'num_kv_heads', 'multi_query_group_num', 'n_head_kv') ?? heads,
-    width: number('head_dim', 'kv_channels') ?? (hidden && heads && hidden % heads === 0 ? hidden / heads : undefined),
+    width: number('head_dim', 'kv_channels') ?? widthOf(hidden, heads),
     grouped: given('new_decoder_architecture') === true,
     multiQuery: typeof multiQuery === 'boolean' ? multiQuery : undefined,
+    ownCode: field(config, 'auto_map') !== undefined,
   }
+}
+
+/** Of a head, where together they are as wide as the residual stream. */
+export function widthOf(hidden: number | undefined, heads: number | undefined): number | undefined {
+  return hidden && heads && hidden % heads === 0 ? hidden / heads : undefined
 }
 
 function isCount(value: unknown): value is number {

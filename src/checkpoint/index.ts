@@ -81,6 +81,7 @@ async function described(path: string, options: ReadOptions): Promise<Checkpoint
     bytes: parts.reduce((sum, part) => sum + part.bytes, 0),
     ...(await describeAdapters(await interpreted(parts[0].format, tensors, stamps), stamps)),
     unread: parts.flatMap(part => part.contents.unread ?? []),
+    ...(parts[0].contents.attention && { attention: parts[0].contents.attention }),
     stateDict: parts[0].contents.stateDict,
     ignored: [...new Set([...ignored, ...parts.flatMap(part => part.contents.ignored)])],
     stamps,

@@ -65,6 +65,8 @@ export interface Tensor {
   readonly constant?: string
   /** Of matrices that are stacked along its first dimension: what each is called, or an empty name. */
   readonly stack?: readonly string[]
+  /** Of such a recurrent layer: the gates that each packs in runs of rows, in order. */
+  readonly gates?: readonly string[]
   /** It is a part of a quantised tensor, such as its scales. */
   readonly companion?: boolean
 }
@@ -90,6 +92,24 @@ export type Format =
   | 'npy'
   | 'gguf'
 
+/** How a model's attention is divided into heads, as far as the file or the config.json beside it says so. */
+export interface AttentionConfig {
+  /** `model_type`, GGUF's architecture; empty where there is none. */
+  readonly family: string
+  /** Width of the residual stream. */
+  readonly hidden: number | undefined
+  readonly heads: number | undefined
+  /** Of keys and values: fewer than `heads` where queries share them. */
+  readonly sharedHeads: number | undefined
+  /** Columns of one head. */
+  readonly width: number | undefined
+  /** Falcon's two layouts, and the one head of keys and values that all queries share. */
+  readonly grouped: boolean
+  readonly multiQuery: boolean | undefined
+  /** The model's code is its own, and may lay its heads out otherwise than the family does. */
+  readonly ownCode: boolean
+}
+
 /** What a checkpoint holds: the order of `tensors` is that of the file. */
 export interface Checkpoint {
   /** Path as the user gave it. */
@@ -101,6 +121,8 @@ export interface Checkpoint {
   readonly unread: readonly UnreadTensor[]
   /** Low-rank updates that some of the tensors are the factors of. */
   readonly updates?: readonly LowRank[]
+  /** Of a file that says it itself. */
+  readonly attention?: AttentionConfig
   /** Path of keys to the state dict that was taken, where the file nests one (`model_state_dict`). */
   readonly stateDict: string
   /** What lies beside the weights and was not looked at: optimizer state, epoch, other state dicts. */

@@ -1,4 +1,4 @@
-import type { AttentionConfig } from '../checkpoint/attention.ts'
+import type { AttentionConfig } from '../checkpoint/types.ts'
 import { product, reshape, shapeOf, slice, type Values } from '../recipe/values.ts'
 
 /** One of the matrices that a tensor packs. */
@@ -74,11 +74,14 @@ const NO_HEADS =
 const NO_FIT = 'queries, keys and values lie in it together, and its shape is not what config.json says'
 const NO_FAMILY = 'queries, keys and values lie in it together, and how is not known of this kind of model'
 
-/** CodeGen cuts its projection for four accelerators, queries, values and keys in each. */
+/** CodeGen cuts its projection for four accelerators, queries, values and keys in each; CodeGen2, whose code is its own, for more. */
 const CODEGEN = /(?:^|\.)h\.\d+\.attn\.qkv_proj(?:\.|$)/
+const CODEGEN_CUTS = 4
 
 function attentionBlocks(key: string, leaf: string, values: Values, attention: AttentionConfig | undefined) {
   const [rows, columns] = shapeOf(values)
+  if (attention?.family === 'codegen' && !attention.ownCode)
+    return byHead(values, CODEGEN_CUTS, 1, columns / CODEGEN_CUTS, ['q', 'v', 'k']) ?? NO_FIT
   if (attention?.family === 'codegen' || (leaf === 'qkv_proj' && CODEGEN.test(key))) return NO_FAMILY
   const sizes = sizesOf(attention)
   if (sizes && sizes.queries + 2 * sizes.shared === rows && attention?.hidden === columns) return bySize(values, sizes)
@@ -140,18 +143,24 @@ function bySize(values: Values, { queries, shared }: Sizes): Block[] {
 }
 
 /** In each of `groups` runs of rows some heads of queries, one of keys and one of values. */
-function byHead(values: Values, groups: number, queries: number, width: number): Block[] | undefined {
+function byHead(
+  values: Values,
+  groups: number,
+  queries: number,
+  width: number,
+  [first, ...shared]: readonly string[] = QKV,
+): Block[] | undefined {
   const [rows] = shapeOf(values)
-  if (!Number.isInteger(queries) || rows !== groups * (queries + 2) * width) return undefined
+  if (!Number.isInteger(queries) || !Number.isInteger(width) || rows !== groups * (queries + 2) * width)
+    return undefined
   const heads = (from: number, count: number) => (of: Values) => {
     const [, columns] = shapeOf(of)
     const each = reshape(of, [groups, queries + 2, width, columns])
     return reshape(slice(each, [0, from, 0, 0], [groups, count, width, columns]), [groups * count * width, columns])
   }
   return [
-    { part: 'q', values: ofRows(values, heads(0, queries)) },
-    { part: 'k', values: ofRows(values, heads(queries, 1)) },
-    { part: 'v', values: ofRows(values, heads(queries + 1, 1)) },
+    { part: first, values: ofRows(values, heads(0, queries)) },
+    ...shared.map((part, i) => ({ part, values: ofRows(values, heads(queries + i, 1)) })),
   ]
 }
 
@@ -200,7 +209,27 @@ function kerasGates(values: Values, recurrent: readonly number[] | undefined): r
 
 function gates(values: Values, axis: 0 | 1, order: keyof typeof GATES, count: number | undefined) {
   const names = count === 4 || count === 3 ? GATES[order][count] : undefined
-  return names && equal(values, axis, names).map(({ part, values }) => ({ part: `gate ${part}`, values }))
+  return (
+    names &&
+    equal(
+      values,
+      axis,
+      names.map(name => `gate ${name}`),
+    )
+  )
+}
+
+/**
+ * The gates of one direction of a recurrent layer, as its reader names them.
+ * @returns undefined of a layer that has none, or of another number of rows
+ */
+export function gatesIn(values: Values, names: readonly string[]): readonly Block[] | undefined {
+  if (names.length === 0 || shapeOf(values)[0] % names.length !== 0) return undefined
+  return equal(
+    values,
+    0,
+    names.map(name => `gate ${name}`),
+  )
 }
 
 /** Blocks of one size, one after the other along an axis. */

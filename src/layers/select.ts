@@ -1,6 +1,5 @@
 import picomatch from 'picomatch'
-import type { AttentionConfig } from '../checkpoint/attention.ts'
-import { type Checkpoint, size, type Tensor } from '../checkpoint/types.ts'
+import { type AttentionConfig, type Checkpoint, size, type Tensor } from '../checkpoint/types.ts'
 import type { Recipe } from '../recipe/recipe.ts'
 import { item, reshape, shapeOf, slice, stored, type Values } from '../recipe/values.ts'
 import type { DescribedLayer } from '../report/description.ts'
@@ -11,7 +10,7 @@ import { effectiveWeights } from './effective.ts'
 import { withoutHeads } from './heads.ts'
 import { layerNames } from './names.ts'
 import { naturalOrder } from './order.ts'
-import { blocksIn, expertBlocks, type Surroundings } from './packed.ts'
+import { blocksIn, expertBlocks, gatesIn, type Surroundings } from './packed.ts'
 
 /** What is known of a layer before its spectrum is: the head of its row in the report, and how to get its matrices. */
 export interface PlannedLayer extends DescribedLayer {
@@ -181,7 +180,10 @@ function matricesIn(weight: Weight, { conv2d, split_packed }: AnalysisOptions, a
     return { matrices: found.map(({ part: name, values }) => ({ ...one, part: part(name), values })) }
   }
   if (!stacked) return split(weight, blocksIn(weight.key, weight.values, around))
-  const each = stacked.map(one => split(one, expertBlocks(weight.key, one.values, around.attention)))
+  const { gates } = weight.tensor
+  const blocks = (values: Values) =>
+    gates ? gatesIn(values, gates) : expertBlocks(weight.key, values, around.attention)
+  const each = stacked.map(one => split(one, blocks(one.values)))
   const { reason } = each[0]
   return { matrices: each.flatMap(({ matrices }) => matrices), ...(reason !== undefined && { reason }) }
 }

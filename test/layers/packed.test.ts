@@ -1,4 +1,4 @@
-import { cpSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { contiguous, type Tensor } from '../../src/checkpoint/types.ts'
@@ -49,6 +49,14 @@ test('without config.json what depends on heads is left whole, and said to be', 
   ])
   const { stdout } = await cli(copy, '--split-packed', '--min-evals', '0')
   expect(stdout).toContain('Left whole, 1 tensor of')
+})
+
+test('a family’s layout is not that of a model with code of its own', async () => {
+  const copy = temporaryFolder()
+  cpSync(join(folder, 'codegen'), copy, { recursive: true })
+  const config = JSON.parse(readFileSync(join(copy, 'config.json'), 'utf8'))
+  writeFileSync(join(copy, 'config.json'), JSON.stringify({ ...config, auto_map: { AutoModel: 'modeling.Model' } }))
+  expect((await analyseFile(copy, split)).whole).toHaveLength(1)
 })
 
 test('a block below min-evals is left out, the others are layers; the default set is as it was', async () => {

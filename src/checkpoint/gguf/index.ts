@@ -1,8 +1,9 @@
 import { ReadAhead } from '../../bytes/read-ahead.ts'
 import { CheckpointError, quoted, RESAVE } from '../../errors.ts'
 import { limits } from '../../limits.ts'
+import { widthOf } from '../attention.ts'
 import type { Reader } from '../reader.ts'
-import { contiguous, size, type Tensor } from '../types.ts'
+import { type AttentionConfig, contiguous, size, type Tensor } from '../types.ts'
 import type { BlocksParameters } from './dequantise.ts'
 import { Header } from './header.ts'
 import { GGML_TYPES, type GgmlType } from './types.ts'
@@ -11,6 +12,13 @@ const CONVERT = 'Convert the model again with a current llama.cpp.'
 const UINT16 = 2
 const UINT32 = 4
 const DEFAULT_ALIGNMENT = 32
+const ALIGNMENT = 'general.alignment'
+/** Keys behind the name of the architecture, with which they begin. */
+const HIDDEN = 'embedding_length'
+const HEADS = 'attention.head_count'
+const SHARED_HEADS = 'attention.head_count_kv'
+const HEAD_WIDTH = 'attention.key_length'
+const NUMBERS = new Set([HIDDEN, HEADS, SHARED_HEADS, HEAD_WIDTH])
 
 /**
  * GGUF, versions 2 and 3, little-endian: magic, version, counts, metadata pairs, tensor infos, and the tensors' data from the next
@@ -35,7 +43,7 @@ export const gguf: Reader = {
         RESAVE,
       )
     }
-    const alignment = await readMetadata(file.path, header)
+    const { alignment, attention } = await readMetadata(file.path, header)
     const infos: Info[] = []
     const names = new Set<string>()
     for (let i = 0; i < count; i++) {
@@ -48,7 +56,7 @@ export const gguf: Reader = {
     const start = Math.ceil(header.position / alignment) * alignment
     const tensors = infos.map(info => describe(file.path, info, start, alignment, file.size))
     refuseOverlaps(file.path, infos)
-    return { tensors, stateDict: '', ignored: [] }
+    return { tensors, attention, stateDict: '', ignored: [] }
   },
 }
 
@@ -78,31 +86,37 @@ async function checkVersion(path: string, header: Header): Promise<void> {
   throw new CheckpointError(path, `is GGUF version ${version}; 2 and 3 are read`)
 }
 
-/** Passes over the metadata. @returns the alignment of the tensors */
-async function readMetadata(path: string, header: Header): Promise<number> {
+/** Passes over the metadata. @returns the alignment of the tensors, and what it says of heads where all layers have as many */
+async function readMetadata(path: string, header: Header): Promise<{ alignment: number; attention: AttentionConfig }> {
   const pairs = await header.u64('the number of metadata pairs')
   if (pairs > limits.gguf.pairsCount) {
     throw new CheckpointError(path, `claims ${pairs} metadata pairs, more than ${limits.gguf.pairsCount}`, RESAVE)
   }
-  let alignment: number | undefined
+  const numbers = new Map<string, number>()
   for (let i = 0; i < pairs; i++) {
     const key = await header.string(`the key of metadata pair ${i}`)
     const what = `the metadata ${quoted(key)}`
     const type = await header.u32(what)
-    if (key === 'general.alignment' && type === UINT32) {
-      if (alignment !== undefined) throw new CheckpointError(path, `${what} is there twice`, RESAVE)
-      alignment = await header.u32(what)
+    const name = key === ALIGNMENT ? key : key.slice(key.indexOf('.') + 1)
+    if (type === UINT32 && (name === ALIGNMENT || NUMBERS.has(name))) {
+      if (numbers.has(name)) throw new CheckpointError(path, `${what} is there twice`, RESAVE)
+      numbers.set(name, await header.u32(what))
     } else if (key === 'split.count' && type === UINT16) {
       refuseSplit(path, await header.u16(what))
     } else {
       await header.skip(type, what)
     }
   }
-  alignment ??= DEFAULT_ALIGNMENT
+  const alignment = numbers.get(ALIGNMENT) ?? DEFAULT_ALIGNMENT
   if (alignment === 0 || alignment > limits.gguf.alignmentBytes || (alignment & (alignment - 1)) !== 0) {
     throw new CheckpointError(path, `its general.alignment is ${alignment}, which is no power of two in bounds`, RESAVE)
   }
-  return alignment
+  const [hidden, heads, sharedHeads, width] = [HIDDEN, HEADS, SHARED_HEADS, HEAD_WIDTH].map(name => numbers.get(name))
+  const attention = {
+    ...{ family: '', hidden, heads, sharedHeads: sharedHeads ?? heads, width: width ?? widthOf(hidden, heads) },
+    ...{ grouped: false, multiQuery: undefined, ownCode: false },
+  }
+  return { alignment, attention }
 }
 
 function refuseSplit(path: string, count: number): void {

@@ -34,8 +34,12 @@ const BLOCKS = 'MatMulNBits'
 /** Nodes that hand their first input on, and those that apply a kernel (out, in, kh, kw). */
 const PASSING = new Set(['Identity', 'Cast', 'DequantizeLinear', 'QuantizeLinear'])
 const CONVOLUTIONS = new Set(['Conv', 'FusedConv', 'ConvTranspose'])
-/** Recurrent layers, whose weights W and R stack those of each direction: (directions, gates · hidden, columns). */
-const RECURRENT = new Set(['LSTM', 'GRU', 'RNN'])
+/** Recurrent layers and their gates. Weights W and R stack those of each direction: (directions, gates · hidden, columns). */
+const RECURRENT: ReadonlyMap<string, readonly string[]> = new Map([
+  ['LSTM', ['i', 'o', 'f', 'c']],
+  ['GRU', ['z', 'r', 'h']],
+  ['RNN', []],
+])
 const DIRECTIONS = ['forward', 'backward']
 const HOPS = 8
 
@@ -86,13 +90,16 @@ export function interpreted(
     if (axes) found.set(tensor.name, permuted(found.get(tensor.name) ?? tensor, axes))
   }
   for (const { op, inputs } of operators) {
-    if (!RECURRENT.has(op)) continue
+    const gates = RECURRENT.get(op)
+    if (!gates) continue
     for (const tensor of [1, 2].flatMap(i => tensors.get(inputs[i] ?? '') ?? [])) {
       const [directions, ...matrix] = tensor.shape
       if (matrix.length !== 2 || directions > DIRECTIONS.length) continue
       const stack = directions === 1 ? [''] : DIRECTIONS
-      found.set(tensor.name, { ...(found.get(tensor.name) ?? tensor), stack })
+      found.set(tensor.name, { ...(found.get(tensor.name) ?? tensor), stack, gates })
     }
+    const biases = tensors.get(inputs[3] ?? '')
+    if (biases) found.set(biases.name, { ...biases, constant: 'biases of a recurrent layer' })
   }
   return found
 }

@@ -75,23 +75,24 @@ test('the weight is named by the node that uses it', async () => {
 
 test('recurrent layers stack the weights of their directions', async () => {
   const wave = (n: number, seed: number) => Float32Array.from({ length: n }, (_, i) => Math.sin(seed + i * i))
-  const [W, R, single] = [wave(2 * 16 * 12, 1), wave(2 * 16 * 14, 2), wave(16 * 12, 3)]
+  const [W, R, single] = [wave(2 * 16 * 12, 1), wave(2 * 16 * 14, 2), wave(15 * 12, 3)]
   const weight = (name: string, dims: number[], values: Float32Array) =>
     message(5, tensor(name, dims, number(2, 1), message(9, Buffer.from(values.buffer))))
   const node = (op: string, ...inputs: string[]) =>
     message(1, ...inputs.map(input => message(1, input)), message(2, `${op}_y`), message(4, op))
   const graph = model(
-    node('LSTM', 'x', 'W', 'R'),
+    node('LSTM', 'x', 'W', 'R', 'B'),
     node('GRU', 'x', 'single'),
-    ...[weight('W', [2, 16, 12], W), weight('R', [2, 16, 14], R), weight('single', [1, 16, 12], single)],
+    ...[weight('W', [2, 16, 12], W), weight('R', [2, 16, 14], R), weight('single', [1, 15, 12], single)],
     weight('other', [2, 16, 12], W),
+    weight('B', [2, 32], wave(64, 4)),
   )
   const { layers, skipped } = await analyseFile(write(graph, 'net.onnx'), { min_evals: 0 })
   const matrices = (values: Float32Array, columns: number) =>
     [0, 1].map(i => ({ shape: [16, columns], values: values.subarray(i * 16 * columns, (i + 1) * 16 * columns) }))
   const [w0, w1, r0, r1] = [...matrices(W, 12), ...matrices(R, 14)]
   const plain = await analyseFile(
-    writeSafetensors({ w0: w0!, w1: w1!, r0: r0!, r1: r1!, s: { shape: [16, 12], values: single } }),
+    writeSafetensors({ w0: w0!, w1: w1!, r0: r0!, r1: r1!, s: { shape: [15, 12], values: single } }),
     { min_evals: 0 },
   )
   const expected = Object.fromEntries(plain.layers.map(({ name, lambda_max }) => [name, lambda_max]))
@@ -102,5 +103,17 @@ test('recurrent layers stack the weights of their directions', async () => {
     ['R', 'backward', expected.r1],
     ['single', undefined, expected.s],
   ])
-  expect(skipped).toMatchObject([{ tensor: 'other', code: 'rank' }])
+  expect(skipped).toMatchObject([
+    { tensor: 'other', code: 'rank' },
+    { tensor: 'B', code: 'buffer', reason: 'biases of a recurrent layer' },
+  ])
+  const split = await analyseFile(write(graph, 'net.onnx'), { min_evals: 0, split_packed: true })
+  const gates = ['i', 'o', 'f', 'c'].map(gate => `gate ${gate}`)
+  expect(split.layers.map(({ part, shape: [rows] }) => [part, rows])).toEqual([
+    ...['W', 'R'].flatMap(() => ['forward', 'backward'].flatMap(way => gates.map(gate => [`${way} ${gate}`, 4]))),
+    ...['z', 'r', 'h'].map(gate => [`gate ${gate}`, 5]),
+  ])
+  const forget = { shape: [4, 12], values: W.subarray(16 * 12 + 8 * 12, 16 * 12 + 12 * 12) }
+  const alone = await analyseFile(writeSafetensors({ forget }), { min_evals: 0 })
+  expect(split.layers.find(({ part }) => part === 'backward gate f')?.lambda_max).toBe(alone.layers[0].lambda_max)
 })
