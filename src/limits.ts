@@ -167,6 +167,9 @@ export const limits = {
   spectrum: {
     /** How much of a tensor is read at once. */
     chunkBytes: 8 * MiB,
+    /** Of tensors that stay unpacked on the disk until they are done with; those beyond are unpacked each time. */
+    unpackedBytes: 2048 * MiB,
+    unpackedCount: 256,
     /** One matrix in memory, whose largest eigenvalue alone is looked for: 15,000 × 32,000 in single precision. */
     residentBytes: 2048 * MiB,
     /** Side of the image on which a convolution is an operator: ImageNet's have 224. */

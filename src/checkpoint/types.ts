@@ -24,6 +24,8 @@ export interface FileSource {
   readonly offset: number
   /** Distance in elements between neighbours along each dimension. Never negative. */
   readonly strides: readonly number[]
+  /** Of the file that it was unpacked into, which is open; `path` is where it comes from. */
+  readonly fd?: number
 }
 
 /** Little-endian elements that a codec yields in order: `unpack` in codecs.ts. */

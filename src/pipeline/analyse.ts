@@ -117,7 +117,7 @@ export async function planOf(checkpoint: Checkpoint, options: AnalysisOptions): 
 function memoise(engine: Engine): (tensor: Tensor) => Promise<Scan> {
   const scans = new Map<Tensor, Promise<Scan>>()
   return tensor => {
-    const found = scans.get(tensor) ?? engine.scan(tensor)
+    const found = scans.get(tensor) ?? engine.scan(tensor, true)
     scans.set(tensor, found)
     return found
   }

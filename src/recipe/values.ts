@@ -168,6 +168,25 @@ export function tensorsOf(values: Values): Tensor[] {
   return [...new Set([...own, ...operands(values).flatMap(tensorsOf)])]
 }
 
+/** The same values of other tensors. */
+export function withTensors(values: Values, replace: (tensor: Tensor) => Tensor): Values {
+  const inner = (of: Values) => withTensors(of, replace)
+  switch (values.op) {
+    case 'tensor':
+      return stored(replace(values.tensor))
+    case 'sum':
+      return { ...values, terms: values.terms.map(({ of, factor }) => ({ of: inner(of), factor })) }
+    case 'concat':
+      return { ...values, parts: values.parts.map(inner) }
+    case 'scale':
+      return { ...values, of: inner(values.of), by: inner(values.by) }
+    case 'product':
+      return { ...values, left: inner(values.left), right: inner(values.right) }
+    default:
+      return { ...values, of: inner(values.of) }
+  }
+}
+
 /** Elements of a stored tensor at regular distances: element (i, j, …) lies `offset + i·strides[0] + …` after its first. */
 export interface StridedView {
   readonly tensor: Tensor

@@ -12,12 +12,13 @@ import { largestEigenvalue } from './lanczos.ts'
 import type { MatrixSource } from './matrix-source.ts'
 import { bytesInMemory, isSearched, type Resident, resident } from './resident.ts'
 import { footprint, openRecipe } from './source.ts'
+import { asUnpacked, unpackInto } from './spool.ts'
 import { TensorStream } from './stream.ts'
 import { type WeightStatistics, weightStatistics } from './weights.ts'
 
 /** What a thread is asked. */
 export type Task =
-  | { readonly id: number; readonly kind: 'scan'; readonly of: Tensor }
+  | { readonly id: number; readonly kind: 'scan'; readonly of: Tensor; readonly into?: number | undefined }
   | { readonly id: number; readonly kind: 'spectrum'; readonly of: Recipe }
   | { readonly id: number; readonly kind: 'spectral-norm'; readonly of: Recipe }
   | { readonly id: number; readonly kind: 'weights'; readonly of: Values }
@@ -46,7 +47,7 @@ export class Computer {
   async perform(task: Task, onWork: (share: number) => void): Promise<Result> {
     switch (task.kind) {
       case 'scan':
-        return this.scan(task.of)
+        return this.scan(task.of, task.into)
       case 'spectrum':
         return this.spectrum(task.of, onWork)
       case 'spectral-norm':
@@ -58,10 +59,12 @@ export class Computer {
     }
   }
 
-  async scan(tensor: Tensor): Promise<Scan> {
+  /** @param into descriptor of an empty file, in which a packed tensor is to stay unpacked */
+  async scan(tensor: Tensor, into?: number): Promise<Scan> {
     const { dtype, shape, source } = tensor
+    if (into !== undefined) await unpackInto(tensor, into)
     const hash = createHash('sha256').update(JSON.stringify([dtype, shape, source.strides]))
-    const stream = await TensorStream.open(tensor)
+    const stream = await TensorStream.open(into === undefined ? tensor : asUnpacked(tensor, into))
     let nonFinite: string | undefined
     let largest = 0
     let at = 0

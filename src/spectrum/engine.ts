@@ -32,9 +32,10 @@ export interface Scan {
 export interface Engine {
   /**
    * One pass over the stored elements of a tensor.
+   * @param again its values will be asked for: what is packed stays unpacked, where there is room
    * @throws CheckpointError where the file ends early, or does not unpack to the tensor
    */
-  scan(tensor: Tensor): Promise<Scan>
+  scan(tensor: Tensor, again?: boolean): Promise<Scan>
   /**
    * Every eigenvalue of a recipe's matrices.
    * @param onWork told the share of this recipe's work that has been done, from 0 to 1

@@ -11,6 +11,7 @@ import { Kernel } from './kernel.ts'
 import wasm from './kernel.wasm'
 import { normCost, residentBytes } from './resident.ts'
 import { footprint } from './source.ts'
+import { UnpackedTensors } from './unpacked.ts'
 import type { WeightStatistics } from './weights.ts'
 
 /** What it answers. */
@@ -54,6 +55,7 @@ export class WorkerPool implements Engine {
   readonly #queue: Job[] = []
   readonly #idle: Worker[] = []
   readonly #busy = new Map<Worker, Job>()
+  readonly #unpacked = new UnpackedTensors()
   #ids = 0
   #closed = false
   #scheduled = false
@@ -71,22 +73,34 @@ export class WorkerPool implements Engine {
     this.#memory = MEMORY_SHARE * (process.availableMemory?.() ?? freemem())
   }
 
-  scan(tensor: Tensor): Promise<Scan> {
-    return this.#enqueue({ id: ++this.#ids, kind: 'scan', of: tensor }, scanCost(tensor), limits.spectrum.chunkBytes)
+  scan(tensor: Tensor, again = false): Promise<Scan> {
+    const scan = (into?: number) => {
+      const task = { id: ++this.#ids, kind: 'scan', of: tensor, into } as const
+      return this.#enqueue(task, scanCost(tensor), limits.spectrum.chunkBytes)
+    }
+    return again ? this.#unpacked.unpacking(tensor, scan) : scan()
   }
 
   spectrum(recipe: Recipe, onWork?: (share: number) => void): Promise<Spectrum> {
-    return this.#enqueue({ id: ++this.#ids, kind: 'spectrum', of: recipe }, cost(recipe), memoryOf(recipe), onWork)
+    return this.#unpacked.using(recipe.values, values => {
+      const of = { ...recipe, values }
+      return this.#enqueue({ id: ++this.#ids, kind: 'spectrum', of }, cost(of), memoryOf(of), onWork)
+    })
   }
 
   spectralNorm(recipe: Recipe, onWork?: (share: number) => void): Promise<SpectralNorms> {
-    const bytes = Math.max(memoryOf(recipe), residentBytes(recipe))
-    return this.#enqueue({ id: ++this.#ids, kind: 'spectral-norm', of: recipe }, normCost(recipe), bytes, onWork)
+    return this.#unpacked.using(recipe.values, values => {
+      const of = { ...recipe, values }
+      const bytes = Math.max(memoryOf(of), residentBytes(of))
+      return this.#enqueue({ id: ++this.#ids, kind: 'spectral-norm', of }, normCost(of), bytes, onWork)
+    })
   }
 
   weights(values: Values): Promise<WeightStatistics> {
-    const bytes = evaluationMemory(values, limits.spectrum.chunkBytes / 8)
-    return this.#enqueue({ id: ++this.#ids, kind: 'weights', of: values }, evaluationCost(values), bytes)
+    return this.#unpacked.using(values, of => {
+      const bytes = evaluationMemory(of, limits.spectrum.chunkBytes / 8)
+      return this.#enqueue({ id: ++this.#ids, kind: 'weights', of }, evaluationCost(of), bytes)
+    })
   }
 
   async call(name: string, argument: unknown, cost: number, onWork?: (share: number) => void): Promise<unknown> {
@@ -98,6 +112,7 @@ export class WorkerPool implements Engine {
     this.#closed = true
     this.#queue.length = 0
     await Promise.all([...this.#idle, ...this.#busy.keys()].map(worker => worker.terminate()))
+    this.#unpacked.close()
   }
 
   #enqueue(task: Task, cost: number, bytes: number, onWork: (share: number) => void = () => {}): Promise<AnyResult> {

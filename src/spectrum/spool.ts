@@ -1,10 +1,14 @@
+import { write as writeWithCallback } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
+import { promisify } from 'node:util'
 import { unreadable } from '../bytes/file.ts'
 import { temporaryFile } from '../bytes/temporary.ts'
 import { unpack } from '../checkpoint/codecs.ts'
 import { DTYPE_BITS, type FileSource, type Tensor } from '../checkpoint/types.ts'
 import { CheckpointError, tensorIn } from '../errors.ts'
 import { extentOf } from '../recipe/values.ts'
+
+const write = promisify(writeWithCallback)
 
 /** An open file with a tensor's bytes, which can be read at any offset. */
 export interface Readable {
@@ -17,34 +21,57 @@ export interface Readable {
  * more when this returns: the system removes it when it is closed, whatever happens.
  * @throws CheckpointError where the file can't be read or unpacks to more or less than the tensor
  */
-export async function openTensor({ name, dtype, source, shape }: Tensor): Promise<Readable> {
+export async function openTensor(tensor: Tensor): Promise<Readable> {
+  const { source } = tensor
   if (source.kind === 'file') {
     const file = await open(source.path, 'r').catch(cause => {
       throw unreadable(source.path, cause)
     })
     return { file, source }
   }
-  const { path, strides } = source
-  const wanted = (extentOf(shape, strides) * DTYPE_BITS[dtype]) / 8
   const file = await temporaryFile()
   try {
-    let written = 0
-    for await (const piece of unpack(source)) {
-      written += piece.length
-      if (written > wanted) break
-      await file.appendFile(piece)
-    }
-    if (written !== wanted) {
-      const where = tensorIn(path, name)
-      throw new CheckpointError(
-        where,
-        `unpacks to ${written > wanted ? 'more than' : `${written} of`} ${wanted} bytes`,
-        'The file is damaged.',
-      )
-    }
-    return { file, source: { kind: 'file', path: source.path, offset: 0, strides } }
+    await unpackInto(tensor, file.fd)
+    return { file, source: { kind: 'file', path: source.path, offset: 0, strides: source.strides } }
   } catch (error) {
     await file.close()
     throw error
   }
+}
+
+/** Bytes of a tensor unpacked; 0 of one that is not packed. */
+export function unpackedBytes({ dtype, shape, source }: Tensor): number {
+  return source.kind === 'file' ? 0 : (extentOf(shape, source.strides) * DTYPE_BITS[dtype]) / 8
+}
+
+/** A packed tensor as it lies in the open file that it was unpacked into. */
+export function asUnpacked(tensor: Tensor, fd: number): Tensor {
+  const { path, strides } = tensor.source
+  return { ...tensor, source: { kind: 'file', path, offset: 0, strides, fd } }
+}
+
+/**
+ * Unpacks a tensor into an empty file that is open.
+ * @throws CheckpointError where it unpacks to more or less than the tensor
+ */
+export async function unpackInto(tensor: Tensor, fd: number): Promise<void> {
+  const { name, source } = tensor
+  if (source.kind === 'file') throw new TypeError(`${name} is not packed`)
+  const wanted = unpackedBytes(tensor)
+  let written = 0
+  for await (const piece of unpack(source)) {
+    if (written + piece.length > wanted) {
+      written = Number.POSITIVE_INFINITY
+      break
+    }
+    for (let done = 0; done < piece.length; )
+      done += (await write(fd, piece, done, piece.length - done, written + done)).bytesWritten
+    written += piece.length
+  }
+  if (written === wanted) return
+  throw new CheckpointError(
+    tensorIn(source.path, name),
+    `unpacks to ${written > wanted ? 'more than' : `${written} of`} ${wanted} bytes`,
+    'The file is damaged.',
+  )
 }

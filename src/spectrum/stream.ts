@@ -11,20 +11,25 @@ export class TensorStream {
   readonly tensor: Tensor
   /** Bytes of an element. */
   readonly bytes: number
-  readonly #file: FileHandle
+  readonly #fd: number
   readonly #source: FileSource
+  /** Undefined where the file is somebody else's. */
+  readonly #file: FileHandle | undefined
 
-  private constructor(tensor: Tensor, file: FileHandle, source: FileSource) {
+  private constructor(tensor: Tensor, source: FileSource, fd: number, file?: FileHandle) {
     this.tensor = tensor
     this.bytes = DTYPE_BITS[tensor.dtype] / 8
-    this.#file = file
+    this.#fd = fd
     this.#source = source
+    this.#file = file
   }
 
   /** @throws CheckpointError where the file can't be opened, or does not unpack to the tensor */
   static async open(tensor: Tensor): Promise<TensorStream> {
+    const { source: own } = tensor
+    if (own.kind === 'file' && own.fd !== undefined) return new TensorStream(tensor, own, own.fd)
     const { file, source } = await openTensor(tensor)
-    return new TensorStream(tensor, file, source)
+    return new TensorStream(tensor, source, file.fd, file)
   }
 
   /**
@@ -36,7 +41,7 @@ export class TensorStream {
     const end = (at + count) * this.bytes
     const position = offset + (from - at) * this.bytes
     for (let done = at * this.bytes; done < end; ) {
-      const read = readSync(this.#file.fd, window, done, end - done, position + done)
+      const read = readSync(this.#fd, window, done, end - done, position + done)
       if (read === 0)
         throw new CheckpointError(
           path,
@@ -65,7 +70,7 @@ export class TensorStream {
     return this.pieces(0, extentOf(shape, source.strides), limits.spectrum.chunkBytes / 8)
   }
 
-  close(): Promise<void> {
-    return this.#file.close()
+  async close(): Promise<void> {
+    await this.#file?.close()
   }
 }
