@@ -11,6 +11,7 @@ import { gguf } from './gguf/index.ts'
 import { keras } from './keras/archive.ts'
 import { hdf5 } from './keras/hdf5.ts'
 import { orientKernels } from './kernels.ts'
+import { momentBeside } from './moment.ts'
 import { npy } from './numpy/npy.ts'
 import { npz } from './numpy/npz.ts'
 import { onnx } from './onnx/index.ts'
@@ -40,7 +41,9 @@ const READERS: readonly Reader[] = [safetensors, npz, keras, sb3, torchZip, torc
 export async function openCheckpoint(path: string, options: ReadOptions = {}): Promise<Checkpoint> {
   const checkpoint = await described(path, options)
   refuseExpanded(checkpoint)
-  return checkpoint
+  const [tensor] = checkpoint.tensors
+  const moment = checkpoint.moment ?? (tensor && (await momentBeside(tensor.source.path, checkpoint.stamps)))
+  return { ...checkpoint, ...(moment && { moment }) }
 }
 
 async function described(path: string, options: ReadOptions): Promise<Checkpoint> {
@@ -82,6 +85,7 @@ async function described(path: string, options: ReadOptions): Promise<Checkpoint
     ...(await describeAdapters(await interpreted(parts[0].format, tensors, stamps), stamps)),
     unread: parts.flatMap(part => part.contents.unread ?? []),
     ...(parts[0].contents.attention && { attention: parts[0].contents.attention }),
+    ...(parts[0].contents.moment && { moment: parts[0].contents.moment }),
     stateDict: parts[0].contents.stateDict,
     ignored: [...new Set([...ignored, ...parts.flatMap(part => part.contents.ignored)])],
     stamps,

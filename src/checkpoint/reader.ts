@@ -15,7 +15,7 @@ export interface ReadOptions {
 }
 
 export type Contents = Pick<Checkpoint, 'tensors' | 'stateDict' | 'ignored'> &
-  Partial<Pick<Checkpoint, 'unread' | 'stamps' | 'attention'>>
+  Partial<Pick<Checkpoint, 'unread' | 'stamps' | 'attention' | 'moment'>>
 
 /**
  * The socket of a container format. `recognises` looks at content alone, never at a name. `read` describes the tensors from

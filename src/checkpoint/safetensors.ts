@@ -1,6 +1,7 @@
 import { jsonProblem, parseJson } from '../bytes/json.ts'
 import { CheckpointError, quoted, RESAVE, tensorIn } from '../errors.ts'
 import { limits } from '../limits.ts'
+import { momentIn } from './moment.ts'
 import type { Reader } from './reader.ts'
 import { contiguous, DTYPE_BITS, type DType, size, type Tensor } from './types.ts'
 
@@ -53,7 +54,8 @@ export const safetensors: Reader = {
         source: { kind: 'file', path: file.path, offset: start + begin, strides: contiguous(shape) },
       }
     })
-    return { tensors, stateDict: '', ignored: [] }
+    const moment = momentIn(key => metadataOf(header.__metadata__, key))
+    return { tensors, ...(moment && { moment }), stateDict: '', ignored: [] }
   },
 }
 
@@ -117,8 +119,13 @@ function describe(path: string, name: string, info: unknown, dataBytes: number):
 }
 
 /** torch.distributed.checkpoint notes which slices of the tensors a file has: they must not pass for the tensors. */
+function metadataOf(metadata: unknown, key: string): unknown {
+  const known = typeof metadata === 'object' && metadata !== null && Object.hasOwn(metadata, key)
+  return known ? (metadata as Record<string, unknown>)[key] : undefined
+}
+
 function refuseSlices(path: string, metadata: unknown): void {
-  const known = typeof metadata === 'object' && metadata !== null && Object.hasOwn(metadata, 'DCP_SHARDING_INFO')
+  const known = metadataOf(metadata, 'DCP_SHARDING_INFO') !== undefined
   if (!known) return
   throw new CheckpointError(
     path,

@@ -94,6 +94,12 @@ export type Format =
   | 'npy'
   | 'gguf'
 
+/** How far a training had come, as far as it is known. */
+export interface Moment {
+  readonly step?: number
+  readonly epoch?: number
+}
+
 /** How a model's attention is divided into heads, as far as the file or the config.json beside it says so. */
 export interface AttentionConfig {
   /** `model_type`, GGUF's architecture; empty where there is none. */
@@ -125,6 +131,8 @@ export interface Checkpoint {
   readonly updates?: readonly LowRank[]
   /** Of a file that says it itself. */
   readonly attention?: AttentionConfig
+  /** How far its training had come, where something says so. */
+  readonly moment?: Moment
   /** Path of keys to the state dict that was taken, where the file nests one (`model_state_dict`). */
   readonly stateDict: string
   /** What lies beside the weights and was not looked at: optimizer state, epoch, other state dicts. */

@@ -4,6 +4,7 @@ import { HILL_METRICS, HILL_SHARE, type HillShares, hillShareOf, inPercent } fro
 import type { AnalysisOptions, Change, Comparison, CustomMetric, Layer, Model } from '../report/schema.ts'
 import { compareCustomMetrics } from './custom-metrics.ts'
 import { judgement } from './judgement.ts'
+import { momentsOf } from './moments.ts'
 import { type Pair, pairModels, type Rename } from './pair.ts'
 import { sharedAlpha } from './shared-alpha.ts'
 import { subtract } from './subtract.ts'
@@ -34,11 +35,13 @@ export function compare(
   const reason = differentOptions(options, baseline.options)
   const shares = hillShares(options, baseline.options)
   const incomparable = otherShares(shares)
-  const pairs = aligned.map(pair =>
-    pair.base && !reason
-      ? { ...pair, judgement: judgement(pair, shares), ...(incomparable && { incomparable }) }
-      : pair,
-  )
+  // Custom metrics are of the run: of several models nobody knows whose they are.
+  const given = heads.length === 1 ? { head: headMetrics, base: baseline.figures ?? [] } : { head: [], base: [] }
+  const pairs = aligned.map(pair => {
+    if (!pair.base || reason) return pair
+    const moments = momentsOf(pair.head, pair.base, given)
+    return { ...pair, judgement: judgement(pair, shares, moments), ...(incomparable && { incomparable }) }
+  })
   return {
     pairs,
     comparison: {

@@ -2,6 +2,7 @@ import { HILL_SHARE, type HillShares, inPercent } from '../report/hill.ts'
 import type { Judgement, Layer, Model } from '../report/schema.ts'
 import { isRandomLike, isUpdate } from '../report/state.ts'
 import { mean, median } from '../statistics.ts'
+import type { Moments } from './moments.ts'
 import type { Pair } from './pair.ts'
 import { subtract } from './subtract.ts'
 
@@ -11,6 +12,8 @@ const SAME_SHARE = 0.9
 const FAMILY_SHARE = 0.5
 /** Relative distance of the weights up to which they are a continuation of the baseline's: another seed is about 1.4 away. */
 const CONTINUED = 0.5
+/** Cosine of the angle between the weights of two moments of one training; another seed is at about 0, within 0.13 by its sketch. */
+const ONE_TRAINING = 0.5
 /** Of weights that were only written in another type: bfloat16 is 0.002 away, an 8-bit float 0.03. */
 const CAST = 0.05
 /** So few values in a row are a grid of at most 4 bits. */
@@ -30,12 +33,14 @@ type ShapeChange = Judgement['layers'][number]
  * What two models are to each other, which metric compares them and why, and the changes that the built-in rules judge. Layers with
  * few eigenvalues take no part in the means. Those that look random in the baseline do, and have nothing to lose: they are listed.
  *
+ * @param moments of the two trainings, if they are one: whether they are, the weights tell
  * @param shares of alpha_hill, where they are not the usual one: what was measured at that says nothing of the tails then
  */
-export function judgement(pair: Pair, shares?: HillShares): Judgement {
+export function judgement(pair: Pair, shares?: HillShares, moments?: Moments): Judgement {
   const { matched } = pair
   const relation = relationOf(pair)
-  const distance = weightDistance(pair)
+  const { distance, cosine } = betweenWeights(pair)
+  const one = relation === 'same' && cosine !== null && cosine >= ONE_TRAINING ? moments : undefined
   const measured = matched.filter(isMeasured)
   const layers = measured.map(match => shapeChange(match, shares))
   const judged = layers.filter(({ note }) => note !== 'few-evals')
@@ -45,9 +50,9 @@ export function judgement(pair: Pair, shares?: HillShares): Judgement {
     relation === 'same' && changes.length > 0 ? 'tail_shape' : relation === 'resized' ? 'alpha_weighted' : ''
   return {
     relation,
-    how: relation === 'same' ? how(pair, distance) : [],
+    how: relation === 'same' ? how(pair, distance, one !== undefined) : [],
     primary,
-    why: why(pair, relation, layers, shares),
+    why: [...(one ? [whichMoments(one)] : []), why(pair, relation, layers, shares)].join(' '),
     tail_shape: orNull(mean, changes),
     tail_shape_median: orNull(median, changes),
     driven_by: drivenBy(changes),
@@ -68,6 +73,7 @@ export function judgement(pair: Pair, shares?: HillShares): Judgement {
       matched.flatMap(({ head, base }) => subtract(head.log_norm ?? null, base.log_norm ?? null) ?? []),
     ),
     weight_distance: distance,
+    ...(one && { moments: one }),
     ...(shares && { hill_share: shares }),
     judged: judged.length,
     layers,
@@ -131,7 +137,7 @@ function kinds({ layers }: Model): Set<string> {
 }
 
 /** What became of the weights, where they say so. */
-function how({ matched }: Pair, distance: number | null): Judgement['how'] {
+function how({ matched }: Pair, distance: number | null, oneTraining: boolean): Judgement['how'] {
   const share = (holds: (match: Match) => boolean) => matched.filter(holds).length > matched.length / 2
   return [
     ...(matched.some(isRounded) ? (['quantised'] as const) : []),
@@ -139,10 +145,15 @@ function how({ matched }: Pair, distance: number | null): Judgement['how'] {
     ...(share(({ head, base }) => head.dtype !== base.dtype) && distance !== null && distance <= CAST
       ? (['cast'] as const)
       : []),
-    ...(distance !== null && distance > CAST && distance <= CONTINUED ? (['continued'] as const) : []),
-    ...(distance !== null && distance > CONTINUED ? (['retrained'] as const) : []),
+    ...(oneTraining ? (['same-training'] as const) : apart(distance)),
     ...(matched.some(({ head }) => isUpdate(head)) ? (['adapter'] as const) : []),
   ]
+}
+
+/** How far the weights went, where nothing says that it was one training. */
+function apart(distance: number | null): Judgement['how'] {
+  if (distance === null || distance <= CAST) return []
+  return distance <= CONTINUED ? ['continued'] : ['retrained']
 }
 
 /** At most 16 values in a row, where there were more than twice as many. */
@@ -156,17 +167,33 @@ export function isPruned({ head, base }: Match): boolean {
   return change !== null && change > PRUNED
 }
 
-/** ‖W − W_base‖/‖W_base‖ over all matched layers, estimated from their sketches; null where a layer has none. */
-function weightDistance({ matched }: Pair): number | null {
-  let [differences, squares] = [0, 0]
+/**
+ * ‖W − W_base‖/‖W_base‖ and ⟨W, W_base⟩/(‖W‖·‖W_base‖) over all matched layers, estimated from their sketches; null where a layer has
+ * none.
+ */
+function betweenWeights({ matched }: Pair): { distance: number | null; cosine: number | null } {
+  let [differences, product, ours, theirs] = [0, 0, 0, 0]
   for (const { head, base } of matched) {
     const [a, b] = [head.sketch, base.sketch]
-    if (!a || !b || a.length === 0 || a.length !== b.length) return null
-    differences += a.reduce((sum, value, i) => sum + (value - b[i]) * (value - b[i]), 0)
-    squares += b.reduce((sum, value) => sum + value * value, 0)
+    if (!a || !b || a.length === 0 || a.length !== b.length) return { distance: null, cosine: null }
+    for (const [i, value] of a.entries()) {
+      differences += (value - b[i]) * (value - b[i])
+      product += value * b[i]
+      ours += value * value
+      theirs += b[i] * b[i]
+    }
   }
-  const distance = Math.sqrt(differences / squares)
-  return Number.isFinite(distance) ? distance : null
+  const [distance, cosine] = [Math.sqrt(differences / theirs), product / Math.sqrt(ours * theirs)]
+  return {
+    distance: Number.isFinite(distance) ? distance : null,
+    cosine: Number.isFinite(cosine) ? cosine : null,
+  }
+}
+
+function whichMoments({ unit, head, base }: Moments): string {
+  return head > base
+    ? `Two moments of one training: ${unit} ${base} in the baseline, ${head} here.`
+    : `The baseline comes later: ${unit} ${base} there, ${head} here, of one training or of one that began with it.`
 }
 
 function why(

@@ -87,6 +87,7 @@ export async function analyseShard(source: Source, context: AnalyseContext, shar
       format: checkpoint.format,
       bytes: checkpoint.bytes,
       ...(checkpoint.stateDict && { state_dict: checkpoint.stateDict }),
+      ...checkpoint.moment,
       ...(checkpoint.ignored.length > 0 && { ignored: checkpoint.ignored.slice(0, 1000) }),
     },
     layers,

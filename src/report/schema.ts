@@ -166,6 +166,8 @@ function schemas(strictness: Strictness) {
       bytes: count,
       state_dict: text(4096).optional().describe('Where in the file the weights were found'),
       ignored: z.array(text(4096)).max(1000).optional().describe('What lies beside the weights'),
+      step: number.optional().describe('Of the training, where the file or trainer_state.json says so'),
+      epoch: number.optional().describe('The same in epochs'),
     }),
     layers: z.array(layer),
     skipped: z.array(skipped),
@@ -222,7 +224,7 @@ function schemas(strictness: Strictness) {
   const judgement = object({
     relation: oneOf(['same', 'resized', 'unrelated']).describe('What the architectures are to each other'),
     how: z
-      .array(oneOf(['quantised', 'pruned', 'cast', 'continued', 'retrained', 'adapter']))
+      .array(oneOf(['quantised', 'pruned', 'cast', 'continued', 'retrained', 'adapter', 'same-training']))
       .max(16)
       .describe('What became of the weights, as far as they say so'),
     primary: oneOf(['', 'tail_shape', 'alpha_weighted']).describe('What is compared; empty where nothing can be'),
@@ -237,6 +239,9 @@ function schemas(strictness: Strictness) {
     spectrum_noise: finite.describe('Mean of 1/√(num_evals·N)'),
     log_norm: finite.describe('Mean change of log_norm'),
     weight_distance: finite.describe('Relative distance of the weights, estimated from the sketches'),
+    moments: object({ unit: oneOf(['step', 'epoch']), head: number, base: number })
+      .optional()
+      .describe('How far each training had come, where both tell and are not as far'),
     hill_share: object({ head: number, base: number })
       .optional()
       .describe('Share of alpha_hill, where it is not 0.25 on both sides: nothing is said of the tails then'),

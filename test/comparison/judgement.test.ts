@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest'
+import { type Baseline, compare } from '../../src/comparison/compare.ts'
 import { judgement } from '../../src/comparison/judgement.ts'
 import { pairModels } from '../../src/comparison/pair.ts'
-import type { Layer } from '../../src/report/schema.ts'
+import type { CustomMetric, Layer, Model } from '../../src/report/schema.ts'
+import { defaults } from '../support/analyse.ts'
 import { layer, model } from '../support/models.ts'
 
 /** A layer whose tail has this shape. */
@@ -149,5 +151,64 @@ describe('what became of the weights', () => {
     expect(found.how).toEqual(how)
     if (distance === null) expect(found.weight_distance).toBeNull()
     else expect(found.weight_distance).toBeCloseTo(distance, 12)
+  })
+})
+
+describe('two moments of one training', () => {
+  const compared = (
+    [head, base]: readonly [number[], number[]],
+    now: Partial<Model['source']>,
+    before: Partial<Model['source']>,
+    figures: readonly [CustomMetric[], CustomMetric[]] = [[], []],
+  ) => {
+    const at = (sketch: number[], moment: Partial<Model['source']>) => {
+      const one = model('net', [tail('a', 3, { sketch })])
+      return { ...one, source: { ...one.source, ...moment } }
+    }
+    const baseline = { path: 'b', kind: 'report', options: defaults, models: [at(base, before)], figures: figures[1] }
+    const { comparison } = compare([at(head, now)], defaults, baseline as Baseline, figures[0])
+    return comparison.models[0].judgement!
+  }
+  const near: [number[], number[]] = [
+    [1, 1],
+    [1, 0],
+  ]
+  const apart: [number[], number[]] = [
+    [0.4, 1],
+    [1, 0],
+  ]
+
+  test('are told by their steps, or else their epochs, and by their weights', () => {
+    const found = compared(near, { step: 200, epoch: 1 }, { step: 100, epoch: 1 })
+    expect(found).toMatchObject({ how: ['same-training'], moments: { unit: 'step', head: 200, base: 100 } })
+    expect(found.why).toMatch(/^Two moments of one training: step 100 in the baseline, 200 here\. Same architecture/)
+    expect(compared(near, { step: 200, epoch: 2 }, { epoch: 1 }).moments).toEqual({ unit: 'epoch', head: 2, base: 1 })
+  })
+
+  test('an earlier one than the baseline’s may be of another training, too', () => {
+    expect(compared(near, { epoch: 2 }, { epoch: 10 }).why).toMatch(
+      /^The baseline comes later: epoch 10 there, 2 here, of one training or of one that began with it\. /,
+    )
+  })
+
+  test.each<[string, [number[], number[]], Partial<Model['source']>, Partial<Model['source']>]>([
+    ['weights of another seed', apart, { step: 200 }, { step: 100 }],
+    ['the same moment', near, { step: 100, epoch: 2 }, { step: 100, epoch: 1 }],
+    ['a side that does not tell', near, { step: 100 }, {}],
+    ['steps and epochs', near, { step: 100 }, { epoch: 1 }],
+  ])('%s are none', (_, sketches, now, before) => {
+    const found = compared(sketches, now, before)
+    expect(found.moments).toBeUndefined()
+    expect(found.how).toEqual(['retrained'])
+    expect(found.why).toMatch(/^Same architecture/)
+  })
+
+  test('may be given as custom metrics, which come before the file', () => {
+    const steps = (value: number) => [{ name: 'steps', value }]
+    expect(compared(near, { step: 7 }, {}, [steps(300), steps(200)]).moments).toEqual({
+      unit: 'step',
+      head: 300,
+      base: 200,
+    })
   })
 })

@@ -1,5 +1,6 @@
 import { quoted, tensorIn } from '../../errors.ts'
 import { isLearned } from '../constants.ts'
+import { momentIn } from '../moment.ts'
 import type { Contents, ReadOptions } from '../reader.ts'
 import type { Tensor, UnreadTensor } from '../types.ts'
 import { isPiece, pieceOfTensor, refusePiece } from './distributed.ts'
@@ -37,7 +38,8 @@ export async function describeContents(
     else if ('source' in described) tensors.push(found.buffers.has(name) ? asBuffer(described) : described)
     else unread.push(described)
   }
-  return { tensors, unread, stateDict: found.stateDict, ignored: found.ignored }
+  const moment = value instanceof Map ? momentIn(key => value.get(key)) : undefined
+  return { tensors, unread, ...(moment && { moment }), stateDict: found.stateDict, ignored: found.ignored }
 }
 
 /** A buffer under the name of a weight is one that is frozen. */
