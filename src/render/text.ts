@@ -31,7 +31,7 @@ export interface TextOptions {
 
 /** The report for a terminal or a log: the layers, the summary, the rules, and the verdict last, where the eye is. */
 export function renderText(report: Report, { width = Number.POSITIVE_INFINITY, top, quiet }: TextOptions = {}): string {
-  if (quiet) return `${verdict(report)}\n`
+  if (quiet) return `${wrapped(verdict(report), width)}\n`
   const { models } = report
   const blocks = models.flatMap(model => [
     [title(model), ...write([layersTable(report, model, 'terminal', top ?? Number.POSITIVE_INFINITY)], width)].join(
@@ -53,7 +53,7 @@ export function renderText(report: Report, { width = Number.POSITIVE_INFINITY, t
     ...write(heldRules(report), width),
     ...write(report.comparison ? legend(report) : [], width),
     ...write(gateChange(report), width),
-    [...write(notes(report), width), verdict(report)].join('\n'),
+    [...write(notes(report), width), wrapped(verdict(report), width)].join('\n'),
   ]
   return `${parts.filter(part => part !== '').join('\n\n')}\n`
 }
@@ -79,9 +79,20 @@ export function write(blocks: readonly Block[], width: number): string[] {
       case 'details':
         return write(block.blocks, width)
       default:
-        return [phrase(block.phrase)]
+        return [wrapped(phrase(block.phrase), width)]
     }
   })
+}
+
+/** Lines that are broken between words where the terminal is narrower; one column is left for icons, which take two. */
+function wrapped(text: string, width: number): string {
+  const lines: string[] = []
+  for (const word of text.split(' ')) {
+    const last = lines[lines.length - 1]
+    if (last !== undefined && last.length + 1 + word.length < width) lines[lines.length - 1] = `${last} ${word}`
+    else lines.push(word)
+  }
+  return lines.join('\n')
 }
 
 /** Words are cut no shorter than this. */

@@ -141,6 +141,34 @@ test('a table is as wide as its terminal: columns go, names are shortened, numbe
   expect(renderText(one, { quiet: true }).split('\n')).toHaveLength(2)
 })
 
+test('sentences break between words, and a longer word stays whole', () => {
+  const long = 'w'.repeat(70)
+  const one = report(
+    [
+      model(
+        long,
+        many(2, () => 4),
+      ),
+    ],
+    [
+      model(
+        long,
+        many(2, () => 3),
+      ),
+    ],
+  )
+  const text = renderText(one, { width: 60 })
+  const sentences = text
+    .split('\n')
+    .filter(line => !line.includes(' | ') && !line.includes(long) && !line.includes('('))
+  expect(Math.max(...sentences.map(line => line.length))).toBeLessThan(60)
+  expect(text).toContain(long)
+  // Nothing but line breaks is another than without an end of the line.
+  const words = (text: string) => text.split('\n\n').at(-1)!.split(/\s+/)
+  expect(words(text)).toEqual(words(renderText(one)))
+  expect(renderText(one, { quiet: true, width: 30 }).split('\n').length).toBeGreaterThan(2)
+})
+
 test('hostile names and reasons open no block, link or mention', () => {
   const evil = '</details>|`\n\n# @octocat #1 <img src=x onerror=y> [a](b) https://evil.example'
   const bad = layer(evil, null, { status: 'error', error: { code: 'worker', message: evil } })
