@@ -39,7 +39,7 @@ import {
   text,
   typed,
 } from './view.ts'
-import { direction, LEGEND, meanWord, shapeWord } from './words.ts'
+import { direction, LEGEND, meanWord, SHAPE_MOVED, shapeWord } from './words.ts'
 
 const NO_LIMIT = Number.POSITIVE_INFINITY
 
@@ -183,9 +183,6 @@ export function attention(report: Report, model: Model): Attention[] {
 
 /** Standard errors, of both sides together, that a change of alpha has to exceed to be shown at once. */
 const NOISE = 2
-
-/** Change of one layer's tail shape to be shown at once: several times what the mean does between seeds. */
-export const SHAPE_MOVED = 0.25
 
 /** By the shape of the tail where that decides, by alpha and its standard error otherwise. */
 function moved(compared: Comparison['models'][number] | undefined): { readonly who: string; readonly why: string }[] {

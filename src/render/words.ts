@@ -15,6 +15,9 @@ export function direction(metric: LayerMetric, { head, base, change }: Change): 
 /** Beyond it more than learning may be behind a heavier tail. */
 const MUCH_HEAVIER = BUILT_IN_RULES['heavier-tail'].threshold
 
+/** Change of one layer's tail shape to be shown at once: several times what the mean does between seeds. */
+export const SHAPE_MOVED = 0.25
+
 /** What a change of the tail's shape means, for models of one architecture. */
 export function shapeWord(change: number): string {
   if (Math.abs(change) <= SEEDS) return 'as between seeds'
@@ -34,9 +37,11 @@ export function alphaWord(change: Change, judgement: Judgement | undefined): str
   if (shape === null && judgement?.layers.length) return ''
   if (shape === null || !change.change) return direction('alpha', change)
   if (Math.abs(shape) <= SEEDS || Math.sign(shape) !== Math.sign(change.change)) {
-    // Of layers that the shape leaves out, nobody can say whether the spectrum moved.
-    const unknown = judgement!.layers.some(({ note, change }) => note === 'few-evals' && change !== 0)
-    return unknown ? '' : 'xmin moved, the spectrum did not'
+    // Of layers that the shape leaves out, nobody can say whether the spectrum moved; and one that did is not the mean.
+    const moved = judgement!.layers.some(({ note, change }) =>
+      note === 'few-evals' ? change !== 0 : Math.abs(change ?? 0) > SHAPE_MOVED,
+    )
+    return moved ? '' : 'xmin moved, the spectrum did not'
   }
   return shape < MUCH_HEAVIER ? '' : direction('alpha', change)
 }

@@ -4,10 +4,11 @@ import { layerKey } from '../../report/metrics.ts'
 import type { Histogram, Judgement, Layer, LayerChange, Model, Report } from '../../report/schema.ts'
 import { isRandomLike, stateOf, whyUnfitted } from '../../report/state.ts'
 import { format, formatChange, formatMetric, formatReal } from '../numbers.ts'
-import { attention, before, comparedModel, mostNotable, SHAPE_MOVED } from '../sections.ts'
+import { attention, before, comparedModel, mostNotable } from '../sections.ts'
 import { phrase as inText } from '../text.ts'
 import type { Phrase } from '../view.ts'
 import { said } from '../view.ts'
+import { SHAPE_MOVED } from '../words.ts'
 import type { Bulk, Spectrum } from './spectrum.ts'
 
 /** How a layer is drawn. */
