@@ -11,6 +11,10 @@ export interface KerasLayer {
   readonly ordering: string | undefined
   /** The mode of its dtype policy where that quantises: `int8`, `int4/16`. */
   readonly mode: string | undefined
+  /** What an EinsumDense applies its kernel by: `abc,cde->abde`. */
+  readonly equation: string | undefined
+  /** Columns of an embedding. */
+  readonly outputs: number | undefined
   /** Whether it holds layers itself. */
   readonly nested: boolean
 }
@@ -59,6 +63,7 @@ function collect(
     const name = field(options, 'name') ?? field(layer, 'name')
     const ordering = field(options, 'dim_ordering')
     const mode = field(field(field(options, 'dtype'), 'config'), 'mode')
+    const [equation, outputs] = [field(options, 'equation'), field(options, 'output_dim')]
     const nested = Array.isArray(options) || Array.isArray(field(options, 'layers'))
     found.push({
       place: at,
@@ -66,6 +71,8 @@ function collect(
       className,
       ordering: typeof ordering === 'string' ? ordering : undefined,
       mode: typeof mode === 'string' ? mode : undefined,
+      equation: typeof equation === 'string' && equation.length <= CLASS_CHARACTERS ? equation : undefined,
+      outputs: typeof outputs === 'number' ? outputs : undefined,
       nested,
     })
     collect(layer, `${at}/`, depth + 1, found, total)

@@ -153,7 +153,7 @@ class Collector implements Visitor {
 
   /** Keras' quantised layers, a group each, as what they stand for. */
   #dequantised(items: readonly Item[], tensors: readonly Tensor[]): Tensor[] {
-    const modes = new Map(this.#layers.map(({ place, mode }) => [place, mode]))
+    const layers = new Map(this.#layers.map(layer => [layer.place, layer]))
     const groups = new Map<string, GroupMember[]>()
     for (const [i, { path }] of items.entries()) {
       const [, place = '', index] = /^(?:(.*)\/)?vars\/(\d+)$/.exec(path) ?? []
@@ -169,7 +169,7 @@ class Collector implements Visitor {
         this.leaveOut(place, 'optimizer state')
         for (const { tensor } of group) optimizers.add(tensor.name)
       } else {
-        for (const [name, tensor] of quantisedGroup(group, modes.get(place))) found.set(name, tensor)
+        for (const [name, tensor] of quantisedGroup(group, layers.get(place))) found.set(name, tensor)
       }
     }
     return tensors.filter(({ name }) => !optimizers.has(name)).map(tensor => found.get(tensor.name) ?? tensor)
