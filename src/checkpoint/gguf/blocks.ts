@@ -134,6 +134,46 @@ export const iq4_nl: Decode = (block, out, at) => {
   }
 }
 
+/** Eight runs of 32 such values, with 6-bit scales. */
+export const iq4_xs: Decode = (block, out, at) => {
+  const d = half(block.readUInt16LE(0))
+  const high = block.readUInt16LE(2)
+  for (let group = 0; group < 8; group++) {
+    const low = (block[4 + (group >> 1)] >> ((group & 1) * 4)) & 15
+    const scale = fround(d * ((low | (((high >> (group * 2)) & 3) << 4)) - 32))
+    const [from, to] = [8 + group * 16, at + group * 32]
+    for (let i = 0; i < 16; i++) {
+      out[to + i] = scale * NON_LINEAR[block[from + i] & 15]
+      out[to + 16 + i] = scale * NON_LINEAR[block[from + i] >> 4]
+    }
+  }
+}
+
+/** Runs of bytes, and how many ternary digits each holds, the highest first: a byte is the fraction that they are, times 256. */
+const TERNARY: readonly [from: number, bytes: number, digits: number][] = [
+  [0, 32, 5],
+  [32, 16, 5],
+  [48, 4, 4],
+]
+
+export const tq1_0: Decode = (block, out, at) => {
+  const d = half(block.readUInt16LE(52))
+  let next = at
+  for (const [from, bytes, digits] of TERNARY) {
+    for (let digit = 0, power = 1; digit < digits; digit++, power *= 3) {
+      for (let i = 0; i < bytes; i++) out[next++] = d * (((((block[from + i] * power) & 255) * 3) >> 8) - 1)
+    }
+  }
+}
+
+export const tq2_0: Decode = (block, out, at) => {
+  const d = half(block.readUInt16LE(64))
+  for (let i = 0; i < 256; i++) {
+    const byte = block[(i >> 7) * 32 + (i & 31)]
+    out[at + i] = d * (((byte >> (((i >> 5) & 3) * 2)) & 3) - 1)
+  }
+}
+
 /** Twice the values of E2M1. */
 const E2M1 = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12]
 const scratch = new DataView(new ArrayBuffer(4))
