@@ -27,7 +27,7 @@ export interface Outcome {
   /** Inputs that were still read, and those that were refused with a typed error. */
   readonly accepted: number
   readonly refused: number
-  /** Milliseconds of the slowest input. */
+  /** Milliseconds of processor time of the slowest input. */
   readonly slowest: number
   /** Inputs that ended otherwise: the error, and where the input was kept. */
   readonly failures: readonly string[]
@@ -166,8 +166,8 @@ export function mutateSeed({ bytes, members, outside }: Seed, next: (n: number) 
 }
 
 /**
- * Mutates seeds and does with each what the command does, up to its outputs. Whatever is not a typed error, or takes longer than two
- * seconds, is a failure.
+ * Mutates seeds and does with each what the command does, up to its outputs. Whatever is not a typed error, or takes more than two
+ * seconds of processor time, is a failure.
  * @param folder for the input at hand, and for those that failed
  */
 export async function fuzz(
@@ -185,10 +185,11 @@ export async function fuzz(
   const failures: string[] = []
   let accepted = 0
   let slowest = 0
+  let peak = peakMegabytes()
   for (let i = 0; i < inputs; i++) {
     const input = mutateSeed(apart[next(apart.length)], next)
     writeFileSync(path, input)
-    const start = performance.now()
+    const start = process.cpuUsage()
     const problem = await readAll(path).then(
       () => {
         accepted++
@@ -198,9 +199,14 @@ export async function fuzz(
           ? undefined
           : String((error as Error)?.stack ?? error),
     )
-    const milliseconds = performance.now() - start
+    const { user, system } = process.cpuUsage(start)
+    const milliseconds = (user + system) / 1000
     slowest = Math.max(slowest, milliseconds)
     const failure = problem ?? (milliseconds > 2000 ? `took ${milliseconds.toFixed(0)} ms` : undefined)
+    const before = peak
+    peak = peakMegabytes()
+    // No failure by itself, for memory is only sometimes given back: what to look at where the process takes too much.
+    if (peak - before > HEAVY && i > 0) writeFileSync(join(folder, `${container}-${seed}-${i}-heavy`), input)
     if (failure) {
       const kept = join(folder, `${container}-${seed}-${i}`)
       writeFileSync(kept, input)
@@ -216,6 +222,13 @@ export async function fuzz(
     slowest,
     failures,
   }
+}
+
+/** Megabytes that one input adds to what its process has taken at the most, to be kept. */
+const HEAVY = 24
+
+function peakMegabytes(): number {
+  return process.resourceUsage().maxRSS / 1024
 }
 
 const settings = resolveSettings({ 'min-evals': '0' })
