@@ -99,7 +99,8 @@ export function interpreted(
       found.set(tensor.name, { ...(found.get(tensor.name) ?? tensor), stack, gates })
     }
     const biases = tensors.get(inputs[3] ?? '')
-    if (biases) found.set(biases.name, { ...biases, constant: 'biases of a recurrent layer' })
+    if (biases?.shape.length === 2 && biases.shape[0] <= DIRECTIONS.length)
+      found.set(biases.name, { ...biases, constant: 'biases of a recurrent layer' })
   }
   return found
 }
