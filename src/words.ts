@@ -1,5 +1,12 @@
 import { distance } from 'fastest-levenshtein'
 
+/** A text without those of `characters` that are at its end: a regular expression takes time that grows with their square. */
+export function withoutEnd(text: string, characters: string): string {
+  let { length } = text
+  while (length > 0 && characters.includes(text[length - 1])) length--
+  return text.slice(0, length)
+}
+
 /** The known word nearest to a mistyped one, if one is near enough; case, - and _ don't matter. */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   const plain = (text: string) => text.toLowerCase().replaceAll('-', '_')

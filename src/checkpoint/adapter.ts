@@ -17,9 +17,15 @@ const DOWN = [
   },
   { pattern: /^(.*)[._]lora\.down()\.weight$/, up: (module: string) => `${module}_lora.up.weight` },
 ]
-/** Parts of adapters of other kinds, which are no products of two factors. */
+/** Components, but the first, of the names of parts of adapters of other kinds, which are no products of two factors. */
 const OTHER =
-  /\.(?:hada_[wt]\w*|lokr_\w+|ia3_l|vera_lambda_\w+|oft_\w+|boft_\w+|lora_E|lora_ranknum|randlora_\w+|bone_block|fourierft_spectrum|hra_u|prompt_encoder|ln_tuning)(?:\.|$)/
+  /^(?:hada_[wt]\w*|(?:lokr|vera_lambda|b?oft|randlora)_\w+|ia3_l|lora_(?:E|ranknum)|bone_block|fourierft_spectrum|hra_u|prompt_encoder|ln_tuning)$/
+function isOther(name: string): boolean {
+  return name
+    .split('.')
+    .slice(1)
+    .some(component => OTHER.test(component))
+}
 const ANY = /(?:^|[._])lora(?:[._](?:A|B|up|down|embedding_A|embedding_B|magnitude_vector)\b)/
 
 const NO_SCALE = 'a factor of an adapter whose scale is not known: keep its adapter_config.json beside it'
@@ -37,13 +43,13 @@ interface Found {
  * @param stamps where that of the config is put
  */
 export async function describeAdapters(tensors: readonly Tensor[], stamps: Stamp[]): Promise<Found> {
-  if (!tensors.some(({ name }) => ANY.test(name) || OTHER.test(name))) return { tensors: [...tensors], updates: [] }
+  if (!tensors.some(({ name }) => ANY.test(name) || isOther(name))) return { tensors: [...tensors], updates: [] }
   const all = new Map(tensors.map(tensor => [tensor.name, tensor]))
   const config = await new Relatives([], stamps).config(tensors[0].source.path, 'adapter_config.json')
   const updates: LowRank[] = []
   const unread = new Map<string, string>()
   for (const { name } of tensors) {
-    if (OTHER.test(name)) unread.set(name, 'a part of an adapter of a kind that has no reader: merge it before saving')
+    if (isOther(name)) unread.set(name, 'a part of an adapter of a kind that has no reader: merge it before saving')
     const found = await updateOf(name, all, config)
     if (!found) continue
     const { update, factors } = found

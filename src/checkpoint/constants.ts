@@ -1,18 +1,28 @@
 import { RandomAccessFile } from '../bytes/file.ts'
+import { withoutEnd } from '../words.ts'
 import { unpack } from './codecs.ts'
 import { DTYPE_BITS, type FloatDType, isFloat, size, type Tensor } from './types.ts'
 import { widen } from './widen.ts'
 
 /** Ends of keys under which modules keep what they learn: their contents are not looked at. */
-const LEARNED =
-  /(?:weight|weights|kernel|embeddings?|bias|gamma|beta|scale|lora_\w+|original\d?|_[gv]|codebook|tokens?|W|w)(?:_?\d+|_ih\w*|_hh\w*)?$/
-/** Whether a key ends as those of weights do. */
+const LEARNED = /(?:weights?|kernel|embeddings?|bias|gamma|beta|scale|original\d?|_[gv]|codebook|tokens?|[Ww])$/
+/** The same within the last word of a key, and two that have what they like behind them. */
+const LEARNED_WITH_MORE =
+  /(?:weights?|kernel|embeddings?|bias|gamma|beta|scale|original\d?|_[gv]|codebook|tokens?|[Ww])_[ih]h|lora_\w/
+
+const DIGITS = '0123456789'
+const WORD = `${DIGITS}ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_`
+
+/** Whether a key ends as those of weights do, or so with a number, or a number of a recurrent layer (`_ih_l0`) behind it. */
 export function isLearned(key: string): boolean {
-  return LEARNED.test(key)
+  if (LEARNED.test(key)) return true
+  const unnumbered = withoutEnd(key, DIGITS)
+  if (unnumbered !== key && LEARNED.test(unnumbered.replace(/_$/, ''))) return true
+  return LEARNED_WITH_MORE.test(key.slice(withoutEnd(key, WORD).length))
 }
 
 /** Of positions there are tables under such names, too: `encoder.embed_positions.weight`. */
-const POSITIONS = /(?:^|[._/])(?:\w+_)?pos(?:ition(?:s|al)?)?(?=[._/]|$)|sinusoid/i
+const POSITIONS = /(?:^|[._/])pos(?:ition(?:s|al)?)?(?:[._/]|$)|sinusoid/i
 /** Bytes that are read of each, or some rows. */
 const SAMPLE = 32 * 1024
 const SAMPLE_ROWS = 8

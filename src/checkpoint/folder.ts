@@ -145,10 +145,10 @@ async function nothing(path: string, names: readonly string[]): Promise<Checkpoi
 }
 
 /** What trainers call the folders of their checkpoints. */
-const STEP = /^(?:checkpoint|ckpt|step|epoch|iter|global_step)[-_]?\d+$/
+const STEP = /^(?:checkpoint|ckpt|step|epoch|iter|global_step)[-_]?(\d+)$/
 
 function stepOf(name: string): number {
-  return Number(/\d+$/.exec(name)?.[0])
+  return Number(STEP.exec(name)?.[1])
 }
 
 /** The folders in a folder that have weights in them directly. */

@@ -22,7 +22,7 @@ export function isShardIndex(name: string): boolean {
 /** How many a name says that there are: `-00001-of-000163`, `_00001-of-00002`, `.1-of-61`. */
 const OF = /(?:^|[-_.])(\d{1,6})-of-(\d{1,6})(?=[-_.]|$)/
 /** The part of one rank: `model-rank-0-part-0`, `pytorch_model-TP-000`, `mp_rank_00`. */
-const RANK = /(?:^|[-_.])(?:rank|part|(?:tp|pp|mp)(?:[-_]?rank)?)[-_]?(\d+)(?=[-_.]|$)/gi
+const RANK = /(?:^|[-_.])(?:rank|part|[tpm]p(?:[-_]?rank)?)[-_]?(\d+)/gi
 /** DeepSpeed's pipelines write each layer, and each rank's part of it, by itself. */
 const STAGE = /^layer_\d+-model_\d+-model_states\.pt$/
 /** Llama's own: one where the model is not split. */
@@ -67,7 +67,9 @@ function isRank(name: string, names: readonly string[]): boolean {
   // DeepSpeed's first rank has all of the weights below stage 3: what it holds tells.
   if (/^mp_rank_0+_model_states\.pt$/.test(name)) return false
   return [...name.matchAll(RANK)].some(({ 0: whole, 1: number, index }) => {
-    const at = index + whole.length - number.length
+    const end = index + whole.length
+    if (end < name.length && !'-_.'.includes(name[end])) return false
+    const at = end - number.length
     const first = name.slice(0, at) + '0'.repeat(number.length) + name.slice(at + number.length)
     return Number(number) === 0 || names.includes(first)
   })

@@ -2,6 +2,7 @@ import * as z from 'zod'
 import { UserError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { Provenance } from '../report/schema.ts'
+import { withoutEnd } from '../words.ts'
 
 /** A repository, `owner/name`. */
 export interface Repository {
@@ -140,7 +141,7 @@ export async function readContext(env: Environment, readFile: (path: string) => 
     ref: variable('GITHUB_REF', ref),
     actor: env.GITHUB_ACTOR?.slice(0, 256) ?? '',
     workflow: env.GITHUB_WORKFLOW?.slice(0, 1024) ?? '',
-    workflowPath: /^[^/]+\/[^/]+\/(.{1,1024}?)@/.exec(env.GITHUB_WORKFLOW_REF ?? '')?.[1] ?? '',
+    workflowPath: /^[^/]+\/[^/]+\/([^@\n]+)@/.exec(env.GITHUB_WORKFLOW_REF?.slice(0, 2048) ?? '')?.[1] ?? '',
     run: { id: runId, attempt, url: `${serverUrl}/${owner}/${name}/actions/runs/${runId}${attemptPath}` },
     defaultBranch: part(payloads.any).repository?.default_branch ?? '',
     pullRequest: PULL_EVENTS.includes(event) ? pull(part(payloads.pull)) : null,
@@ -171,7 +172,7 @@ export function provenance(context: Context, time: string): Provenance {
 const url = z
   .url({ protocol: /^https?$/ })
   .max(1024)
-  .transform(text => text.replace(/\/+$/, ''))
+  .transform(text => withoutEnd(text, '/'))
 
 async function readPayload(path: string | undefined, readFile: (path: string) => Promise<string>): Promise<object> {
   if (!path) return {}

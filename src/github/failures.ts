@@ -61,10 +61,14 @@ function remedy(needs: Permission): string {
 /** Somebody else's message on one line, without what may be secret: the query of a URL can be its signature. */
 export function clean(message: string): string {
   const line = message.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\s]+/gu, ' ').trim()
-  return line
-    .replace(/(https?:\/\/[^\s?]+)\?\S*/g, '$1?…')
-    .replace(/\.$/, '')
-    .slice(0, 300)
+  return line.split(' ').map(withoutQuery).join(' ').replace(/\.$/, '').slice(0, 300)
+}
+
+/** A word, up to the query of the URL that it holds. */
+function withoutQuery(word: string): string {
+  const begin = /https?:\/\/[^?]/.exec(word)
+  const end = begin ? word.indexOf('?', begin.index + begin[0].length) : -1
+  return end < 0 ? word : `${word.slice(0, end)}?…`
 }
 
 /** GitHub refused for its rate limits, which is no lack of a permission though the status may be 403. */

@@ -143,8 +143,17 @@ function mergedWith(
 function parametrised(tensors: readonly Tensor[]): Map<string, { key: string; members: Map<string, Tensor> }> {
   const found = new Map<string, { key: string; members: Map<string, Tensor> }>()
   for (const tensor of tensors) {
-    const [, before = '', weight, rest] = /^(.*\.|)parametrizations\.([^.]+)\.(.+)$/.exec(tensor.name) ?? []
-    if (weight === undefined || rest === undefined) continue
+    const components = tensor.name.split('.')
+    const at = components.findLastIndex(
+      (component, i) => component === 'parametrizations' && components[i + 1] && components[i + 2] !== undefined,
+    )
+    const rest = components.slice(at + 2).join('.')
+    if (at < 0 || rest === '') continue
+    const before = components
+      .slice(0, at)
+      .map(component => `${component}.`)
+      .join('')
+    const weight = components[at + 1]
     const prefix = `${before}parametrizations.${weight}.`
     const group = found.get(prefix) ?? { key: before + weight, members: new Map<string, Tensor>() }
     group.members.set(rest, tensor)

@@ -38,7 +38,7 @@ export function naturalOrder(names: readonly string[]): number[] {
 /** Numbers take the places where numbers stand. */
 function inOrder(children: ReadonlyMap<string, Node>): Node[] {
   const numbers = [...children.keys()].filter(component => /^\d/.test(component))
-  const value = (text: string) => text.replace(/^0+(?=\d)/, '')
+  const value = (text: string) => text.replace(/^0+(\d)/, '$1')
   const sorted = numbers.sort((a, b) => value(a).length - value(b).length || compare(value(a), value(b)))
   let next = 0
   return [...children].map(([component, node]) => (/^\d/.test(component) ? children.get(sorted[next++])! : node))

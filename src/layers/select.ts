@@ -145,15 +145,26 @@ function dimensioned(weight: Weight, { conv_dims }: AnalysisOptions, sibling: Su
 }
 
 /** Components of keys under which mixtures of experts stack their matrices in one tensor. */
-const EXPERTS = /^(?:\w+_)?(?:experts?|exps|moe)(?:_\w+)?$/
+const EXPERTS = ['expert', 'experts', 'exps', 'moe']
+
+/** Whether one of a component's words, which `_` parts, is one of them. */
+function isOfExperts(component: string): boolean {
+  const words = component.split('_')
+  const last = words.length - 1
+  return (
+    /^\w+$/.test(component) &&
+    words.some(
+      (word, i) => EXPERTS.includes(word) && !(i === 1 && words[0] === '') && !(i === last - 1 && words[last] === ''),
+    )
+  )
+}
 
 /** What the matrices are called that are stacked in a tensor of three dimensions, as experts or by its reader; undefined of others. */
 function stackedIn({ tensor: { name, label, stack }, values }: Weight): readonly string[] | undefined {
   const [count, rows, columns, ...rest] = shapeOf(values)
   if (rest.length > 0 || columns === undefined) return undefined
   if (stack?.length === count) return stack
-  const experts =
-    Math.min(count, rows, columns) > 1 && (label ?? name).split(/[./]/).some(component => EXPERTS.test(component))
+  const experts = Math.min(count, rows, columns) > 1 && (label ?? name).split(/[./]/).some(isOfExperts)
   return experts ? Array.from({ length: count }, (_, i) => `expert ${i}`) : undefined
 }
 

@@ -14,9 +14,16 @@ export async function refuseNoPath(path: string): Promise<void> {
   if (hint) throw new MissingCheckpointError(path, 'no such file or folder', hint)
 }
 
+/** Whether something stands between two characters. */
+function isAround(path: string, open: string, close: string): boolean {
+  const from = path.indexOf(open)
+  return from >= 0 && path.lastIndexOf(close) > from + 1
+}
+
 async function whatElse(path: string): Promise<string> {
-  const unquoted = /^(["'])(.*)\1$/s.exec(path)?.[2]
-  if (unquoted !== undefined) return `Write it without quotes: ${unquoted}`
+  if (path.length > 1 && (path[0] === '"' || path[0] === "'") && path.endsWith(path[0])) {
+    return `Write it without quotes: ${path.slice(1, -1)}`
+  }
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(path)) {
     return 'It is a URL: let a step before this one download the file, and name where it lies.'
   }
@@ -29,7 +36,7 @@ async function whatElse(path: string): Promise<string> {
     const forward = path.replaceAll('\\', '/')
     return (await exists(forward)) ? `Write it with forward slashes: ${forward}` : 'Write it with forward slashes.'
   }
-  if (/[*?]|\[.+\]|\{.+\}/.test(path)) {
+  if (/[*?]/.test(path) || isAround(path, '[', ']') || isAround(path, '{', '}')) {
     return 'Patterns are expanded by a shell, or in the Action’s checkpoint input: this one matches no file.'
   }
   const other = process.env.GITHUB_WORKSPACE && !isAbsolute(path) ? await belowWorkingDirectory(path) : undefined

@@ -66,7 +66,7 @@ export class Scanner {
 
   number(): number {
     const start = this.at
-    const found = this.#match(/[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?/y)
+    const found = this.#match(/[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?/y)
     if (found === undefined || !Number.isFinite(Number(found))) throw this.error('a number is missing', '', start)
     return Number(found)
   }

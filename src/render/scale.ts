@@ -43,7 +43,7 @@ export function scale(
     of: value => from + ((value - low) / (high - low)) * (to - from),
     say: (value, more = 0) =>
       (large ? value.toExponential(2 + more) : value.toFixed(Math.min(20, decimals + more)))
-        .replace(/^-(?=0\.?0*$)/, '')
+        .replace(/^-(0(?:\.0*)?)$/, '$1')
         .replace('-', '−'),
   }
 }

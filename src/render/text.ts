@@ -1,6 +1,7 @@
 import { markdownTable } from 'markdown-table'
 import type { Description } from '../report/description.ts'
 import type { Model, Report } from '../report/schema.ts'
+import { withoutEnd } from '../words.ts'
 import { short } from './escape.ts'
 import { gateChange } from './gate-change.ts'
 import { headline, ICON } from './headline.ts'
@@ -109,7 +110,10 @@ function writeTable({ columns, rows, omitted }: Table, width: number): string {
     markdownTable(
       cells.map(row => kept.map(i => row[i])),
       { align: kept.map(i => columns[i].align[0]), delimiterStart: false, delimiterEnd: false },
-    ).replace(/ +$/gm, '')
+    )
+      .split('\n')
+      .map(line => withoutEnd(line, ' '))
+      .join('\n')
   const widest = (text: string) => greatest(text.split('\n').map(line => line.length))
   let text = draw()
   while (widest(text) > width) {

@@ -18,7 +18,7 @@ export function serialiseReport(report: Report): string {
       'Leave layers out with include and exclude, or gate the models in several jobs.',
     )
   }
-  return `${json.replace(/\[\n\s+(-?\d[^[\]{}"]*?)\n\s+\]/g, (_, numbers: string) => `[${numbers.replace(/,\s+/g, ', ')}]`)}\n`
+  return `${json.replace(/\[\n +(-?\d[^[\]{}"]*)\]/g, (_, numbers: string) => `[${numbers.trimEnd().replace(/,\s+/g, ', ')}]`)}\n`
 }
 
 /** JSON, with what would move the cursor or the order of characters on a terminal as escapes: it means the same. */

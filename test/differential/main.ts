@@ -61,6 +61,13 @@ async function elements({ dtype, shape, source }: Tensor): Promise<Buffer> {
   return out
 }
 
+/** What stands in a NaN beside its being one is lost where types are widened, and not in the same way everywhere: one stands for all. */
+function withOneNaN(bytes: Uint8Array): Uint8Array {
+  const words = new Uint32Array(bytes.slice().buffer)
+  for (let i = 0; i < words.length; i++) if ((words[i] & 0x7fffffff) >>> 0 > 0x7f800000) words[i] = 0x7fc00000
+  return new Uint8Array(words.buffer)
+}
+
 /** What the gate would judge: its tensors, and what it says that it left out; undefined where it refuses the file. */
 async function read(file: string): Promise<{ tensors: Map<string, Described>; left: Set<string> } | undefined> {
   try {
@@ -74,6 +81,7 @@ async function read(file: string): Promise<{ tensors: Map<string, Described>; le
         bytes = new Uint8Array(Float32Array.from(widen(tensor.dtype, bytes)).buffer)
         type = 'float32'
       }
+      if (format === 'gguf' && type === 'float32') bytes = withOneNaN(bytes)
       found.set(tensor.name, [type, tensor.shape, createHash('sha256').update(bytes).digest('hex')])
     }
     const names = ignored.map(entry => entry.replace(/ \([^)]*\)$/, ''))

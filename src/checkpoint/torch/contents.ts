@@ -33,8 +33,8 @@ export async function describeContents(
   for (const [name, call] of found.tensors) {
     checkPiece(source.path, name, call.args.slice(0, 2).map(String))
     const described = await describeTensor(source, name, call, locate)
-    const packed = PACKED_PATH.test(name) && 'source' in described
-    if (packed) tensors.push({ ...described, label: name.replace(PACKED_PATH, 'weight') })
+    const packed = name.endsWith(PACKED) && 'source' in described
+    if (packed) tensors.push({ ...described, label: `${withoutPacked(name)}weight` })
     else if ('source' in described) tensors.push(found.buffers.has(name) ? asBuffer(described) : described)
     else unread.push(described)
   }
@@ -48,7 +48,13 @@ function asBuffer(tensor: Tensor): Tensor {
 }
 
 /** Where quantised layers keep their weight. */
-const PACKED_PATH = /_packed_params(?:\._packed_params)*$/
+const PACKED = '_packed_params'
+/** Its path, without the objects that hold it, some of which are within each other. */
+function withoutPacked(name: string): string {
+  let end = name.length
+  while (name.endsWith(`.${PACKED}`, end)) end -= PACKED.length + 1
+  return name.endsWith(PACKED, end) ? name.slice(0, end - PACKED.length) : name.slice(0, end + 1)
+}
 
 function checkPiece(path: string, name: string, types: readonly string[]): void {
   if (types.some(type => isPiece(name, type))) {

@@ -696,8 +696,8 @@ const ESCAPED: Record<string, string> = {
  */
 function unescapedUnicode(line: string): string | undefined {
   let wrong = false
-  const text = line.replace(/(\\+)(u[\da-fA-F]{4}|U[\da-fA-F]{8}|[uU])/g, (all, slashes: string, unit: string) => {
-    if (slashes.length % 2 === 0) return all
+  const text = line.replace(/(\\+)(u[\da-fA-F]{4}|U[\da-fA-F]{8}|[uU])?/g, (all, slashes: string, unit?: string) => {
+    if (unit === undefined || slashes.length % 2 === 0) return all
     const code = unit.length === 1 ? Number.POSITIVE_INFINITY : Number.parseInt(unit.slice(1), 16)
     if (code <= 0x10ffff) return slashes.slice(1) + String.fromCodePoint(code)
     wrong = true

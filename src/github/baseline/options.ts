@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { UserError } from '../../errors.ts'
+import { withoutEnd } from '../../words.ts'
 import type { Context } from '../context.ts'
 
 /** Where the input `baseline` says that the baseline is. */
@@ -125,11 +126,11 @@ function gateName(prefix: string, gate: GateKey): string {
 }
 
 function keyedName(prefix: string, readable: readonly string[], identity: string): string {
-  const slug = readable
+  const plain = readable
     .join('-')
     .replace(/[^A-Za-z0-9._]+/g, '-')
-    .replace(/^[-.]+|[-.]+$/g, '')
-    .slice(0, 60)
+    .replace(/^[-.]+/, '')
+  const slug = withoutEnd(plain, '-.').slice(0, 60)
   const hash = createHash('sha256').update(identity).digest('hex').slice(0, 16)
   return [prefix, slug, hash].filter(Boolean).join('-')
 }
