@@ -52,6 +52,8 @@ export const limits = {
     readRatio: 16,
     /** Below this, any ratio. */
     anyReadBytes: 64 * MiB,
+    /** Bytes inflated for each that is stored, to read one tensor; numbers of one bit each, as floats, deflate so. */
+    inflateRatio: 32,
   },
 
   /** Zip archives and what is deflated in them. */
@@ -178,6 +180,8 @@ export const limits = {
     cubePoints: 40,
     /** Kernel slices are shuffled together up to this, one by one above: a kernel of 512 filters of 512 channels takes 18 MiB. */
     shuffledBytes: 64 * MiB,
+    /** Kernel slices that lie among each other are picked out together up to this: each time, all of the kernel is read. */
+    pickedBytes: 64 * MiB,
   },
 
   metrics: {
@@ -214,6 +218,10 @@ export const limits = {
   config: {
     /** A config file is written by hand. */
     bytes: 256 * KiB,
+    /** Items, keys, brackets, tags: a thousand patterns have four thousand. Keys are each held against all others, as errors are. */
+    marksCount: 8_000,
+    /** Options are texts and lists of texts; a text may hold brackets. The parser gives up at about 800. */
+    nestingLevels: 100,
   },
 
   rules: {

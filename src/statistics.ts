@@ -1,6 +1,7 @@
-/** NaN of none. */
+/** NaN of none; finite where all values are. */
 export function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length
+  return Number.isFinite(mean) ? mean : values.reduce((sum, value) => sum + value / values.length, 0)
 }
 
 /** The middle one, or the mean of the two in the middle; NaN of none. */

@@ -9,7 +9,21 @@ const SEPARATES = new Set([0x2c, 0x3a])
  * counted before it is parsed.
  * @throws SyntaxError where it is none, RangeError where it nests deeper or holds more
  */
-export function parseJson(bytes: Buffer, most: { depth: number; marks: number }): unknown {
+export function parseJson(bytes: Buffer, most: JsonBounds): unknown {
+  checkJson(bytes, most)
+  return JSON.parse(bytes.toString('utf8'))
+}
+
+export interface JsonBounds {
+  readonly depth: number
+  readonly marks: number
+}
+
+/**
+ * Whether it would be read.
+ * @throws RangeError where it nests deeper or holds more
+ */
+export function checkJson(bytes: Buffer, most: JsonBounds): void {
   let depth = 0
   let marks = 0
   for (let i = 0; i < bytes.length; i++) {
@@ -25,7 +39,6 @@ export function parseJson(bytes: Buffer, most: { depth: number; marks: number })
       throw new RangeError(`holds more than ${most.marks} commas, colons and brackets`)
     }
   }
-  return JSON.parse(bytes.toString('utf8'))
 }
 
 /** Where the string that begins at `start` ends; the end of all where it does not. */

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import { crc32, createInflateRaw } from 'node:zlib'
 import { CheckpointError, RESAVE } from '../errors.ts'
 import { limits } from '../limits.ts'
-import { RandomAccessFile } from './file.ts'
+import type { RandomAccessFile } from './file.ts'
 
 const PIECE = 256 * 1024
 
@@ -20,36 +20,6 @@ export interface RangeParameters {
   readonly skip: number
   readonly bytes: number
   readonly swap: number
-}
-
-/** The codec `range`: a part of a deflated member, or big-endian elements. */
-export async function* unpackRange(
-  path: string,
-  { range, skip, bytes, swap }: RangeParameters,
-): AsyncGenerator<Uint8Array> {
-  const file = await RandomAccessFile.open(path)
-  try {
-    let at = 0
-    let carry: Uint8Array = new Uint8Array(0)
-    for await (const piece of readRange(file, range)) {
-      const part = piece.subarray(Math.max(0, skip - at), Math.max(0, skip + bytes - at))
-      at += piece.length
-      if (swap === 1) {
-        if (part.length > 0) yield part
-      } else {
-        const joined = Buffer.concat([carry, part])
-        const whole = joined.length - (joined.length % swap)
-        carry = joined.subarray(whole)
-        if (whole > 0) yield reverse(joined.subarray(0, whole), swap)
-      }
-      // What is deflated is read to its end, where its checksum is known.
-      if (at >= skip + bytes && !range.inflated) return
-    }
-    if (at < skip + bytes)
-      throw new CheckpointError(path, `unpacks to ${at} bytes, but ${skip + bytes} are needed`, RESAVE)
-  } finally {
-    await file.close()
-  }
 }
 
 /**
@@ -92,11 +62,6 @@ export async function* readRange(file: RandomAccessFile, range: FileRange): Asyn
 
 async function* stored(file: RandomAccessFile, { offset, length }: FileRange): AsyncGenerator<Buffer> {
   for (let at = 0; at < length; at += PIECE) yield await file.read(offset + at, Math.min(PIECE, length - at))
-}
-
-function reverse(bytes: Buffer, swap: number): Buffer {
-  if (swap === 2) return bytes.swap16()
-  return swap === 4 ? bytes.swap32() : bytes.swap64()
 }
 
 /**

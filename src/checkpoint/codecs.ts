@@ -9,7 +9,7 @@ export async function* unpack(source: PackedSource): AsyncGenerator<Uint8Array> 
   const { path } = source
   switch (source.codec) {
     case 'range':
-      return yield* (await import('../bytes/range.ts')).unpackRange(path, source.parameters)
+      return yield* (await import('../bytes/unpack-range.ts')).unpackRange(path, source.parameters)
     case 'hdf5-chunks':
       return yield* (await import('./hdf5/codec.ts')).unpackChunks(path, source.parameters)
     case 'onnx-values':

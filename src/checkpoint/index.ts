@@ -116,15 +116,23 @@ async function interpreted(format: Format, tensors: readonly Tensor[], stamps: S
 }
 
 /**
- * Refuses views that make much of few bytes: each tensor of a few kilobytes may cover the whole file, or repeat it.
- * @throws CheckpointError where the elements of different views are together far more than what is stored
+ * Refuses what makes much of few bytes: each tensor of a few kilobytes may cover the whole file, or repeat it, and chunks may be
+ * shared, or never written.
+ * @throws CheckpointError where the elements of different views, or what is unpacked, are together far more than what is stored
  */
 function refuseExpanded({ path, bytes, tensors }: Pick<Checkpoint, 'path' | 'bytes' | 'tensors'>): void {
   const most = limits.checkpoint.expandedElements * 8 + limits.checkpoint.viewsRatio * bytes
+  const mostUnpacked = limits.zip.zerosBytes + limits.work.inflateRatio * bytes
   const seen = new Set<string>()
   let total = 0
+  let unpacked = 0
   for (const { name, dtype, shape, source } of tensors) {
-    if (source.kind !== 'file') continue
+    if (source.kind !== 'file') {
+      unpacked += (size(shape) * DTYPE_BITS[dtype]) / 8
+      if (unpacked <= mostUnpacked) continue
+      const found = `with ${quoted(name)} its tensors unpack to more than ${mostUnpacked} bytes, of the ${bytes} that are stored`
+      throw new CheckpointError(path, found, 'Save it without compression: honest weights do not compress like this.')
+    }
     const view = [source.path, source.offset, shape, source.strides].join()
     if (seen.has(view)) continue
     seen.add(view)

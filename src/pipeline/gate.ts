@@ -2,6 +2,7 @@ import { open } from 'node:fs/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { unreadable } from '../bytes/file.ts'
 import { portable } from '../bytes/portable.ts'
+import { WITHOUT_WAITING } from '../bytes/small-file.ts'
 import { type Baseline, compare } from '../comparison/compare.ts'
 import { compareCustomMetrics } from '../comparison/custom-metrics.ts'
 import { pairModels } from '../comparison/pair.ts'
@@ -261,11 +262,13 @@ async function readBaseline(
 }
 
 async function isJson(path: string): Promise<boolean> {
-  const file = await open(path).catch(cause => {
+  const file = await open(path, WITHOUT_WAITING).catch(cause => {
     throw unreadable(path, cause)
   })
   try {
-    if ((await file.stat()).isDirectory()) return false
+    const found = await file.stat()
+    // What is neither a file nor a folder is refused where it is read.
+    if (!found.isFile()) return !found.isDirectory()
     const { bytesRead, buffer } = await file.read(Buffer.alloc(64), 0, 64, 0)
     return /^\s*\{/.test(buffer.toString('utf8', 0, bytesRead))
   } finally {

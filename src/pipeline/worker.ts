@@ -6,14 +6,23 @@ import { Kernel } from '../spectrum/kernel.ts'
 import wasm from '../spectrum/kernel.wasm'
 import type { Answer } from '../spectrum/pool.ts'
 
+/** What a bar shows: a layer of thousands of matrices would tell of each. */
+const LEAST_SHARE = 1 / 256
+
 const port = parentPort!
 const computer = new Computer(await Kernel.create(wasm), PROCEDURES)
 
 port.on('message', async (task: Task) => {
   const { id } = task
   const answer = (answer: Answer, transfer: ArrayBuffer[] = []) => port.postMessage(answer, transfer)
+  let told = 0
+  const onWork = (share: number) => {
+    if (share - told < LEAST_SHARE) return
+    told = share
+    answer({ id, kind: 'work', share })
+  }
   try {
-    const result = await computer.perform(task, share => answer({ id, kind: 'work', share }))
+    const result = await computer.perform(task, onWork)
     const arrays = 'matrices' in result ? result.matrices : []
     answer(
       { id, kind: 'done', result },

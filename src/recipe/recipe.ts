@@ -122,10 +122,10 @@ export function evaluationMemory(values: Values, block: number): number {
   }
 }
 
-/** Elements that are shuffled at once: all of an array, or one of its matrices where all are too many. */
+/** Elements that are shuffled at once: of all of an array's matrices, or of as many as fit. */
 export function shuffledTogether([rows, columns, ...kernel]: readonly number[]): number {
-  const all = size([rows, columns, ...kernel])
-  return 8 * all <= limits.spectrum.shuffledBytes ? all : rows * columns
+  const matrices = Math.floor(limits.spectrum.shuffledBytes / (8 * rows * columns))
+  return rows * columns * Math.max(1, Math.min(matrices, size(kernel)))
 }
 
 /** What a recipe's spectrum follows from, but for the stored bytes: equal for equal steps on tensors of equal type and layout. */

@@ -1,5 +1,5 @@
 import type * as z from 'zod'
-import { jsonProblem, parseJson } from '../bytes/json.ts'
+import { checkJson, jsonProblem, parseJson } from '../bytes/json.ts'
 import { readSmallFile } from '../bytes/small-file.ts'
 import { UserError } from '../errors.ts'
 import { limits } from '../limits.ts'
@@ -8,17 +8,42 @@ import { lenientReport, type Part, type Report, SCHEMA_VERSION, strictReport } f
 /**
  * A report as JSON: two spaces, lists of numbers on one line, so that a committed one can be reviewed in a diff. The same report
  * gives the same bytes.
- * @throws where the report is not valid: our own mistake
+ * @param most what is read again
+ * @throws UserError where it would be too large to be read again; another where the report is not valid: our own mistake
  */
-export function serialiseReport(report: Report): string {
-  const json = toJson(strictReport.parse(report))
-  if (json.length > limits.report.bytes) {
-    throw new UserError(
-      `The report would have ${json.length} characters, more than the ${limits.report.bytes} that are read again`,
-      'Leave layers out with include and exclude, or gate the models in several jobs.',
-    )
+export function serialiseReport(report: Report, most: ReportBounds = limits.report): string {
+  const valid = strictReport.parse(report)
+  let text: string
+  try {
+    const json = toJson(valid)
+    text = `${json.replace(/\[\n +(-?\d[^[\]{}"]*)\]/g, (_, numbers: string) => `[${numbers.trimEnd().replace(/,\s+/g, ', ')}]`)}\n`
+  } catch (cause) {
+    // The longest string that there can be has half a billion characters.
+    if (cause instanceof RangeError) throw tooLarge(`more than the ${most.bytes} bytes`, cause)
+    throw cause
   }
-  return `${json.replace(/\[\n +(-?\d[^[\]{}"]*)\]/g, (_, numbers: string) => `[${numbers.trimEnd().replace(/,\s+/g, ', ')}]`)}\n`
+  const bytes = Buffer.byteLength(text)
+  if (bytes > most.bytes) throw tooLarge(`${bytes} bytes, more than the ${most.bytes}`)
+  try {
+    checkJson(Buffer.from(text), { depth: limits.json.nestingLevels, marks: most.marksCount })
+  } catch (cause) {
+    throw tooLarge(`more than the ${most.marksCount} commas, colons and brackets`, cause)
+  }
+  return text
+}
+
+/** Of what is read as a report. */
+export interface ReportBounds {
+  readonly bytes: number
+  readonly marksCount: number
+}
+
+function tooLarge(found: string, cause?: unknown): UserError {
+  return new UserError(
+    `The report would have ${found} that are read again`,
+    'Leave layers out with include and exclude, or gate the models in several jobs.',
+    { cause },
+  )
 }
 
 /** JSON, with what would move the cursor or the order of characters on a terminal as escapes: it means the same. */

@@ -6,7 +6,7 @@ import { contiguous, DTYPE_BITS, type FloatDType, type MaskDType, size, type Ten
 import { widen } from '../checkpoint/widen.ts'
 import { limits } from '../limits.ts'
 import { shuffledTogether } from '../recipe/recipe.ts'
-import { extentOf, type StridedView, shapeOf, tensorsOf, type Values, viewOf } from '../recipe/values.ts'
+import { extentOf, reshape, type StridedView, shapeOf, tensorsOf, type Values, viewOf } from '../recipe/values.ts'
 import { TensorStream } from './stream.ts'
 
 /** A view is read at once where the file has at most this many elements for each that is wanted. */
@@ -199,16 +199,25 @@ export class Evaluator {
     const [startOfSlice, sliceShape] = [start.slice(2), shape.slice(2)]
     const [sliceStrides, kernelStrides] = [contiguous(sliceShape), contiguous(kernel)]
     const step = size(sliceShape)
+    // Matrices that lie among each other are read together, where they can be counted through as they are stored.
+    const flat = reshape(values.of, [rows, columns, slices])
+    const most = viewOf(flat) ? shuffledTogether(shapeOf(values)) / (rows * columns) : 1
     for (let at = 0; at < step; at++) {
       const index = sliceShape.map((n, d) => startOfSlice[d] + (Math.floor(at / sliceStrides[d]) % n))
       const slice = index.reduce((sum, i, d) => sum + i * kernelStrides[d], 0)
-      const { elements } = this.#shuffle(values, slice, () => {
-        const elements = this.block(values.of, [0, 0, ...index], [rows, columns, ...index.map(() => 1)])
-        permuteEach(elements, 0, 1, order(rows, columns, slice, values.replica))
+      const first = slice - (slice % most)
+      const together = Math.min(most, slices - first)
+      const { elements } = this.#shuffle(values, first, () => {
+        const elements =
+          most === 1
+            ? this.block(values.of, [0, 0, ...index], [rows, columns, ...index.map(() => 1)])
+            : this.block(flat, [0, 0, first], [rows, columns, together])
+        for (let i = 0; i < together; i++)
+          permuteEach(elements, i, together, order(rows, columns, first + i, values.replica))
         return elements
       })
-      const from = elements.subarray(start[0] * columns + start[1])
-      scatter(from, [columns, 1], result, at, [shape[1] * step, step], [shape[0], shape[1]])
+      const from = elements.subarray((start[0] * columns + start[1]) * together + slice - first)
+      scatter(from, [columns * together, together], result, at, [shape[1] * step, step], [shape[0], shape[1]])
     }
     return result
   }
@@ -248,7 +257,7 @@ export class Evaluator {
 }
 
 interface Shuffled {
-  /** Which matrix; −1 for all together. */
+  /** The first of those that were shuffled together; −1 for all. */
   readonly slice: number
   readonly elements: Float64Array
 }
@@ -278,6 +287,13 @@ function gather(from: Float64Array, shape: readonly number[], strides: readonly 
   return result
 }
 
+/** An innermost loop that is shorter takes more time than its elements. */
+const SHORT = 16
+
+function longestOf(axes: readonly number[], shape: readonly number[]): number {
+  return axes.reduce((most, axis, at) => (shape[axis] > shape[axes[most]] ? at : most), 0)
+}
+
 /** Copies an array from one layout into another. */
 function scatter(
   from: Float64Array,
@@ -287,9 +303,10 @@ function scatter(
   toStrides: readonly number[],
   shape: readonly number[],
 ): void {
-  // Of a kernel slice the last two are of length 1: a call for each element would be most of the time.
+  // Of a kernel slice the last two are of length 1, or short: a call for each element would be most of the time.
   const long = shape.map((_, d) => d).filter(d => shape[d] !== 1)
   const last = long.length - 1
+  if (last > 0 && shape[long[last]] < SHORT) long.push(...long.splice(longestOf(long, shape), 1))
   const copy = (d: number, source: number, target: number) => {
     const axis = long[d]
     const [n, sourceStride, targetStride] = [shape[axis], fromStrides[axis], toStrides[axis]]

@@ -84,7 +84,7 @@ async function openView(view: StridedView): Promise<OpenRecipe> {
       yield { k, base: offset, pStride, iStride }
       return
     }
-    const together = Math.floor(limits.spectrum.chunkBytes / (k * n * stream.bytes))
+    const together = Math.floor(limits.spectrum.pickedBytes / (k * n * stream.bytes))
     if (together > 1 && elements(matrix, k) > WASTE * k * n) {
       if (!picked || slice < picked.first || slice >= picked.first + picked.count)
         picked = pickSlices(stream, view.offset, views, slice, Math.min(together, views.length - slice))

@@ -122,8 +122,47 @@ describe('refuses', () => {
     expect(await refusal(`# ${'x'.repeat(limits.config.bytes)}`)).toContain('characters, more than')
   })
 
-  test('deep nesting, without a crash', async () => {
-    expect(await refusal(`fail-if: ${'['.repeat(20_000)}`)).toContain('gate.yml: ')
+  test.each([
+    ['brackets', '['.repeat(200_000)],
+    ['brackets that are closed', `include: ${'['.repeat(100_000)}${']'.repeat(100_000)}`],
+    ['mappings', '{a: '.repeat(50_000)],
+    ['lists in a line', '- '.repeat(100_000)],
+    ['keys in a line', '? '.repeat(100_000)],
+    ['lists and keys in a line', 'a: ? - '.repeat(30_000)],
+    ['indented mappings', Array.from({ length: 700 }, (_, level) => `${' '.repeat(level)}a:\n`).join('')],
+    ['indented lists', Array.from({ length: 700 }, (_, level) => `${' '.repeat(level)}-\n`).join('')],
+    ['keys', Array.from({ length: 25_000 }, (_, i) => `k${i}: 1\n`).join('')],
+    ['keys that are as many as may be', Array.from({ length: 7_999 }, (_, i) => `k${i}: 1\n`).join('')],
+    ['keys in brackets', `{${Array.from({ length: 25_000 }, (_, i) => `k${i}`).join()}}`],
+    ['a long key', `${'k'.repeat(200_000)}: 1`],
+    ['a long key that is quoted', `"${'k'.repeat(200_000)}": 1`],
+    ['anchors', Array.from({ length: 20_000 }, (_, i) => `- &a${i} x\n`).join('')],
+    ['tags', '!a '.repeat(60_000)],
+    ['escapes', `a: "${'\\u0041'.repeat(40_000)}`],
+    ['folded lines', `a: >\n${' \n'.repeat(100_000)}`],
+    ['empty lines in quotes', `a: "${'\n '.repeat(100_000)}"`],
+    ['texts in quotes', '"a" '.repeat(60_000)],
+    ['comments', '#\n'.repeat(100_000)],
+    ['directives', '%YAML 1.2\n'.repeat(20_000)],
+    ['unknown directives', '%\n'.repeat(120_000)],
+    ['closing brackets', ']'.repeat(250_000)],
+    ['closing braces', '}'.repeat(250_000)],
+    ['documents', '---\n'.repeat(60_000)],
+    ['aliases', '*a '.repeat(80_000)],
+    ['aliases in a list', `[${'*a,'.repeat(60_000)}]`],
+  ])('many %s, at once and without a crash', { timeout: 30_000 }, async (_, text) => {
+    const begin = process.cpuUsage()
+    const said = await parseConfig(text, 'gate.yml').then(() => 'accepted', explain)
+    const { user, system } = process.cpuUsage(begin)
+    expect(said).toMatch(/^(accepted|gate\.yml: )/)
+    expect(said).not.toContain('call stack')
+    expect(said.length).toBeLessThan(3_000)
+    expect(user + system).toBeLessThan(3e6)
+  })
+
+  test('but not a thousand patterns', async () => {
+    const list = Array.from({ length: 1_000 }, (_, i) => `  - 'layers.${i}.{q,k,v}_proj[0-9]*'\n`).join('')
+    expect((await parseConfig(`include:\n${list}`, 'gate.yml')).settings.include).toHaveLength(1_000)
   })
 
   test('anything odd with an error that names the file', async () => {

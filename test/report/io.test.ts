@@ -29,6 +29,30 @@ test('what a newer version added is dropped', () => {
   expect(parseReport(Buffer.from(JSON.stringify(newer)), 'x')).toEqual(report)
 })
 
+test('a report that would be too large to be read again is not written', () => {
+  const size = Buffer.byteLength(serialiseReport(report))
+  const marks = [...serialiseReport(report).matchAll(/[[{,:](?=[\s\d"[{])/g)].length
+  const most = { bytes: size, marksCount: 2 * marks }
+  expect(serialiseReport(report, most)).toBe(serialiseReport(report))
+  for (const [bounds, found] of [
+    [
+      { ...most, bytes: size - 1 },
+      `The report would have ${size} bytes, more than the ${size - 1} that are read again`,
+    ],
+    [{ ...most, marksCount: marks / 2 }, `more than the ${marks / 2} commas, colons and brackets that are read again`],
+  ] as const) {
+    const write = () => serialiseReport(report, bounds)
+    expect(write).toThrow(UserError)
+    expect(write).toThrow(found)
+  }
+})
+
+test('bytes are counted, not characters', () => {
+  const wide = { ...report, models: [model('ネット'.repeat(100), [layer('a', 2)])] }
+  const text = serialiseReport(wide)
+  expect(() => serialiseReport(wide, { bytes: text.length, marksCount: 10_000 })).toThrow(/bytes, more than the/)
+})
+
 test('what we write is held to the schema', () => {
   expect(() => serialiseReport({ ...report, novelty: 1 } as Report)).toThrow()
   expect(() => serialiseReport({ ...report, models: [model('net', [layer('a', Number.NaN)])] })).toThrow()

@@ -1,0 +1,105 @@
+import type { FileHandle } from 'node:fs/promises'
+import { CheckpointError, RESAVE } from '../errors.ts'
+import type { Budget } from './budget.ts'
+import type { RandomAccessFile } from './file.ts'
+import { type FileRange, readRange } from './range.ts'
+import { temporaryFile } from './temporary.ts'
+
+/** What a deflated range of a file inflates to, to be read at any offset. */
+export interface Inflated {
+  readonly path: string
+  /** Bytes. */
+  readonly size: number
+  readonly budget: Budget
+  /**
+   * `length` bytes from `offset`.
+   * @throws CheckpointError where there are less, BudgetError
+   */
+  read(offset: number, length: number): Promise<Buffer>
+  close(): Promise<void>
+}
+
+interface Copy {
+  readonly key: string
+  readonly handle: Promise<FileHandle>
+  users: number
+}
+
+/** The copy that was opened last: a member that holds many tensors is opened for each of them. */
+let last: Copy | undefined
+
+/**
+ * Inflates a range, in bounded memory, into a temporary file without a name. The copy that a thread opened last is kept until it
+ * opens another; each opening counts what the copy took, so that no count depends on what was opened before.
+ * @throws CheckpointError where the range is damaged
+ */
+export async function openInflated(file: RandomAccessFile, range: FileRange): Promise<Inflated> {
+  const { path, budget } = file
+  const size = range.inflated!.size
+  const copy = take(file, range)
+  let handle: FileHandle
+  try {
+    handle = await copy.handle
+  } catch (error) {
+    if (last === copy) last = undefined
+    throw error
+  }
+  return {
+    path,
+    size,
+    budget,
+    async read(offset, length) {
+      if (offset < 0 || length < 0 || offset + length > size) {
+        throw new CheckpointError(
+          path,
+          `bytes ${offset} to ${offset + length} of what is inflated are needed, of ${size}`,
+          RESAVE,
+        )
+      }
+      budget.read(length)
+      const buffer = Buffer.allocUnsafe(length)
+      for (let done = 0; done < length; ) {
+        const { bytesRead } = await handle.read(buffer, done, length - done, offset + done)
+        if (bytesRead === 0) throw new CheckpointError(path, 'its temporary copy ends early')
+        done += bytesRead
+      }
+      return buffer
+    },
+    close: () => release(copy),
+  }
+}
+
+function take(file: RandomAccessFile, range: FileRange): Copy {
+  const { path, inode, changed, time, size, budget } = file
+  const key = JSON.stringify([path, inode, changed, time, size, range])
+  const known = last
+  if (known?.key === key) {
+    known.users++
+    budget.read(range.length)
+    budget.inflate(range.inflated!.size)
+    return known
+  }
+  last = { key, handle: inflate(file, range), users: 1 }
+  if (known?.users === 0) close(known)
+  return last
+}
+
+async function release(copy: Copy): Promise<void> {
+  copy.users--
+  if (copy.users === 0 && copy !== last) await (await copy.handle).close()
+}
+
+function close(copy: Copy): void {
+  copy.handle.then(handle => handle.close()).catch(() => {})
+}
+
+async function inflate(file: RandomAccessFile, range: FileRange): Promise<FileHandle> {
+  const handle = await temporaryFile()
+  try {
+    for await (const piece of readRange(file, range)) await handle.appendFile(piece)
+    return handle
+  } catch (error) {
+    await handle.close()
+    throw error
+  }
+}
