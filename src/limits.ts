@@ -52,8 +52,6 @@ export const limits = {
     readRatio: 16,
     /** Below this, any ratio. */
     anyReadBytes: 64 * MiB,
-    /** Bytes inflated for each that is stored, to read one tensor; numbers of one bit each, as floats, deflate so. */
-    inflateRatio: 32,
   },
 
   /** Zip archives and what is deflated in them. */
@@ -218,6 +216,8 @@ export const limits = {
   config: {
     /** A config file is written by hand. */
     bytes: 256 * KiB,
+    /** Of one option; the report has them all. */
+    linesCount: 1_000,
     /** Items, keys, brackets, tags: a thousand patterns have four thousand. Keys are each held against all others, as errors are. */
     marksCount: 8_000,
     /** Options are texts and lists of texts; a text may hold brackets. The parser gives up at about 800. */

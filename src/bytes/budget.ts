@@ -15,13 +15,12 @@ export class Budget {
 
   /** @param size of the file as it is stored, in bytes */
   constructor(path: string, size: number) {
-    const { stepsCount, stepsRatio, anyStepsCount, namesCharacters, readRatio, inflateRatio, anyReadBytes } =
-      limits.work
+    const { stepsCount, stepsRatio, anyStepsCount, namesCharacters, readRatio, anyReadBytes } = limits.work
     this.path = path
     this.#most = {
       steps: Math.min(stepsCount, anyStepsCount + stepsRatio * size),
       names: namesCharacters,
-      inflated: Math.max(limits.zip.zerosBytes, inflateRatio * size),
+      inflated: Math.max(limits.zip.zerosBytes, limits.zip.inflateRatio * size),
       read: anyReadBytes + readRatio * size,
     }
   }

@@ -61,7 +61,9 @@ function mayBeConstant({ name, label, dtype, shape, source, skip, companion, bro
 async function sample({ dtype, shape, source }: Tensor): Promise<Float64Array> {
   const element = DTYPE_BITS[dtype] / 8
   const rows = Math.min(MOST_SAMPLED, SAMPLE_ROWS * shape[shape.length - 1] * element)
-  const bytes = Math.min(Math.max(SAMPLE, rows), size(shape) * element)
+  // What repeats its elements stores fewer than it has.
+  const stored = shape.reduce((last, n, d) => last + (n - 1) * source.strides[d], 1)
+  const bytes = Math.min(Math.max(SAMPLE, rows), Math.min(size(shape), stored) * element)
   if (source.kind === 'file') {
     const file = await RandomAccessFile.open(source.path)
     try {

@@ -122,7 +122,7 @@ async function interpreted(format: Format, tensors: readonly Tensor[], stamps: S
  */
 function refuseExpanded({ path, bytes, tensors }: Pick<Checkpoint, 'path' | 'bytes' | 'tensors'>): void {
   const most = limits.checkpoint.expandedElements * 8 + limits.checkpoint.viewsRatio * bytes
-  const mostUnpacked = limits.zip.zerosBytes + limits.work.inflateRatio * bytes
+  const mostUnpacked = limits.zip.zerosBytes + limits.zip.inflateRatio * bytes
   const seen = new Set<string>()
   let total = 0
   let unpacked = 0
@@ -131,7 +131,7 @@ function refuseExpanded({ path, bytes, tensors }: Pick<Checkpoint, 'path' | 'byt
       unpacked += (size(shape) * DTYPE_BITS[dtype]) / 8
       if (unpacked <= mostUnpacked) continue
       const found = `with ${quoted(name)} its tensors unpack to more than ${mostUnpacked} bytes, of the ${bytes} that are stored`
-      throw new CheckpointError(path, found, 'Save it without compression: honest weights do not compress like this.')
+      throw new CheckpointError(path, found, 'Save it without compression.')
     }
     const view = [source.path, source.offset, shape, source.strides].join()
     if (seen.has(view)) continue

@@ -89,10 +89,13 @@ function resolveWith(figures: readonly CustomMetric[], layers: readonly RawSetti
   const lines = (name: OptionName): string[] => {
     const found = layers.findLast(layer => layer[name] !== undefined && layer[name].length > 0)?.[name]
     const text = typeof found === 'string' || found === undefined ? (found ?? defaultOf(name)) : found.join('\n')
-    return text
+    const lines = text
       .split(/\r?\n/)
       .map(line => line.trim())
       .filter(line => line !== '' && !line.startsWith('#'))
+    if (lines.length > limits.config.linesCount)
+      throw new UserError(`${name} has ${lines.length} lines, more than ${limits.config.linesCount}.`)
+    return lines
   }
   const text = (name: OptionName): string | undefined => {
     const found = lines(name)

@@ -247,9 +247,9 @@ function measurePrimary({ head, judgement }: Pair): Measured | Unknown {
 /** head − base, in percent of |base| if asked; a sentence where that has no meaning. */
 function change(head: number | null, base: number | null, unit: Unit): number | string {
   if (head === null || base === null) return 'a side has no value'
-  if (unit !== '%') return head - base
-  if (Math.abs(base) < LEAST_BASE) return `the base is ${base}: a percentage of it means nothing`
-  return (100 * (head - base)) / Math.abs(base)
+  if (unit === '%' && Math.abs(base) < LEAST_BASE) return `the base is ${base}: a percentage of it means nothing`
+  const found = unit === '%' ? (100 * (head - base)) / Math.abs(base) : head - base
+  return Number.isFinite(found) ? found : 'the change is beyond the range of a double'
 }
 
 function measureValue(value: Value, model: Model): Measured | Unknown {

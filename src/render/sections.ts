@@ -608,6 +608,6 @@ function describeBaseline(
 /** Eight blocks for the largest change, in proportion for the others. */
 function bar(change: number | null, largest: number | null): string {
   if (!change || !largest) return ''
-  const eighths = Math.round((8 * Math.abs(change)) / Math.abs(largest))
+  const eighths = Math.round(8 * Math.abs(change / largest))
   return eighths > 0 ? ` ${(change > 0 ? '█' : '░').repeat(eighths)}` : ''
 }

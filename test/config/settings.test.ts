@@ -58,3 +58,9 @@ test.each([
 ])('refuses %j', (raw, message) => {
   expect(() => resolveSettings(raw)).toThrow(message)
 })
+
+test('more lines of an option than a report holds are refused', () => {
+  const lines = (count: number) => Array.from({ length: count }, (_, i) => `layer${i}`)
+  expect(resolveSettings({ include: lines(1_000) }).options.include).toHaveLength(1_000)
+  expect(() => resolveSettings({ include: lines(1_001) })).toThrow('include has 1001 lines, more than 1000')
+})
