@@ -92,3 +92,22 @@ test('the command line starts without what not every run needs', () => {
   expect([...packages]).toEqual(['fastest-levenshtein'])
   expect([...seen].filter(file => /^(pipeline|spectrum|checkpoint|render)\//.test(file))).toEqual([])
 })
+
+test('a package in a file of its own has all that is taken from it when it is needed', async () => {
+  const taken = files.flatMap(file => {
+    const text = readFileSync(join(SOURCE, file), 'utf8')
+    return [...text.matchAll(/const \{ ([^}]*) \} = await import\('([^.'][^']*)'\)/g)].map(([, names, name]) => ({
+      name,
+      names: names.split(', ').map(one => one.split(':')[0]),
+    }))
+  })
+  expect(taken.length).toBeGreaterThan(7)
+  const build = readFileSync(join(SOURCE, 'build/build.js'), 'utf8')
+  for (const { name, names } of taken) {
+    const [, exported = ''] =
+      build
+        .split(`${name.includes('-') || /[@/]/.test(name) ? `'${name}'` : name}: {`)[1]
+        ?.split(/exports: '([^']*)'/) ?? []
+    expect(exported.split(', '), name).toEqual(expect.arrayContaining(names))
+  }
+})
