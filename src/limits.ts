@@ -216,7 +216,7 @@ export const limits = {
   config: {
     /** A config file is written by hand. */
     bytes: 256 * KiB,
-    /** Of one option; the report has them all. */
+    /** Patterns of include, or of exclude: the report has them all. */
     linesCount: 1_000,
     /** Items, keys, brackets, tags: a thousand patterns have four thousand. Keys are each held against all others, as errors are. */
     marksCount: 8_000,

@@ -15,6 +15,9 @@ import { type OptionName, optionOf } from './table.ts'
 /** Of 100 eigenvalues it takes one, and two are the fewest that there is an estimate of. */
 const LEAST_SHARE = 0.01
 
+/** Options whose lines the report lists. */
+const BOUNDED: ReadonlySet<OptionName> = new Set(['include', 'exclude'])
+
 /** Values as a door read them. What a door was not told is absent or empty. */
 export type RawSettings = Partial<Record<OptionName, string | readonly string[] | undefined>>
 
@@ -93,7 +96,7 @@ function resolveWith(figures: readonly CustomMetric[], layers: readonly RawSetti
       .split(/\r?\n/)
       .map(line => line.trim())
       .filter(line => line !== '' && !line.startsWith('#'))
-    if (lines.length > limits.config.linesCount)
+    if (BOUNDED.has(name) && lines.length > limits.config.linesCount)
       throw new UserError(`${name} has ${lines.length} lines, more than ${limits.config.linesCount}.`)
     return lines
   }
