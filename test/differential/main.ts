@@ -63,7 +63,7 @@ async function elements({ dtype, shape, source }: Tensor): Promise<Buffer> {
 
 /** What stands in a NaN beside its being one is lost where types are widened, and not in the same way everywhere: one stands for all. */
 function withOneNaN(bytes: Uint8Array): Uint8Array {
-  const words = new Uint32Array(bytes.slice().buffer)
+  const words = new Uint32Array(Uint8Array.from(bytes).buffer)
   for (let i = 0; i < words.length; i++) if ((words[i] & 0x7fffffff) >>> 0 > 0x7f800000) words[i] = 0x7fc00000
   return new Uint8Array(words.buffer)
 }
