@@ -118,12 +118,13 @@ function describe(path: string, name: string, info: unknown, dataBytes: number):
   return { name, dtype: dtype as DType, shape, begin, end }
 }
 
-/** torch.distributed.checkpoint notes which slices of the tensors a file has: they must not pass for the tensors. */
+/** A text of the header's metadata, which may be anything. */
 function metadataOf(metadata: unknown, key: string): unknown {
   const known = typeof metadata === 'object' && metadata !== null && Object.hasOwn(metadata, key)
   return known ? (metadata as Record<string, unknown>)[key] : undefined
 }
 
+/** torch.distributed.checkpoint notes which slices of the tensors a file has: they must not pass for the tensors. */
 function refuseSlices(path: string, metadata: unknown): void {
   const known = metadataOf(metadata, 'DCP_SHARDING_INFO') !== undefined
   if (!known) return

@@ -22,10 +22,10 @@ export function serialiseReport(report: Report, most: ReportBounds = limits.repo
     if (cause instanceof RangeError) throw tooLarge(`more than the ${most.bytes} bytes`, cause)
     throw cause
   }
-  const bytes = Buffer.byteLength(text)
-  if (bytes > most.bytes) throw tooLarge(`${bytes} bytes, more than the ${most.bytes}`)
+  const bytes = Buffer.from(text)
+  if (bytes.length > most.bytes) throw tooLarge(`${bytes.length} bytes, more than the ${most.bytes}`)
   try {
-    checkJson(Buffer.from(text), { depth: limits.json.nestingLevels, marks: most.marksCount })
+    checkJson(bytes, { depth: limits.json.nestingLevels, marks: most.marksCount })
   } catch (cause) {
     throw tooLarge(`more than the ${most.marksCount} commas, colons and brackets`, cause)
   }

@@ -49,7 +49,7 @@ function ofKernel(kernel: Tensor, rest: readonly Tensor[], layer: KerasLayer): T
   const [scale] = rest.slice(-1)
   const columns = scale?.shape[0]
   if (scale?.shape.length !== 1 || Math.ceil(columns / 2) !== bytes) return undefined
-  return perColumn(kernel, [rows, columns], scale, 4)
+  return divided(kernel, [rows, columns], scale, 'column', 4)
 }
 
 /** The dimensions of a kernel that follow those which it sums over are its columns, as they are those of its scale. */
@@ -60,7 +60,7 @@ function perOutput(kernel: Tensor, rest: readonly Tensor[], { equation }: KerasL
   if (inputs === undefined || scale === undefined) return undefined
   const fits = scale.shape.filter(n => n !== 1).join() === outputs.filter(n => n !== 1).join()
   if (!fits || (equation === undefined && outputs.length !== 1)) return undefined
-  return perColumn(kernel, [size(kernel.shape.slice(0, inputs)), size(outputs)], scale, 8, kernel.shape)
+  return divided(kernel, [size(kernel.shape.slice(0, inputs)), size(outputs)], scale, 'column', 8, kernel.shape)
 }
 
 /** How many dimensions of its kernel, the first ones, an equation sums over; undefined where they are not the first, or the others change their order. */
@@ -79,7 +79,8 @@ function ofEmbeddings(codes: Tensor, rest: readonly Tensor[], { mode = '', outpu
   const bits = mode === 'int8' ? 8 : 4
   const columns = mode === 'int8' ? bytes : outputs
   if (more.length > 0 || columns === undefined || Math.ceil((columns * bits) / 8) !== bytes) return undefined
-  if (mode === 'int8' || mode === 'int4/-1') return perRow(codes, [rows, columns], scale, bits)
+  if (mode === 'int8' || mode === 'int4/-1')
+    return scale?.shape.join() === String(rows) ? divided(codes, [rows, columns], scale, 'row', bits) : undefined
   const [part, ...parts] = [codes, scale, zero, index].map(tensor => tensor && partOf(tensor))
   const [scales, zeros, columnGroups] = parts
   const fits =
@@ -97,29 +98,22 @@ function ofEmbeddings(codes: Tensor, rest: readonly Tensor[], { mode = '', outpu
   return valuesOf(codes, [rows, columns], part, 4, { part: scales, ...block }, { part: zeros, ...block })
 }
 
-function perColumn(
-  kernel: Tensor,
-  [rows, columns]: [number, number],
-  scale: Tensor | undefined,
-  bits: number,
-  shape: readonly number[] = [rows, columns],
-): Tensor | undefined {
-  const [codes, part] = [partOf(kernel), scale && isFloat(scale.dtype) && partOf(scale)]
-  if (!codes || !part) return undefined
-  const grid = { part, blockRows: rows, blockColumns: 1, across: columns, reciprocal: true }
-  return valuesOf(kernel, [rows, columns], codes, bits, grid, undefined, shape)
-}
-
-function perRow(
+/** Codes whose rows, or columns, a scale each divides. */
+function divided(
   codes: Tensor,
   [rows, columns]: [number, number],
   scale: Tensor | undefined,
+  by: 'row' | 'column',
   bits: number,
+  shape?: readonly number[],
 ): Tensor | undefined {
-  const [part, scales] = [partOf(codes), scale && isFloat(scale.dtype) && partOf(scale)]
-  if (!part || !scales || scales.shape.join() !== String(rows)) return undefined
-  const grid = { part: scales, blockRows: 1, blockColumns: columns, across: 1, reciprocal: true }
-  return valuesOf(codes, [rows, columns], part, bits, grid)
+  const [stored, part] = [partOf(codes), scale && isFloat(scale.dtype) && partOf(scale)]
+  if (!stored || !part) return undefined
+  const block =
+    by === 'row'
+      ? { blockRows: 1, blockColumns: columns, across: 1 }
+      : { blockRows: rows, blockColumns: 1, across: columns }
+  return valuesOf(codes, [rows, columns], stored, bits, { part, ...block, reciprocal: true }, undefined, shape)
 }
 
 function inBlocks(kernel: Tensor, rest: readonly Tensor[]): Tensor | undefined {
