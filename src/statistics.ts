@@ -1,14 +1,15 @@
 /** NaN of none; finite where all values are. */
 export function mean(values: readonly number[]): number {
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length
-  return Number.isFinite(mean) ? mean : values.reduce((sum, value) => sum + value / values.length, 0)
+  const total = values.reduce((sum, value) => sum + value, 0)
+  if (Number.isFinite(total)) return total / values.length
+  return values.reduce((sum, value) => sum + value / values.length, 0)
 }
 
 /** The middle one, or the mean of the two in the middle; NaN of none. */
 export function median(values: readonly number[]): number {
   const ascending = [...values].sort((a, b) => a - b)
   const middle = ascending.length >> 1
-  return ascending.length % 2 === 1 ? ascending[middle] : (ascending[middle - 1] + ascending[middle]) / 2
+  return ascending.length % 2 === 1 ? ascending[middle] : mean(ascending.slice(middle - 1, middle + 1))
 }
 
 /** Of a sample: over n − 1. */

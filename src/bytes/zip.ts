@@ -1,7 +1,14 @@
 import { isAscii, isUtf8 } from 'node:buffer'
 import { promisify } from 'node:util'
 import { crc32, inflateRaw } from 'node:zlib'
-import { type Entry, fromRandomAccessReaderPromise, RandomAccessReader, type ZipFile } from 'yauzl'
+import {
+  type Entry,
+  fromRandomAccessReaderPromise,
+  getFileNameLowLevel,
+  RandomAccessReader,
+  validateFileName,
+  type ZipFile,
+} from 'yauzl'
 import { CheckpointError, quoted, RESAVE } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { Budget } from './budget.ts'
@@ -60,7 +67,7 @@ export class Zip {
   static async open(source: ZipSource): Promise<Zip> {
     const reader = new WindowedReader(source, 64 * 1024)
     try {
-      const zip = await fromRandomAccessReaderPromise(reader, source.size, { autoClose: false })
+      const zip = await fromRandomAccessReaderPromise(reader, source.size, { autoClose: false, decodeStrings: false })
       const budget = source.budget ?? new Budget(source.path, source.size)
       return new Zip(source, zip, budget, await list(source, zip, budget))
     } catch (error) {
@@ -180,10 +187,7 @@ async function list(source: ZipSource, zip: ZipFile, budget: Budget): Promise<Ma
   const directory = cursor()
   const members = new Map<string, Mutable<ZipMember>>()
   for await (const entry of zip.eachEntry()) {
-    const name = entry.fileName
-    if (name !== ownName(entry) || name.includes('\0')) {
-      throw new CheckpointError(path, `its member ${quote(name)} has another name for other tools`, REPACK)
-    }
+    const name = nameOf(path, entry)
     if (members.has(name)) throw new CheckpointError(path, `has two members named ${quote(name)}`, REPACK)
     budget.name(name.length)
     if (entry.isEncrypted()) {
@@ -212,15 +216,24 @@ async function list(source: ZipSource, zip: ZipFile, budget: Budget): Promise<Ma
 }
 
 /**
- * The name in the entry itself: an extra field may give another, and backslashes are read as slashes, which not all tools do. Of names
- * that are neither ASCII nor UTF-8, the one that was read.
+ * The name in the entry itself.
+ * @throws CheckpointError where it leads out of the zip, or is another for other tools: where an extra field gives one, or backslashes
+ * are read as slashes
  */
-function ownName({ fileName, fileNameRaw, extraFields }: Entry): string {
-  if (isUtf8(fileNameRaw)) {
-    const own = fileNameRaw.toString('utf8')
-    if (isAscii(fileNameRaw) || extraFields.some(({ id }) => id === UNICODE_PATH)) return own
+function nameOf(path: string, { generalPurposeBitFlag, fileNameRaw, extraFields }: Entry): string {
+  const renamed = extraFields.some(({ id }) => id === UNICODE_PATH)
+  // yauzl puts names together character by character.
+  const name =
+    isAscii(fileNameRaw) && !renamed
+      ? fileNameRaw.toString('latin1')
+      : getFileNameLowLevel(generalPurposeBitFlag, fileNameRaw, extraFields, true)
+  const isOther = renamed && isUtf8(fileNameRaw) && name !== fileNameRaw.toString('utf8')
+  if (isOther || name.includes('\\') || name.includes('\0')) {
+    throw new CheckpointError(path, `its member ${quote(name)} has another name for other tools`, REPACK)
   }
-  return fileName
+  const invalid = validateFileName(name)
+  if (invalid) throw asCheckpointError(path, new Error(invalid))
+  return name
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }

@@ -115,7 +115,8 @@ function logRatio(head: number, base: number): number {
 /** Mean distance of two normalised spectra, quantile by quantile. */
 function spectrumDistance({ quantiles: a }: Layer, { quantiles: b }: Layer): number | null {
   if (!a || !b || a.length === 0 || a.length !== b.length) return null
-  return a.reduce((sum, value, i) => sum + Math.abs(value - b[i]), 0) / a.length
+  const distance = mean(a.map((value, i) => Math.abs(value - b[i])))
+  return Number.isFinite(distance) ? distance : null
 }
 
 function relationOf({ head, base, matched, added, removed }: Pair): Judgement['relation'] {
@@ -257,7 +258,8 @@ function drivenBy(changes: readonly number[]): number {
   return count
 }
 
-/** What there is none of has no mean. */
+/** What there is none of has no mean, and neither has what is beyond a double. */
 function orNull(of: (values: readonly number[]) => number, values: readonly number[]): number | null {
-  return values.length > 0 ? of(values) : null
+  const value = of(values)
+  return Number.isFinite(value) ? value : null
 }

@@ -1,4 +1,5 @@
 import type { Comparison, Layer } from '../report/schema.ts'
+import { mean } from '../statistics.ts'
 import type { Pair } from './pair.ts'
 import { subtract } from './subtract.ts'
 
@@ -12,8 +13,6 @@ export function sharedAlpha({ matched, added, removed }: Pair): Comparison['mode
   const others = matched.some(({ head, base }) => fitted(head) !== fitted(base))
   const sameLayers = !others && !added.some(fitted) && removed.length === 0
   if (sameLayers || shared.length === 0) return undefined
-  const [head, base] = (['head', 'base'] as const).map(
-    side => shared.reduce((sum, pair) => sum + pair[side].alpha!, 0) / shared.length,
-  )
+  const [head, base] = (['head', 'base'] as const).map(side => mean(shared.map(pair => pair[side].alpha!)))
   return { layers: shared.length, head, base, change: subtract(head, base) }
 }

@@ -102,7 +102,7 @@ function isParameter({ code, dtype, shape }: Skipped): boolean {
 function means(layers: readonly Layer[]): Pick<Summary, SummaryMetric> {
   const meanOf = (metric: SummaryMetric) => {
     const known = layers.length > 0 && layers.every(layer => typeof layer[metric] === 'number')
-    return known ? layers.reduce((sum, layer) => sum + layer[metric]!, 0) / layers.length : null
+    return known ? mean(layers.map(layer => layer[metric]!)) : null
   }
   return Object.fromEntries(SUMMARY_METRICS.map(metric => [metric, meanOf(metric)])) as ReturnType<typeof means>
 }

@@ -20,7 +20,7 @@ export function scale(
   { room: share = 0.06, wanted = 6 }: { readonly room?: number; readonly wanted?: number } = {},
 ): Scale {
   let [least, greatest] = values.reduce(
-    ([a, b], value) => [Math.min(a, value), Math.max(b, value)],
+    ([a, b], value) => [Math.min(a, drawable(value)), Math.max(b, drawable(value))],
     [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY],
   )
   if (!(greatest > least)) {
@@ -40,12 +40,17 @@ export function scale(
     low,
     high,
     ticks,
-    of: value => from + ((value - low) / (high - low)) * (to - from),
+    of: value => from + ((drawable(value) - low) / (high - low)) * (to - from),
     say: (value, more = 0) =>
       (large ? value.toExponential(2 + more) : value.toFixed(Math.min(20, decimals + more)))
         .replace(/^-(0(?:\.0*)?)$/, '$1')
         .replace('-', '−'),
   }
+}
+
+/** Differences of what is drawn are no more than a double holds. */
+function drawable(value: number): number {
+  return Math.max(-1e300, Math.min(1e300, value))
 }
 
 function niceStep(rough: number): number {

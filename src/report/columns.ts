@@ -3,7 +3,7 @@ import { ANALYSES, type Analysis } from './analyses.ts'
 /** One number of a layer. All that is said, shown, judged or written of it follows from this. */
 interface Column {
   /** `count`: a whole number. */
-  readonly kind: 'count' | 'real'
+  readonly kind: 'count' | 'real' | 'share'
   /** λ is an eigenvalue of WᵀW; empty where the number has no unit. */
   readonly unit: '' | 'λ' | '√λ' | 'log10 λ'
   /** For docs/metrics.md and the report's schema, in Markdown. */
@@ -189,7 +189,7 @@ export const COLUMNS = {
     shown: ['comment'],
   },
   zeros: {
-    kind: 'real',
+    kind: 'share',
     unit: '',
     help: 'share of the weights that are exactly 0: pruning',
     from: 'weights',

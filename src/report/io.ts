@@ -48,7 +48,9 @@ function tooLarge(found: string, cause?: unknown): UserError {
 
 /** JSON, with what would move the cursor or the order of characters on a terminal as escapes: it means the same. */
 export function toJson(value: unknown): string {
-  return JSON.stringify(value, null, 2).replace(/[\u007f-\u009f\p{Cf}\p{Zl}\p{Zp}]/gu, escaped)
+  return JSON.stringify(value, null, 2)
+    .replace(/[\u007f-\u009f\p{Cf}\p{Zl}\p{Zp}]/gu, escaped)
+    .replaceAll('##[', '##\\u005b')
 }
 
 function escaped(character: string): string {

@@ -23,6 +23,7 @@ type Strictness = 'strict' | 'lenient'
 const number = z.number()
 const finite = number.nullable().describe('null where the number is not finite')
 const count = z.int().min(0)
+const NUMBERS = { count, real: number, share: number.min(0).max(1) }
 const shape = z.array(count).max(32)
 
 /** What a project may call a custom metric of its own, so that a rule can name it. */
@@ -74,8 +75,7 @@ function schemas(strictness: Strictness) {
     return Object.fromEntries(entries) as Record<K, Schema>
   }
 
-  const known = (metric: LayerMetric) =>
-    (column(metric).kind === 'count' ? count : number).describe(column(metric).help)
+  const known = (metric: LayerMetric) => NUMBERS[column(metric).kind].describe(column(metric).help)
   const computed = (metric: LayerMetric) => known(metric).nullable()
   /** Absent where its analysis was not asked for: `asAsked` holds writers to it. */
   const onRequest = <A extends Analysis>(...analyses: readonly A[]) => {

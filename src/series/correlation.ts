@@ -1,3 +1,5 @@
+import { mean } from '../statistics.ts'
+
 /** Loaded with this module, by those who judge a series. */
 const { default: jStat } = await import('jstat')
 
@@ -110,8 +112,8 @@ function centred({ x, y, group }: Sample): Sample {
 /** From the mean; exactly 0 where all are equal, which a rounded mean would hide. */
 export function deviations(values: readonly number[]): number[] {
   if (isConstant(values)) return values.map(() => 0)
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length
-  return values.map(value => value - mean)
+  const middle = mean(values)
+  return values.map(value => value - middle)
 }
 
 function isConstant(values: readonly number[]): boolean {

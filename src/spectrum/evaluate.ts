@@ -11,6 +11,8 @@ import { TensorStream } from './stream.ts'
 
 /** A view is read at once where the file has at most this many elements for each that is wanted. */
 const WASTE = 4
+/** So many are read at once whatever is wanted of them: another read takes longer. */
+const NEAR = 4096
 
 /** Computes blocks of values, in doubles, from the stored bytes of their tensors. */
 export class Evaluator {
@@ -149,7 +151,7 @@ export class Evaluator {
       const extent = extentOf(shape, strides)
       const longest = shape.reduce((most, n, d) => (n > 1 && (most < 0 || strides[d] > strides[most]) ? d : most), -1)
       const wanted = size(shape)
-      if (longest >= 0 && extent > 65_536 && (extent > WASTE * wanted || extent > limits.spectrum.chunkBytes / 8)) {
+      if (longest >= 0 && extent > NEAR && (extent > WASTE * wanted || extent > limits.spectrum.chunkBytes / 8)) {
         const one = shape.map((n, d) => (d === longest ? 1 : n))
         for (let i = 0; i < shape[longest]; i++) fill(from + i * strides[longest], at + i * to[longest], one)
         return

@@ -98,6 +98,11 @@ describe('what no honest writer makes', () => {
     ],
     ['more entries than the limit', [a], { zip64: true, count: limits.zip.entriesCount + 1 }, 'zip entries, more than'],
     ['a name that leads upwards', [{ ...a, name: '../a' }], {}, 'invalid relative path'],
+    ['a name that leads upwards beyond ASCII', [{ ...a, name: 'ä/../../a' }], {}, 'invalid relative path'],
+    ['a name from the root', [{ ...a, name: '/a' }], {}, 'absolute path'],
+    ['a name with a backslash', [{ ...a, name: 'b\\a' }], {}, 'has another name for other tools'],
+    ['a name with a backslash beyond ASCII', [{ ...a, name: 'ä\\a' }], {}, 'has another name for other tools'],
+    ['a name that ends early', [{ ...a, name: 'a\0b' }], {}, 'has another name for other tools'],
   ])('%s', async (_, entries, options, found) => {
     expect(await refusal(makeZip(entries, options))).toContain(found)
   })

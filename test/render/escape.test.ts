@@ -5,6 +5,7 @@ import { gfmFromMarkdown } from 'mdast-util-gfm'
 import { gfm } from 'micromark-extension-gfm'
 import { expect, test } from 'vitest'
 import { code, printable, short } from '../../src/render/escape.ts'
+import { toJson } from '../../src/report/io.ts'
 
 const parse = (markdown: string) =>
   fromMarkdown(markdown, { extensions: [gfm()], mdastExtensions: [gfmFromMarkdown()] })
@@ -97,6 +98,18 @@ test('no name can move the cursor, break the line, or start a workflow command',
       expect(shown).not.toMatch(/^\s*::|##\[/)
     }),
     { numRuns: 5000, seed: 13 },
+  )
+})
+
+test('JSON that goes to a log starts no workflow command, moves no cursor, and means what it did', () => {
+  fc.assert(
+    fc.property(hostile, name => {
+      const json = toJson({ layers: [{ [name]: name }] })
+      expect(json).not.toMatch(/[\p{Cf}\p{Zl}\p{Zp}]|(?!\n)\p{Cc}/u)
+      expect(json).not.toMatch(/^\s*::|##\[/m)
+      expect(JSON.parse(json)).toEqual({ layers: [{ [name]: name }] })
+    }),
+    { numRuns: 2000, seed: 13 },
   )
 })
 
