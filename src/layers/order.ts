@@ -29,8 +29,8 @@ export function naturalOrder(names: readonly string[]): number[] {
   const order: number[] = []
   const stack = [root]
   for (let node = stack.pop(); node; node = stack.pop()) {
-    order.push(...node.at)
-    stack.push(...inOrder(node.children).reverse())
+    for (const at of node.at) order.push(at)
+    for (const child of inOrder(node.children).reverse()) stack.push(child)
   }
   return order
 }

@@ -148,7 +148,7 @@ export const BUILT_IN_RULES = {
     kind: 'certain',
     what: `such tensors whose largest magnitude grew more than ${EXPLODED} times, beyond that of any in the baseline`,
     measure: pair => {
-      const most = Math.max(...keptTensors(pair).map(({ base }) => base.largest ?? 0))
+      const most = keptTensors(pair).reduce((most, { base }) => Math.max(most, base.largest ?? 0), 0)
       return ofTensors(pair, (head, base) =>
         head > most && head > EXPLODED * base
           ? `its largest magnitude is ${shortly(head)}, ${shortly(base)} before`

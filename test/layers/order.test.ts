@@ -22,6 +22,11 @@ test('every name stands once, and in order it stays', () => {
   )
 })
 
+test('as many layers as a checkpoint may have', () => {
+  const names = Array.from({ length: 250_000 }, (_, i) => `layer${250_000 - i}`)
+  expect(naturalOrder(names)[0]).toBe(249_999)
+})
+
 test('names made to fill the memory keep their order', () => {
   const names = Array.from({ length: 20_000 }, (_, i) => `${20_000 - i}${'9a'.repeat(500)}`)
   expect(ordered(names)).toEqual(names)

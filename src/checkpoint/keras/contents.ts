@@ -178,16 +178,16 @@ class Collector implements Visitor {
   /** The tensors of a layer lie in groups within its own, so `weight_names` orders them only now. */
   #sorted(): Item[] {
     const order = ({ path }: Item) => this.#order.get(path)
-    const sorted: Item[] = []
+    const sorted: Item[][] = []
     for (let i = 0; i < this.#items.length; ) {
       let end = i + 1
       const listed = order(this.#items[i]) !== undefined
       while (listed && end < this.#items.length && order(this.#items[end]) !== undefined) end++
       const run = this.#items.slice(i, end)
-      sorted.push(...(listed ? run.sort((a, b) => order(a)! - order(b)!) : run))
+      sorted.push(listed ? run.sort((a, b) => order(a)! - order(b)!) : run)
       i = end
     }
-    return sorted
+    return sorted.flat()
   }
 }
 
