@@ -14,5 +14,7 @@ export default defineConfig({
     exclude: ['test/**/*.long.test.ts'],
     include: rooms.map(room => `test/${room}/**/*.test.ts`),
     globalSetup: [],
+    // The first run counts what each test covers, which takes several times as long.
+    testTimeout: 600_000,
   },
 })
