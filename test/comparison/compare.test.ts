@@ -1,7 +1,8 @@
-import { expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import { type Baseline, compare } from '../../src/comparison/compare.ts'
 import { pairModels } from '../../src/comparison/pair.ts'
-import type { Model } from '../../src/report/schema.ts'
+import { limits } from '../../src/limits.ts'
+import type { Layer, Model } from '../../src/report/schema.ts'
 import { defaults } from '../support/analyse.ts'
 import { layer, model } from '../support/models.ts'
 
@@ -101,4 +102,119 @@ test('other options make it incomparable, name them, and nothing is subtracted',
   expect(comparison.reason).toBe(
     'min_evals is 10, but the baseline was made with 50; exclude is [], but the baseline was made with ["head"]',
   )
+})
+
+test('an option that one side does not have is at its default', () => {
+  const { fix_fingers: _, ...plain } = defaults
+  const reason = (head: typeof defaults, base: typeof defaults) =>
+    compare([model('m', [])], head, baseline([model('m', [])], { options: base })).comparison.reason
+  expect(reason({ ...plain, fix_fingers: 'clip_xmax' }, plain)).toBe(
+    'fix_fingers is "clip_xmax", but the baseline was made with the default',
+  )
+  expect(reason(plain, { ...plain, fix_fingers: 'clip_xmax' })).toBe(
+    'fix_fingers is the default, but the baseline was made with "clip_xmax"',
+  )
+})
+
+describe('the share of the eigenvalues that alpha_hill is over', () => {
+  const of = (head: number | undefined, base: number | undefined) => {
+    const options = (hill_share: number | undefined) => ({
+      ...defaults,
+      ...(hill_share !== undefined && { hill_share }),
+    })
+    const layers = (alpha_hill: number) => [layer('a', 3, { alpha_hill })]
+    const { pairs, comparison } = compare(
+      [model('m', layers(3))],
+      options(head),
+      baseline([model('m', layers(4))], { options: options(base) }),
+    )
+    return { pair: pairs[0]!, change: comparison.models[0]!.layers[0]?.alpha_hill }
+  }
+
+  test('the usual one on both sides, said or not', () => {
+    for (const { pair, change } of [of(undefined, undefined), of(0.25, undefined), of(undefined, 0.25)]) {
+      expect(pair.judgement).not.toHaveProperty('hill_share')
+      expect(pair).not.toHaveProperty('incomparable')
+      expect(change).toEqual({ head: 3, base: 4, change: -1 })
+    }
+  })
+
+  test('another one on both sides is compared, and judges no tail', () => {
+    const { pair, change } = of(0.5, 0.5)
+    expect(pair.judgement!.hill_share).toEqual({ head: 0.5, base: 0.5 })
+    expect(pair).not.toHaveProperty('incomparable')
+    expect(change).toEqual({ head: 3, base: 4, change: -1 })
+  })
+
+  test.each([
+    [0.5, undefined, 50, 25],
+    [undefined, 0.5, 25, 50],
+  ])('another one on one side is not compared: %s, %s', (head, base, now, before) => {
+    const { pair, change } = of(head, base)
+    expect(pair.judgement!.hill_share).toEqual({ head: now / 100, base: before / 100 })
+    expect(pair.incomparable).toEqual({
+      metrics: ['alpha_hill', 'sigma_hill', 'alpha_hill_farms'],
+      reason: `alpha_hill is over ${now} % of the eigenvalues, but over ${before} % in the baseline`,
+    })
+    expect(change).toBeUndefined()
+  })
+})
+
+describe('the spectrum of the baseline, to be drawn', () => {
+  const { baseSpectraCount } = limits.report
+  afterEach(() => {
+    Object.assign(limits.report, { baseSpectraCount })
+  })
+  const drawn = (bases: Layer[]) =>
+    compare(
+      [
+        model(
+          'm',
+          bases.map(({ name }, i) => layer(name, 3, { log_norm: 3 + i })),
+        ),
+      ],
+      defaults,
+      baseline([model('m', bases)]),
+    ).comparison.models[0]!.layers.map(({ base }) => base)
+
+  test('has its tail where it was fitted', () => {
+    const esd = { log10_edges: [0, 1, 2], counts: [60, 4] }
+    const [fitted, failed] = drawn([
+      layer('a', 3, { esd, xmin: 2, xmax: 8, num_pl_spikes: 4 }),
+      layer('b', null, { esd, xmin: 2, xmax: 8, num_pl_spikes: 4 }),
+    ])
+    expect(fitted).toEqual({ esd, xmin: 2, xmax: 8, num_pl_spikes: 4 })
+    expect(failed).toEqual({ esd, xmin: null, xmax: null, num_pl_spikes: null })
+  })
+
+  test('is kept of the first alone', () => {
+    Object.assign(limits.report, { baseSpectraCount: 2 })
+    expect(drawn(['a', 'b', 'c', 'd'].map(name => layer(name, 3))).map(base => base !== undefined)).toEqual([
+      true,
+      true,
+      false,
+      false,
+    ])
+  })
+})
+
+test('where no layer has a partner there is no summary', () => {
+  const { comparison } = compare([model('m', [layer('a', 3)])], defaults, baseline([model('m', [layer('b', 2)])]))
+  expect(comparison.models[0]).toMatchObject({ base: 'm', matched: 0, summary: null })
+})
+
+test('moments of custom metrics are those of the run, which nobody knows of several models', () => {
+  const trained = (step: number) => [{ name: 'step', value: step }]
+  const layers = [layer('a', 3, { alpha_hill: 3, sketch: [1, 2, 3, 4] })]
+  const judged = (names: string[]) =>
+    compare(
+      names.map(name => model(name, layers)),
+      defaults,
+      baseline(
+        names.map(name => model(name, layers)),
+        { figures: trained(10) },
+      ),
+      trained(20),
+    ).pairs.map(({ judgement }) => judgement!.moments)
+  expect(judged(['x', 'y'])).toEqual([undefined, undefined])
 })

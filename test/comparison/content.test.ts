@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { compare } from '../../src/comparison/compare.ts'
 import { compareCustomMetrics } from '../../src/comparison/custom-metrics.ts'
+import { pairModels } from '../../src/comparison/pair.ts'
 import { subtract } from '../../src/comparison/subtract.ts'
+import { tensorChanges } from '../../src/comparison/tensors.ts'
 import type { Comparison, Layer, Model, Skipped } from '../../src/report/schema.ts'
 import { defaults } from '../support/analyse.ts'
 import { layer, model } from '../support/models.ts'
@@ -146,4 +148,96 @@ test('a difference beyond a double is none', () => {
   expect(subtract(null, 1)).toBeNull()
   expect(subtract(1, null)).toBeNull()
   expect(subtract(1e308, -1e308)).toBeNull()
+})
+
+describe('what a solver rounds', () => {
+  test.each<[number, number, number]>([
+    [1e6 + 0.9e-5, 1e6, 0],
+    [1e6 + 1.2e-5, 1e6, 1],
+    [-1e6 - 0.9e-5, -1e6, 0],
+    [-1e6 - 1.2e-5, -1e6, -1],
+    [0.9e-13, 0, 0],
+    [1.2e-13, 0, 1],
+    // The larger side counts.
+    [1.0e-13, -0.5e-13, 1],
+  ])('%s and %s', (head, base, sign) => {
+    expect(Math.sign(subtract(head, base)!)).toBe(sign)
+    expect(Math.sign(subtract(base, head)!) + 0).toBe(-sign + 0)
+  })
+
+  test('a difference of exactly as much is none', () => expect(subtract(1e-13, 0)).toBe(0))
+  test('a side without a value, or beyond a double', () => {
+    expect([subtract(null, 1), subtract(1, null), subtract(1.7e308, -1.7e308)]).toEqual([null, null, null])
+  })
+})
+
+describe('what became of each tensor', () => {
+  const changes = (head: Model, base?: Model) =>
+    Object.fromEntries(
+      tensorChanges(pairModels([head], base ? [base] : []).pairs[0]!).map(({ row, became }) => [
+        `${row.name} ${row.shape}`,
+        became,
+      ]),
+    )
+
+  test('layers and the rest, by content', () => {
+    const head = with_(
+      [layer('a', 2, { digest: 'A' }), layer('b', 2, { digest: 'B2' }), layer('c', 2), layer('new', 2)],
+      [row('a.bias', 'X'), row('b.bias', 'Y2'), row('c.bias'), row('n.bias', 'N'), row('none', 'D', [0])],
+    )
+    const base = with_(
+      [layer('a', 2, { digest: 'A' }), layer('b', 2, { digest: 'B' }), layer('c', 2, { digest: 'C' }), layer('old', 2)],
+      [row('a.bias', 'X'), row('b.bias', 'Y'), row('c.bias', 'Z'), row('o.bias', 'O'), row('none', 'E', [0])],
+    )
+    expect(changes(head, base)).toEqual({
+      ...{
+        'a 64,64': 'same',
+        'b 64,64': 'changed',
+        'c 64,64': 'unknown',
+        'new 64,64': 'added',
+        'old 64,64': 'removed',
+      },
+      ...{
+        'a.bias 8': 'same',
+        'b.bias 8': 'changed',
+        'c.bias 8': 'unknown',
+        'n.bias 8': 'added',
+        'o.bias 8': 'removed',
+      },
+      'none 0': 'same',
+    })
+    expect(new Set(Object.values(changes(head)))).toEqual(new Set(['added']))
+  })
+
+  test('rows of one tensor are one, which says most; what went is apart', () => {
+    const of = (parts: Record<string, string | undefined>, shape = [64, 64]) =>
+      with_(
+        Object.entries(parts).map(([part, digest]) =>
+          layer('a', 2, { part, shape, tensor: 'a.weight', ...(digest !== undefined && { digest }) }),
+        ),
+      )
+    expect(changes(of({ q: 'Q', k: 'K' }), of({ q: 'Q', k: 'K' }))).toEqual({ 'a 64,64': 'same' })
+    expect(changes(of({ q: 'Q', k: 'K' }), of({ q: 'Q', k: 'L' }))).toEqual({ 'a 64,64': 'changed' })
+    expect(changes(of({ q: 'P', k: 'K' }), of({ q: 'Q', k: 'K' }))).toEqual({ 'a 64,64': 'changed' })
+    expect(changes(of({ q: 'Q', k: undefined }), of({ q: 'Q', k: 'K' }))).toEqual({ 'a 64,64': 'unknown' })
+    expect(changes(of({ q: undefined, k: 'L' }), of({ q: 'Q', k: 'K' }))).toEqual({ 'a 64,64': 'changed' })
+    expect(tensorChanges(pairModels([of({ q: 'Q' })], [of({ q: 'Q' }, [8, 8])]).pairs[0]!).map(c => c.became)).toEqual([
+      'added',
+      'removed',
+    ])
+  })
+
+  test('what an optimizer keeps is no part of the model', () => {
+    const state = { ...row('m.a', 'S'), code: 'optimizer' as const }
+    expect(changes(with_([], [state, row('b', 'B')]), with_([], [row('b', 'B')]))).toEqual({ 'b 8': 'same' })
+  })
+
+  test("a wrapper's prefix does not matter", () => {
+    expect(
+      changes(with_([], [row('module.a', 'A'), row('module.b', 'B')]), with_([], [row('a', 'A'), row('b', 'C')])),
+    ).toEqual({
+      'a 8': 'same',
+      'b 8': 'changed',
+    })
+  })
 })

@@ -79,3 +79,70 @@ test('renamed layers, by their name or the beginning of it, the longest first', 
   expect(pairs(['x.q', 'head'], ['x.q', 'head'])).toHaveLength(2)
   expect(pairs(['header', 'z'], ['fcer', 'z'])).toEqual([['z', 'z']])
 })
+
+test('renames go with names that the baseline has already', () => {
+  const of = (...names: string[]) => [
+    model(
+      'net',
+      names.map(name => layer(name, 3, { tensor: `${name}.other` })),
+    ),
+  ]
+  const renames = [{ from: 'fc', to: 'head' }]
+  const pairs = (heads: string[], bases: string[]) => {
+    const [{ matched }] = pairModels(of(...heads), of(...bases), renames).pairs as [
+      ReturnType<typeof pairModels>['pairs'][0],
+    ]
+    return matched.map(({ head, base }) => [head.name, base.name])
+  }
+  expect(pairs(['head', 'fc'], ['fc', 'z'])).toEqual([['head', 'fc']])
+  expect(pairs(['fc'], ['fc'])).toEqual([['fc', 'fc']])
+})
+
+test('a prefix is one where at least half of the fewer layers have it, and more than have partners', () => {
+  // Two of four fit: half.
+  expect(matched(['m.a', 'm.b', 'x', 'y'], ['a', 'b', 'u', 'v'])).toHaveLength(2)
+  expect(matched(['m.a', 'x', 'y', 'z'], ['a', 'u', 'v', 'w'])).toEqual([])
+  // The side with fewer layers counts.
+  expect(matched(['m.a', 'm.b', 'x', 'y', 'z', 'w', 'q'], ['a', 'b', 'u'])).toHaveLength(2)
+  // As many as have partners already is not enough.
+  expect(matched(['c', 'd', 'm.a', 'm.b'], ['c', 'd', 'a', 'b'])).toHaveLength(2)
+  expect(matched(['c', 'm.a', 'm.b'], ['c', 'a', 'b'])).toHaveLength(3)
+})
+
+test('the prefix that most have wins, four components deep at most', () => {
+  expect(matched(['p.a', 'q.b', 'q.c'], ['a', 'b', 'c'])).toEqual([
+    ['q.b', 'b'],
+    ['q.c', 'c'],
+  ])
+  expect(matched(['q.b', 'q.c', 'p.a'], ['b', 'c', 'a'])).toEqual([
+    ['q.b', 'b'],
+    ['q.c', 'c'],
+  ])
+  expect(matched(['1.2.3.4.a', '1.2.3.4.b'], ['a', 'b'])).toHaveLength(2)
+  expect(matched(['1.2.3.4.5.a', '1.2.3.4.5.b'], ['a', 'b'])).toEqual([])
+})
+
+test('a first component of its own on each side: that which more than half have', () => {
+  expect(matched(['x.o', 'm.a', 'm.b', 'm.c'], ['n.a', 'n.b', 'n.c', 'y.o'])).toHaveLength(0)
+  const names = (prefix: string, other: string) => [`${prefix}.a`, `${prefix}.b`, `${prefix}.c`, `${other}`]
+  expect(matched(names('m', 'x.o'), names('n', 'y.p'))).toEqual([
+    ['m.a', 'n.a'],
+    ['m.b', 'n.b'],
+    ['m.c', 'n.c'],
+  ])
+  // Half is not enough.
+  expect(matched(['m.a', 'm.b', 'x.o', 'z.p'], ['n.a', 'n.b', 'y.u', 'w.v'])).toEqual([])
+  // Nor are as few as have partners already.
+  expect(matched(['c', 'd', 'm.a', 'm.b'], ['c', 'd', 'n.a', 'n.b'])).toHaveLength(2)
+})
+
+test("a wrapper's component is whole, wherever it stands", () => {
+  expect(matched(['a.module.b', 'xmodule.c'], ['a.b', 'c'])).toEqual([['a.module.b', 'a.b']])
+  expect(matched(['a.modules.b'], ['a.b'])).toEqual([])
+})
+
+test('namesakes are refused, on which side they are', () => {
+  const two = [model('x', []), model('x', [])]
+  expect(() => pairModels(two, [])).toThrow('Two models are called "x".')
+  expect(() => pairModels([model('a', [])], two)).toThrow('The baseline has two models called "x".')
+})

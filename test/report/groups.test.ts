@@ -47,6 +47,19 @@ test.each([
   ['features.3.conv.0', undefined, 'features.3'],
   ['fc', 'head', undefined],
   ['mixer.out_proj', undefined, undefined],
+  // What stands before a component with `attention` in it says nothing, and outside of blocks alone `fc` is a head
+  ['layers.0.out.attention.x', undefined, 'layers.0'],
+  ['layers.0.mlp.attention.proj', 'attention.o', 'layers.0'],
+  ['layers.0.attention.mlp', 'mlp', 'layers.0'],
+  ['layers.0.attention.q_proj.out', 'attention.q', 'layers.0'],
+  ['layers.0.output.x', undefined, 'layers.0'],
+  ['layers.0.x.dense', undefined, 'layers.0'],
+  ['layers.0.fc', undefined, 'layers.0'],
+  ['layers.3', undefined, 'layers.3'],
+  ['layers', undefined, undefined],
+  ['x.layers.3a.fc', 'head', undefined],
+  ['layers.1234567.fc', 'head', undefined],
+  ['x.3.fc', 'head', undefined],
 ])('%s', (name, group, block) => {
   expect(membershipOf({ name })).toEqual({ ...(group && { group }), ...(block && { block }) })
 })

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { explain, UserError } from '../../src/errors.ts'
-import { parseReport, readReport, serialiseReport } from '../../src/report/io.ts'
+import { parsePart, parseReport, readPart, readReport, serialiseReport } from '../../src/report/io.ts'
 import type { Report } from '../../src/report/schema.ts'
 import { defaults } from '../support/analyse.ts'
 import { temporaryFolder } from '../support/folder.ts'
@@ -99,4 +99,34 @@ test('JSON on a terminal moves no cursor and turns no order, and means the same'
   expect(text).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u202a-\u202e]|\u{e0001}/u)
   expect(text).toContain('é')
   expect(JSON.parse(text).models[0].name).toBe(name)
+})
+
+test('a part is read as one, and a whole report is none', async () => {
+  const part = { reuse: true, shard: { index: 1, of: 2 }, models: [{ positions: [0], layers: 2 }] }
+  const whole = JSON.parse(serialiseReport(report))
+  const text = (json: unknown) => Buffer.from(JSON.stringify(json))
+  expect(() => parsePart(text(whole), 'a.json')).toThrow('a.json: ')
+  expect(() => parseReport(text({ ...whole, part }), 'a.json')).toThrow('a.json: ')
+  const path = join(temporaryFolder(), 'part.json')
+  writeFileSync(path, text({ ...whole, part }))
+  expect((await readPart(path)).part).toMatchObject(part)
+  await expect(readReport(path)).rejects.toThrow(UserError)
+})
+
+test('a file that is not there, or is none, is named', async () => {
+  const folder = temporaryFolder()
+  await expect(readReport(join(folder, 'x.json'))).rejects.toThrow(`${folder}/x.json: can't be read (ENOENT)`)
+  await expect(readReport(folder)).rejects.toThrow(UserError)
+  await expect(readReport(folder)).rejects.toThrow(folder)
+})
+
+test('what is wrong is named by its place', () => {
+  const json = JSON.parse(serialiseReport(report))
+  json.models[0].layers[1].num_evals = -1
+  expect(() => parseReport(Buffer.from(JSON.stringify(json)), 'a.json')).toThrow(
+    /models\[0\]\.layers\[1\]\.num_evals: /,
+  )
+  expect(() => parseReport(Buffer.from('[]'), 'a.json')).toThrow(/^a\.json: /)
+  const newer = { ...JSON.parse(serialiseReport(report)), schemaVersion: 2 }
+  expect(() => parseReport(Buffer.from(JSON.stringify(newer)), 'a.json')).toThrow(/version/i)
 })
