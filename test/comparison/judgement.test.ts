@@ -212,3 +212,182 @@ describe('two moments of one training', () => {
     })
   })
 })
+
+describe('at the thresholds', () => {
+  const sketched = (...sketch: number[]) => tail('a', 3, { sketch })
+  const how = (head: Layer[], base: Layer[]) => judge(head, base).how
+
+  test('a distance of exactly so much', () => {
+    expect(how([{ ...sketched(1, 0.05), dtype: 'BF16' }], [sketched(1, 0)])).toEqual(['cast'])
+    expect(how([{ ...sketched(1, 0.0501), dtype: 'BF16' }], [sketched(1, 0)])).toEqual(['continued'])
+    expect(how([sketched(1, 0.05)], [sketched(1, 0)])).toEqual([])
+    expect(how([sketched(1, 0.5)], [sketched(1, 0)])).toEqual(['continued'])
+    expect(how([sketched(1, 0.51)], [sketched(1, 0)])).toEqual(['retrained'])
+  })
+
+  test('another type is one of more than half of the layers, all of them near', () => {
+    const of = (...dtypes: string[]) => dtypes.map((dtype, i) => tail(`l${i}`, 3, { dtype, sketch: [1, 2] }))
+    expect(how(of('BF16', 'BF16', 'F32'), of('F32', 'F32', 'F32'))).toEqual(['cast'])
+    expect(how(of('BF16', 'F32'), of('F32', 'F32'))).toEqual([])
+    expect(how([tail('a', 3, { dtype: 'BF16' })], [tail('a', 3)])).toEqual([])
+  })
+
+  test('distance and cosine are over all layers together', () => {
+    const pair = (head: number[][], base: number[][]) =>
+      judge(
+        head.map((sketch, i) => tail(`l${i}`, 3, { sketch })),
+        base.map((sketch, i) => tail(`l${i}`, 3, { sketch })),
+      ).weight_distance
+    expect(
+      pair(
+        [
+          [3, 0],
+          [0, 4],
+        ],
+        [
+          [3, 0],
+          [0, 8],
+        ],
+      ),
+    ).toBeCloseTo(4 / Math.sqrt(73), 12)
+    expect(pair([[1, 2]], [[1, 2, 3]])).toBeNull()
+    expect(pair([[1, 2], []], [[1, 2], []])).toBeNull()
+    expect(pair([[1, 2]], [[0, 0]])).toBeNull()
+  })
+
+  test('one layer is enough to be pruned, rounded or an adapter', () => {
+    const others = [tail('x', 3), tail('y', 3)]
+    expect(how([tail('a', 3, { zeros: 0.5 }), ...others], [tail('a', 3, { zeros: 0.1 }), ...others])).toEqual([
+      'pruned',
+    ])
+    expect(how([tail('a', 3, { row_levels: 4 }), ...others], [tail('a', 3, { row_levels: 33 }), ...others])).toEqual([
+      'quantised',
+    ])
+    expect(how([tail('a', 3, { row_levels: null }), ...others], [tail('a', 3, { row_levels: 33 }), ...others])).toEqual(
+      [],
+    )
+    expect(how([tail('a', 3, { row_levels: 4 }), ...others], [tail('a', 3, { row_levels: null }), ...others])).toEqual(
+      [],
+    )
+    expect(how([tail('a', 3, { zeros: 0.5 }), ...others], [tail('a', 3, { zeros: null }), ...others])).toEqual([])
+    const update = tail('a', 3, { tensor: 'a.lora_B.weight' })
+    expect(how([update, ...others], [update, ...others])).toEqual(['adapter'])
+  })
+
+  test('nothing is said of weights where the architecture is another', () => {
+    expect(
+      how(
+        ['a', 'b', 'c'].map(name => tail(name, 3, { sketch: [1] })),
+        [tail('z', 3, { sketch: [1] })],
+      ),
+    ).toEqual([])
+  })
+
+  test('50 eigenvalues, without those that are 0', () => {
+    const note = (more: Partial<Layer>) => judge([tail('a', 3)], [tail('a', 3, more)]).layers[0]!.note
+    expect(note({ num_evals: 50, matrix_rank: 50 })).toBe('')
+    expect(note({ num_evals: 49, matrix_rank: 64 })).toBe('few-evals')
+    expect(note({ num_evals: 64, matrix_rank: 49 })).toBe('few-evals')
+    expect(note({ num_evals: 64, matrix_rank: null })).toBe('')
+  })
+
+  test('layers of which most, or half, look random; and those with too few eigenvalues', () => {
+    const random = tail('r', 3, { S: 1 })
+    const few = (name: string) => tail(name, 3, { num_evals: 9 })
+    expect(judge([random, tail('b', 3)], [random, tail('b', 3)]).why).toMatch(
+      / 1 of 2 layers looks random in the baseline and has nothing to lose\.$/,
+    )
+    expect(judge([tail('b', 3)], [tail('b', 3)]).why).toMatch(/each spectrum\.$/)
+    expect(judge([few('f'), tail('b', 3)], [few('f'), tail('b', 3)]).why).toMatch(
+      / 1 of 2 layers has fewer than 50 eigenvalues and is left out\.$/,
+    )
+    const two = [few('f'), few('g'), tail('b', 3)]
+    expect(judge(two, two).why).toMatch(/ 2 of 3 layers have fewer than 50 eigenvalues and are left out\.$/)
+  })
+
+  test('an error row, and one without a tail, have no shape', () => {
+    const broken = tail('a', 3, { status: 'error', error: { code: 'non-finite', message: 'NaN' } })
+    expect(judge([broken, tail('b', 3)], [tail('a', 3), tail('b', 3)]).layers.map(({ name }) => name)).toEqual(['b'])
+    expect(judge([tail('a', 3), tail('b', 3)], [broken, tail('b', 3)]).layers.map(({ name }) => name)).toEqual(['b'])
+  })
+
+  test('a part is named', () => {
+    const part = tail('a', 3, { part: 'q' })
+    expect(judge([part], [part]).layers[0]).toMatchObject({ name: 'a', part: 'q' })
+    expect(judge([tail('a', 3)], [tail('a', 3)]).layers[0]).not.toHaveProperty('part')
+  })
+
+  test('a tail that cannot be compared: an alpha of 1', () => {
+    const found = judge([tail('a', 3), tail('b', 4)], [tail('a', 1), tail('b', 3)])
+    expect(found.layers.map(({ change }) => change)).toEqual([null, Math.log(3 / 2)])
+    expect(found.tail_shape).toBeCloseTo(Math.log(3 / 2), 12)
+    expect(judge([tail('a', 1)], [tail('a', 1)]).tail_shape).toBe(0)
+  })
+
+  test('from_above is over the layers that were at 2 or more', () => {
+    const found = judge([tail('a', 2.5), tail('b', 2), tail('c', 1.5)], [tail('a', 2), tail('b', 3), tail('c', 1.9)])
+    expect(found.from_above).toBeCloseTo((Math.log(1.5) + Math.log(0.5)) / 2, 12)
+    expect(judge([tail('c', 1.5)], [tail('c', 1.9)]).from_above).toBeNull()
+  })
+
+  test('spectra of other lengths, or none, have no distance', () => {
+    const distance = (a: number[] | undefined, b: number[] | undefined) =>
+      judge([tail('a', 3, a && { quantiles: a })], [tail('a', 3, b && { quantiles: b })]).spectrum_distance
+    expect(distance([1, 2], [1, 3])).toBe(0.5)
+    expect([distance([1, 2], [1]), distance([], []), distance(undefined, [1]), distance([1], undefined)]).toEqual([
+      ...[null, null, null, null],
+    ])
+  })
+
+  test('how few layers drive the mean', () => {
+    const driven = (...changes: number[]) =>
+      judge(
+        changes.map((change, i) => tail(`l${i}`, 1 + Math.exp(change))),
+        changes.map((_, i) => tail(`l${i}`, 2)),
+      ).driven_by
+    expect(driven(0.4, 0.1, 0.1, 0.1)).toBe(1)
+    expect(driven(0.1, 0.1, 0.4, 0.1)).toBe(1)
+    expect(driven(-0.1, -0.1, -0.4, 0.1)).toBe(1)
+    expect(driven(0.1, 0.1, 0.1, 0.1, 0.1, 0.1)).toBe(3)
+    expect(driven(0)).toBe(0)
+  })
+
+  test('a baseline without the model, adapters against weights', () => {
+    const [alone] = pairModels([model('x', [tail('a', 3)])], [model('y', []), model('z', [])]).pairs
+    expect(judgement(alone!)).toMatchObject({ relation: 'unrelated', why: 'The baseline has no model of this name.' })
+    const update = (name: string) => tail(name, 3, { tensor: `${name}.lora_B.weight` })
+    const weights = [tail('u', 3), tail('v', 3)]
+    expect(judge([update('a'), tail('k', 3), tail('l', 3)], weights).why).toMatch(
+      /^This is an adapter, .* and the baseline is not:/,
+    )
+    expect(judge(weights, [update('a'), tail('k', 3)]).why).toMatch(/^The baseline is an adapter, .* and this is not:/)
+    expect(judge([update('a')], [update('b')]).why).toMatch(/^0 of 1 layers are in the baseline:/)
+    expect(judge(weights, [tail('y', 3)]).why).toMatch(/^0 of 2 layers are in the baseline:/)
+  })
+
+  test('one layer in exchange for another is the same architecture, if others stay', () => {
+    expect(judge([tail('a', 3), tail('x', 3)], [tail('a', 3), tail('y', 3)]).relation).not.toBe('same')
+    expect(judge([tail('a', 3), tail('b', 3), tail('x', 3)], [tail('a', 3), tail('b', 3), tail('y', 3)]).relation).toBe(
+      'same',
+    )
+  })
+
+  test('kinds of layers do without numbers, and half of them in common are a family', () => {
+    const net = (...names: string[]) => names.map(name => tail(name, 3))
+    expect(judge(net('c.1', 'c.2', 'c.13', 'q'), net('c.100')).relation).toBe('resized')
+    expect(judge(net('c.1', 'c.2', 'q', 'r'), net('c.100')).relation).toBe('unrelated')
+  })
+
+  test('only spectral norms', () => {
+    const { alpha_hill: _, ...row } = tail('a', 3)
+    const norm = { ...row, only: 'spectral-norm' } as Layer
+    const said = 'Only spectral norms were computed, of which none says which model is better.'
+    expect(
+      judge(
+        [norm, tail('b', 3)].map(layer => ({ ...layer, alpha_hill: null })),
+        [norm, tail('b', 3)],
+      ).why,
+    ).toBe(said)
+    expect(judge([tail('a', 3)], [tail('a', 3)]).why).not.toBe(said)
+  })
+})
