@@ -10,6 +10,7 @@ import json
 import os
 import random
 import resource
+import signal
 import struct
 import sys
 import warnings
@@ -553,19 +554,27 @@ CONTAINERS = {
 
 
 MOST_MEMORY = 6 * 2**30
+MOST_SECONDS = 5
+
+
+def too_long(*_):
+    raise TimeoutError
 
 
 def main(container, count, seed, folder):
     cases, module = CONTAINERS[container]
-    # A count that a case makes up may ask a framework for any memory: it refuses the file then.
+    # A count that a case makes up may ask a framework for any memory, and for hours: it refuses the file then.
     if container != 'torch':
         resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
+    signal.signal(signal.SIGALRM, too_long)
     version = getattr(__import__(module), '__version__', '')
     print(json.dumps({'container': container, 'version': version}), flush=True)
     for i in range(int(count)):
         # A case by its own seed can be made again alone.
         made = cases(int(seed) * 10_000_000 + i, folder)
+        signal.alarm(MOST_SECONDS)
         path, loaded = made.case()
+        signal.alarm(0)
         print(json.dumps({'case': i, 'file': path, 'loaded': loaded}), flush=True)
         if sys.stdin.readline() == '':
             return
