@@ -1,9 +1,12 @@
-import type { FileHandle } from 'node:fs/promises'
+import { close as closeWithCallback, read as readWithCallback } from 'node:fs'
+import { promisify } from 'node:util'
 import { CheckpointError, RESAVE } from '../errors.ts'
 import type { Budget } from './budget.ts'
 import type { RandomAccessFile } from './file.ts'
 import { type FileRange, readRange } from './range.ts'
-import { temporaryFile } from './temporary.ts'
+import { temporaryDescriptor, writeAt } from './temporary.ts'
+
+const [close, read] = [promisify(closeWithCallback), promisify(readWithCallback)]
 
 /** What a deflated range of a file inflates to, to be read at any offset. */
 export interface Inflated {
@@ -21,7 +24,7 @@ export interface Inflated {
 
 interface Copy {
   readonly key: string
-  readonly handle: Promise<FileHandle>
+  readonly fd: Promise<number>
   users: number
 }
 
@@ -37,9 +40,9 @@ export async function openInflated(file: RandomAccessFile, range: FileRange): Pr
   const { path, budget } = file
   const size = range.inflated!.size
   const copy = take(file, range)
-  let handle: FileHandle
+  let fd: number
   try {
-    handle = await copy.handle
+    fd = await copy.fd
   } catch (error) {
     if (last === copy) last = undefined
     throw error
@@ -59,7 +62,7 @@ export async function openInflated(file: RandomAccessFile, range: FileRange): Pr
       budget.read(length)
       const buffer = Buffer.allocUnsafe(length)
       for (let done = 0; done < length; ) {
-        const { bytesRead } = await handle.read(buffer, done, length - done, offset + done)
+        const { bytesRead } = await read(fd, buffer, done, length - done, offset + done)
         if (bytesRead === 0) throw new CheckpointError(path, 'its temporary copy ends early')
         done += bytesRead
       }
@@ -79,27 +82,33 @@ function take(file: RandomAccessFile, range: FileRange): Copy {
     budget.inflate(range.inflated!.size)
     return known
   }
-  last = { key, handle: inflate(file, range), users: 1 }
-  if (known?.users === 0) close(known)
+  last = { key, fd: inflate(file, range), users: 1 }
+  if (known?.users === 0) void drop(known)
   return last
 }
 
 async function release(copy: Copy): Promise<void> {
   copy.users--
-  if (copy.users === 0 && copy !== last) await (await copy.handle).close()
+  if (copy.users === 0 && copy !== last) await drop(copy)
 }
 
-function close(copy: Copy): void {
-  copy.handle.then(handle => handle.close()).catch(() => {})
+/** What could not be inflated is closed already. */
+async function drop({ fd }: Copy): Promise<void> {
+  const open = await fd.catch(() => undefined)
+  if (open !== undefined) await close(open)
 }
 
-async function inflate(file: RandomAccessFile, range: FileRange): Promise<FileHandle> {
-  const handle = await temporaryFile()
+async function inflate(file: RandomAccessFile, range: FileRange): Promise<number> {
+  const fd = temporaryDescriptor()
   try {
-    for await (const piece of readRange(file, range)) await handle.appendFile(piece)
-    return handle
+    let written = 0
+    for await (const piece of readRange(file, range)) {
+      await writeAt(fd, piece, written)
+      written += piece.length
+    }
+    return fd
   } catch (error) {
-    await handle.close()
+    await close(fd)
     throw error
   }
 }

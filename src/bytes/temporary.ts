@@ -1,20 +1,22 @@
 import { randomUUID } from 'node:crypto'
-import { closeSync, openSync, statfsSync, unlinkSync } from 'node:fs'
+import { closeSync, openSync, statfsSync, unlinkSync, write as writeWithCallback } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { UserError } from '../errors.ts'
+
+const write = promisify(writeWithCallback)
 
 /**
  * A file without a name, in the first folder that takes one: the system removes it when it is closed, whatever happens.
  * @throws UserError where no folder takes one
  */
 export async function temporaryFile(): Promise<FileHandle> {
-  const { path, fd } = create()
+  const path = temporaryPath()
   try {
     return await open(path, 'r+')
   } finally {
-    closeSync(fd)
     unlinkSync(path)
   }
 }
@@ -24,6 +26,12 @@ export function temporaryDescriptor(): number {
   const { path, fd } = create()
   unlinkSync(path)
   return fd
+}
+
+/** Writes all of some bytes from an offset on. */
+export async function writeAt(fd: number, bytes: Uint8Array, offset: number): Promise<void> {
+  for (let done = 0; done < bytes.length; )
+    done += (await write(fd, bytes, done, bytes.length - done, offset + done)).bytesWritten
 }
 
 /** Bytes that are free where temporary files go; 0 where nobody tells. */
@@ -38,6 +46,16 @@ export function temporaryRoom(): number {
 
 function folders(): string[] {
   return [process.env.RUNNER_TEMP, tmpdir(), '.'].filter(folder => folder !== undefined && folder !== '') as string[]
+}
+
+/**
+ * The path of an empty file, to be removed by whoever asks for it.
+ * @throws UserError where no folder takes one
+ */
+export function temporaryPath(): string {
+  const { path, fd } = create()
+  closeSync(fd)
+  return path
 }
 
 function create(): { path: string; fd: number } {

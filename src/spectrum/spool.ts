@@ -1,14 +1,10 @@
-import { write as writeWithCallback } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
-import { promisify } from 'node:util'
 import { unreadable } from '../bytes/file.ts'
-import { temporaryFile } from '../bytes/temporary.ts'
+import { temporaryFile, writeAt } from '../bytes/temporary.ts'
 import { unpack } from '../checkpoint/codecs.ts'
 import { DTYPE_BITS, type FileSource, type Tensor } from '../checkpoint/types.ts'
 import { CheckpointError, tensorIn } from '../errors.ts'
 import { extentOf } from '../recipe/values.ts'
-
-const write = promisify(writeWithCallback)
 
 /** An open file with a tensor's bytes, which can be read at any offset. */
 export interface Readable {
@@ -64,8 +60,7 @@ export async function unpackInto(tensor: Tensor, fd: number): Promise<void> {
       written = Number.POSITIVE_INFINITY
       break
     }
-    for (let done = 0; done < piece.length; )
-      done += (await write(fd, piece, done, piece.length - done, written + done)).bytesWritten
+    await writeAt(fd, piece, written)
     written += piece.length
   }
   if (written === wanted) return

@@ -1,10 +1,8 @@
-import { randomUUID } from 'node:crypto'
 import { createReadStream, rmSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { constants, createGunzip, gunzipSync } from 'node:zlib'
+import { temporaryPath } from '../../bytes/temporary.ts'
 import { CheckpointError, RESAVE } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 
@@ -30,9 +28,9 @@ export function gunzipHead(head: Buffer): Buffer {
  * @throws CheckpointError where it is damaged, larger than a protobuf message may be, or more compressed than weights are
  */
 export async function unpackToTemporary(path: string, size: number): Promise<string> {
-  const temporary = join(process.env.RUNNER_TEMP || tmpdir(), `spectral-gate-${randomUUID()}`)
+  const temporary = temporaryPath()
   const most = Math.min(limits.onnx.messageBytes, Math.max(limits.zip.anyRatioBytes, size * limits.zip.inflateRatio))
-  const file = await open(temporary, 'wx', 0o600)
+  const file = await open(temporary, 'r+')
   const unpacked = process.platform === 'linux' ? `/proc/self/fd/${file.fd}` : temporary
   if (unpacked === temporary) removeAtExit(temporary)
   else rmSync(temporary)
