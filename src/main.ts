@@ -21,6 +21,7 @@ import { type Context, provenance, readContext } from './github/context.ts'
 import { gateNothing } from './pipeline/gate.ts'
 import { run, runMerge, runPart } from './pipeline/run.ts'
 import { logProgress } from './progress.ts'
+import { printableLines } from './render/escape.ts'
 import { headline } from './render/headline.ts'
 import { phrase } from './render/text.ts'
 import type { NamedPart } from './report/io.ts'
@@ -31,7 +32,8 @@ const WALKS = { gate: analyse, part: analysePart, merge } satisfies Record<Gatin
 await main().catch(thrown => {
   const error = systemError(thrown) ?? thrown
   const ours = !(error instanceof UserError)
-  core.setFailed(`${ours ? 'Spectral Gate failed by its own fault; please report this: ' : ''}${explain(error)}`)
+  const said = `${ours ? 'Spectral Gate failed by its own fault; please report this: ' : ''}${explain(error)}`
+  core.setFailed(printableLines(said))
   process.exitCode = ours ? 3 : 2
 })
 // The toolkit's uploads can't be stopped: past the deadline they must not hold the runner.

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { Budget } from '../../bytes/budget.ts'
-import { CheckpointError, RESAVE } from '../../errors.ts'
+import { CheckpointError, quoted, RESAVE } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import { call, changesItsArgument, isForbidden, refusal } from './globals.ts'
 import { copiesInto, isTensor, isTensorMaker } from './tensors.ts'
@@ -487,7 +487,8 @@ class Machine {
     if (Array.isArray(id) && id[0] === 'module' && id[1] instanceof Global) return id[1]
     if (Array.isArray(id) && id[0] === 'storage' && id[1] instanceof Global && typeof id[2] === 'string') {
       const type = this.#storages.get(id[2]) ?? id[1].name
-      if (type !== id[1].name) throw this.#error(`has a storage of two types, ${type} and ${id[1].name}`.slice(0, 300))
+      if (type !== id[1].name)
+        throw this.#error(`has a storage of two types, ${quoted(type)} and ${quoted(id[1].name)}`)
       if (!this.#storages.has(id[2])) this.#charge(COST.pair)
       this.#storages.set(id[2], type)
     }

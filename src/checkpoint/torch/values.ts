@@ -1,3 +1,5 @@
+import { quoted } from '../../errors.ts'
+
 /**
  * What a pickle builds here: plain data. A class or function is its name (Global), and whatever Python would have made by
  * calling one is a record of the call (Inert). Neither has behaviour.
@@ -32,8 +34,9 @@ export class Global {
     this.position = position
   }
 
+  /** As people may be shown it: what is no name of Python's is quoted. */
   toString(): string {
-    return this.path
+    return /^[\p{L}\p{N}_.<>-]+$/u.test(this.path) ? this.path : quoted(this.path)
   }
 }
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { Global, Inert } from '../../../src/checkpoint/torch/values.ts'
 import { CheckpointError } from '../../../src/errors.ts'
 import { limits } from '../../../src/limits.ts'
 import { archive, dict, type Entry, int, makeZip, opcodes, readBytes, tensor, text } from './build.ts'
@@ -171,5 +172,21 @@ describe('work that a small file asks for', () => {
   it('a dictionary that is its own state dict', async () => {
     const self = opcodes('}q', 1, '(', text('ema'), dict({ w }), text('state'), 'h', 1, 'u')
     expect(await refusal(archive(self, FLOATS))).toContain('holds itself')
+  })
+})
+
+describe('names of classes in messages', () => {
+  const shown = (name: string) => [String(new Global('mod', name, 0)), new Inert(new Global('mod', name, 0), []).type]
+
+  it.each(['Model', 'Größe', 'f.<locals>.Net', 'Net-2'])('%s is as it is', name => {
+    expect(shown(name)).toEqual([`mod.${name}`, `mod.${name}`])
+  })
+
+  it.each([
+    ['x\n::error title=y::z', '"mod.x\\n::error title=y::z"'],
+    ['x\u001b[31m', '"mod.x\\u001b[31m"'],
+    ['@octocat', '"mod.@octocat"'],
+  ])('%j is quoted', (name, quoted) => {
+    expect(shown(name)).toEqual([quoted, quoted])
   })
 })
