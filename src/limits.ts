@@ -260,6 +260,9 @@ export const limits = {
     columnsCount: 200,
     /** Each is tested, bootstrapped and drawn. */
     metricsCount: 40,
+    /** Of YAML: keys and items, four of a row of three columns. */
+    marksCount: 500_000,
+    nestingLevels: 20,
     /** Of a model, a group or a column. */
     nameCharacters: 256,
     /** Each has a trend line, and a slope of its own in the test. */

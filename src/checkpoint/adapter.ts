@@ -1,3 +1,4 @@
+import { quoted } from '../errors.ts'
 import type { LowRank } from './low-rank.ts'
 import { numbers } from './quantised/codec.ts'
 import { field, Relatives } from './quantised/family.ts'
@@ -28,7 +29,10 @@ function isOther(name: string): boolean {
 }
 const ANY = /(?:^|[._])lora(?:[._](?:A|B|up|down|embedding_A|embedding_B|magnitude_vector)\b)/
 
-const NO_SCALE = 'a factor of an adapter whose scale is not known: keep its adapter_config.json beside it'
+/** Initialisations that leave the base model's weights as they are; all others change them, again when the adapter is loaded. */
+const INITIALISED = ['gaussian', 'eva', 'orthogonal', 'true', 'false']
+const NO_SCALE =
+  'a factor of an adapter whose scale is not known: keep its adapter_config.json, with its rank, beside it'
 
 interface Found {
   readonly tensors: Tensor[]
@@ -52,9 +56,9 @@ export async function describeAdapters(tensors: readonly Tensor[], stamps: Stamp
     if (isOther(name)) unread.set(name, 'a part of an adapter of a kind that has no reader: merge it before saving')
     const found = await updateOf(name, all, config)
     if (!found) continue
-    const { update, factors } = found
+    const { update, factors, reason } = found
     if (update) updates.push(update)
-    else for (const factor of factors) unread.set(factor, NO_SCALE)
+    else for (const factor of factors) unread.set(factor, reason ?? NO_SCALE)
   }
   return {
     updates,
@@ -65,16 +69,28 @@ export async function describeAdapters(tensors: readonly Tensor[], stamps: Stamp
   }
 }
 
-async function updateOf(name: string, all: ReadonlyMap<string, Tensor>, config: unknown) {
+interface Update {
+  readonly factors: readonly string[]
+  readonly update?: LowRank
+  /** Why there is none, where it is not the scale. */
+  readonly reason?: string
+}
+
+async function updateOf(name: string, all: ReadonlyMap<string, Tensor>, config: unknown): Promise<Update | undefined> {
   for (const { pattern, up, embedding = false } of DOWN) {
     const [, module, adapter = ''] = pattern.exec(name) ?? []
     if (module === undefined) continue
     const [down, other] = [all.get(name)!, all.get(up(module, adapter)) ?? all.get(`${module}.lora.up.weight`)]
     if (!other) return { factors: [name] }
     const factors = [name, other.name]
+    const initialised = field(config, 'init_lora_weights')
+    if (isOfPeft(config) && typeof initialised === 'string' && !INITIALISED.includes(initialised.toLowerCase())) {
+      const reason = `a factor of an adapter that changes its base model when it is loaded (init_lora_weights: ${quoted(initialised)}): convert it with save_pretrained(…, path_initial_model_for_weight_conversion=…)`
+      return { factors, reason }
+    }
     const scale = fits(down, other) ? await scaleOf(module, down, all, config) : undefined
     if (scale === undefined || all.has(`${module}.lora_E${adapter}`)) return { factors }
-    const plain = module.replace(/^base_model\.model\./, '')
+    const plain = plainModule(module)
     const magnitude = [
       `${module}.lora_magnitude_vector${adapter}.weight`,
       `${module}.lora_magnitude_vector${adapter}`,
@@ -94,30 +110,47 @@ function fits(down: Tensor, up: Tensor): boolean {
   return (two || four) && down.shape[0] === up.shape[1]
 }
 
+function isOfPeft(config: unknown): boolean {
+  return field(config, 'peft_type') === 'LORA'
+}
+
+/** Of PEFT's names with PEFT's config, PEFT's scale: it passes over a tensor that others keep `alpha` in. */
 async function scaleOf(module: string, down: Tensor, all: ReadonlyMap<string, Tensor>, config: unknown) {
   const own = all.get(`${module}.alpha`)
-  if (own && size(own.shape) === 1 && own.source.kind === 'file') {
+  const isPeft = isOfPeft(config) && /\.lora_(?:embedding_)?A\b/.test(down.name)
+  if (own && !isPeft && size(own.shape) === 1 && own.source.kind === 'file') {
     const { path, offset } = own.source
     const [alpha] = await numbers({ path, offset, dtype: own.dtype, shape: [1] })
     return Number.isFinite(alpha) ? alpha / down.shape[0] : undefined
   }
-  if (field(config, 'peft_type') !== 'LORA') return undefined
-  const alpha = patterned(field(config, 'alpha_pattern'), module) ?? field(config, 'lora_alpha')
+  if (!isOfPeft(config)) return undefined
+  const alpha = patterned(field(config, 'alpha_pattern'), plainModule(module)) ?? field(config, 'lora_alpha')
   if (typeof alpha !== 'number' || !Number.isFinite(alpha)) return undefined
   const rank = down.shape[0]
+  // Factors of all experts of a parameter lie in one: their product is none of the experts'.
+  const wanted = patterned(field(config, 'rank_pattern'), plainModule(module)) ?? field(config, 'r')
+  if (typeof wanted === 'number' && wanted !== rank) return undefined
   return alpha / (field(config, 'use_rslora') === true ? Math.sqrt(rank) : rank)
 }
 
+/** As the model calls it, which PEFT wraps. */
+function plainModule(module: string): string {
+  return module.replace(/^base_model\.model\./, '')
+}
+
 /**
- * What a pattern of the config says of a module: its keys are whole names or ends of them.
- * @returns undefined where none fits; NaN where a key is a regular expression, which nobody is to run
+ * What a pattern of the config says of a module: that of the first key of which `(.*\.)?(KEY)$` fits the module's name.
+ * @returns undefined where none fits; NaN where a key is a regular expression of more than words and dots, which nobody is to run
  */
 function patterned(patterns: unknown, module: string): number | undefined {
   if (typeof patterns !== 'object' || patterns === null) return undefined
   for (const [key, value] of Object.entries(patterns)) {
-    if (!/^\^?[\w.]+\$?$/.test(key)) return Number.NaN
-    const plain = key.replace(/^\^|\$$/g, '')
-    if ((module === plain || module.endsWith(`.${plain}`)) && typeof value === 'number') return value
+    const [, begin, plain] = /^(\^?)([\w.]+)\$?$/.exec(key) ?? []
+    if (plain === undefined) return Number.NaN
+    const start = module.length - plain.length
+    const fits = [...plain].every((character, i) => character === '.' || character === module[start + i])
+    if (fits && (start === 0 || (start > 0 && begin === '' && module[start - 1] === '.')))
+      return typeof value === 'number' ? value : Number.NaN
   }
   return undefined
 }

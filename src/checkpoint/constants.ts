@@ -27,6 +27,8 @@ const POSITIONS = /(?:^|[._/])pos(?:ition(?:s|al)?)?(?:[._/]|$)|sinusoid/i
 const SAMPLE = 32 * 1024
 const SAMPLE_ROWS = 8
 const MOST_SAMPLED = 1024 * 1024
+const MASK = 'a mask: zeros and one other number'
+const ANGLES = 'a table of sines or cosines'
 /** Tensors that are looked at, of a checkpoint. */
 const MOST = 2_000
 /** Elements without which nothing can be told. */
@@ -34,13 +36,14 @@ const LEAST = 64
 
 /**
  * Marks floating-point matrices that are no weights by what they hold, where their names say neither: masks (one number and zeros),
- * and tables of sines and cosines of positions. A small part of each is read.
+ * and tables of sines and cosines of positions. A small part of each is read, and all of those that look so.
  */
 export async function markConstants(tensors: readonly Tensor[]): Promise<Tensor[]> {
   const marked: Tensor[] = []
   let looked = 0
   for (const tensor of tensors) {
-    const constant = mayBeConstant(tensor) && looked++ < MOST ? constantIn(tensor, await sample(tensor)) : undefined
+    const found = mayBeConstant(tensor) && looked++ < MOST ? constantIn(tensor, await sample(tensor)) : undefined
+    const constant = found !== undefined && (await holdsThroughout(tensor, found)) ? found : undefined
     marked.push(constant === undefined ? tensor : { ...tensor, constant })
   }
   return marked
@@ -58,35 +61,63 @@ function mayBeConstant({ name, label, dtype, shape, source, skip, companion, bro
 }
 
 /** The first elements in the order in which they are stored. */
-async function sample({ dtype, shape, source }: Tensor): Promise<Float64Array> {
-  const element = DTYPE_BITS[dtype] / 8
-  const rows = Math.min(MOST_SAMPLED, SAMPLE_ROWS * shape[shape.length - 1] * element)
+async function sample(tensor: Tensor): Promise<Float64Array> {
+  const { dtype, shape } = tensor
+  const rows = Math.min(MOST_SAMPLED, (SAMPLE_ROWS * shape[shape.length - 1] * DTYPE_BITS[dtype]) / 8)
+  for await (const bytes of stored(tensor, Math.max(SAMPLE, rows))) return widen(dtype as FloatDType, bytes)
+  return new Float64Array(0)
+}
+
+/** A tensor's bytes as they are stored, in pieces of whole elements: of the length that is wanted, or as they are unpacked. */
+async function* stored({ dtype, shape, source }: Tensor, length: number): AsyncGenerator<Uint8Array> {
+  if (source.kind === 'packed') {
+    for await (const piece of unpack(source)) {
+      const whole = piece.length - (piece.length % 8)
+      yield piece.subarray(0, whole)
+    }
+    return
+  }
   // What repeats its elements stores fewer than it has.
-  const stored = shape.reduce((last, n, d) => last + (n - 1) * source.strides[d], 1)
-  const bytes = Math.min(Math.max(SAMPLE, rows), Math.min(size(shape), stored) * element)
-  if (source.kind === 'file') {
-    const file = await RandomAccessFile.open(source.path)
-    try {
-      return widen(dtype as FloatDType, await file.read(source.offset, Math.min(bytes, file.size - source.offset)))
-    } finally {
-      await file.close()
+  const extent = shape.reduce((last, n, d) => last + (n - 1) * source.strides[d], 1)
+  const file = await RandomAccessFile.open(source.path)
+  try {
+    const bytes = Math.min((Math.min(size(shape), extent) * DTYPE_BITS[dtype]) / 8, file.size - source.offset)
+    for (let at = 0; at < bytes; at += length) yield await file.read(source.offset + at, Math.min(length, bytes - at))
+  } finally {
+    await file.close()
+  }
+}
+
+/** Whether all of a tensor is what its beginning looks like. */
+async function holdsThroughout(tensor: Tensor, found: string): Promise<boolean> {
+  const { dtype, shape } = tensor
+  const columns = shape[shape.length - 1]
+  // Whole rows, as many as the waves in their columns are told by.
+  const length = ((SAMPLE_ROWS * columns * DTYPE_BITS[dtype]) / 8) * Math.max(1, Math.floor(SAMPLE / columns))
+  let number: number | undefined
+  let first = PADDING
+  for await (const bytes of stored(tensor, length)) {
+    const values = widen(dtype as FloatDType, bytes)
+    if (found === MASK) {
+      const others = values.filter(value => value !== 0)
+      number ??= others[0]
+      if (others.some(value => value !== number)) return false
+    } else if (tensor.source.kind === 'file') {
+      if (!areWaves(values, columns, first)) return false
+      first = 0
     }
   }
-  for await (const piece of unpack(source)) {
-    const whole = piece.length - (piece.length % 8)
-    return widen(dtype as FloatDType, piece.subarray(0, Math.min(bytes, whole)))
-  }
-  return new Float64Array(0)
+  return true
 }
 
 function constantIn({ shape, source: { strides } }: Tensor, values: Float64Array): string | undefined {
   if (values.length < LEAST) return undefined
   const others = values.filter(value => value !== 0)
   if (others.length > 0 && others.length < values.length && others.every(value => value === others[0])) {
-    return 'a mask: zeros and one other number'
+    return MASK
   }
   const rowMajor = strides[strides.length - 1] === 1
-  return rowMajor && isTableOfAngles(values, shape[shape.length - 1]) ? 'a table of sines or cosines' : undefined
+  return rowMajor && isTableOfAngles(values, shape[shape.length - 1]) ? ANGLES : undefined
 }
 
 /** Of products of two neighbours, relative to the largest in their column: what bfloat16 rounds. */
@@ -94,6 +125,8 @@ const ROUNDED = 0.05
 /** Columns, and rows after the first two, without which chance could do it. */
 const LEAST_COLUMNS = 8
 const LEAST_ROWS = 4
+/** Rows that may be anything. */
+const PADDING = 2
 
 /**
  * Rows of positions whose columns are all waves of one frequency each, as sines and cosines of p·ω are: x[p−1] + x[p+1] is
@@ -101,17 +134,27 @@ const LEAST_ROWS = 4
  */
 function isTableOfAngles(values: Float64Array, columns: number): boolean {
   const rows = Math.floor(values.length / columns)
-  if (columns < LEAST_COLUMNS || rows < 2 + LEAST_ROWS) return false
+  if (columns < LEAST_COLUMNS || rows < 2 + LEAST_ROWS || !areWaves(values, columns, PADDING)) return false
   let moving = 0
   for (let c = 0; c < columns; c++) {
     const x = Array.from({ length: rows - 2 }, (_, p) => values[(p + 2) * columns + c])
-    const largest = Math.max(...x.map(Math.abs))
-    const tolerance = ROUNDED * largest * largest
-    for (let p = 1; p + 2 < x.length; p++) {
-      const difference = (x[p - 1] + x[p + 1]) * x[p + 1] - (x[p] + x[p + 2]) * x[p]
-      if (!(Math.abs(difference) <= tolerance)) return false
-    }
-    if (Math.max(...x) - Math.min(...x) > ROUNDED * largest) moving++
+    if (Math.max(...x) - Math.min(...x) > ROUNDED * Math.max(...x.map(Math.abs))) moving++
   }
   return moving >= LEAST_COLUMNS
+}
+
+/** Whether each column is a wave from a row on. */
+function areWaves(values: Float64Array, columns: number, first: number): boolean {
+  const rows = Math.floor(values.length / columns)
+  for (let c = 0; c < columns; c++) {
+    const x = (row: number) => values[row * columns + c]
+    let largest = 0
+    for (let row = first; row < rows; row++) largest = Math.max(largest, Math.abs(x(row)))
+    const tolerance = ROUNDED * largest * largest
+    for (let p = first + 1; p + 2 < rows; p++) {
+      const difference = (x(p - 1) + x(p + 1)) * x(p + 1) - (x(p) + x(p + 2)) * x(p)
+      if (!(Math.abs(difference) <= tolerance)) return false
+    }
+  }
+  return true
 }

@@ -1,8 +1,9 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { CheckpointError, MissingCheckpointError } from '../errors.ts'
+import { CheckpointError, MissingCheckpointError, quoted } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { foreignFolder } from './foreign.ts'
+import { field, Relatives } from './quantised/family.ts'
 import { type Expectation, isShardIndex, readShardIndex } from './shards.ts'
 import { distributedFolder } from './torch/distributed.ts'
 import type { Stamp } from './types.ts'
@@ -18,7 +19,6 @@ export interface Found {
 
 /** Names that transformers, diffusers and PEFT give to a model, in the order in which we look for them. */
 const STEMS = ['model', 'diffusion_pytorch_model', 'adapter_model']
-const TORCH_STEMS = ['pytorch_model', 'diffusion_pytorch_model', 'adapter_model']
 
 /** Files that may hold weights, in any format. */
 const WEIGHTS =
@@ -42,23 +42,33 @@ export async function findInFolder(path: string): Promise<Found> {
   const weights = names.filter(name => WEIGHTS.test(name) && !STATE.test(name))
   const single = (name: string): Found => ({
     files: [join(path, name)],
+    stamps,
     ignored: weights.filter(other => other !== name),
   })
   const sharded = async (index: string): Promise<Found> => {
-    const { files, expected, stamps } = await readShardIndex(path, index, names)
+    const { files, expected, stamps: read = [] } = await readShardIndex(path, index, names)
     const used = new Set([join(path, index), ...files])
-    return { files, expected, stamps, ignored: weights.filter(other => !used.has(join(path, other))) }
+    return {
+      files,
+      expected,
+      stamps: [...stamps, ...read],
+      ignored: weights.filter(other => !used.has(join(path, other))),
+    }
   }
 
-  const conventional = [...STEMS.map(stem => `${stem}.safetensors`), ...TORCH_STEMS.map(stem => `${stem}.bin`)].flatMap(
-    name => [name, `${name}.index.json`],
-  )
+  const stamps: Stamp[] = []
+  const { explicit, stems } = await byConfig(path, names, stamps)
+  if (explicit !== undefined) return isShardIndex(explicit) ? sharded(explicit) : single(explicit)
+  const conventional = [
+    ...stems.map(stem => `${stem}.safetensors`),
+    ...stems.map(stem => `${stem === 'model' ? 'pytorch_model' : stem}.bin`),
+  ].flatMap(name => [name, `${name}.index.json`])
   const [safetensors, torch] = ['safetensors', 'bin'].map(kind =>
     conventional.filter(name => names.includes(name) && name.replace(/\.index\.json$/, '').endsWith(kind)),
   )
   const variants = weights.filter(name => isShardIndex(name) && /\.bin\.index\./.test(name) && !torch.includes(name))
   // Of several of other names nobody knows which, but beside the one that the framework loads they do not count.
-  for (const known of [() => safetensors, () => unconventional(path, weights), () => torch, () => variants]) {
+  for (const known of [() => safetensors, () => torch, () => unconventional(path, weights), () => variants]) {
     const [first] = known()
     if (first !== undefined) return isShardIndex(first) ? sharded(first) : single(first)
   }
@@ -68,6 +78,33 @@ export async function findInFolder(path: string): Promise<Found> {
   if (others.length === 1) return single(others[0])
   if (others.length > 1) throw several(path, others)
   throw await nothing(path, names)
+}
+
+/**
+ * What the configs of a folder say of its weights: transformers' `transformers_weights` names their file; a folder with PEFT's
+ * adapter_config.json is an adapter to it and to transformers, whatever else lies there, and one with diffusers' keys a part of a pipeline.
+ * @throws CheckpointError where the file that is named is not there
+ */
+async function byConfig(
+  path: string,
+  names: readonly string[],
+  stamps: Stamp[],
+): Promise<{ explicit?: string; stems: readonly string[] }> {
+  const relatives = new Relatives([], stamps)
+  const config = names.includes('config.json') && (await relatives.config(join(path, 'config.json'), 'config.json'))
+  const explicit = field(config, 'transformers_weights')
+  if (typeof explicit === 'string') {
+    if (names.includes(explicit) && WEIGHTS.test(explicit)) return { explicit, stems: STEMS }
+    throw new CheckpointError(
+      path,
+      `has a config.json that names its weights (transformers_weights): ${quoted(explicit)}, which is not in it`,
+      'Put the file there, or name the checkpoint itself.',
+    )
+  }
+  const isAdapter = names.includes('adapter_config.json')
+  const isPipeline = ['_class_name', '_diffusers_version'].some(key => typeof field(config, key) === 'string')
+  const first = isAdapter ? 'adapter_model' : isPipeline ? 'diffusion_pytorch_model' : 'model'
+  return { stems: [first, ...STEMS.filter(stem => stem !== first)] }
 }
 
 /** The one safetensors file or index of another name. */

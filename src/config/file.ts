@@ -1,4 +1,5 @@
 import { readSmallFile } from '../bytes/small-file.ts'
+import { parseYaml, tooMuchYaml } from '../bytes/yaml.ts'
 import { UserError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { nearest } from '../words.ts'
@@ -59,7 +60,7 @@ export async function readConfig(path: string, optional = false): Promise<Config
 /** @param where names the file in errors */
 export async function parseConfig(text: string, where: string): Promise<Config> {
   const config: Config = { settings: {}, publishing: {} }
-  for (const [key, value] of Object.entries(await parseYaml(text, where))) {
+  for (const [key, value] of Object.entries(await parseMapping(text, where))) {
     if (value === null) continue
     if (!FILE_NAMES.includes(key as FileName)) throw unknownKey(key, where)
     const option = optionOf(key as FileName)
@@ -74,25 +75,16 @@ export async function parseConfig(text: string, where: string): Promise<Config> 
   return config
 }
 
-async function parseYaml(text: string, where: string): Promise<object> {
+async function parseMapping(text: string, where: string): Promise<object> {
   if (text.length > limits.config.bytes) {
     throw new UserError(`${where}: has ${text.length} characters, more than ${limits.config.bytes}`)
   }
-  const problem = tooMuch(text)
+  const { marksCount, nestingLevels } = limits.config
+  const problem = tooMuchYaml(text, { marks: marksCount, depth: nestingLevels })
   if (problem) throw new UserError(`${where}: ${problem}`, 'Its options are texts, and lists of texts.')
-  const { LineCounter, parseDocument } = await import('yaml')
   let value: unknown
   try {
-    // Errors that show their line take its length each, whichever of them is told.
-    const lineCounter = new LineCounter()
-    const style = { logLevel: 'error', prettyErrors: false, lineCounter } as const
-    const document = parseDocument(text, { schema: 'core', version: '1.2', stringKeys: true, ...style })
-    const [error] = document.errors
-    if (error) {
-      const { line, col } = lineCounter.linePos(error.pos[0])
-      throw new SyntaxError(`${error.message} at line ${line}, column ${col}`)
-    }
-    value = document.toJS({ maxAliasCount: 0 })
+    value = (await parseYaml(text)).toJS({ maxAliasCount: 0 })
   } catch (cause) {
     const said = cause instanceof Error ? cause.message.split('\n')[0]!.replace(/:$/, '') : String(cause)
     const alias = /alias/i.test(said) ? 'A text that begins with * has to be quoted; aliases are not allowed.' : ''
@@ -103,33 +95,6 @@ async function parseYaml(text: string, where: string): Promise<object> {
     throw new UserError(`${where}: has to be a mapping of options, such as "fail-if: alpha > 6"`)
   }
   return value
-}
-
-/**
- * What of a text would take the parser of YAML long: it calls itself for each level, and holds each key against all others.
- * Counted are the characters that begin lists and mappings or separate their items, in texts and comments too.
- */
-function tooMuch(text: string): string | undefined {
-  const { marksCount, nestingLevels } = limits.config
-  let marks = 0
-  let open = 0
-  // Of `- - - a`, where each begins a list within another.
-  let row = 0
-  for (let i = 0; i < text.length; i++) {
-    const character = text[i]
-    if ('[{'.includes(character)) open++
-    else if (']}'.includes(character)) open = Math.max(0, open - 1)
-    const ends = i + 1 === text.length || ' \t\r\n'.includes(text[i + 1])
-    const begins = i === 0 || ' \t\r\n[{,'.includes(text[i - 1])
-    const indicates = ends && '-?'.includes(character)
-    if (indicates) row++
-    else if (!' \t'.includes(character)) row = 0
-    const separates = (open > 0 && ',:'.includes(character)) || (ends && character === ':')
-    if (indicates || separates || '[{]}'.includes(character) || (begins && '!&*%'.includes(character))) marks++
-    if (marks > marksCount) return `has more than ${marksCount} lists, items, keys, tags and anchors`
-    if (open > nestingLevels || row > nestingLevels) return `nests deeper than ${nestingLevels} levels`
-  }
-  return undefined
 }
 
 function unknownKey(key: string, where: string): UserError {

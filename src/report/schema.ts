@@ -59,7 +59,12 @@ function schemas(strictness: Strictness) {
 
   function oneOf<const Words extends readonly [string, ...string[]]>(words: Words) {
     const known = z.enum(words)
-    return strictness === 'strict' ? known : (z.union([known, z.string().regex(WORD)]) as unknown as typeof known)
+    return strictness === 'strict' ? known : asWritten(known)
+  }
+
+  /** An enumeration of a report that is compared with, which any version may have written. */
+  function asWritten<Known extends z.ZodType>(known: Known): Known {
+    return z.union([known, z.string().regex(WORD)]) as unknown as Known
   }
 
   /** A schema for each of the metrics, which an earlier report may lack: `absent` stands there then. */
@@ -280,7 +285,8 @@ function schemas(strictness: Strictness) {
               name,
               shape,
               part: name.optional(),
-              status: object({ head: status, base: status }),
+              // What a later version calls it stays its word.
+              status: object({ head: status, base: asWritten(status) }),
               ...perMetric(COMPARED_METRICS, () => change, NO_CHANGE),
               base: baseSpectrum
                 .optional()
@@ -310,7 +316,7 @@ function schemas(strictness: Strictness) {
     ),
     removed: z.array(name).describe('Models that only the baseline has'),
     figures: z
-      .array(object({ name: customName, better, head: finite, base: finite, change: finite }))
+      .array(object({ name: customName, better: asWritten(better), head: finite, base: finite, change: finite }))
       .max(1000)
       .optional(),
   })

@@ -1,3 +1,4 @@
+import { parseYaml, tooMuchYaml } from '../bytes/yaml.ts'
 import { quoted, UserError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { CUSTOM_METRIC_NAME } from '../report/schema.ts'
@@ -44,8 +45,7 @@ export async function readTable(text: string, path: string, measure: Measure): P
   if (rows.length === 0) throw new UserError(`${path}: has no rows`, LIST)
   if (rows.length > limits.series.modelsCount) throw tooMany(rows.length)
   const columns = [...new Set(rows.flatMap(({ cells }) => [...cells.keys()]))]
-  if (columns.length > limits.series.columnsCount)
-    throw new UserError(`${path}: has ${columns.length} columns, more than ${limits.series.columnsCount}`)
+  if (columns.length > limits.series.columnsCount) throw tooWide(columns.length, path)
   const long = columns.find(name => name.length > limits.series.nameCharacters)
   if (long !== undefined) throw new UserError(`${path}: the name of the column ${quoted(long)} is too long`)
   const roles = Object.fromEntries(
@@ -192,7 +192,9 @@ async function csvRows(text: string, path: string): Promise<Row[]> {
   const [head, ...rest] = records
   if (!head) return []
   const columns = head.record
-  const twice = columns.find((column, i) => column !== '' && columns.indexOf(column) < i)
+  if (columns.length > limits.series.columnsCount) throw tooWide(columns.length, path)
+  const seen = new Set([''])
+  const twice = columns.find(column => column !== '' && seen.size === seen.add(column).size)
   if (twice !== undefined) throw new UserError(`${path}: has two columns ${quoted(twice)}`)
   return rest.map(({ record, info: { lines } }) => {
     const where = `${path}: line ${lines}`
@@ -203,16 +205,19 @@ async function csvRows(text: string, path: string): Promise<Row[]> {
 }
 
 async function yamlRows(text: string, path: string): Promise<Row[]> {
-  const { parseDocument } = await import('yaml')
+  const problem = tooMuchYaml(text, { marks: limits.series.marksCount, depth: limits.series.nestingLevels })
+  if (problem) throw new UserError(`${path}: ${problem}`, LIST)
   let value: unknown
+  let twice: string | undefined
   try {
-    const document = parseDocument(text, { schema: 'core', version: '1.2', logLevel: 'error', stringKeys: true })
-    if (document.errors.length > 0) throw document.errors[0]
+    const document = await parseYaml(text, false)
+    twice = firstDouble(document.contents)
     value = document.toJS({ maxAliasCount: 0 })
   } catch (cause) {
-    const line = (cause as { linePos?: { line: number }[] }).linePos?.[0].line
+    const line = / at line (\d+)/.exec((cause as Error).message)?.[1]
     throw new UserError(`${path}: is not valid YAML${line ? ` (line ${line})` : ''}`, LIST, { cause })
   }
+  if (twice !== undefined) throw new UserError(`${path}: has two columns ${quoted(twice)}`)
   if (!Array.isArray(value)) throw new UserError(`${path}: is not a list of models`, LIST)
   return value.map((entry: unknown, i) => {
     const where = `${path}: row ${i + 1}`
@@ -225,4 +230,21 @@ async function yamlRows(text: string, path: string): Promise<Row[]> {
     })
     return { where, cells: new Map(cells) }
   })
+}
+
+function tooWide(columns: number, path: string): UserError {
+  return new UserError(`${path}: has ${columns} columns, more than ${limits.series.columnsCount}`)
+}
+
+interface Yaml {
+  readonly items?: readonly { readonly items?: readonly { readonly key?: unknown }[] }[]
+}
+
+/** The first key that a mapping of a list has twice. */
+function firstDouble(list: unknown): string | undefined {
+  for (const { items: pairs = [] } of (list as Yaml | null)?.items ?? []) {
+    const seen = new Set<string>()
+    for (const { key } of pairs) if (seen.size === seen.add(String(key)).size) return String(key)
+  }
+  return undefined
 }

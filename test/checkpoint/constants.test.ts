@@ -64,3 +64,19 @@ test('a table of sines and cosines of positions is told by its columns, under th
     ].map(name => [name, 'a table of sines or cosines']),
   )
 })
+
+test('what only begins as a mask, or as a table, is a matrix', async () => {
+  const far = (i: number, j: number) => (i === 399 && j === 60 ? 2 : 0)
+  const wave = (i: number, j: number) => (j % 2 ? Math.cos : Math.sin)(i * 10_000 ** -((2 * Math.floor(j / 2)) / 64))
+  expect(
+    await constants({
+      'a.mask': grid(400, 64, (i, j) => (j <= i ? 1 : 0)),
+      'b.mask': grid(400, 64, (i, j) => (j <= i ? 1 : 0) + far(i, j)),
+      'a.positions': grid(400, 64, wave),
+      'b.positions': grid(400, 64, (i, j) => wave(i, j) + far(i, j)),
+    }),
+  ).toEqual([
+    ['a.mask', 'a mask: zeros and one other number'],
+    ['a.positions', 'a table of sines or cosines'],
+  ])
+})

@@ -152,10 +152,10 @@ test.each<[string, Record<string, string>, string, string[]]>([
     ['pytorch_model.bin', 'tf_model.h5'],
   ],
   [
-    'safetensors of another name before pytorch_model.bin',
+    'pytorch_model.bin before safetensors of another name, as transformers does',
     { 'pytorch_model.bin': 'zip.pt', 'net.safetensors': 'net.safetensors' },
-    'net.safetensors',
-    ['pytorch_model.bin'],
+    'pytorch_model.bin',
+    ['net.safetensors'],
   ],
   [
     'PyTorch before the others',
@@ -469,4 +469,40 @@ test('views that make gigabytes of a few bytes are refused together', async () =
   const path = join(temporaryFolder(), 'model.pt')
   writeFileSync(path, makeZip(archive(views, Buffer.alloc(16))))
   await expect(openCheckpoint(path)).rejects.toThrow(/its tensors have more than \d+ bytes, of the \d+ that are stored/)
+})
+
+describe('what configs say of the weights beside them', () => {
+  const folderOf = (configs: Record<string, unknown>, ...files: string[]) => {
+    const folder = temporaryFolder()
+    for (const [name, json] of Object.entries(configs)) writeFileSync(join(folder, name), JSON.stringify(json))
+    for (const [i, name] of files.entries()) writeSafetensors({ [`w${i}`]: { shape: [2, 2] } }, name, folder)
+    return folder
+  }
+  const [model, adapter, part] = ['model', 'adapter_model', 'diffusion_pytorch_model'].map(n => `${n}.safetensors`) as [
+    string,
+    string,
+    string,
+  ]
+  test.each<[string, Record<string, unknown>, string[], number]>([
+    ['transformers_weights', { 'config.json': { transformers_weights: 'x.safetensors' } }, [model, 'x.safetensors'], 1],
+    ["PEFT's config", { 'adapter_config.json': {} }, [model, adapter, part], 1],
+    ['no config of PEFT', { 'config.json': {} }, [model, adapter, part], 0],
+    ['a class of diffusers', { 'config.json': { _class_name: 'UNet2DConditionModel' } }, [model, part], 1],
+    ['a version of diffusers', { 'config.json': { _diffusers_version: '0.30' } }, [model, part], 1],
+    ['a config that says nothing', { 'config.json': { transformers_weights: 1, _class_name: null } }, [model, part], 0],
+    ['an adapter that is not there', { 'adapter_config.json': {} }, [model], 0],
+  ])('%s', async (_, configs, files, wanted) => {
+    const { tensors, stamps } = await openCheckpoint(folderOf(configs, ...files))
+    expect(tensors.map(({ name }) => name)).toEqual([`w${wanted}`])
+    if ('config.json' in configs) expect(stamps.map(({ path }) => path).join()).toContain('config.json')
+  })
+
+  test.each(['gone.safetensors', '../x.safetensors', '/etc/passwd'])(
+    'a file that is not in the folder: %s',
+    async name => {
+      expect(await refusal(folderOf({ 'config.json': { transformers_weights: name } }, model))).toContain(
+        `has a config.json that names its weights (transformers_weights): "${name}", which is not in it`,
+      )
+    },
+  )
 })

@@ -1,9 +1,12 @@
-import { readFileSync } from 'node:fs'
-import { expect, test } from 'vitest'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import { openCheckpoint } from '../../src/checkpoint/index.ts'
 import type { DType } from '../../src/checkpoint/types.ts'
 import type { Model } from '../../src/report/schema.ts'
 import { analyseFile } from '../support/analyse.ts'
-import { writeSafetensors } from '../support/safetensors.ts'
+import { temporaryFolder } from '../support/folder.ts'
+import { generate } from '../support/golden.ts'
+import { type Written, writeSafetensors } from '../support/safetensors.ts'
 
 const folder = 'test/fixtures/effective'
 type Expected = Record<string, Record<string, { shape: number[]; lambda_max: number; norm: number }>>
@@ -62,7 +65,6 @@ test('factors whose scale nobody knows are not read', async () => {
   const alone = analyseFile(`${folder}/lora/adapter_model.safetensors`, { min_evals: 0 })
   expect(layersOf(await alone)).toMatchObject({ q: {}, v: {} })
   const { copyFileSync } = await import('node:fs')
-  const { temporaryFolder } = await import('../support/folder.ts')
   const path = `${temporaryFolder()}/adapter_model.safetensors`
   copyFileSync(`${folder}/lora/adapter_model.safetensors`, path)
   await expect(analyseFile(path, { min_evals: 0 })).rejects.toThrow(/whose scale is not known: keep its adapter_config/)
@@ -70,10 +72,67 @@ test('factors whose scale nobody knows are not read', async () => {
 
 test('a pattern that is a regular expression gives no scale', async () => {
   const { cpSync, readFileSync, writeFileSync } = await import('node:fs')
-  const { temporaryFolder } = await import('../support/folder.ts')
   const path = temporaryFolder()
   cpSync(`${folder}/lora`, path, { recursive: true })
   const config = JSON.parse(readFileSync(`${path}/adapter_config.json`, 'utf8'))
   writeFileSync(`${path}/adapter_config.json`, JSON.stringify({ ...config, alpha_pattern: { '(a+)+$': 3 } }))
   await expect(analyseFile(path, { min_evals: 0 })).rejects.toThrow(/whose scale is not known/)
+})
+
+describe("PEFT's scale", () => {
+  const scaled = async (change: object, tensors: Record<string, Written> = {}) => {
+    const path = temporaryFolder()
+    const factor = (seed: number, shape: number[]) => generate(seed, shape, false)
+    const module = 'base_model.model.a.fc'
+    writeSafetensors(
+      {
+        [`${module}.lora_A.weight`]: factor(1, [12, 40]),
+        [`${module}.lora_B.weight`]: factor(2, [30, 12]),
+        ...tensors,
+      },
+      'adapter_model.safetensors',
+      path,
+    )
+    const config = { peft_type: 'LORA', r: 12, lora_alpha: 24, ...change }
+    writeFileSync(`${path}/adapter_config.json`, JSON.stringify(config))
+    return openCheckpoint(path)
+  }
+  const scaleOf = async (...given: Parameters<typeof scaled>) => (await scaled(...given)).updates?.[0]?.scale
+
+  test.each<[string, object, number | undefined]>([
+    ['lora_alpha / r', {}, 2],
+    ['rsLoRA', { use_rslora: true }, 24 / Math.sqrt(12)],
+    ['the name of the module', { alpha_pattern: { 'a.fc': 12 } }, 1],
+    ['the end of its name', { alpha_pattern: { fc: 12 } }, 1],
+    ['the first that fits', { alpha_pattern: { x: 36, 'a.fc': 12, fc: 48 } }, 1],
+    ['a dot is any character', { alpha_pattern: { 'a.f.': 12 } }, 1],
+    ['no whole component', { alpha_pattern: { c: 12 } }, 2],
+    ['the name with what PEFT puts before it', { alpha_pattern: { 'base_model.model.a.fc': 12 } }, 2],
+    ['the begin and the end', { alpha_pattern: { '^a.fc$': 12 } }, 1],
+    ['the begin alone', { alpha_pattern: { '^fc': 12 } }, 2],
+    ['longer than the name', { alpha_pattern: { 'x.a.fc': 12 } }, 2],
+    ['no number', { alpha_pattern: { fc: '12' } }, undefined],
+  ])('%s', async (_, change, scale) => expect(await scaleOf(change)).toBe(scale))
+
+  test('a tensor called alpha is none of PEFT', async () => {
+    const alpha = { 'base_model.model.a.fc.alpha': { shape: [1], values: Float32Array.of(1200) } }
+    expect(await scaleOf({}, alpha)).toBe(2)
+    expect(await scaleOf({ peft_type: undefined }, alpha)).toBe(100)
+  })
+
+  test.each(['pissa', 'pissa_niter_4', 'olora', 'corda', 'loftq', 'lora_ga'])(
+    'an adapter that changes its base model is not read: %s',
+    async init_lora_weights => {
+      const { updates, tensors } = await scaled({ init_lora_weights })
+      expect(updates).toEqual([])
+      expect(tensors.map(({ skip }) => skip)).toEqual([
+        expect.stringContaining(`(init_lora_weights: "${init_lora_weights}"): convert it with save_pretrained`),
+        expect.stringContaining('changes its base model'),
+      ])
+    },
+  )
+
+  test.each([true, false, 'gaussian', 'eva', 'orthogonal', undefined])('one that does not is: %s', async way => {
+    expect(await scaleOf({ init_lora_weights: way })).toBe(2)
+  })
 })

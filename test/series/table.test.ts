@@ -83,7 +83,7 @@ test.each([
   ['- {error: 1, alpha: [2]}', /row 1: "alpha" is neither text nor a number/],
   ['- &a {error: 1, alpha: 2}\n- *a', /not valid YAML/],
   ['- {error: 1', /not valid YAML \(line 1\)/],
-  ['- {error: 1, error: 2}', /not valid YAML/],
+  ['- {error: 1, error: 2}', /has two columns "error"/],
 ])('refuses the YAML %j', async (text, message) => {
   await expect(read(text, 'models.yaml')).rejects.toThrow(message)
 })

@@ -31,7 +31,7 @@ export const keras: Reader = {
     // It only serves names and their order: a model with a larger one is read without it.
     const useful = config && config.size <= limits.keras.configBytes ? config : undefined
     const json = useful && (await zip.read(useful, limits.keras.configBytes)).toString('utf8')
-    const contents = await readHdf5(file, await memberRange(file, weights), json)
+    const contents = await readHdf5(file, await memberRange(file, weights), { config: json })
     const others = [...zip.members.keys()].filter(name => !MEMBERS.has(name) && !name.endsWith('/'))
     const ignored = [
       ...contents.ignored,

@@ -16,8 +16,9 @@ import { asPyTorch, type Orientation, orientation } from './orientation.ts'
 import { type GroupMember, quantisedGroup } from './quantised.ts'
 import { isVariable, variableNames } from './variables.ts'
 
-/** Where whole models keep their weights, and what training leaves beside them. */
+/** Where whole models keep their weights, what is beside the layers in there, and what training leaves. */
 const MODEL = 'model_weights'
+const TOP_LEVEL = 'top_level_model_weights'
 const OPTIMIZER = new Set(['optimizer_weights', 'optimizer'])
 
 interface Item {
@@ -28,14 +29,21 @@ interface Item {
 
 /**
  * The tensors of an HDF5 file: those of a Keras model under their layers, or every dataset of numbers of any other.
- * @param config the model's JSON, where it lies outside of the HDF5 file
+ * @param archive where it lies in one: the model's JSON, if it is of use
  */
-export async function readHdf5(file: RandomAccessFile, embedded: Embedded, config?: string): Promise<Contents> {
+export async function readHdf5(
+  file: RandomAccessFile,
+  embedded: Embedded,
+  archive?: { readonly config: string | undefined },
+): Promise<Contents> {
   const bytes = await openEmbedded(file, embedded)
   try {
     const opened = await openHdf5(bytes)
-    const collector = new Collector(file.path, config)
+    // Keras goes by these names.
+    const isVersion3 = archive !== undefined || file.path.toLowerCase().endsWith('.weights.h5')
+    const collector = new Collector(file.path, archive?.config, isVersion3)
     await walk(opened, collector)
+    collector.checkLists()
     const place: Place = { file, embedded, store: opened.store }
     return { tensors: collector.tensors(place), unread: collector.unread, stateDict: '', ignored: collector.ignored }
   } finally {
@@ -51,17 +59,28 @@ class Collector implements Visitor {
   /** Names that Keras 3 gives to layers, by their place. */
   readonly #given = new Map<string, string>()
   readonly #order = new Map<string, number>()
+  readonly #isVersion3: boolean
+  /** Groups that say which weights are theirs, and all that these groups name. */
+  readonly #listing = new Set<string>()
+  readonly #listed = new Set<string>()
+  readonly #reached = new Set<string>()
   #layers: readonly KerasLayer[]
   #keras = false
   #keras1 = false
 
-  constructor(path: string, config: string | undefined) {
+  constructor(path: string, config: string | undefined, isVersion3: boolean) {
     this.#path = path
+    this.#isVersion3 = isVersion3
     this.#layers = readConfig(config)
     for (const { place } of this.#layers) this.#order.set(place, this.#order.size)
   }
 
   async visit({ path, attributes, dataset }: Found): Promise<void> {
+    this.#reached.add(path)
+    if (dataset && this.#isUnlisted(path)) {
+      this.leaveOut(path, 'not in weight_names')
+      return
+    }
     if (!dataset) {
       if (path === '' || path === MODEL) {
         this.#keras ||= ['layer_names', 'keras_version', 'model_config'].some(name => attributes.has(name))
@@ -87,26 +106,58 @@ class Collector implements Visitor {
 
   async children({ path, attributes }: Found, links: readonly Link[]): Promise<readonly Link[]> {
     let kept = links
+    const layers = await listed(attributes, 'layer_names')
+    const weights = await listed(attributes, 'weight_names')
+    const prefix = path ? `${path}/` : ''
+    if (weights) this.#listing.add(path)
+    for (const name of [...(layers ?? []), ...(weights ?? [])]) this.#listed.add(prefix + name)
     if (path === '') {
-      const model = links.some(({ name }) => name === MODEL)
+      const model = !this.#isVersion3 && !layers && links.some(({ name }) => name === MODEL)
       kept = links.filter(({ name }) => (model ? name === MODEL : !OPTIMIZER.has(name)))
       for (const { name } of links) {
         if (OPTIMIZER.has(name)) this.leaveOut(name, 'optimizer state')
         else if (model && name !== MODEL) this.leaveOut(name, `beside ${MODEL}`)
       }
     }
-    const prefix = path ? `${path}/` : ''
-    for (const list of ['layer_names', 'weight_names']) {
-      for (const name of await listed(attributes, list)) {
-        if (this.#order.size < limits.checkpoint.tensorsCount) this.#order.set(prefix + name, this.#order.size)
-      }
+    if (layers) {
+      const heads = new Set([...layers.map(name => name.split('/', 1)[0]), TOP_LEVEL])
+      for (const { name } of kept) if (!heads.has(name)) this.leaveOut(prefix + name, 'not in layer_names')
+      kept = kept.filter(({ name }) => heads.has(name))
+    }
+    for (const name of [...(layers ?? []), ...(weights ?? [])]) {
+      if (this.#order.size < limits.checkpoint.tensorsCount) this.#order.set(prefix + name, this.#order.size)
     }
     const rank = ({ name }: Link) => this.#order.get(prefix + name) ?? Number.POSITIVE_INFINITY
     return [...kept].sort((a, b) => compare(rank(a), rank(b)))
   }
 
+  /**
+   * Keras reads what the lists name, wherever that leads.
+   * @throws CheckpointError where a list names what is not below its group
+   */
+  checkLists(): void {
+    for (const name of this.#listed) {
+      if (this.#reached.has(name)) continue
+      throw new CheckpointError(
+        this.#path,
+        `lists ${quoted(name)} among its layers or weights, where none is`,
+        'Save the model again with model.save or model.save_weights.',
+      )
+    }
+  }
+
+  /** Whether a dataset lies below groups that list their weights, and none of them lists it. */
+  #isUnlisted(path: string): boolean {
+    if (this.#listing.size === 0 || this.#listed.has(path)) return false
+    for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1))
+      if (this.#listing.has(path.slice(0, end))) return true
+    return this.#listing.has('')
+  }
+
   unreadable(path: string, reason: string, shape: readonly number[]): void {
-    this.#leaveUnread(path, { shape }, 'unknown', reason)
+    this.#reached.add(path)
+    if (this.#isUnlisted(path)) this.leaveOut(path, 'not in weight_names')
+    else this.#leaveUnread(path, { shape }, 'unknown', reason)
   }
 
   leaveOut(path: string, reason: string): void {
@@ -197,10 +248,10 @@ function isOptimizer(group: readonly GroupMember[]): boolean {
   return iterations?.shape.length === 0 && /^[IU]/.test(iterations.dtype) && rate?.shape.length === 0
 }
 
-/** Lists too long for one attribute are cut into `layer_names0`, `layer_names1`, … */
-async function listed(attributes: Found['attributes'], name: string): Promise<string[]> {
-  const whole = await attributes.texts(name)
-  if (whole) return whole
+/** Lists too long for one attribute are cut into `layer_names0`, `layer_names1`, …; undefined where there is none. */
+async function listed(attributes: Found['attributes'], name: string): Promise<string[] | undefined> {
+  if (attributes.has(name)) return (await attributes.texts(name)) ?? []
+  if (!attributes.has(`${name}0`)) return undefined
   const parts: string[] = []
   for (let i = 0; attributes.has(`${name}${i}`); i++) {
     for (const part of (await attributes.texts(`${name}${i}`)) ?? []) parts.push(part)

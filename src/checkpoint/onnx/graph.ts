@@ -15,6 +15,9 @@ const NODE_OUTPUT = tag(2, LENGTH)
 const NODE_NAME = tag(3, LENGTH)
 const NODE_OP_TYPE = tag(4, LENGTH)
 const NODE_ATTRIBUTE = tag(5, LENGTH)
+const NODE_DOMAIN = tag(7, LENGTH)
+/** Where the operators are defined that are known here: ONNX' own, and ONNX Runtime's. */
+const DOMAINS = ['', 'ai.onnx', 'com.microsoft']
 
 const ATTRIBUTE_NAME = tag(1, LENGTH)
 const ATTRIBUTE_INT = tag(3, VARINT)
@@ -34,6 +37,7 @@ interface NodeParts {
   output?: Field
   name?: Field
   op?: Field
+  domain?: Field
   readonly attributes: Field[]
 }
 
@@ -109,8 +113,10 @@ export class GraphReader {
       else if (field.tag === NODE_NAME) parts.name = field
       else if (field.tag === NODE_OP_TYPE) parts.op = field
       else if (field.tag === NODE_ATTRIBUTE) this.#attributeOf(parts, field)
+      else if (field.tag === NODE_DOMAIN) parts.domain = field
     })
-    const op = await this.#text(parts.op, 'an operator')
+    const isKnown = DOMAINS.includes(await this.#text(parts.domain, 'a domain'))
+    const op = isKnown ? await this.#text(parts.op, 'an operator') : ''
     const inputs: string[] = []
     if (tells(op) || isOperator(op)) {
       for (const input of parts.inputs) inputs.push(await this.#text(input, 'a value'))

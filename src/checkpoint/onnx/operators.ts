@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Coded, Grid, Part } from '../quantised/scheme.ts'
 import { contiguous, isFloat, size } from '../types.ts'
 import type { OnnxTensor } from './types.ts'
@@ -79,7 +80,10 @@ export function interpreted(
     const weight = tensors.get(inputs[place?.weight ?? UNREAD.get(op) ?? -1] ?? '')
     if (!weight || found.get(weight.name)?.companion || isFloat(weight.dtype) === !/^F8/.test(weight.dtype)) continue
     const [scale, zero] = place ? [place.scale, place.zero].map(i => tensors.get(inputs[i] ?? '')) : []
-    found.set(weight.name, place ? valuesOf(operator, place.axis, weight, scale, zero) : broken(weight, `of ${op}`))
+    const known = found.get(weight.name)
+    const made = place ? valuesOf(operator, place.axis, weight, scale, zero) : broken(weight, `of ${op}`)
+    const isSame = known === undefined || isDeepStrictEqual(known, made)
+    found.set(weight.name, isSame ? made : broken(weight, 'of operators that make different values of it'))
     for (const companion of [scale, zero, ...(op === BLOCKS ? [tensors.get(inputs[4] ?? '')] : [])]) {
       if (companion) found.set(companion.name, { ...companion, companion: true })
     }

@@ -106,6 +106,16 @@ export class Family {
     return found
   }
 
+  /**
+   * The one of these keys that is there, as a companion of the tensor.
+   * @throws Misfit where there are several
+   */
+  single(...names: readonly string[]): Tensor | undefined {
+    const found = [...new Set(names)].filter(name => this.#all.has(name))
+    if (found.length > 1) throw new Misfit(`${found.slice(0, 2).map(quoted).join(' and ')} may both be its scale`)
+    return this.find(...found)
+  }
+
   /** A member of the family with this last component. */
   sibling(...names: readonly string[]): Tensor | undefined {
     return this.find(...names.map(name => this.named(name)))

@@ -1,6 +1,7 @@
 import { isFloat, type Tensor } from '../types.ts'
+import { numbers } from './codec.ts'
 import { as, type Family, field, Misfit, part } from './family.ts'
-import type { Scheme } from './scheme.ts'
+import type { Part, Scheme } from './scheme.ts'
 
 /** GPTQ (AutoGPTQ, GPTQModel) and AWQ (AutoAWQ), told apart by which side of `qweight` is packed. The layer is (out, in). */
 export async function grouped(family: Family): Promise<Tensor> {
@@ -25,6 +26,7 @@ export async function grouped(family: Family): Promise<Tensor> {
   }
   if (!index && rows % scales.shape[0] !== 0)
     throw new Misfit(`${rows} rows are no whole number of ${scales.shape[0]} groups`)
+  if (!awq) await checkConfig(family, { bits, rows, groups: scales.shape[0], index: index && part(index), zeros })
   const common = { words, scales, zeros, bits, rows, columns }
   const scheme: Scheme = awq
     ? { kind: 'awq', ...common }
@@ -32,14 +34,56 @@ export async function grouped(family: Family): Promise<Tensor> {
   return as(family, [columns, rows], scheme, [1, columns])
 }
 
-/** GPTQ's first format stores zero − 1, its second (`gptq_v2` in the model's config) the zero itself. */
-async function zeroOffset(family: Family): Promise<number> {
-  const formats = new Set<boolean>()
+interface Layout {
+  readonly bits: number
+  readonly rows: number
+  readonly groups: number
+  readonly index: Part | undefined
+  readonly zeros: Part
+}
+
+/**
+ * What the config says is what fast kernels go by: they take no group index without `desc_act`, and no zero points with `sym`.
+ * @throws Misfit where the tensors say otherwise
+ */
+async function checkConfig(family: Family, { bits, rows, groups, index, zeros }: Layout): Promise<void> {
+  for (const own of await configsOf(family)) {
+    const [said, size, act, sym] = ['bits', 'group_size', 'desc_act', 'sym'].map(key => field(own, key))
+    const isOne = field(own, 'dynamic') === undefined
+    if (isOne && typeof said === 'number' && said !== bits)
+      throw new Misfit(`its config says ${said} bits a weight, but it has ${bits}`)
+    if (isOne && typeof size === 'number' && size > 0 && Math.ceil(rows / size) !== groups)
+      throw new Misfit(`its config says groups of ${size}, but its ${rows} rows have ${groups}`)
+    if (act === false && index) {
+      const each = Math.ceil(rows / groups)
+      const order = await numbers(index)
+      if (order.some((group, row) => group !== Math.floor(row / each)))
+        throw new Misfit('its g_idx has another order than its config says (desc_act is false)')
+    }
+    if (sym === true && bits !== 3) {
+      const middle = (1 << (bits - 1)) - (await zeroOffset(family))
+      let word = 0
+      for (let at = 0; at < 32; at += bits) word |= middle << at
+      if ((await numbers(zeros)).some(zero => zero !== word))
+        throw new Misfit('its zero points are not those in the middle, though its config says so (sym is true)')
+    }
+  }
+}
+
+/** What quantize_config.json and config.json say of the layout. */
+async function configsOf(family: Family): Promise<unknown[]> {
+  const found: unknown[] = []
   for (const name of ['quantize_config.json', 'config.json']) {
     const config = await family.config(name)
     const own = field(config, 'quantization_config') ?? (name === 'config.json' ? undefined : config)
-    if (own !== undefined) formats.add(field(own, 'checkpoint_format') === 'gptq_v2')
+    if (own !== undefined) found.push(own)
   }
+  return found
+}
+
+/** GPTQ's first format stores zero − 1, its second (`gptq_v2` in the model's config) the zero itself. */
+async function zeroOffset(family: Family): Promise<number> {
+  const formats = new Set((await configsOf(family)).map(own => field(own, 'checkpoint_format') === 'gptq_v2'))
   if (formats.size > 1) throw new Misfit('quantize_config.json and config.json say different checkpoint_format')
   return formats.has(true) ? 0 : 1
 }

@@ -57,7 +57,7 @@ async function describe(family: Family, expected: boolean): Promise<Tensor | und
       if (found) return found
     }
     if (isF8(dtype) || dtype === 'I8') {
-      const found = scaled(family, isF8(dtype) && expected)
+      const found = await scaled(family, isF8(dtype) && expected)
       if (found) return found
     }
     refuseUnknown(family)

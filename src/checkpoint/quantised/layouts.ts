@@ -14,9 +14,15 @@ function sides(shape: readonly number[]): { rows: number; columns: number } {
  * What part of a matrix, or of each of a stack, one number of a grid is for.
  * @throws Misfit where that can't be told
  */
-function gridOf(tensor: Tensor, shape: readonly number[], more: Partial<Grid> = {}, integers = false): Grid {
+function gridOf(
+  tensor: Tensor,
+  shape: readonly number[],
+  more: Partial<Grid> = {},
+  integers = false,
+  blocks?: readonly [number, number],
+): Grid {
   const { rows, columns } = sides(shape)
-  const block = blockOf(tensor.shape, shape, rows, columns)
+  const block = blockOf(tensor.shape, shape, rows, columns, blocks)
   if (!block) throw new Misfit(`its scale of shape [${tensor.shape}] does not fit [${shape}]`)
   if (!isFloat(tensor.dtype) && tensor.dtype !== 'F8_E8M0' && !more.exponents && !integers) {
     throw new Misfit(`its scale is of the type ${tensor.dtype}`)
@@ -29,6 +35,7 @@ function blockOf(
   shape: readonly number[],
   rows: number,
   columns: number,
+  blocks?: readonly [number, number],
 ): Pick<Grid, 'blockRows' | 'blockColumns' | 'across'> | undefined {
   const given = scale.length > 0 && size(scale) !== 1 ? scale : [1]
   if (size(given) === 1) return { blockRows: rows, blockColumns: columns, across: 1 }
@@ -41,17 +48,22 @@ function blockOf(
   if (given.length === shape.length && shape.length > 2) {
     const heads = shape.slice(0, -2)
     if (!heads.every((n, d) => given[d] === n)) return undefined
-    const inner = blockOf(given.slice(-2), shape.slice(-2), shape.at(-2)!, columns)
+    const inner = blockOf(given.slice(-2), shape.slice(-2), shape.at(-2)!, columns, blocks)
     return inner
   }
   const [a = 1, b = 1, ...rest] = given
   if (rest.some(n => n !== 1)) return undefined
   if (shape.length > 2) return undefined
-  if (a === Math.ceil(rows / 128) && b === Math.ceil(columns / 128))
-    return { blockRows: 128, blockColumns: 128, across: b }
-  if (a > 0 && b > 0 && rows % a === 0 && columns % b === 0)
-    return { blockRows: rows / a, blockColumns: columns / b, across: b }
-  return undefined
+  const perRow = a === rows && b === 1
+  const [down, across] = blocks && !perRow ? blocks : [128, 128]
+  if (a === Math.ceil(rows / down) && b === Math.ceil(columns / across))
+    return { blockRows: down, blockColumns: across, across: b }
+  if ((blocks && !perRow) || a === 0 || b === 0 || rows % a !== 0 || columns % b !== 0) return undefined
+  // Where nobody says the size of blocks, what divides the matrix evenly may have been meant otherwise.
+  const usual = (block: number, side: number) => block === 1 || block === side || block % 16 === 0
+  return usual(rows / a, rows) && usual(columns / b, columns)
+    ? { blockRows: rows / a, blockColumns: columns / b, across: b }
+    : undefined
 }
 
 /** Keys of a scale that the elements of a weight are multiplied with. */
@@ -73,10 +85,10 @@ function scaleNames(family: Family): string[] {
  * Undefined where nothing beside it looks like a scale.
  * @param expected whether other F8 tensors of the checkpoint have theirs
  */
-export function scaled(family: Family, expected: boolean): Tensor | undefined {
+export async function scaled(family: Family, expected: boolean): Promise<Tensor | undefined> {
   const { tensor } = family
   const bnb = tensor.dtype === 'I8' ? family.sibling('SCB') : undefined
-  const scale = bnb ?? family.find(...scaleNames(family))
+  const scale = family.single(...(bnb ? [bnb.name] : []), ...scaleNames(family))
   for (const name of ['input_scale', 'scale_input', 'output_scale', 'comfy_quant']) family.sibling(name)
   if (bnb) family.sibling('weight_format')
   if (!scale) {
@@ -89,9 +101,10 @@ export function scaled(family: Family, expected: boolean): Tensor | undefined {
   const { rows, columns } = sides(tensor.shape)
   if (rows * columns === 0) return undefined
   const exponents = scale.dtype === 'U8' || scale.dtype === 'F8_E8M0'
-  const grid = gridOf(scale, tensor.shape, exponents ? { exponents } : {})
+  const blocks = await blocksOf(family)
+  const grid = gridOf(scale, tensor.shape, exponents ? { exponents } : {}, false, blocks)
   const numbers = tensor.dtype === 'I8' ? 'signed' : tensor.dtype === 'F8_E4M3' ? 'e4m3' : 'e5m2'
-  const zero = zeroOf(family)
+  const zero = (await isSymmetric(family)) ? undefined : zeroOf(family)
   const second = family.find(`${tensor.name}_scale_2`, `${tensor.name}_global_scale`)
   if (second) throw new Misfit('it has two scales, in a layout that has no reader')
   return coded(family, tensor.shape, {
@@ -99,6 +112,26 @@ export function scaled(family: Family, expected: boolean): Tensor | undefined {
     ...(zero && { zero: gridOf(zero, tensor.shape, {}, true) }),
     ...(bnb && { divisor: 127 }),
   })
+}
+
+/** Rows and columns of a block, as the model's config has them (fine-grained F8 of DeepSeek and others). */
+async function blocksOf(family: Family): Promise<readonly [number, number] | undefined> {
+  const own = field(await family.config('config.json'), 'quantization_config')
+  const sides = field(own, 'weight_block_size')
+  const [down, across] = Array.isArray(sides) ? sides : []
+  return [down, across].every(side => Number.isSafeInteger(side) && side > 0) ? [down, across] : undefined
+}
+
+/**
+ * Whether compressed-tensors makes no zero points of what is stored, by its config.
+ * @throws Misfit where its groups differ, of which nobody is to find the weight's
+ */
+async function isSymmetric(family: Family): Promise<boolean> {
+  const groups = field(field(await family.config('config.json'), 'quantization_config'), 'config_groups')
+  if (typeof groups !== 'object' || groups === null) return false
+  const said = new Set(Object.values(groups).map(group => field(field(group, 'weights'), 'symmetric') !== false))
+  if (said.size > 1 && zeroOf(family)) throw new Misfit('its config has groups with zero points, and others without')
+  return said.size === 1 && said.has(true)
 }
 
 /** The zero points of int-quantised rows or blocks; none where they are all zero by their absence. */
@@ -144,6 +177,7 @@ export function float4(family: Family): Tensor | undefined {
   }
   if (scale.dtype !== 'F8_E4M3') return undefined
   const [times, over] = [family.sibling(`${weight}_scale_2`), family.sibling(`${weight}_global_scale`)]
+  if (times && over) throw new Misfit('it has two scales for all of it, one that multiplies and one that divides')
   const one = times ?? over
   if (!one) throw new Misfit(`its ${weight}_scale_2 or ${weight}_global_scale is missing`)
   if (size(one.shape) !== 1 || !isFloat(one.dtype)) throw new Misfit(`its second scale has the shape [${one.shape}]`)
@@ -243,7 +277,8 @@ export async function packed(family: Family): Promise<Tensor> {
   const groups = index && { columnGroups: part(index) }
   const block = { blockRows: 1, blockColumns: columns / across, across }
   const scale = { part: part(scales), ...block, ...groups }
-  const zeros = family.sibling('weight_zero_point')
+  const stored = family.sibling('weight_zero_point')
+  const zeros = (await isSymmetric(family)) ? undefined : stored
   if (zeros && (zeros.dtype !== 'I32' || zeros.shape.join() !== [Math.ceil((rows * bits) / 32), across].join())) {
     throw new Misfit(`its weight_zero_point of shape [${zeros.shape}] does not fit`)
   }

@@ -1,5 +1,5 @@
-import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { openCheckpoint, size, type Tensor } from '../../../src/checkpoint/index.ts'
 import { openTensor } from '../../../src/spectrum/spool.ts'
@@ -147,5 +147,96 @@ describe('codes in a layout that has no reader', () => {
       }),
     )
     expect(tensors.filter(({ broken, companion }) => broken || companion)).toEqual([])
+  })
+})
+
+describe('what config.json says of quantised weights', () => {
+  const bytes = (n: number, of: (i: number) => number) => Uint8Array.from({ length: n }, (_, i) => of(i))
+  const f8 = (rows: number, columns: number): Written => ({
+    dtype: 'F8_E4M3',
+    shape: [rows, columns],
+    values: bytes(rows * columns, () => 0x38),
+  })
+  const ints = (values: number[], shape: number[]): Written => ({
+    dtype: 'I32',
+    shape,
+    values: new Uint8Array(Int32Array.from(values).buffer),
+  })
+  const opened = async (quantization_config: unknown, tensors: Record<string, Written>, name = 'config.json') => {
+    const path = writeSafetensors(tensors)
+    writeFileSync(
+      join(dirname(path), name),
+      JSON.stringify(name === 'config.json' ? { quantization_config } : quantization_config),
+    )
+    const found = (await openCheckpoint(path)).tensors.filter(({ companion }) => !companion)
+    return found[0]!
+  }
+
+  test('the sides of blocks, the last of which is shorter', async () => {
+    const scale: Written = { shape: [2, 2], values: Float32Array.of(1, 2, 3, 4) }
+    const tensors = { 'a.weight': f8(100, 100), 'a.weight_scale_inv': scale }
+    const read = await values(await opened({ weight_block_size: [64, 64] }, tensors))
+    const at = (row: number, column: number) => read[100 * row + column]
+    expect([at(63, 63), at(63, 64), at(64, 63), at(99, 99)]).toEqual([1, 2, 3, 4])
+    expect((await opened({ weight_block_size: [32, 32] }, tensors)).broken).toMatch(
+      /its scale of shape \[2,2\] does not fit/,
+    )
+    // A scale for each row is none of blocks.
+    const rows: Written = { shape: [100, 1], values: Float32Array.from({ length: 100 }, (_, i) => i) }
+    const each = await opened({ weight_block_size: [64, 64] }, { 'a.weight': f8(100, 100), 'a.weight_scale': rows })
+    expect((await values(each)).slice(-1)).toEqual([99])
+  })
+
+  describe('whether there are zero points', () => {
+    const tensors = {
+      'a.weight': { dtype: 'I8', shape: [16, 16], values: bytes(256, () => 5) } satisfies Written,
+      'a.weight_scale': { shape: [1], values: Float32Array.of(2) } satisfies Written,
+      'a.weight_zero_point': { dtype: 'I8', shape: [1], values: bytes(1, () => 3) } satisfies Written,
+    }
+    const groups = (...symmetric: (boolean | undefined)[]) => ({
+      config_groups: Object.fromEntries(symmetric.map((one, i) => [`group_${i}`, { weights: { symmetric: one } }])),
+    })
+    test.each<[string, unknown, number]>([
+      ['no config', {}, 4],
+      ['asymmetric', groups(false), 4],
+      ['symmetric', groups(true), 10],
+      ['symmetric, which is the default', groups(undefined), 10],
+    ])('%s', async (_, config, value) => {
+      expect((await values(await opened(config, tensors)))[0]).toBe(value)
+    })
+    test('groups of both kinds', async () => {
+      expect((await opened(groups(true, false), tensors)).broken).toMatch(/groups with zero points, and others without/)
+    })
+  })
+
+  describe('of GPTQ', () => {
+    const order = Array.from({ length: 64 }, (_, i) => Math.floor(i / 32))
+    const gptq = (more: Record<string, Written> = {}) => ({
+      'l.qweight': ints(new Array(128).fill(0x12345678), [8, 16]),
+      'l.qzeros': ints(new Array(4).fill(0x77777777), [2, 2]),
+      'l.scales': { dtype: 'F16', shape: [2, 16], values: bytes(64, i => (i % 2 ? 0x3c : 0)) } satisfies Written,
+      'l.g_idx': ints(order, [64]),
+      ...more,
+    })
+    const shuffled = { 'l.g_idx': ints([...order].reverse(), [64]) }
+    const zeros = { 'l.qzeros': ints(new Array(4).fill(0x66666666), [2, 2]) }
+    test.each<[string, object, Record<string, Written>, RegExp | undefined]>([
+      ['all as the tensors are', { bits: 4, group_size: 32, desc_act: false, sym: true }, {}, undefined],
+      ['another order, which desc_act allows', { desc_act: true }, shuffled, undefined],
+      ['another order', { desc_act: false }, shuffled, /its g_idx has another order than its config says/],
+      ['other zero points, which sym: false allows', { sym: false }, zeros, undefined],
+      ['other zero points', { sym: true }, zeros, /its zero points are not those in the middle/],
+      ['the zero points of gptq_v2', { sym: true, checkpoint_format: 'gptq_v2' }, {}, /not those in the middle/],
+      ['other bits', { bits: 8 }, {}, /its config says 8 bits a weight, but it has 4/],
+      ['other groups', { group_size: 64 }, {}, /its config says groups of 64, but its 64 rows have 2/],
+      ['one group', { group_size: -1 }, {}, undefined],
+      ['modules of their own', { bits: 8, group_size: 64, dynamic: {} }, {}, undefined],
+    ])('%s', async (_, config, more, broken) => {
+      for (const name of ['config.json', 'quantize_config.json']) {
+        const tensor = await opened(config, gptq(more), name)
+        if (broken) expect(tensor.broken).toMatch(broken)
+        else expect(tensor.broken).toBeUndefined()
+      }
+    })
   })
 })

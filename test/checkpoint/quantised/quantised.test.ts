@@ -101,10 +101,16 @@ const half = (shape: number[]): Written => ({ dtype: 'F16', shape, values: bytes
 const f8 = (shape: number[]): Written => ({ dtype: 'F8_E4M3', shape, values: bytes(shape.reduce((a, b) => a * b)) })
 const state = (text: string): Written => ({ dtype: 'U8', shape: [text.length], values: Buffer.from(text) })
 const gptq = { 'l.qweight': words([8, 16]), 'l.qzeros': words([2, 2]), 'l.scales': half([2, 16]) }
+const NF4 = [
+  ...[-1, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635, -0.18477343022823334],
+  ...[-0.09105003625154495, 0, 0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224],
+  ...[0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1],
+]
+const GOOD = '{"shape": [32, 32], "blocksize": 64, "quant_type": "nf4"}'
 const nf4 = (text: string, more: Record<string, Written> = {}) => ({
   'l.weight': { dtype: 'U8', shape: [512, 1], values: bytes(512) } satisfies Written,
   'l.weight.absmax': { shape: [16] },
-  'l.weight.quant_map': { shape: [16] },
+  'l.weight.quant_map': { shape: [16], values: Float32Array.from(NF4) },
   'l.weight.quant_state.bitsandbytes__nf4': state(text),
   ...more,
 })
@@ -141,8 +147,25 @@ describe('what does not fit is an error row, with the reason', () => {
     ['a negative shape', nf4('{"shape": [-1, 5], "blocksize": 64}'), /no usable shape/],
     [
       'half a nested state',
-      nf4('{"shape": [32, 32], "blocksize": 64}', { 'l.weight.absmax': { dtype: 'U8', shape: [16] } }),
+      nf4(GOOD, { 'l.weight.absmax': { dtype: 'U8', shape: [16] } }),
       /nested_quant_map is missing/,
+    ],
+    [
+      'a table of its own, which bitsandbytes does not take',
+      nf4(GOOD, { 'l.weight.quant_map': { shape: [16], values: Float32Array.from(NF4, x => 2 * x) } }),
+      /its quant_map or quant_type is not that of nf4/,
+    ],
+    ['a type that is not its key’s', nf4(GOOD.replace('nf4', 'fp4')), /quant_map or quant_type is not that of nf4/],
+    ['a state of each type', nf4(GOOD, { 'l.weight.quant_state.bitsandbytes__fp4': state(GOOD) }), /one of fp4/],
+    [
+      'two scales',
+      { 'a.weight': f8([20, 20]), 'a.weight_scale': { shape: [1] }, 'a.weight_scale_inv': { shape: [1] } },
+      /"a.weight_scale" and "a.weight_scale_inv" may both be its scale/,
+    ],
+    [
+      'blocks of which nobody says the size',
+      { 'a.weight': f8([100, 100]), 'a.weight_scale': { shape: [2, 2] } },
+      /its scale of shape \[2,2\] does not fit/,
     ],
   ])('%s', async (_, tensors, message) => {
     const path = writeSafetensors({ ...tensors, 'good.weight': goldenTensor('G1') })
