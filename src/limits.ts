@@ -28,6 +28,9 @@ export const limits = {
     expandedElements: 16 * MiB,
     /** Different views of the same bytes, as fused weights have, together: so many times the file, beside the above. */
     viewsRatio: 16,
+    /** Products that the spectra of much made of few bytes may take, beside so many a byte: about 3 seconds; a matrix of 2,700 squared. */
+    expandedWork: 20_000_000_000,
+    workRatio: 32_768,
     /** The state of a quantised tensor, as JSON: about 200 bytes. */
     stateBytes: 64 * KiB,
     /** DeepSeek-V3's has 9 MiB. */

@@ -95,6 +95,7 @@ async function holdsThroughout(tensor: Tensor, found: string): Promise<boolean> 
   // Whole rows, as many as the waves in their columns are told by.
   const length = ((SAMPLE_ROWS * columns * DTYPE_BITS[dtype]) / 8) * Math.max(1, Math.floor(SAMPLE / columns))
   let number: number | undefined
+  let largest: number | undefined
   let first = PADDING
   for await (const bytes of stored(tensor, length)) {
     const values = widen(dtype as FloatDType, bytes)
@@ -103,7 +104,10 @@ async function holdsThroughout(tensor: Tensor, found: string): Promise<boolean> 
       number ??= others[0]
       if (others.some(value => value !== number)) return false
     } else if (tensor.source.kind === 'file') {
-      if (!areWaves(values, columns, first)) return false
+      // Of slow waves, which are still near 0, the largest is not known at once: all columns have one amplitude.
+      const known = values.subarray(first * columns)
+      largest ??= largestOf(known.subarray(0, SAMPLE_ROWS * columns))
+      if (!areWaves(values, columns, first) || largestOf(known) > HIGHER * largest) return false
       first = 0
     }
   }
@@ -125,6 +129,8 @@ const ROUNDED = 0.05
 /** Columns, and rows after the first two, without which chance could do it. */
 const LEAST_COLUMNS = 8
 const LEAST_ROWS = 4
+/** How much higher than in its first rows a wave may become. */
+const HIGHER = 1.5
 /** Rows that may be anything. */
 const PADDING = 2
 
@@ -141,6 +147,10 @@ function isTableOfAngles(values: Float64Array, columns: number): boolean {
     if (Math.max(...x) - Math.min(...x) > ROUNDED * Math.max(...x.map(Math.abs))) moving++
   }
   return moving >= LEAST_COLUMNS
+}
+
+function largestOf(values: Float64Array): number {
+  return values.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
 }
 
 /** Whether each column is a wave from a row on. */

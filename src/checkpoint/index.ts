@@ -41,6 +41,7 @@ const READERS: readonly Reader[] = [safetensors, npz, keras, sb3, torchZip, torc
 export async function openCheckpoint(path: string, options: ReadOptions = {}): Promise<Checkpoint> {
   const checkpoint = await described(path, options)
   refuseExpanded(checkpoint)
+  refuseWork(checkpoint)
   const [tensor] = checkpoint.tensors
   const moment = checkpoint.moment ?? (tensor && (await momentBeside(tensor.source.path, checkpoint.stamps)))
   return { ...checkpoint, ...(moment && { moment }) }
@@ -115,6 +116,9 @@ async function interpreted(format: Format, tensors: readonly Tensor[], stamps: S
   return markConstants(orientKernels(await describeQuantised(tensors, stamps)))
 }
 
+/** Weights hardly deflate. */
+const HONEST_RATIO = 16
+
 /**
  * Refuses what makes much of few bytes: each tensor of a few kilobytes may cover the whole file, or repeat it, and chunks may be
  * shared, or never written.
@@ -142,6 +146,34 @@ function refuseExpanded({ path, bytes, tensors }: Pick<Checkpoint, 'path' | 'byt
       throw new CheckpointError(path, found, 'Save its tensors unexpanded, each with its own storage.')
     }
   }
+}
+
+/**
+ * Refuses matrices that a few bytes stand for, whose spectra take minutes: chunks of HDF5 that were never written, views that repeat
+ * what they lie on, arrays of zeros that were deflated.
+ * @throws CheckpointError where what is stored is far less than the matrices have, and their work far more than its size explains
+ */
+function refuseWork({ path, bytes, tensors }: Pick<Checkpoint, 'path' | 'bytes' | 'tensors'>): void {
+  const seen = new Set<string>()
+  let [expanded, work] = [0, 0]
+  for (const { name, dtype, shape, source } of tensors) {
+    const view = source.kind === 'file' ? [source.path, source.offset, shape, source.strides].join() : name
+    if (seen.has(view)) continue
+    seen.add(view)
+    expanded += (size(shape) * DTYPE_BITS[dtype]) / 8
+    work += workOf(shape)
+    if (expanded <= HONEST_RATIO * bytes) continue
+    if (work <= limits.checkpoint.expandedWork + limits.checkpoint.workRatio * bytes) continue
+    const found = `with ${quoted(name)} its ${bytes} bytes stand for matrices whose spectra take far more work than any of that size`
+    throw new CheckpointError(path, found, 'Save it without compression, and its tensors unexpanded.')
+  }
+}
+
+/** What a spectrum takes, in products: M²·N of a matrix, or of each of a stack. */
+function workOf(shape: readonly number[]): number {
+  const [rows = 1, columns = 1] = shape.slice(-2)
+  if (shape.length < 2 || shape.length > 3) return 0
+  return (size(shape) / Math.max(1, rows * columns)) * Math.min(rows, columns) * rows * columns
 }
 
 async function ofIndex(path: string): Promise<Found> {

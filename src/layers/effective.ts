@@ -59,11 +59,12 @@ export function effectiveWeights(tensors: readonly Tensor[], updates: readonly L
       const key = name.slice(0, -'_orig'.length)
       const [mask, u, v] = ['_mask', '_u', '_v'].map(suffix => own(suffix, '_orig'))
       // Old hooks kept what they applied beside what they made it of.
-      if (all.has(key)) parts.set(name, key)
+      if (all.has(key) && mask) add(key, tensor, stored(tensor), [mask, all.get(key)], TWICE)
+      else if (all.has(key)) parts.set(name, key)
       else if (mask) add(key, tensor, masked(tensor, mask) ?? stored(tensor), [mask], unfit(masked(tensor, mask)))
       else if (u) add(key, tensor, spectral(tensor, u, v) ?? stored(tensor), [u, v], unfit(spectral(tensor, u, v)))
       else if (/(?:^|\.)(?:weight|kernel)$/.test(key)) add(key, tensor, stored(tensor), [], UNKNOWN)
-      for (const part of all.has(key) ? [mask, u, v] : []) if (part) parts.set(part.name, key)
+      for (const part of all.has(key) && !mask ? [u, v] : []) if (part) parts.set(part.name, key)
     }
   }
   for (const update of updates) addUpdate(update, all, add)
@@ -72,6 +73,7 @@ export function effectiveWeights(tensors: readonly Tensor[], updates: readonly L
 }
 
 const UNKNOWN = 'what is applied is made of it in a way that is not known: remove the parametrization before saving'
+const TWICE = 'it is pruned, and a weight that pruning does not apply lies beside it: leave one of them out'
 const MISFIT = 'the tensors that it is made of do not fit together'
 
 function unfit(values: Values | undefined): string | undefined {

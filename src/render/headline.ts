@@ -7,9 +7,9 @@ import { meanWord, shapeWord } from './words.ts'
 export const ICON = { passed: '✅', accepted: '☑️', warned: '⚠️', inconclusive: '🟡', failed: '❌' } as const
 const OUTCOME = { ok: '✅', violated: '❌', inconclusive: '🟡' } as const
 
-/** The icon of one rule: a broken warning is not a failure. */
+/** The icon of one rule: a broken warning is not a failure, and a word of a later version decides nothing here. */
 export function ruleIcon({ outcome, level }: RuleResult): string {
-  return outcome === 'violated' && level === 'warn' ? ICON.warned : OUTCOME[outcome]
+  return outcome === 'violated' && level === 'warn' ? ICON.warned : (OUTCOME[outcome] ?? OUTCOME.inconclusive)
 }
 
 /** One sentence: what decided, or what moved most. Without the verdict's word and icon. */

@@ -3,6 +3,7 @@ import { checkJson, jsonProblem, parseJson } from '../bytes/json.ts'
 import { readSmallFile } from '../bytes/small-file.ts'
 import { UserError } from '../errors.ts'
 import { limits } from '../limits.ts'
+import { VERSION } from '../version.ts'
 import { lenientReport, type Part, type Report, SCHEMA_VERSION, strictReport } from './schema.ts'
 
 /**
@@ -82,10 +83,16 @@ export function parseReport(bytes: Buffer, where: string): Report {
 /** Reads a part of a report, as `parseReport` does a whole one. */
 export function parsePart(bytes: Buffer, where: string): PartialReport {
   const report = parse(bytes, where)
-  if (report.part) return report as PartialReport
+  if (report.part) {
+    // One of another version is refused as such, whatever words it has.
+    const { error } = report.tool.version === VERSION ? strictReport.safeParse(report) : {}
+    if (error) throw new UserError(`${where}: is not a part as this version writes it: ${wrong(error)}`, REMADE)
+    return report as PartialReport
+  }
   throw new UserError(`${where}: is a whole report`, 'A part is made with `mode: part`, or with a shard such as 1/4.')
 }
 
+const REMADE = 'Make it again with `mode: part`, or with a shard such as 1/4.'
 const AS_BASELINE = 'A baseline is a report that --json wrote, or a checkpoint.'
 
 function parse(bytes: Buffer, where: string): Report {

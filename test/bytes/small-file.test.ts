@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { RandomAccessFile } from '../../src/bytes/file.ts'
@@ -41,8 +41,7 @@ test.each(Object.keys(READERS))('a FIFO, a device and a folder as %s are refused
 test('FIFOs beside the weights, under the names of configs and indices, are not waited for', async () => {
   const folder = join(temporaryFolder(), 'model')
   mkdirSync(folder)
-  const names = ['config.json', 'quantize_config.json', 'adapter_config.json', 'other.safetensors.index.json']
-  for (const name of names) execFileSync('mkfifo', [join(folder, name)])
+  execFileSync('mkfifo', [join(folder, 'other.safetensors.index.json')])
   const weights = writeSafetensors({
     'l.qweight': { dtype: 'I32', shape: [8, 16] },
     'l.qzeros': { dtype: 'I32', shape: [2, 2] },
@@ -52,4 +51,9 @@ test('FIFOs beside the weights, under the names of configs and indices, are not 
   const path = join(folder, 'model.safetensors')
   execFileSync('cp', [weights, path])
   expect((await openCheckpoint(path)).tensors).toHaveLength(4)
+  for (const name of ['adapter_config.json', 'quantize_config.json', 'config.json']) {
+    execFileSync('mkfifo', [join(folder, name)])
+    await expect(openCheckpoint(path)).rejects.toThrow(`${join(folder, name)}: is no file`)
+    rmSync(join(folder, name))
+  }
 })

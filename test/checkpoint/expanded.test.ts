@@ -54,3 +54,18 @@ test('views of what is deflated, each of which is unpacked', async () => {
     remedy: 'Save it without compression.',
   })
 })
+
+test('matrices that a few bytes stand for, whose spectra would take minutes', async () => {
+  const hankel = (side: number) =>
+    makeZip(archive(dict({ w: tensor({ numel: 4096, shape: [side, side], strides: [1, 1] }) }), storage))
+  const { expandedWork, workRatio } = limits.checkpoint
+  try {
+    Object.assign(limits.checkpoint, { expandedWork: 1e9, workRatio: 0 })
+    expect(await opened('model.pt', hankel(1000))).toBe(1)
+    await expect(opened('model.pt', hankel(1001))).rejects.toThrow(
+      /with "w" its \d+ bytes stand for matrices whose spectra take far more work than any of that size/,
+    )
+  } finally {
+    Object.assign(limits.checkpoint, { expandedWork, workRatio })
+  }
+})

@@ -2,7 +2,8 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { type Baseline, compare } from '../../src/comparison/compare.ts'
 import { pairModels } from '../../src/comparison/pair.ts'
 import { limits } from '../../src/limits.ts'
-import type { Layer, Model } from '../../src/report/schema.ts'
+import { serialiseReport } from '../../src/report/io.ts'
+import type { Layer, Model, Report } from '../../src/report/schema.ts'
 import { defaults } from '../support/analyse.ts'
 import { layer, model } from '../support/models.ts'
 
@@ -217,4 +218,17 @@ test('moments of custom metrics are those of the run, which nobody knows of seve
       trained(20),
     ).pairs.map(({ judgement }) => judgement!.moments)
   expect(judged(['x', 'y'])).toEqual([undefined, undefined])
+})
+
+test('a status that a later version gave the baseline stays its word', () => {
+  const later = layer('a', 3, { status: 'reasonable' as never })
+  const { comparison } = compare([model('m', [layer('a', 2)])], defaults, baseline([model('m', [later])]))
+  expect(comparison.models[0]!.layers[0]!.status).toEqual({ head: 'success', base: 'reasonable' })
+  const report = {
+    schemaVersion: 1 as const,
+    tool: { name: 'spectral-gate', version: '1' },
+    options: defaults,
+    models: [],
+  }
+  expect(() => serialiseReport({ ...report, comparison } as Report)).not.toThrow()
 })

@@ -136,3 +136,18 @@ describe("PEFT's scale", () => {
     expect(await scaleOf({ init_lora_weights: way })).toBe(2)
   })
 })
+
+test('a pruned weight beside which another lies is not read', async () => {
+  const tensors = {
+    'fc.weight': generate(1, [40, 30], false),
+    'fc.weight_orig': generate(2, [40, 30], false),
+    'fc.weight_mask': { shape: [40, 30], values: Float32Array.from({ length: 1200 }, (_, i) => i % 2) },
+    'other.weight': generate(3, [40, 30], false),
+  }
+  const { layers } = await analyseFile(writeSafetensors(tensors), { min_evals: 0 })
+  expect(layers.map(({ name, status }) => [name, status])).toEqual([
+    ['fc.weight_orig', 'error'],
+    ['other', 'success'],
+  ])
+  expect(layers[0]!.error!.message).toMatch(/a weight that pruning does not apply lies beside it/)
+})

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { explain, UserError } from '../../src/errors.ts'
 import { parsePart, parseReport, readPart, readReport, serialiseReport } from '../../src/report/io.ts'
 import type { Report } from '../../src/report/schema.ts'
+import { VERSION } from '../../src/version.ts'
 import { defaults } from '../support/analyse.ts'
 import { temporaryFolder } from '../support/folder.ts'
 import { layer, model } from '../support/models.ts'
@@ -111,6 +112,20 @@ test('a part is read as one, and a whole report is none', async () => {
   writeFileSync(path, text({ ...whole, part }))
   expect((await readPart(path)).part).toMatchObject(part)
   await expect(readReport(path)).rejects.toThrow(UserError)
+})
+
+test('a part of this version has the words of this version', () => {
+  const whole = JSON.parse(serialiseReport({ ...report, tool: { name: 'spectral-gate', version: VERSION } }))
+  const part = { reuse: true, shard: { index: 1, of: 1 }, models: [{ positions: [0, 1], layers: 2 }] }
+  const read = (change: (layer: object) => void) => {
+    const json = structuredClone({ ...whole, part })
+    change(json.models[0].layers[0])
+    return () => parsePart(Buffer.from(JSON.stringify(json)), 'a.json')
+  }
+  expect(read(() => {})).not.toThrow()
+  expect(read(layer => Object.assign(layer, { status: 'other' }))).toThrow(
+    /^a\.json: is not a part as this version writes it: models\[0\]\.layers\[0\]\.status: /,
+  )
 })
 
 test('a file that is not there, or is none, is named', async () => {

@@ -1,7 +1,7 @@
 import { dirname, join } from 'node:path'
 import { jsonProblem, parseJson } from '../../bytes/json.ts'
 import { readStamped } from '../../bytes/small-file.ts'
-import { quoted } from '../../errors.ts'
+import { CheckpointError, quoted } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import { contiguous, type Stamp, type Tensor } from '../types.ts'
 import type { Part, Scheme } from './scheme.ts'
@@ -47,7 +47,10 @@ export class Relatives {
     return members.length > CROWD ? [] : members
   }
 
-  /** A JSON file beside a file; undefined where there is none, or none that can be read. */
+  /**
+   * A JSON file beside a file; undefined where there is none.
+   * @throws CheckpointError where it can't be read
+   */
   config(path: string, name: string): Promise<unknown> {
     const file = join(dirname(path), name)
     const known = this.#configs.get(file) ?? readConfig(file, this.#stamps)
@@ -61,18 +64,31 @@ const CROWD = 64
 /** `layer.weight.quant_state` and the like lie below the layer that they belong to. */
 const LEVELS = 3
 
+/**
+ * What is no JSON, to Python's parser, frameworks don't load either.
+ * @throws CheckpointError where there is one that they load, and that is not read here
+ */
 async function readConfig(path: string, stamps: Stamp[]): Promise<unknown> {
   try {
     const { bytes, stamp } = await readStamped(path, limits.checkpoint.configBytes)
     stamps.push(stamp)
-    return parseJson(bytes, {
-      depth: limits.json.nestingLevels,
-      marks: limits.checkpoint.configMarks,
-    })
-  } catch (error) {
-    jsonProblem(error)
-    return undefined
+    return parseJson(withoutNaN(bytes), { depth: limits.json.nestingLevels, marks: limits.checkpoint.configMarks })
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    if (cause instanceof SyntaxError || code === 'ENOENT' || code === 'ENOTDIR') return undefined
+    if (cause instanceof CheckpointError) throw cause
+    const found = code === undefined ? jsonProblem(cause) : `can't be read (${code})`
+    throw new CheckpointError(path, found, 'It says how the weights beside it are meant: make it one that can be read.')
   }
+}
+
+/** Numbers that Python's JSON has, and JSON does not, as null. */
+function withoutNaN(bytes: Buffer): Buffer {
+  if (!/NaN|Infinity/.test(bytes.toString('latin1'))) return bytes
+  const text = bytes
+    .toString('latin1')
+    .replace(/"(?:[^"\\]|\\.)*"|-?Infinity|NaN/g, word => (word[0] === '"' ? word : 'null'))
+  return Buffer.from(text, 'latin1')
 }
 
 /** A name without its last component, whatever separates them. */

@@ -1,10 +1,11 @@
-import { quoted, tensorIn } from '../../errors.ts'
+import { CheckpointError, quoted, tensorIn } from '../../errors.ts'
 import { isLearned } from '../constants.ts'
 import { momentIn } from '../moment.ts'
 import type { Contents, ReadOptions } from '../reader.ts'
 import type { Tensor, UnreadTensor } from '../types.ts'
 import { isPiece, pieceOfTensor, refusePiece } from './distributed.ts'
 import { refusal } from './globals.ts'
+import { Shadowed } from './modules.ts'
 import type { Unpickled } from './pickle.ts'
 import type { Source } from './source.ts'
 import { findStateDict } from './state-dict.ts'
@@ -16,6 +17,20 @@ import { pathTo } from './tree.ts'
  * @throws CheckpointError where it names something forbidden, holds no weights, or only one rank's piece of them
  */
 export async function describeContents(
+  source: Source,
+  unpickled: Pick<Unpickled, 'value' | 'forbidden'>,
+  locate: Locate,
+  options: ReadOptions,
+): Promise<Contents> {
+  try {
+    return await contentsOf(source, unpickled, locate, options)
+  } catch (error) {
+    if (!(error instanceof Shadowed)) throw error
+    throw new CheckpointError(source.path, error.message, 'Save the weights alone: torch.save(model.state_dict(), …).')
+  }
+}
+
+async function contentsOf(
   source: Source,
   { value, forbidden }: Pick<Unpickled, 'value' | 'forbidden'>,
   locate: Locate,

@@ -1,3 +1,4 @@
+import { quoted } from '../../errors.ts'
 import { Global, Inert, type Value } from './values.ts'
 
 /** What a module is made of: tensors and further modules by their names, in the order of `state_dict()`. */
@@ -26,11 +27,34 @@ export function membersOf(object: Inert): Members {
   const left = state.get('_non_persistent_buffers_set')
   const transient = left instanceof Set ? [...left].filter(name => typeof name === 'string') : []
   const named = new Map([...table(parameters), ...table(buffers), ...table(modules)])
+  refuseShadows(object, state, named)
   // Quantised layers keep their weights in an object of C++.
   const packed = state.get(PACKED)
   if (packed !== undefined && !named.has(PACKED)) named.set(PACKED, packed)
   for (const name of transient) named.delete(name)
   return { named, buffers: new Set(table(buffers).keys()), transient }
+}
+
+/**
+ * Python finds what an object has itself before what its module keeps for it.
+ * @throws Shadowed where that is another tensor or module
+ */
+function refuseShadows(object: Inert, state: ReadonlyMap<Value, Value>, named: ReadonlyMap<Value, Value>): void {
+  for (const [key, own] of state) {
+    if (MEMBERS.includes(String(key)) || !named.has(key) || named.get(key) === own) continue
+    throw new Shadowed(String(key), object.type)
+  }
+}
+
+/** A member of a module that another attribute hides. */
+export class Shadowed extends Error {
+  override name = 'Shadowed'
+
+  constructor(key: string, type: string) {
+    super(
+      `has a module ${type.slice(0, 200)} with two things called ${quoted(key)}, of which Python takes another than state_dict()`,
+    )
+  }
 }
 
 /** Whether a value has members, found without listing them. */

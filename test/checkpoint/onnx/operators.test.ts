@@ -117,3 +117,46 @@ test('recurrent layers stack the weights of their directions', async () => {
   const alone = await analyseFile(writeSafetensors({ forget }), { min_evals: 0 })
   expect(split.layers.find(({ part }) => part === 'backward gate f')?.lambda_max).toBe(alone.layers[0].lambda_max)
 })
+
+/** Weights of bytes that nodes make values of, each with a scale and a domain of its own. */
+function dequantised(...nodes: { scale: number; domain?: string }[]): Buffer {
+  const int8 = number(2, 3)
+  const floats = number(2, 1)
+  const scale = (value: number) => Buffer.from(Float32Array.of(value).buffer)
+  return model(
+    message(5, tensor('w', [12, 10], int8, message(9, new Uint8Array(120).fill(3)))),
+    ...nodes.map(({ scale: value }, i) => message(5, tensor(`s${i}`, [], floats, message(9, scale(value))))),
+    ...nodes.map(({ domain }, i) =>
+      message(
+        1,
+        ...['w', `s${i}`].map(input => message(1, input)),
+        message(2, `y${i}`),
+        message(4, 'DequantizeLinear'),
+        ...(domain === undefined ? [] : [message(7, domain)]),
+      ),
+    ),
+  )
+}
+
+const weightOf = async (bytes: Buffer) =>
+  (await openCheckpoint(write(bytes, 'net.onnx'))).tensors.find(({ name }) => name === 'w')!
+
+test('several nodes that make the same values of a weight are as one', async () => {
+  const weight = await weightOf(dequantised({ scale: 0.5 }))
+  expect(weight.broken).toBeUndefined()
+  expect((await values(weight))[0]).toBe(1.5)
+})
+
+test('nodes that make different values of a weight leave it unread', async () => {
+  const { broken } = await weightOf(dequantised({ scale: 0.5 }, { scale: 2 }))
+  expect(broken).toBe('it is quantised, and the layout of operators that make different values of it has no reader')
+})
+
+test.each([undefined, '', 'ai.onnx', 'com.microsoft'])('an operator of the domain %j is known', async domain => {
+  expect((await weightOf(dequantised({ scale: 0.5, ...(domain !== undefined && { domain }) }))).dtype).toBe('F32')
+})
+
+test('an operator of another domain is not what its name says', async () => {
+  const weight = await weightOf(dequantised({ scale: 0.5, domain: 'custom' }))
+  expect(weight.dtype).toBe('I8')
+})

@@ -172,6 +172,21 @@ describe('what config.json says of quantised weights', () => {
     return found[0]!
   }
 
+  test('numbers that Python knows and JSON does not are no reason to pass over it; what frameworks read is not passed over', async () => {
+    const scale: Written = { shape: [2, 2], values: Float32Array.of(1, 2, 3, 4) }
+    const path = writeSafetensors({ 'a.weight': f8(100, 100), 'a.weight_scale_inv': scale })
+    const config = join(dirname(path), 'config.json')
+    const own = '"quantization_config": {"weight_block_size": [64, 64]}'
+    for (const other of ['NaN', '-Infinity', '"a \\"NaN\\" b"']) {
+      writeFileSync(config, `{"x": ${other}, ${own}}`)
+      expect((await openCheckpoint(path)).tensors.find(({ name }) => name === 'a.weight')!.broken).toBeUndefined()
+    }
+    writeFileSync(config, `{"x": ${'['.repeat(40)}${']'.repeat(40)}, ${own}}`)
+    await expect(openCheckpoint(path)).rejects.toThrow(/config\.json: nests deeper than/)
+    writeFileSync(config, `{"x": , ${own}}`)
+    expect((await openCheckpoint(path)).tensors.find(({ name }) => name === 'a.weight')!.broken).toMatch(/does not fit/)
+  })
+
   test('the sides of blocks, the last of which is shorter', async () => {
     const scale: Written = { shape: [2, 2], values: Float32Array.of(1, 2, 3, 4) }
     const tensors = { 'a.weight': f8(100, 100), 'a.weight_scale_inv': scale }

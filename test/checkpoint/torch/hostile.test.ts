@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { Global, Inert } from '../../../src/checkpoint/torch/values.ts'
+import { membersOf } from '../../../src/checkpoint/torch/modules.ts'
+import { Global, Inert, type Value } from '../../../src/checkpoint/torch/values.ts'
 import { CheckpointError } from '../../../src/errors.ts'
 import { limits } from '../../../src/limits.ts'
 import { archive, dict, type Entry, int, makeZip, opcodes, readBytes, tensor, text } from './build.ts'
@@ -188,5 +189,27 @@ describe('names of classes in messages', () => {
     ['@octocat', '"mod.@octocat"'],
   ])('%j is quoted', (name, quoted) => {
     expect(shown(name)).toEqual([quoted, quoted])
+  })
+})
+
+describe('attributes of a pickled module', () => {
+  const of = (...state: [string, Value][]) => {
+    const module = new Inert(new Global('net', 'Linear', 0), [])
+    module.state = new Map<Value, Value>(state)
+    return () => [...membersOf(module).named.keys()]
+  }
+  const parameters: [string, Value] = [
+    '_parameters',
+    new Map<Value, Value>([['weight', new Inert(new Global('t', 'T', 0), [])]]),
+  ]
+
+  it('are none of its members', () => {
+    expect(of(parameters, ['training', true], ['in_features', 3])()).toEqual(['weight'])
+  })
+
+  it('that hide one are refused: Python takes them, state_dict() does not', () => {
+    const shadow: [string, Value] = ['weight', new Inert(new Global('t', 'T', 0), [])]
+    expect(of(parameters, shadow)).toThrow(/has a module net\.Linear with two things called "weight"/)
+    expect(of(shadow, ['_modules', new Map<Value, Value>([['weight', null]])])).toThrow('two things called')
   })
 })
