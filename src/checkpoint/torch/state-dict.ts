@@ -104,6 +104,7 @@ class Finder {
       seen.add(node)
       const next = this.#next(path, node, depth === 0)
       if (!next) return this.#flatten(path, node, true)
+      if (depth === 0) this.#refuseTwo(node, next.key)
       this.#ignoreBeside(path, node, next.child)
       path = join(path, next.key)
       node = next.child
@@ -148,6 +149,17 @@ class Finder {
     const [key, child] = only
     this.#refuseObject(key, child)
     return isNested(child) ? { key, child } : undefined
+  }
+
+  /** Weights under their full names beside a dictionary of weights: which of them is loaded, the program says. */
+  #refuseTwo(node: Node, nest: string): void {
+    const beside = [...entries(node)].find(([key, child]) => isTensor(child) && /\..*(?:weight|kernel)$/.test(key))
+    if (!beside) return
+    throw new CheckpointError(
+      this.#path,
+      `holds weights at its top, such as ${quoted(beside[0])}, and others under ${quoted(nest)}`,
+      'Name the one that is meant (state-dict), or save it alone.',
+    )
   }
 
   #holdsTensors(key: string, child: Value): boolean {

@@ -213,3 +213,12 @@ describe('attributes of a pickled module', () => {
     expect(of(shadow, ['_modules', new Map<Value, Value>([['weight', null]])])).toThrow('two things called')
   })
 })
+
+it('weights at the top beside a dictionary of weights, of which nobody knows the one that is loaded', async () => {
+  const weights = dict({ 'a.weight': tensor(SQUARE) })
+  const both = makeZip(archive(dict({ 'a.weight': tensor(SQUARE), state_dict: weights }), FLOATS))
+  expect(await refusal(both)).toContain('holds weights at its top, such as "a.weight", and others under "state_dict"')
+  expect((await readBytes(both, 'state_dict')).tensors.map(({ name }) => name)).toEqual(['a.weight'])
+  const beside = makeZip(archive(dict({ mean: tensor(SQUARE), state_dict: weights }), FLOATS))
+  expect((await readBytes(beside)).stateDict).toBe('state_dict')
+})
