@@ -1,6 +1,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { RandomAccessFile, unreadable } from '../bytes/file.ts'
+import { stayInWorkspace } from '../bytes/workspace.ts'
 import { CheckpointError, quoted } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { describeAdapters } from './adapter.ts'
@@ -48,6 +49,7 @@ export async function openCheckpoint(path: string, options: ReadOptions = {}): P
 }
 
 async function described(path: string, options: ReadOptions): Promise<Checkpoint> {
+  await stayInWorkspace(path)
   const found = await stat(path).catch(cause => {
     throw unreadable(path, cause)
   })

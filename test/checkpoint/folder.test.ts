@@ -270,6 +270,9 @@ describe('in a workflow', () => {
       expect(await refusal(path)).toBe('accepted')
     }
     vi.stubEnv('GITHUB_WORKSPACE', workspace)
+    // Nor are names told of what is there.
+    writeSafetensors({ a: { shape: [2, 2] } }, 'another.safetensors', outside)
+    expect(await refusal(join(workspace, 'folder'))).not.toMatch(/secret|another/)
     expect(await refusal(secret)).toBe('accepted')
     symlinkSync(secret, join(workspace, 'base.json'))
     await expect(readReport(join(workspace, 'base.json'))).rejects.toThrow(/leads out of the workspace/)

@@ -84,11 +84,12 @@ async function readConfig(path: string, stamps: Stamp[]): Promise<unknown> {
 
 /** Numbers that Python's JSON has, and JSON does not, as null. */
 function withoutNaN(bytes: Buffer): Buffer {
-  if (!/NaN|Infinity/.test(bytes.toString('latin1'))) return bytes
-  const text = bytes
-    .toString('latin1')
-    .replace(/"(?:[^"\\]|\\.)*"|-?Infinity|NaN/g, word => (word[0] === '"' ? word : 'null'))
-  return Buffer.from(text, 'latin1')
+  const text = bytes.toString('latin1')
+  if (!/NaN|Infinity/.test(text)) return bytes
+  // Between quotes that no backslash is before: text, and what is no text, in turn.
+  const pieces = text.replaceAll('\\\\', '\u0001\u0001').replaceAll('\\"', '\u0001\u0002').split('"')
+  const plain = pieces.map((piece, i) => (i % 2 === 0 ? piece.replace(/-?Infinity|NaN/g, 'null') : piece)).join('"')
+  return Buffer.from(plain.replaceAll('\u0001\u0001', '\\\\').replaceAll('\u0001\u0002', '\\"'), 'latin1')
 }
 
 /** A name without its last component, whatever separates them. */

@@ -16,7 +16,7 @@ import { Inert, type Value } from './values.ts'
 /** The file that says which tensors there are, and in which files their parts lie. */
 export const METADATA = '.metadata'
 /** What is not looked at: the state of optimizers, schedulers and data loaders. */
-const BESIDE = /(?:^|\.)(?:optim\w*|lr_scheduler|scheduler|dataloader|train_state)(?:\.|$)/
+const BESIDE = /(?:^|\.)(?:optim(?:i[sz]er)?s?(?:_\w+)?|lr_scheduler|scheduler|dataloader|train_state)(?:\.|$)/
 
 const CONSOLIDATE = 'python -m torch.distributed.checkpoint.format_utils dcp_to_torch'
 

@@ -153,7 +153,9 @@ class Finder {
 
   /** Weights under their full names beside a dictionary of weights: which of them is loaded, the program says. */
   #refuseTwo(node: Node, nest: string): void {
-    const beside = [...entries(node)].find(([key, child]) => isTensor(child) && /\..*(?:weight|kernel)$/.test(key))
+    const beside = [...entries(node)].find(
+      ([key, child]) => isTensor(child) && key.includes('.') && /(?:weight|kernel)$/.test(key),
+    )
     if (!beside) return
     throw new CheckpointError(
       this.#path,
