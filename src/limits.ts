@@ -31,6 +31,8 @@ export const limits = {
     /** Products that the spectra of much made of few bytes may take, beside so many a byte: about 3 seconds; a matrix of 2,700 squared. */
     expandedWork: 20_000_000_000,
     workRatio: 32_768,
+    /** Up to so many bytes for each that is stored, any work: weights hardly deflate. */
+    workfreeRatio: 16,
     /** The state of a quantised tensor, as JSON: about 200 bytes. */
     stateBytes: 64 * KiB,
     /** DeepSeek-V3's has 9 MiB. */

@@ -7,6 +7,12 @@ export function withoutEnd(text: string, characters: string): string {
   return text.slice(0, length)
 }
 
+/** The first text that is there a second time. */
+export function firstTwice(texts: readonly string[]): string | undefined {
+  const seen = new Set<string>()
+  return texts.find(text => seen.size === seen.add(text).size)
+}
+
 /** The known word nearest to a mistyped one, if one is near enough; case, - and _ don't matter. */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   const plain = (text: string) => text.toLowerCase().replaceAll('-', '_')

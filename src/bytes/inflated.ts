@@ -1,12 +1,12 @@
-import { close as closeWithCallback, read as readWithCallback } from 'node:fs'
+import { close as closeWithCallback } from 'node:fs'
 import { promisify } from 'node:util'
 import { CheckpointError, RESAVE } from '../errors.ts'
 import type { Budget } from './budget.ts'
 import type { RandomAccessFile } from './file.ts'
 import { type FileRange, readRange } from './range.ts'
-import { temporaryDescriptor, writeAt } from './temporary.ts'
+import { readAt, temporaryDescriptor, writeAt } from './temporary.ts'
 
-const [close, read] = [promisify(closeWithCallback), promisify(readWithCallback)]
+const close = promisify(closeWithCallback)
 
 /** What a deflated range of a file inflates to, to be read at any offset. */
 export interface Inflated {
@@ -60,13 +60,9 @@ export async function openInflated(file: RandomAccessFile, range: FileRange): Pr
         )
       }
       budget.read(length)
-      const buffer = Buffer.allocUnsafe(length)
-      for (let done = 0; done < length; ) {
-        const { bytesRead } = await read(fd, buffer, done, length - done, offset + done)
-        if (bytesRead === 0) throw new CheckpointError(path, 'its temporary copy ends early')
-        done += bytesRead
-      }
-      return buffer
+      const bytes = await readAt(fd, length, offset)
+      if (bytes.length < length) throw new CheckpointError(path, 'its temporary copy ends early')
+      return bytes
     },
     close: () => release(copy),
   }

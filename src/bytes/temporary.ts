@@ -1,12 +1,19 @@
 import { randomUUID } from 'node:crypto'
-import { closeSync, openSync, statfsSync, unlinkSync, write as writeWithCallback } from 'node:fs'
+import {
+  closeSync,
+  openSync,
+  read as readWithCallback,
+  statfsSync,
+  unlinkSync,
+  write as writeWithCallback,
+} from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { UserError } from '../errors.ts'
 
-const write = promisify(writeWithCallback)
+const [read, write] = [promisify(readWithCallback), promisify(writeWithCallback)]
 
 /**
  * A file without a name, in the first folder that takes one: the system removes it when it is closed, whatever happens.
@@ -32,6 +39,18 @@ export function temporaryDescriptor(): number {
 export async function writeAt(fd: number, bytes: Uint8Array, offset: number): Promise<void> {
   for (let done = 0; done < bytes.length; )
     done += (await write(fd, bytes, done, bytes.length - done, offset + done)).bytesWritten
+}
+
+/** So many bytes from an offset on; fewer where the file ends before. */
+export async function readAt(fd: number, length: number, offset: number): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafe(length)
+  let done = 0
+  while (done < length) {
+    const { bytesRead } = await read(fd, bytes, done, length - done, offset + done)
+    if (bytesRead === 0) break
+    done += bytesRead
+  }
+  return bytes.subarray(0, done)
 }
 
 /** Bytes that are free where temporary files go; 0 where nobody tells. */

@@ -68,13 +68,16 @@ async function sample(tensor: Tensor): Promise<Float64Array> {
   return new Float64Array(0)
 }
 
-/** A tensor's bytes as they are stored, in pieces of whole elements: of the length that is wanted, or as they are unpacked. */
-async function* stored({ dtype, shape, source }: Tensor, length: number): AsyncGenerator<Uint8Array> {
+/** A tensor's bytes as they are stored, in pieces of so many; the last has the rest. */
+async function* stored(tensor: Tensor, length: number): AsyncGenerator<Uint8Array> {
+  const { dtype, shape, source } = tensor
   if (source.kind === 'packed') {
+    let rest: Uint8Array = new Uint8Array(0)
     for await (const piece of unpack(source)) {
-      const whole = piece.length - (piece.length % 8)
-      yield piece.subarray(0, whole)
+      rest = Buffer.concat([rest, piece])
+      for (; rest.length >= length; rest = rest.subarray(length)) yield rest.subarray(0, length)
     }
+    if (rest.length > 0) yield rest
     return
   }
   // What repeats its elements stores fewer than it has.
@@ -103,7 +106,7 @@ async function holdsThroughout(tensor: Tensor, found: string): Promise<boolean> 
       const others = values.filter(value => value !== 0)
       number ??= others[0]
       if (others.some(value => value !== number)) return false
-    } else if (tensor.source.kind === 'file') {
+    } else {
       // Of slow waves, which are still near 0, the largest is not known at once: all columns have one amplitude.
       const known = values.subarray(first * columns)
       largest ??= largestOf(known.subarray(0, SAMPLE_ROWS * columns))

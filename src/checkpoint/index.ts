@@ -42,7 +42,6 @@ const READERS: readonly Reader[] = [safetensors, npz, keras, sb3, torchZip, torc
 export async function openCheckpoint(path: string, options: ReadOptions = {}): Promise<Checkpoint> {
   const checkpoint = await described(path, options)
   refuseExpanded(checkpoint)
-  refuseWork(checkpoint)
   const [tensor] = checkpoint.tensors
   const moment = checkpoint.moment ?? (tensor && (await momentBeside(tensor.source.path, checkpoint.stamps)))
   return { ...checkpoint, ...(moment && { moment }) }
@@ -118,57 +117,49 @@ async function interpreted(format: Format, tensors: readonly Tensor[], stamps: S
   return markConstants(orientKernels(await describeQuantised(tensors, stamps)))
 }
 
-/** Weights hardly deflate. */
-const HONEST_RATIO = 16
-
 /**
  * Refuses what makes much of few bytes: each tensor of a few kilobytes may cover the whole file, or repeat it, and chunks may be
  * shared, or never written.
- * @throws CheckpointError where the elements of different views, or what is unpacked, are together far more than what is stored
+ * @throws CheckpointError where the elements of different views, or what is unpacked, are together far more than what is stored, or
+ * their spectra take far more work than its size explains
  */
 function refuseExpanded({ path, bytes, tensors }: Pick<Checkpoint, 'path' | 'bytes' | 'tensors'>): void {
-  const most = limits.checkpoint.expandedElements * 8 + limits.checkpoint.viewsRatio * bytes
+  const { expandedElements, viewsRatio, expandedWork, workRatio, workfreeRatio } = limits.checkpoint
+  const most = expandedElements * 8 + viewsRatio * bytes
   const mostUnpacked = limits.zip.zerosBytes + limits.zip.inflateRatio * bytes
+  const mostWork = expandedWork + workRatio * bytes
   const seen = new Set<string>()
-  let total = 0
-  let unpacked = 0
-  for (const { name, dtype, shape, source } of tensors) {
-    if (source.kind !== 'file') {
-      unpacked += (size(shape) * DTYPE_BITS[dtype]) / 8
-      if (unpacked <= mostUnpacked) continue
-      const found = `with ${quoted(name)} its tensors unpack to more than ${mostUnpacked} bytes, of the ${bytes} that are stored`
-      throw new CheckpointError(path, found, 'Save it without compression.')
-    }
-    const view = [source.path, source.offset, shape, source.strides].join()
-    if (seen.has(view)) continue
-    seen.add(view)
-    total += (size(shape) * DTYPE_BITS[dtype]) / 8
-    if (total > most) {
-      const found = `with ${quoted(name)} its tensors have more than ${most} bytes, of the ${bytes} that are stored`
-      throw new CheckpointError(path, found, 'Save its tensors unexpanded, each with its own storage.')
-    }
+  let [total, unpacked, work] = [0, 0, 0]
+  let slow: string | undefined
+  const refuse = (name: string, found: string, remedy: string) => {
+    throw new CheckpointError(path, `with ${quoted(name)} its ${found}`, remedy)
   }
-}
-
-/**
- * Refuses matrices that a few bytes stand for, whose spectra take minutes: chunks of HDF5 that were never written, views that repeat
- * what they lie on, arrays of zeros that were deflated.
- * @throws CheckpointError where what is stored is far less than the matrices have, and their work far more than its size explains
- */
-function refuseWork({ path, bytes, tensors }: Pick<Checkpoint, 'path' | 'bytes' | 'tensors'>): void {
-  const seen = new Set<string>()
-  let [expanded, work] = [0, 0]
   for (const { name, dtype, shape, source } of tensors) {
-    const view = source.kind === 'file' ? [source.path, source.offset, shape, source.strides].join() : name
-    if (seen.has(view)) continue
-    seen.add(view)
-    expanded += (size(shape) * DTYPE_BITS[dtype]) / 8
+    const own = (size(shape) * DTYPE_BITS[dtype]) / 8
+    if (source.kind === 'file') {
+      const view = [source.path, source.offset, shape, source.strides].join()
+      if (seen.has(view)) continue
+      seen.add(view)
+      total += own
+    } else unpacked += own
+    const stored = `of the ${bytes} that are stored`
+    if (total > most)
+      refuse(
+        name,
+        `tensors have more than ${most} bytes, ${stored}`,
+        'Save its tensors unexpanded, each with its own storage.',
+      )
+    if (unpacked > mostUnpacked)
+      refuse(name, `tensors unpack to more than ${mostUnpacked} bytes, ${stored}`, 'Save it without compression.')
     work += workOf(shape)
-    if (expanded <= HONEST_RATIO * bytes) continue
-    if (work <= limits.checkpoint.expandedWork + limits.checkpoint.workRatio * bytes) continue
-    const found = `with ${quoted(name)} its ${bytes} bytes stand for matrices whose spectra take far more work than any of that size`
-    throw new CheckpointError(path, found, 'Save it without compression, and its tensors unexpanded.')
+    if (work > mostWork && total + unpacked > workfreeRatio * bytes) slow ??= name
   }
+  if (slow !== undefined)
+    refuse(
+      slow,
+      `${bytes} bytes stand for matrices whose spectra take far more work than any of that size`,
+      'Save it without compression, and its tensors unexpanded.',
+    )
 }
 
 /** What a spectrum takes, in products: M²·N of a matrix, or of each of a stack. */

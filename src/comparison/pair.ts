@@ -3,6 +3,7 @@ import type { LayerMetric } from '../report/columns.ts'
 import { layerKey } from '../report/metrics.ts'
 import type { Judgement, Layer, Model } from '../report/schema.ts'
 import { isUpdate } from '../report/state.ts'
+import { firstTwice } from '../words.ts'
 
 /** A model beside its baseline, layers aligned by name and shape. */
 export interface Pair {
@@ -51,8 +52,7 @@ export function pairModels(
 
 /** @throws UserError where two models have the same name */
 export function refuseNamesakes(names: readonly string[], whose = ''): void {
-  const seen = new Set<string>()
-  const twice = names.find(name => seen.size === seen.add(name).size)
+  const twice = firstTwice(names)
   if (twice === undefined) return
   throw new UserError(
     `${whose ? `${whose} has two models` : 'Two models are'} called ${JSON.stringify(twice)}.`,

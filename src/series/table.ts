@@ -2,6 +2,7 @@ import { parseYaml, tooMuchYaml } from '../bytes/yaml.ts'
 import { quoted, UserError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { CUSTOM_METRIC_NAME } from '../report/schema.ts'
+import { firstTwice } from '../words.ts'
 import { isKnownMetric } from './directions.ts'
 import { type LayerSigns, type Point, type Series, type Target, tooMany } from './points.ts'
 
@@ -193,8 +194,7 @@ async function csvRows(text: string, path: string): Promise<Row[]> {
   if (!head) return []
   const columns = head.record
   if (columns.length > limits.series.columnsCount) throw tooWide(columns.length, path)
-  const seen = new Set([''])
-  const twice = columns.find(column => column !== '' && seen.size === seen.add(column).size)
+  const twice = firstTwice(columns.filter(column => column !== ''))
   if (twice !== undefined) throw new UserError(`${path}: has two columns ${quoted(twice)}`)
   return rest.map(({ record, info: { lines } }) => {
     const where = `${path}: line ${lines}`
@@ -242,9 +242,6 @@ interface Yaml {
 
 /** The first key that a mapping of a list has twice. */
 function firstDouble(list: unknown): string | undefined {
-  for (const { items: pairs = [] } of (list as Yaml | null)?.items ?? []) {
-    const seen = new Set<string>()
-    for (const { key } of pairs) if (seen.size === seen.add(String(key)).size) return String(key)
-  }
-  return undefined
+  const rows = (list as Yaml | null)?.items ?? []
+  return rows.map(({ items = [] }) => firstTwice(items.map(({ key }) => String(key)))).find(key => key !== undefined)
 }

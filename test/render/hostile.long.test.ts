@@ -6,6 +6,7 @@ import { renderCsv } from '../../src/render/csv.ts'
 import { renderMarkdown } from '../../src/render/markdown.ts'
 import { renderText } from '../../src/render/text.ts'
 import { lenientReport, type Report } from '../../src/report/schema.ts'
+import { kindOf, placesOf, replaced } from '../support/places.ts'
 import { REPORTS } from '../support/reports.ts'
 
 const EVIL = [
@@ -14,25 +15,6 @@ const EVIL = [
   '\n\n::error::x\n##[group]x\r\x1b[31m\u202e\u009b31m',
   '=cmd|x',
 ]
-type Path = readonly (string | number)[]
-
-/** Where strings stand in a report. */
-function strings(value: unknown, path: Path = []): Path[] {
-  if (typeof value === 'string') return [path]
-  if (typeof value !== 'object' || value === null) return []
-  return Object.entries(value).flatMap(([key, inner]) =>
-    strings(inner, [...path, Array.isArray(value) ? Number(key) : key]),
-  )
-}
-
-function replaced(report: Report, path: Path, text: string): unknown {
-  const copy = structuredClone(report)
-  let at = copy as never
-  for (const key of path.slice(0, -1)) at = at[key as never]
-  at[path.at(-1) as never] = text as never
-  return copy
-}
-
 interface Node {
   readonly type: string
   readonly value?: string
@@ -52,10 +34,9 @@ function check(node: Node): void {
 }
 
 /** One place for each kind of string: layers are alike. */
-const kindOf = (path: Path) => path.map(key => (typeof key === 'number' ? '[]' : key)).join('.')
 const places = ['full', 'nan', 'accepted', 'incomparable', 'models', 'part'].flatMap(name => {
   const report = JSON.parse(JSON.stringify(REPORTS[name])) as Report
-  const seen = new Map(strings(report).map(path => [kindOf(path), path]))
+  const seen = new Map(placesOf('string', report).map(path => [kindOf(path), path]))
   return [...seen.values()].map(path => ({ name, report, path }))
 })
 
@@ -64,7 +45,7 @@ test('no string that a report may hold becomes a link, a mention, HTML, a comman
   const accepted = new Set<string>()
   for (const { name, report, path } of places) {
     for (const evil of EVIL) {
-      const read = lenientReport.safeParse(replaced(report, path, evil))
+      const read = lenientReport.safeParse(replaced(report, [path], evil))
       if (!read.success) continue
       tried++
       accepted.add(kindOf(path))

@@ -7,6 +7,7 @@ import { renderText } from '../../src/render/text.ts'
 import { parsePart, parseReport } from '../../src/report/io.ts'
 import { WorkerPool } from '../../src/spectrum/pool.ts'
 import { cli } from '../support/cli.ts'
+import { kindOf, type Path, placesOf, replaced } from '../support/places.ts'
 
 const EXTREMES = [1.7e308, -1.7e308, 5e-324, 0]
 
@@ -14,29 +15,6 @@ const rules = [
   ...['delta(alpha) > 5%', 'any(alpha) > 6', 'mean(alpha where num_evals >= 9) > 6', 'any(delta(log_norm)) > 0.2'],
   ...['delta(alpha_weighted) > 0.1', 'any(num_spikes) > 4', 'any(delta(mp_softrank)) > 10%'],
 ].map(text => parseRule(text, 'warn'))
-
-type Path = readonly (string | number)[]
-
-function numbers(value: unknown, path: Path = []): Path[] {
-  if (typeof value === 'number') return [path]
-  if (typeof value !== 'object' || value === null) return []
-  return Object.entries(value).flatMap(([key, inner]) =>
-    numbers(inner, [...path, Array.isArray(value) ? Number(key) : key]),
-  )
-}
-
-const kindOf = (path: Path) => path.map(key => (typeof key === 'number' ? '[]' : key)).join('.')
-
-/** The report as JSON, with numbers replaced. */
-function replaced(report: unknown, paths: readonly Path[], value: number): Buffer {
-  const copy = structuredClone(report)
-  for (const path of paths) {
-    let at = copy as never
-    for (const key of path.slice(0, -1)) at = at[key as never]
-    at[path.at(-1) as never] = value as never
-  }
-  return Buffer.from(JSON.stringify(copy))
-}
 
 const pool = new WorkerPool(new URL('../../dist/worker.js', import.meta.url), 1)
 afterAll(() => pool.close())
@@ -80,13 +58,13 @@ test.each([
   async (_, side) => {
     const json = side === 'head' ? head : base
     const kinds = new Map<string, Path[]>()
-    for (const path of numbers(json)) kinds.set(kindOf(path), [...(kinds.get(kindOf(path)) ?? []), path])
+    for (const path of placesOf('number', json)) kinds.set(kindOf(path), [...(kinds.get(kindOf(path)) ?? []), path])
     const found: string[] = []
     let read = 0
     for (const [kind, paths] of kinds) {
       for (const value of EXTREMES) {
         for (const some of [paths.slice(0, 1), paths]) {
-          const changed = replaced(json, some, value)
+          const changed = Buffer.from(JSON.stringify(replaced(json, some, value)))
           const unchanged = Buffer.from(JSON.stringify(side === 'head' ? base : head))
           const said = await (side === 'head' ? outcome(changed, unchanged) : outcome(unchanged, changed))
           const wrong = /^fault: [\s\S]*|.{0,60}(?:NaN|Infinity|undefined).{0,20}/.exec(said)

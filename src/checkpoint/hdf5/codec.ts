@@ -1,6 +1,6 @@
 import type { FileHandle } from 'node:fs/promises'
 import { RandomAccessFile } from '../../bytes/file.ts'
-import { temporaryFile } from '../../bytes/temporary.ts'
+import { readAt, temporaryFile, writeAt } from '../../bytes/temporary.ts'
 import { CheckpointError, RESAVE, tensorIn } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import { type ChunkTable, readChunkTable } from './chunks.ts'
@@ -176,20 +176,14 @@ class ChunkReader {
 
   async #keep(i: number, bytes: Uint8Array): Promise<void> {
     this.#spool ??= await temporaryFile()
-    for (let done = 0; done < bytes.length; ) {
-      done += (await this.#spool.write(bytes, done, bytes.length - done, this.#end + done)).bytesWritten
-    }
+    await writeAt(this.#spool.fd, bytes, this.#end)
     this.#places.set(i, this.#end)
     this.#end += bytes.length
   }
 
   async #again(position: number, length: number): Promise<Uint8Array> {
-    const bytes = Buffer.allocUnsafe(length)
-    for (let done = 0; done < length; ) {
-      const { bytesRead } = await this.#spool!.read(bytes, done, length - done, position + done)
-      if (bytesRead === 0) throw new CheckpointError(this.#reading.where, 'its temporary copy ends early')
-      done += bytesRead
-    }
+    const bytes = await readAt(this.#spool!.fd, length, position)
+    if (bytes.length < length) throw new CheckpointError(this.#reading.where, 'its temporary copy ends early')
     return bytes
   }
 }

@@ -110,7 +110,10 @@ class Collector implements Visitor {
     const weights = await listed(attributes, 'weight_names')
     const prefix = path ? `${path}/` : ''
     if (weights) this.#listing.add(path)
-    for (const name of [...(layers ?? []), ...(weights ?? [])]) this.#listed.add(prefix + name)
+    for (const name of [...(layers ?? []), ...(weights ?? [])]) {
+      this.#listed.add(prefix + name)
+      if (this.#order.size < limits.checkpoint.tensorsCount) this.#order.set(prefix + name, this.#order.size)
+    }
     if (path === '') {
       const model = !this.#isVersion3 && !layers && links.some(({ name }) => name === MODEL)
       kept = links.filter(({ name }) => (model ? name === MODEL : !OPTIMIZER.has(name)))
@@ -123,9 +126,6 @@ class Collector implements Visitor {
       const heads = new Set([...layers.map(name => name.split('/', 1)[0]), TOP_LEVEL])
       for (const { name } of kept) if (!heads.has(name)) this.leaveOut(prefix + name, 'not in layer_names')
       kept = kept.filter(({ name }) => heads.has(name))
-    }
-    for (const name of [...(layers ?? []), ...(weights ?? [])]) {
-      if (this.#order.size < limits.checkpoint.tensorsCount) this.#order.set(prefix + name, this.#order.size)
     }
     const rank = ({ name }: Link) => this.#order.get(prefix + name) ?? Number.POSITIVE_INFINITY
     return [...kept].sort((a, b) => compare(rank(a), rank(b)))

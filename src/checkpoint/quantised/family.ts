@@ -86,10 +86,12 @@ async function readConfig(path: string, stamps: Stamp[]): Promise<unknown> {
 function withoutNaN(bytes: Buffer): Buffer {
   const text = bytes.toString('latin1')
   if (!/NaN|Infinity/.test(text)) return bytes
-  // Between quotes that no backslash is before: text, and what is no text, in turn.
-  const pieces = text.replaceAll('\\\\', '\u0001\u0001').replaceAll('\\"', '\u0001\u0002').split('"')
-  const plain = pieces.map((piece, i) => (i % 2 === 0 ? piece.replace(/-?Infinity|NaN/g, 'null') : piece)).join('"')
-  return Buffer.from(plain.replaceAll('\u0001\u0001', '\\\\').replaceAll('\u0001\u0002', '\\"'), 'latin1')
+  let inText = false
+  const plain = text.replace(/\\.|"|-?Infinity|NaN/gs, word => {
+    if (word === '"') inText = !inText
+    return inText || word === '"' || word[0] === '\\' ? word : 'null'
+  })
+  return Buffer.from(plain, 'latin1')
 }
 
 /** A name without its last component, whatever separates them. */

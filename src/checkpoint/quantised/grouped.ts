@@ -47,26 +47,26 @@ interface Layout {
  * @throws Misfit where the tensors say otherwise
  */
 async function checkConfig(family: Family, { bits, rows, groups, index, zeros }: Layout): Promise<void> {
-  for (const own of await configsOf(family)) {
-    const [said, size, act, sym] = ['bits', 'group_size', 'desc_act', 'sym'].map(key => field(own, key))
-    const isOne = field(own, 'dynamic') === undefined
-    if (isOne && typeof said === 'number' && said !== bits)
+  const configs = await configsOf(family)
+  for (const own of configs) {
+    if (field(own, 'dynamic') !== undefined) continue
+    const [said, size] = [field(own, 'bits'), field(own, 'group_size')]
+    if (typeof said === 'number' && said !== bits)
       throw new Misfit(`its config says ${said} bits a weight, but it has ${bits}`)
-    if (isOne && typeof size === 'number' && size > 0 && Math.ceil(rows / size) !== groups)
+    if (typeof size === 'number' && size > 0 && Math.ceil(rows / size) !== groups)
       throw new Misfit(`its config says groups of ${size}, but its ${rows} rows have ${groups}`)
-    if (act === false && index) {
-      const each = Math.ceil(rows / groups)
-      const order = await numbers(index)
-      if (order.some((group, row) => group !== Math.floor(row / each)))
-        throw new Misfit('its g_idx has another order than its config says (desc_act is false)')
-    }
-    if (sym === true && bits !== 3) {
-      const middle = (1 << (bits - 1)) - (await zeroOffset(family))
-      let word = 0
-      for (let at = 0; at < 32; at += bits) word |= middle << at
-      if ((await numbers(zeros)).some(zero => zero !== word))
-        throw new Misfit('its zero points are not those in the middle, though its config says so (sym is true)')
-    }
+  }
+  if (index && configs.some(own => field(own, 'desc_act') === false)) {
+    const each = Math.ceil(rows / groups)
+    if ((await numbers(index)).some((group, row) => group !== Math.floor(row / each)))
+      throw new Misfit('its g_idx has another order than its config says (desc_act is false)')
+  }
+  if (bits !== 3 && configs.some(own => field(own, 'sym') === true)) {
+    const middle = (1 << (bits - 1)) - (await zeroOffset(family))
+    let word = 0
+    for (let at = 0; at < 32; at += bits) word |= middle << at
+    if ((await numbers(zeros)).some(zero => zero !== word))
+      throw new Misfit('its zero points are not those in the middle, though its config says so (sym is true)')
   }
 }
 

@@ -104,7 +104,7 @@ export async function scaled(family: Family, expected: boolean): Promise<Tensor 
   const blocks = await blocksOf(family)
   const grid = gridOf(scale, tensor.shape, exponents ? { exponents } : {}, false, blocks)
   const numbers = tensor.dtype === 'I8' ? 'signed' : tensor.dtype === 'F8_E4M3' ? 'e4m3' : 'e5m2'
-  const zero = (await isSymmetric(family)) ? undefined : zeroOf(family)
+  const zero = await applied(family, zeroOf(family))
   const second = family.find(`${tensor.name}_scale_2`, `${tensor.name}_global_scale`)
   if (second) throw new Misfit('it has two scales, in a layout that has no reader')
   return coded(family, tensor.shape, {
@@ -123,15 +123,15 @@ async function blocksOf(family: Family): Promise<readonly [number, number] | und
 }
 
 /**
- * Whether compressed-tensors makes no zero points of what is stored, by its config.
+ * Zero points as compressed-tensors applies them: by its config it makes none of what is stored for symmetric weights.
  * @throws Misfit where its groups differ, of which nobody is to find the weight's
  */
-async function isSymmetric(family: Family): Promise<boolean> {
+async function applied(family: Family, zeros: Tensor | undefined): Promise<Tensor | undefined> {
   const groups = field(field(await family.config('config.json'), 'quantization_config'), 'config_groups')
-  if (typeof groups !== 'object' || groups === null) return false
-  const said = new Set(Object.values(groups).map(group => field(field(group, 'weights'), 'symmetric') !== false))
-  if (said.size > 1 && zeroOf(family)) throw new Misfit('its config has groups with zero points, and others without')
-  return said.size === 1 && said.has(true)
+  if (!zeros || typeof groups !== 'object' || groups === null) return zeros
+  const symmetric = new Set(Object.values(groups).map(group => field(field(group, 'weights'), 'symmetric') !== false))
+  if (symmetric.size > 1) throw new Misfit('its config has groups with zero points, and others without')
+  return symmetric.has(true) ? undefined : zeros
 }
 
 /** The zero points of int-quantised rows or blocks; none where they are all zero by their absence. */
@@ -277,8 +277,7 @@ export async function packed(family: Family): Promise<Tensor> {
   const groups = index && { columnGroups: part(index) }
   const block = { blockRows: 1, blockColumns: columns / across, across }
   const scale = { part: part(scales), ...block, ...groups }
-  const stored = family.sibling('weight_zero_point')
-  const zeros = (await isSymmetric(family)) ? undefined : stored
+  const zeros = await applied(family, family.sibling('weight_zero_point'))
   if (zeros && (zeros.dtype !== 'I32' || zeros.shape.join() !== [Math.ceil((rows * bits) / 32), across].join())) {
     throw new Misfit(`its weight_zero_point of shape [${zeros.shape}] does not fit`)
   }

@@ -169,6 +169,7 @@ describe('what config.json says of quantised weights', () => {
       JSON.stringify(name === 'config.json' ? { quantization_config } : quantization_config),
     )
     const found = (await openCheckpoint(path)).tensors.filter(({ companion }) => !companion)
+    expect(found).toHaveLength(1)
     return found[0]!
   }
 
