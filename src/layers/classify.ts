@@ -30,6 +30,8 @@ const BUFFERS: readonly RegExp[] = [
 /** By any component: collections of caches, state of modules that is not theirs to learn. */
 const COLLECTIONS =
   /^(?:_extra_state|batch_stats|cache|(?:replay|rollout|experience)_(?:buffer|memory)|last_batch|(?:ob|obs|ret|reward|running)_(?:rms|stats)|past_key_values?|(?:kv|key|value|key_value|static)_cache)$/
+/** What is learned, wherever it is. */
+const LEARNED = /^(?:weight|kernel|embeddings?|[wW])$|_(?:weight|kernel)$/
 const ROTARY = /^(?:rotary_emb(?:edding)?s?|rotary_pos_emb|rope|rotary)$/
 /** Parameters of two dimensions that multiply no vector: biases, norms, the decay of state space models. */
 const ELEMENTWISE = /^(?:bias|beta|gamma|A_logs?)$/
@@ -39,6 +41,10 @@ const INDICES = /(?:^|_)(?:ids?|index|indices|idx|mask|masks|position|positions|
 /** Averages of the whole model: the name alone says so. */
 const AVERAGE =
   /^(?:(?:\w+_)?(?:ema|swa)|(?:ema|swa)_\w+|averaged_model|avg_model|shadow(?:_params|_model)?|ExponentialMovingAverage)$/
+/** What an average has in its name beside that of its model. */
+const AVERAGED = /(?:^|_)(?:ema|swa|averaged|avg|shadow)(?:_|$)/
+/** What a whole model is called beside its average. */
+const MODELS = ['model', 'net', 'network', 'module', 'params', 'state_dict', 'model_state_dict', 'online_model']
 /** A second network that follows the first: told by the first beside it. */
 const FOLLOWER =
   /(?:^|_)(?:target|targ|teacher|momentum)(?:_|$)|(?:^|_)(?:key_encoder|encoder_k|k_encoder|encoder_key)$/
@@ -83,9 +89,8 @@ function refuse({ name, dtype, skip, companion, constant, broken, shape }: Tenso
   if (/^F[468]_|^F4$/.test(dtype) && !isFloat(dtype)) return refusal('dtype', `${dtype} is not decoded`)
   if (!isFloat(dtype) && INDICES.test(leaf)) return refusal('buffer', 'integers that index or mask')
   if (!isFloat(dtype)) return refusal('dtype', `${dtype} is not a floating-point type`)
-  const rotary = path.length > 1 && leaf !== 'weight' && path.slice(0, -1).some(component => ROTARY.test(component))
-  const collection = path.slice(0, -1).some(component => COLLECTIONS.test(component))
-  if (BUFFERS.some(pattern => pattern.test(leaf)) || rotary || collection || isCausalMask(leaf, shape))
+  const isHeld = path.slice(0, -1).some(component => ROTARY.test(component) || COLLECTIONS.test(component))
+  if (BUFFERS.some(pattern => pattern.test(leaf)) || (isHeld && !LEARNED.test(leaf)) || isCausalMask(leaf, shape))
     return refusal('buffer', 'a known buffer, not a parameter')
   if (shape.length === 2 && ELEMENTWISE.test(leaf)) return refusal('rank', 'applied element by element')
   return constant === undefined ? undefined : refusal('buffer', constant)
@@ -104,71 +109,141 @@ interface Subtree {
   readonly root: string
   readonly parent: string
   readonly component: string
-  /** What follows the root, and the shape. */
-  readonly members: Map<string, string>
+  /** What follows the root, and the shape, of its matrices. */
+  readonly matrices: Map<string, string>
 }
+
+/** How deep in a key a copy of a model begins at most. */
+const DEEPEST_COPY = 16
 
 /** Tensors of averages and followers whose originals are there, with the root of each copy. */
 function copies(tensors: readonly Tensor[]): Map<string, string> {
   const subtrees = new Map<string, Subtree>()
+  const members: (readonly [name: string, root: string])[] = []
   const others: Tensor[] = []
-  for (const { name, shape } of tensors) {
-    const path = componentsOf(name)
-    const at = path.findIndex((component, i) => isCopy(component, i === path.length - 1))
+  for (const tensor of tensors) {
+    const path = componentsOf(tensor.name)
+    const at = path.slice(0, DEEPEST_COPY).findIndex((component, i) => isCopy(component, i === path.length - 1))
     if (at < 0) {
-      others.push({ name, shape } as Tensor)
+      others.push(tensor)
       continue
     }
     const [parent, component] = [path.slice(0, at).join('.'), path[at]]
     const root = path.slice(0, at + 1).join('.')
-    const subtree = subtrees.get(root) ?? { root, parent, component, members: new Map<string, string>() }
-    subtree.members.set(path.slice(at + 1).join('.'), shape.join())
+    const subtree = subtrees.get(root) ?? { root, parent, component, matrices: new Map<string, string>() }
+    if (isMatrix(tensor)) subtree.matrices.set(path.slice(at + 1).join('.'), tensor.shape.join())
     subtrees.set(root, subtree)
+    members.push([tensor.name, root])
   }
-  const found = new Map<string, string>()
-  if (subtrees.size === 0) return found
-  const copied = new Set([...subtrees.values()].filter(subtree => hasOriginal(subtree, others)).map(({ root }) => root))
-  for (const { name } of tensors) {
-    const path = componentsOf(name)
-    const at = path.findIndex((component, i) => isCopy(component, i === path.length - 1))
-    const root = path.slice(0, at + 1).join('.')
-    if (at >= 0 && copied.has(root)) found.set(name, root)
-  }
-  return found
+  const originals = new Originals(others, new Set([...subtrees.values()].map(({ parent }) => parent)))
+  const copied = new Set([...subtrees.values()].filter(subtree => originals.has(subtree)).map(({ root }) => root))
+  return new Map(members.filter(([, root]) => copied.has(root)))
 }
 
 function isCopy(component: string, last: boolean): boolean {
   return AVERAGE.test(component) || (!last && FOLLOWER.test(component))
 }
 
-function hasOriginal({ parent, component, members }: Subtree, others: readonly Pick<Tensor, 'name' | 'shape'>[]) {
-  const matrices = [...members].filter(([, shape]) => shape.includes(','))
-  if (AVERAGE.test(component)) {
-    // Averages may have mangled names (`model_ema.diffusion_modelinput_blocks00weight`): shapes tell.
-    const left = new Map<string, number>()
-    for (const { shape } of others) left.set(shape.join(), (left.get(shape.join()) ?? 0) + 1)
-    return matrices.every(([, shape]) => {
-      const count = left.get(shape) ?? 0
-      left.set(shape, count - 1)
-      return count > 0
-    })
+function isMatrix({ shape }: Tensor): boolean {
+  return shape.length > 1
+}
+
+/** Matrices by how often each shape is there. */
+interface Counts {
+  total: number
+  readonly byShape: Map<string, number>
+}
+
+/** What is no copy by its name, so that it can be the original of one. */
+class Originals {
+  readonly #matrices = noMatrices()
+  readonly #shapes = new Map<string, string>()
+  /** Of each place where copies begin, what else does, and its matrices. */
+  readonly #beside = new Map<string, Map<string, Counts>>()
+  /** The same by what is left of a name without the word that says it leads. */
+  readonly #leaders = new Map<string, Map<string, string[]>>()
+
+  constructor(tensors: readonly Tensor[], parents: ReadonlySet<string>) {
+    if (parents.size === 0) return
+    for (const tensor of tensors) {
+      const [path, shape] = [componentsOf(tensor.name), tensor.shape.join()]
+      this.#shapes.set(path.join('.'), shape)
+      if (isMatrix(tensor)) count(this.#matrices, shape)
+      for (let depth = 0; depth < Math.min(DEEPEST_COPY, path.length); depth++) {
+        const parent = path.slice(0, depth).join('.')
+        if (parents.has(parent)) this.#add(parent, path[depth], isMatrix(tensor) ? shape : undefined)
+      }
+    }
   }
-  const keys = /encoder/.test(component) && !/target|targ|teacher|momentum/.test(component)
-  const plain = keys ? 'encoder' : without(component, FOLLOWER)
-  const leads = (name: string) => [name, without(name, LEADER), ...(keys ? [without(name, QUERY)] : [])].includes(plain)
-  const siblings = new Map<string, Map<string, string>>()
-  for (const { name, shape } of others) {
-    const path = componentsOf(name)
-    const depth = parent === '' ? 0 : parent.split('.').length
-    if (path.slice(0, depth).join('.') !== parent || path.length <= depth) continue
-    const sibling = siblings.get(path[depth]) ?? new Map<string, string>()
-    sibling.set(path.slice(depth + 1).join('.'), shape.join())
-    siblings.set(path[depth], sibling)
+
+  #add(parent: string, child: string, shape: string | undefined): void {
+    const beside = this.#beside.get(parent) ?? new Map<string, Counts>()
+    const matrices = beside.get(child) ?? noMatrices()
+    if (shape !== undefined) count(matrices, shape)
+    this.#beside.set(parent, beside.set(child, matrices))
   }
-  return [...siblings].some(
-    ([name, sibling]) =>
-      leads(name) && matrices.length > 0 && matrices.every(([rest, shape]) => sibling.get(rest) === shape),
-  )
+
+  /** Whether the original of a copy is here. A copy without a matrix hides none. */
+  has({ parent, component, matrices }: Subtree): boolean {
+    if (AVERAGE.test(component)) return this.#isAveraged(parent, component, [...matrices.values()])
+    const keys = /encoder/.test(component) && !/target|targ|teacher|momentum/.test(component)
+    const leaders = this.#leadersOf(parent, keys).get(keys ? 'encoder' : without(component, FOLLOWER)) ?? []
+    return matrices.size > 0 && leaders.some(leader => this.#hasAll(below(parent, leader), matrices))
+  }
+
+  /**
+   * Averages may have mangled names (`model_ema.diffusion_modelinput_blocks00weight`) or none (`shadow_params.0`): shapes tell. They are of
+   * a whole model: one that has the shapes of a few layers alone is a layer with an unlucky name.
+   */
+  #isAveraged(parent: string, component: string, shapes: readonly string[]): boolean {
+    const beside = this.#beside.get(parent)
+    if (shapes.length === 0) return true
+    const models = [without(component, AVERAGED), ...MODELS].flatMap(name => beside?.get(name) ?? [])
+    return models.some(model => isMostOf(shapes, model)) || (shapes.length > 1 && isMostOf(shapes, this.#matrices))
+  }
+
+  #leadersOf(parent: string, keys: boolean): ReadonlyMap<string, readonly string[]> {
+    const id = `${keys} ${parent}`
+    const known = this.#leaders.get(id)
+    if (known) return known
+    const found = new Map<string, string[]>()
+    for (const name of this.#beside.get(parent)?.keys() ?? []) {
+      for (const plain of new Set([name, without(name, LEADER), ...(keys ? [without(name, QUERY)] : [])])) {
+        const names = found.get(plain) ?? []
+        names.push(name)
+        found.set(plain, names)
+      }
+    }
+    this.#leaders.set(id, found)
+    return found
+  }
+
+  #hasAll(root: string, matrices: ReadonlyMap<string, string>): boolean {
+    return [...matrices].every(([rest, shape]) => this.#shapes.get(below(root, rest)) === shape)
+  }
+}
+
+function noMatrices(): Counts {
+  return { total: 0, byShape: new Map() }
+}
+
+function count(counts: Counts, shape: string): void {
+  counts.total++
+  counts.byShape.set(shape, (counts.byShape.get(shape) ?? 0) + 1)
+}
+
+/** Whether each of some shapes is among a model's, as often, and they are at least half of them. */
+function isMostOf(shapes: readonly string[], { total, byShape }: Counts): boolean {
+  if (2 * shapes.length < total) return false
+  const used = noMatrices()
+  return shapes.every(shape => {
+    count(used, shape)
+    return used.byShape.get(shape)! <= (byShape.get(shape) ?? 0)
+  })
+}
+
+function below(parent: string, name: string): string {
+  return [parent, name].filter(Boolean).join('.')
 }
 
 /** A name without one of its words. */

@@ -80,12 +80,23 @@ test.each([
   'peg.weight',
   'target_proj.weight',
   'cache_encoder.weight',
+  'cache.weight',
+  'rope.weight',
+  'key_cache.0.kernel',
+  'batch_stats.proj_weight',
 ])('%s is a weight', name => {
   expect(refused(name)).toEqual({})
 })
 
 test.each([
   ['an average under a mangled name', ['model.a.0.weight', 'model_ema.a0weight'], ['model_ema.a0weight']],
+  ['an average of a single layer', ['model.weight', 'ema.weight'], ['ema.weight']],
+  ['an average by its name', ['net.weight', 'a.weight', 'b.weight', 'net_ema.weight'], ['net_ema.weight']],
+  [
+    'an average of parameters',
+    ['a.weight', 'b.weight', 'ema.shadow_params.0', 'ema.shadow_params.1'],
+    ['ema.shadow_params.0', 'ema.shadow_params.1'],
+  ],
   ['ema-pytorch', ['online_model.0.weight', 'ema_model.0.weight'], ['ema_model.0.weight']],
   ['a target network', ['critic.0.weight', 'critic_target.0.weight'], ['critic_target.0.weight']],
   ['the policy beside its target', ['policy_net.0.weight', 'target_net.0.weight'], ['target_net.0.weight']],
@@ -98,6 +109,12 @@ test.each([
 
 test.each([
   ['an average alone', [tensor('ema_model.0.weight')]],
+  ['a layer called ema', [tensor('a.weight'), tensor('b.weight'), tensor('ema.weight')]],
+  [
+    'layers called ema',
+    [...'abcde'].map(a => tensor(`${a}.weight`)).concat(tensor('ema.0.weight'), tensor('ema.1.weight')),
+  ],
+  ['an average that begins deeper than any', [tensor('model.weight'), tensor(`${'a.'.repeat(16)}ema.weight`)]],
   ['an average of another shape', [tensor('model.a.weight', [3, 4]), tensor('ema.a.weight')]],
   ['a teacher alone', [tensor('teacher.a.weight'), tensor('decoder.b.weight')]],
   ['embeddings of source and target', [tensor('source_embedding.weight'), tensor('target_embedding.weight')]],
