@@ -117,6 +117,11 @@ export const limits = {
     filtersCount: 8,
   },
 
+  adapter: {
+    /** Each module is held against each pattern of a config, of which the largest have a thousand of each. */
+    patternComparisonsCount: 10_000_000,
+  },
+
   keras: {
     /** The JSON in which Keras keeps a model's layers: a few hundred KiB for the largest. */
     configBytes: 4 * MiB,

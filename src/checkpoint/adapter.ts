@@ -1,4 +1,5 @@
 import { quoted } from '../errors.ts'
+import { limits } from '../limits.ts'
 import type { LowRank } from './low-rank.ts'
 import { numbers } from './quantised/codec.ts'
 import { field, Relatives } from './quantised/family.ts'
@@ -50,11 +51,15 @@ export async function describeAdapters(tensors: readonly Tensor[], stamps: Stamp
   if (!tensors.some(({ name }) => ANY.test(name) || isOther(name))) return { tensors: [...tensors], updates: [] }
   const all = new Map(tensors.map(tensor => [tensor.name, tensor]))
   const config = await new Relatives([], stamps).config(tensors[0].source.path, 'adapter_config.json')
+  const patterns = {
+    alpha: new Patterns(field(config, 'alpha_pattern')),
+    rank: new Patterns(field(config, 'rank_pattern')),
+  }
   const updates: LowRank[] = []
   const unread = new Map<string, string>()
   for (const { name } of tensors) {
     if (isOther(name)) unread.set(name, 'a part of an adapter of a kind that has no reader: merge it before saving')
-    const found = await updateOf(name, all, config)
+    const found = await updateOf(name, all, { config, patterns })
     if (!found) continue
     const { update, factors, reason } = found
     if (update) updates.push(update)
@@ -76,7 +81,18 @@ interface Update {
   readonly reason?: string
 }
 
-async function updateOf(name: string, all: ReadonlyMap<string, Tensor>, config: unknown): Promise<Update | undefined> {
+/** What is beside the factors. */
+interface Configured {
+  readonly config: unknown
+  readonly patterns: { readonly alpha: Patterns; readonly rank: Patterns }
+}
+
+async function updateOf(
+  name: string,
+  all: ReadonlyMap<string, Tensor>,
+  configured: Configured,
+): Promise<Update | undefined> {
+  const { config } = configured
   for (const { pattern, up, embedding = false } of DOWN) {
     const [, module, adapter = ''] = pattern.exec(name) ?? []
     if (module === undefined) continue
@@ -88,7 +104,7 @@ async function updateOf(name: string, all: ReadonlyMap<string, Tensor>, config: 
       const reason = `a factor of an adapter that changes its base model when it is loaded (init_lora_weights: ${quoted(initialised)}): convert it with save_pretrained(…, path_initial_model_for_weight_conversion=…)`
       return { factors, reason }
     }
-    const scale = fits(down, other) ? await scaleOf(module, down, all, config) : undefined
+    const scale = fits(down, other) ? await scaleOf(module, down, all, configured) : undefined
     if (scale === undefined || all.has(`${module}.lora_E${adapter}`)) return { factors }
     const plain = plainModule(module)
     const magnitude = [
@@ -115,7 +131,12 @@ function isOfPeft(config: unknown): boolean {
 }
 
 /** Of PEFT's names with PEFT's config, PEFT's scale: it passes over a tensor that others keep `alpha` in. */
-async function scaleOf(module: string, down: Tensor, all: ReadonlyMap<string, Tensor>, config: unknown) {
+async function scaleOf(
+  module: string,
+  down: Tensor,
+  all: ReadonlyMap<string, Tensor>,
+  { config, patterns }: Configured,
+) {
   const own = all.get(`${module}.alpha`)
   const isPeft = isOfPeft(config) && /\.lora_(?:embedding_)?A\b/.test(down.name)
   if (own && !isPeft && size(own.shape) === 1 && own.source.kind === 'file') {
@@ -124,11 +145,11 @@ async function scaleOf(module: string, down: Tensor, all: ReadonlyMap<string, Te
     return Number.isFinite(alpha) ? alpha / down.shape[0] : undefined
   }
   if (!isOfPeft(config)) return undefined
-  const alpha = patterned(field(config, 'alpha_pattern'), plainModule(module)) ?? field(config, 'lora_alpha')
+  const alpha = patterns.alpha.of(plainModule(module)) ?? field(config, 'lora_alpha')
   if (typeof alpha !== 'number' || !Number.isFinite(alpha)) return undefined
   const rank = down.shape[0]
   // Factors of all experts of a parameter lie in one: their product is none of the experts'.
-  const wanted = patterned(field(config, 'rank_pattern'), plainModule(module)) ?? field(config, 'r')
+  const wanted = patterns.rank.of(plainModule(module)) ?? field(config, 'r')
   if (typeof wanted === 'number' && wanted !== rank) return undefined
   return alpha / (field(config, 'use_rslora') === true ? Math.sqrt(rank) : rank)
 }
@@ -138,19 +159,37 @@ function plainModule(module: string): string {
   return module.replace(/^base_model\.model\./, '')
 }
 
-/**
- * What a pattern of the config says of a module: that of the first key of which `(.*\.)?(KEY)$` fits the module's name.
- * @returns undefined where none fits; NaN where a key is a regular expression of more than words and dots, which nobody is to run
- */
-function patterned(patterns: unknown, module: string): number | undefined {
-  if (typeof patterns !== 'object' || patterns === null) return undefined
-  for (const [key, value] of Object.entries(patterns)) {
-    const [, begin, plain] = /^(\^?)([\w.]+)\$?$/.exec(key) ?? []
-    if (plain === undefined) return Number.NaN
-    const start = module.length - plain.length
-    const fits = [...plain].every((character, i) => character === '.' || character === module[start + i])
-    if (fits && (start === 0 || (start > 0 && begin === '' && module[start - 1] === '.')))
-      return typeof value === 'number' ? value : Number.NaN
+/** What a config says of single modules, as PEFT finds it: by the first key of which `(.*\.)?(KEY)$` fits the module's name. */
+class Patterns {
+  readonly #keys: readonly { readonly begin: boolean; readonly plain: string; readonly value: unknown }[]
+  #comparisons = 0
+
+  /** @param patterns a key that is a regular expression of more than words and dots is one that nobody is to run */
+  constructor(patterns: unknown) {
+    const entries = typeof patterns === 'object' && patterns !== null ? Object.entries(patterns) : []
+    this.#keys = entries.map(([key, value]) => {
+      const [, begin, plain = ''] = /^(\^?)([\w.]+)\$?$/.exec(key) ?? []
+      return { begin: begin === '^', plain, value }
+    })
   }
-  return undefined
+
+  /** @returns undefined where no key fits; NaN where it can't be told */
+  of(module: string): number | undefined {
+    for (const { begin, plain, value } of this.#keys) {
+      if (plain === '' || ++this.#comparisons > limits.adapter.patternComparisonsCount) return Number.NaN
+      const start = module.length - plain.length
+      if (start < 0 || (start > 0 && (begin || module[start - 1] !== '.'))) continue
+      if (!fitsAt(module, start, plain)) continue
+      return typeof value === 'number' ? value : Number.NaN
+    }
+    return undefined
+  }
+}
+
+/** Whether a name has the characters of a key from a place on; a dot is any of them. */
+function fitsAt(module: string, start: number, plain: string): boolean {
+  for (let i = 0; i < plain.length; i++) {
+    if (plain[i] !== '.' && plain[i] !== module[start + i]) return false
+  }
+  return true
 }

@@ -112,7 +112,24 @@ describe("PEFT's scale", () => {
     ['the begin alone', { alpha_pattern: { '^fc': 12 } }, 2],
     ['longer than the name', { alpha_pattern: { 'x.a.fc': 12 } }, 2],
     ['no number', { alpha_pattern: { fc: '12' } }, undefined],
+    ['another rank: the factors of all experts of a parameter', { r: 3 }, undefined],
+    ['the rank of the module', { r: 3, rank_pattern: { fc: 12 } }, 2],
+    ['another rank of the module', { rank_pattern: { fc: 3 } }, undefined],
+    ['a rank that nobody can tell', { rank_pattern: { '(a|b)': 12 } }, undefined],
   ])('%s', async (_, change, scale) => expect(await scaleOf(change)).toBe(scale))
+
+  test('more patterns and factors than anybody has take no minute', async () => {
+    const names = Array.from({ length: 300 }, (_, i) => `base_model.model.l.${i}`)
+    const factor = (shape: number[]) => ({ shape, values: new Float32Array(12) })
+    const tensors = names.flatMap(name => [
+      [`${name}.lora_A.weight`, factor([12, 1])],
+      [`${name}.lora_B.weight`, factor([1, 12])],
+    ])
+    const rank_pattern = Object.fromEntries(Array.from({ length: 40_000 }, (_, i) => [`x${i}`, 12]))
+    const { updates } = await scaled({ rank_pattern }, Object.fromEntries(tensors))
+    expect(updates!.length).toBeGreaterThan(200)
+    expect(updates!.length).toBeLessThan(300)
+  })
 
   test('a tensor called alpha is none of PEFT', async () => {
     const alpha = { 'base_model.model.a.fc.alpha': { shape: [1], values: Float32Array.of(1200) } }
