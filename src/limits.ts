@@ -149,6 +149,8 @@ export const limits = {
     attributesCount: 1_000,
     /** Graphs within graphs. */
     nestingLevels: 32,
+    /** Constants that say how weights are reshaped: exporters fold nearly all. */
+    shapesCount: 10_000,
   },
 
   gguf: {

@@ -1,9 +1,10 @@
 import { CheckpointError, quoted, RESAVE } from '../../errors.ts'
 import { limits } from '../../limits.ts'
+import { dimensionsIn } from './dimensions.ts'
 import { INPUTS, isMadeUp, tells, Uses } from './labels.ts'
-import { interpreted, isOperator, OPERANDS, type Operator } from './operators.ts'
+import { interpreted, isOperator, OPERANDS } from './operators.ts'
 import type { Extent, TensorReader } from './tensor.ts'
-import type { OnnxTensor } from './types.ts'
+import type { OnnxTensor, Operator } from './types.ts'
 import { type Field, LENGTH, tag, VARINT, type Wire } from './wire.ts'
 
 const GRAPH_NODE = tag(1, LENGTH)
@@ -20,9 +21,8 @@ const NODE_DOMAIN = tag(7, LENGTH)
 const DOMAINS = ['', 'ai.onnx', 'com.microsoft']
 
 const ATTRIBUTE_NAME = tag(1, LENGTH)
-const ATTRIBUTE_INT = tag(3, VARINT)
-const ATTRIBUTE_INTS = tag(8, VARINT)
-const ATTRIBUTE_INTS_PACKED = tag(8, LENGTH)
+/** An integer; several, one by one or packed. */
+const NUMBERS = [tag(3, VARINT), tag(8, VARINT), tag(8, LENGTH)]
 const ATTRIBUTE_TENSOR = tag(5, LENGTH)
 const ATTRIBUTE_GRAPH = tag(6, LENGTH)
 const ATTRIBUTE_GRAPHS = tag(11, LENGTH)
@@ -83,7 +83,7 @@ export class GraphReader {
     })
     const scope = this.#scope(this.#prefix(`${name}/`, String(message.start)), 0)
     for (const node of nodes) await this.#node(node, scope)
-    this.#label(scope)
+    await this.#label(scope)
   }
 
   async #graph(message: Extent, prefix: string, depth: number): Promise<Scope> {
@@ -101,7 +101,7 @@ export class GraphReader {
           return this.#tensor('sparse', field, scope, own => own)
       }
     })
-    this.#label(scope)
+    await this.#label(scope)
     return scope
   }
 
@@ -136,20 +136,14 @@ export class GraphReader {
       const values: number[] = []
       await this.#wire.walk(message.start, message.end, async field => {
         if (field.tag === ATTRIBUTE_NAME) name = await this.#wire.name(field, 'an attribute')
-        else if (field.tag === ATTRIBUTE_INT) values.push(this.#signed(field.value))
-        else if (field.tag === ATTRIBUTE_INTS || field.tag === ATTRIBUTE_INTS_PACKED) {
+        else if (NUMBERS.includes(field.tag)) {
           const room = limits.checkpoint.dimensionsCount - values.length
-          if (room > 0) values.push(...(await this.#wire.varints(field, room)))
+          if (room > 0) values.push(...(await this.#wire.integers(field, room)))
         }
       })
       if (values.length > 0) numbers.set(name, values)
     }
     return { op, inputs, output: await this.#text(output, 'a value'), numbers }
-  }
-
-  /** The varint that was read last, as an int32 where it is a negative one: as a double it has lost its lower bits. */
-  #signed(value: number): number {
-    return this.#wire.high === 0xffffffff ? this.#wire.low | 0 : value
   }
 
   #attributeOf({ attributes }: NodeParts, field: Field): void {
@@ -190,6 +184,7 @@ export class GraphReader {
       const prefix = this.#prefix(`${scope.prefix}${node}/${own}`, `${scope.prefix}${node}:${output}/${own}`)
       const inner = await this.#graph(graph, prefix, scope.depth + 1)
       scope.uses.inherit(inner.uses, new Set(inner.own.keys()))
+      scope.operators.push(...inherited(inner, prefix))
     }
   }
 
@@ -220,9 +215,9 @@ export class GraphReader {
     this.tensors.push(tensor)
   }
 
-  #label({ uses, own, operators }: Scope): void {
+  async #label({ uses, own, operators }: Scope): Promise<void> {
     const tensors = new Map([...own].map(([name, index]) => [name, this.tensors[index]]))
-    const found = interpreted(operators, tensors)
+    const found = interpreted(operators, tensors, await dimensionsIn(operators, tensors))
     for (const index of own.values()) {
       this.tensors[index] = found.get(this.tensors[index].name) ?? this.tensors[index]
     }
@@ -256,4 +251,15 @@ export class GraphReader {
   #text(field: Field | undefined, what: string): Promise<string> | string {
     return field ? this.#wire.name(field, what) : ''
   }
+}
+
+/** The operators of a graph within another, of which what they make is another than what that makes under the same name. */
+function inherited({ operators, own }: Scope, prefix: string): Operator[] {
+  const made = new Set([...own.keys(), ...operators.map(({ output }) => output)])
+  const outside = (name: string) => (made.has(name) ? prefix + name : name)
+  return operators.map(operator => ({
+    ...operator,
+    inputs: operator.inputs.map(outside),
+    output: outside(operator.output),
+  }))
 }

@@ -1,16 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Coded, Grid, Part } from '../quantised/scheme.ts'
 import { contiguous, isFloat, size } from '../types.ts'
-import type { OnnxTensor } from './types.ts'
-
-/** A node whose inputs are made a weight of, or that turns one. */
-export interface Operator {
-  readonly op: string
-  readonly inputs: readonly string[]
-  readonly output: string
-  /** Attributes that are whole numbers, or lists of them. */
-  readonly numbers: ReadonlyMap<string, readonly number[]>
-}
+import { applied, applies } from './applied.ts'
+import type { OnnxTensor, Operator } from './types.ts'
 
 /** Where the weight, its scale and its zero point are among the inputs, and the default of its axis. */
 const QUANTISED: ReadonlyMap<string, { weight: number; scale: number; zero: number; axis: number }> = new Map([
@@ -32,9 +24,6 @@ const UNREAD: ReadonlyMap<string, number> = new Map([
   ['QMoE', 2],
 ])
 const BLOCKS = 'MatMulNBits'
-/** Nodes that hand their first input on, and those that apply a kernel (out, in, kh, kw). */
-const PASSING = new Set(['Identity', 'Cast', 'DequantizeLinear', 'QuantizeLinear'])
-const CONVOLUTIONS = new Set(['Conv', 'FusedConv', 'ConvTranspose'])
 /** Recurrent layers and their gates. Weights W and R stack those of each direction: (directions, gates · hidden, columns). */
 const RECURRENT: ReadonlyMap<string, readonly string[]> = new Map([
   ['LSTM', ['i', 'o', 'f', 'c']],
@@ -42,22 +31,13 @@ const RECURRENT: ReadonlyMap<string, readonly string[]> = new Map([
   ['RNN', []],
 ])
 const DIRECTIONS = ['forward', 'backward']
-const HOPS = 8
 
 /** How many inputs of an operator are looked at. */
 export const OPERANDS = 8
 
 /** Whether a node of this kind says what a weight stands for, or how it lies. */
 export function isOperator(op: string): boolean {
-  return (
-    QUANTISED.has(op) ||
-    UNREAD.has(op) ||
-    op === BLOCKS ||
-    op === 'Transpose' ||
-    PASSING.has(op) ||
-    CONVOLUTIONS.has(op) ||
-    RECURRENT.has(op)
-  )
+  return QUANTISED.has(op) || UNREAD.has(op) || op === BLOCKS || RECURRENT.has(op) || applies(op)
 }
 
 /** Why an operator's weight can't be read. */
@@ -65,13 +45,15 @@ class Misfit extends Error {}
 
 /**
  * The tensors of a graph as what its operators make of them: quantised weights as their values, with scales and zero points as
- * companions; kernels that a Transpose turns before a convolution as they are applied; the weights of recurrent layers as a stack.
+ * companions; those that are turned or reshaped before they are applied; the weights of recurrent layers as a stack.
  * @param tensors by their own names in the graph
+ * @param dimensions values of small integer constants, by the same names
  * @returns those that are another than they were
  */
 export function interpreted(
   operators: readonly Operator[],
   tensors: ReadonlyMap<string, OnnxTensor>,
+  dimensions: ReadonlyMap<string, readonly number[]>,
 ): Map<string, OnnxTensor> {
   const found = new Map<string, OnnxTensor>()
   for (const operator of operators) {
@@ -88,11 +70,8 @@ export function interpreted(
       if (companion) found.set(companion.name, { ...companion, companion: true })
     }
   }
-  const users = usersOf(operators)
-  for (const [name, tensor] of tensors) {
-    const axes = tensor.shape.length === 4 ? turned(name, users) : undefined
-    if (axes) found.set(tensor.name, permuted(found.get(tensor.name) ?? tensor, axes))
-  }
+  const made = new Map([...tensors].map(([name, tensor]) => [name, found.get(tensor.name) ?? tensor]))
+  for (const tensor of applied(operators, made, dimensions).values()) found.set(tensor.name, tensor)
   for (const { op, inputs } of operators) {
     const gates = RECURRENT.get(op)
     if (!gates) continue
@@ -260,41 +239,4 @@ function valuesIn(
       parameters: { kind: 'coded', rows: size(shape) / columns, columns, ...codes },
     },
   }
-}
-
-/** Which operators take each value; of many, two. */
-function usersOf(operators: readonly Operator[]): Map<string, Operator[]> {
-  const users = new Map<string, Operator[]>()
-  for (const operator of operators) {
-    for (const input of new Set(operator.inputs)) {
-      const known = users.get(input)
-      if (!known) users.set(input, [operator])
-      else if (known.length < 2) known.push(operator)
-    }
-  }
-  return users
-}
-
-/** The order of dimensions in which a convolution has a tensor, where a Transpose on the way turns it. */
-function turned(name: string, all: ReadonlyMap<string, readonly Operator[]>): readonly number[] | undefined {
-  let value = name
-  let axes: readonly number[] | undefined
-  for (let hop = 0; hop < HOPS; hop++) {
-    const users = all.get(value) ?? []
-    if (users.length !== 1) return undefined
-    const [{ op, inputs, output, numbers }] = users
-    if (CONVOLUTIONS.has(op)) return inputs[1] === value ? axes : undefined
-    if (op === 'Transpose' && !axes) axes = numbers.get('perm')
-    else if (!PASSING.has(op)) return undefined
-    if (inputs[0] !== value) return undefined
-    value = output
-  }
-  return undefined
-}
-
-function permuted(tensor: OnnxTensor, axes: readonly number[]): OnnxTensor {
-  const { shape, source } = tensor
-  if ([...axes].sort().join() !== shape.map((_, d) => d).join()) return tensor
-  const strides = axes.map(d => source.strides[d])
-  return { ...tensor, shape: axes.map(d => shape[d]), source: { ...source, strides } }
 }

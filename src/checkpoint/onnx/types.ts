@@ -9,3 +9,12 @@ export interface OnnxTensor extends Tensor {
   /** Why its values can't be read. */
   readonly skip?: string
 }
+
+/** A node whose inputs are made a weight of, or that turns or applies one. */
+export interface Operator {
+  readonly op: string
+  readonly inputs: readonly string[]
+  readonly output: string
+  /** Attributes that are whole numbers, or lists of them. */
+  readonly numbers: ReadonlyMap<string, readonly number[]>
+}

@@ -84,13 +84,22 @@ export class Wire {
   }
 
   /** The numbers of one occurrence of a repeated field, packed or not; not more than `most` of them. */
-  async varints(field: Field, most: number): Promise<number[]> {
-    if ((field.tag & 7) === VARINT) return [field.value]
+  varints(field: Field, most: number): Promise<number[]> {
+    return this.#each(field, most, value => value)
+  }
+
+  /** The same as int64s, of which those that are negative and large stay as they are: as doubles they have lost their lower bits. */
+  integers(field: Field, most: number): Promise<number[]> {
+    return this.#each(field, most, value => (this.high === 0xffffffff ? this.low | 0 : value))
+  }
+
+  async #each(field: Field, most: number, as: (value: number) => number): Promise<number[]> {
+    if ((field.tag & 7) === VARINT) return [as(field.value)]
     const values: number[] = []
     const { bytes } = this
     for (bytes.position = field.start; bytes.position < field.end && values.length < most; ) {
       if (bytes.lacks(10)) await bytes.fill()
-      values.push(this.varint(field.end))
+      values.push(as(this.varint(field.end)))
     }
     return values
   }

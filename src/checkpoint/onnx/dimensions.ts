@@ -1,0 +1,44 @@
+import { limits } from '../../limits.ts'
+import { unpack } from '../codecs.ts'
+import { numbers } from '../quantised/codec.ts'
+import { size } from '../types.ts'
+import type { OnnxTensor, Operator } from './types.ts'
+
+/** Where an operator has the dimensions that it makes: Reshape a shape, Squeeze and Unsqueeze axes. */
+const GIVEN: ReadonlySet<string> = new Set(['Reshape', 'Squeeze', 'Unsqueeze'])
+
+/**
+ * The values of the tensors that say how others are reshaped, by their own names in the graph. What is made of a graph's inputs alone is
+ * passed over.
+ */
+export async function dimensionsIn(
+  operators: readonly Operator[],
+  tensors: ReadonlyMap<string, OnnxTensor>,
+): Promise<Map<string, readonly number[]>> {
+  const found = new Map<string, readonly number[]>()
+  const stored = new Set(tensors.keys())
+  // A graph has its nodes in the order in which they need each other.
+  for (const { op, inputs, output } of operators) {
+    const [data = '', name = ''] = inputs
+    if (!stored.has(data)) continue
+    stored.add(output)
+    const tensor = tensors.get(name)
+    if (!GIVEN.has(op) || !tensor || found.has(name) || found.size === limits.onnx.shapesCount) continue
+    if (tensor.dtype !== 'I64' || tensor.skip !== undefined) continue
+    if (size(tensor.shape) > limits.checkpoint.dimensionsCount) continue
+    found.set(name, await valuesOf(tensor))
+  }
+  return found
+}
+
+async function valuesOf({ source, shape }: OnnxTensor): Promise<number[]> {
+  if (source.kind === 'file') {
+    return Array.from(await numbers({ path: source.path, offset: source.offset, dtype: 'I64', shape }))
+  }
+  const values: number[] = []
+  for await (const bytes of unpack(source)) {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    for (let at = 0; at < bytes.length; at += 8) values.push(Number(view.getBigInt64(at, true)))
+  }
+  return values
+}
