@@ -4,6 +4,7 @@ import { momentIn } from '../moment.ts'
 import type { Contents, ReadOptions } from '../reader.ts'
 import type { Tensor, UnreadTensor } from '../types.ts'
 import { isPiece, pieceOfTensor, refusePiece } from './distributed.ts'
+import { ASIDE } from './flatten.ts'
 import { refusal } from './globals.ts'
 import { Shadowed } from './modules.ts'
 import type { Unpickled } from './pickle.ts'
@@ -52,6 +53,10 @@ async function contentsOf(
     if (packed) tensors.push({ ...described, label: `${withoutPacked(name)}weight` })
     else if ('source' in described) tensors.push(found.buffers.has(name) ? asBuffer(described) : described)
     else unread.push(described)
+  }
+  for (const [name, call] of found.aside) {
+    const { dtype, shape } = await describeTensor(source, name, call, locate)
+    unread.push({ name, dtype, shape, reason: ASIDE })
   }
   const moment = value instanceof Map ? momentIn(key => value.get(key)) : undefined
   return { tensors, unread, ...(moment && { moment }), stateDict: found.stateDict, ignored: found.ignored }

@@ -1,6 +1,7 @@
 import type { Budget } from '../../bytes/budget.ts'
 import { CheckpointError, quoted } from '../../errors.ts'
 import { limits } from '../../limits.ts'
+import { isLearned } from '../constants.ts'
 import { size, type UnreadTensor } from '../types.ts'
 import { isArray } from './arrays.ts'
 import { isModule, type Members, membersOf, PACKED } from './modules.ts'
@@ -15,6 +16,8 @@ export class LeftOut {
   readonly unread: UnreadTensor[] = []
   /** Names of tensors that their modules keep as buffers. */
   readonly buffers = new Set<string>()
+  /** Tensors with names of weights that their modules keep outside the state dict. */
+  readonly aside = new Map<string, Inert>()
   readonly #path: string
   readonly #ignored: string[] = []
   #more = 0
@@ -33,11 +36,11 @@ export class LeftOut {
     else this.#more++
   }
 
-  leave(name: string, value: Value): void {
+  leave(name: string, value: Value, why?: string): void {
     if (this.unread.length === limits.checkpoint.tensorsCount)
       throw new CheckpointError(this.#path, `has more than ${limits.checkpoint.tensorsCount} tensors`)
     const type = value instanceof Inert ? value.type.slice(0, 200) : 'a storage'
-    const reason = `is made by ${type}, which is no tensor that has a reader: save plain tensors`
+    const reason = why ?? `is made by ${type}, which is no tensor that has a reader: save plain tensors`
     const shape = shapeWithin(value)
     this.unread.push({ name: name.slice(0, limits.checkpoint.nameCharacters), dtype: lastOf(type), shape, reason })
   }
@@ -64,6 +67,7 @@ export interface Flattening {
 export function flatten(root: Node, { path: file, stateDict, holders, chosen, leftOut, budget }: Flattening) {
   /** A module may be used many times. */
   const members = new Map<Inert, Members>()
+  const beside: Aside[] = []
   const where = (path: string) => (path === '' ? file : `${file}: ${quoted(path)}`)
   /** What a node is made of; what a module keeps to itself is left out. */
   const open = (path: string, node: Node): Generator<[string, Value], undefined> => {
@@ -72,9 +76,10 @@ export function flatten(root: Node, { path: file, stateDict, holders, chosen, le
       throw new CheckpointError(where(path), 'is a module whose members would be set one by one', SAVE)
     }
     const found = members.get(node) ?? membersOf(node)
-    const { named, transient } = found
+    const { named, transient, aside } = found
     members.set(node, found)
-    budget.step(transient.length)
+    budget.step(transient.length + aside.size)
+    for (const [key, value] of aside) beside.push({ name: join(path, key), value })
     for (const name of transient) leftOut.ignore(join(stateDict, join(path, name)))
     return entries(named)
   }
@@ -93,7 +98,7 @@ export function flatten(root: Node, { path: file, stateDict, holders, chosen, le
     budget.step()
     const [key, child] = entry.value
     const name = join(path, key)
-    const beside = chosen && stack.length === 1 && isContainer(root) && isBeside(key)
+    const isLeft = chosen && stack.length === 1 && isContainer(root) && isBeside(key)
     if (key === '_extra_state' && isContainer(node)) {
       leftOut.ignore(join(stateDict, name))
       continue
@@ -108,7 +113,7 @@ export function flatten(root: Node, { path: file, stateDict, holders, chosen, le
       if (tensors.has(name)) throw new CheckpointError(where(name), 'two tensors have this name', SAVE)
       tensors.set(name, tensor)
       if (node instanceof Inert && members.get(node)?.buffers.has(key)) leftOut.buffers.add(name)
-    } else if (!holders.has(child) || beside || isOptimizer(key, child)) {
+    } else if (!holders.has(child) || isLeft || isOptimizer(key, child)) {
       if (child instanceof Inert && isContainer(node) && isInPlaceOfTensor(name, child)) leftOut.leave(name, child)
       else if (isContainer(node)) leftOut.ignore(join(stateDict, name))
     } else if (isNode(child)) {
@@ -123,7 +128,34 @@ export function flatten(root: Node, { path: file, stateDict, holders, chosen, le
       leftOut.leave(name, child)
     }
   }
+  for (const one of beside) leaveAside(one, members, { holders, leftOut, budget })
   return tensors
+}
+
+/** What a module has outside its state dict. */
+interface Aside {
+  readonly name: string
+  readonly value: Value
+}
+
+export const ASIDE = 'is kept by its module outside the state dict: make it a parameter, or a module of its own'
+
+/** Tensors with names of weights, and modules, alone or in a list or a dictionary: the model may use them all the same. */
+function leaveAside(
+  { name, value }: Aside,
+  members: ReadonlyMap<Inert, Members>,
+  { holders, leftOut, budget }: Pick<Flattening, 'holders' | 'leftOut' | 'budget'>,
+): void {
+  if (isTensor(value)) {
+    if (isLearned(name)) leftOut.aside.set(name, value)
+    return
+  }
+  if (!holders.has(value)) return
+  for (const [key, child] of isContainer(value) ? entries(value) : [['', value] as const]) {
+    budget.step()
+    const isKnown = !(child instanceof Inert) || members.has(child)
+    if (!isKnown && isModule(child) && holders.has(child)) leftOut.leave(join(name, key), child, ASIDE)
+  }
 }
 
 /** Whether an object with no tensor in it stands where a tensor makes sense: under a dotted name, made by what may make one. */

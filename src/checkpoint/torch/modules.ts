@@ -8,6 +8,8 @@ export interface Members {
   readonly buffers: ReadonlySet<Value>
   /** Buffers that `state_dict()` leaves out. */
   readonly transient: readonly string[]
+  /** Those, and what else the object has that its module does not know of, by name. */
+  readonly aside: ReadonlyMap<string, Value>
 }
 
 /** What `torch.ao.nn.quantized` calls a packed weight and its bias. */
@@ -22,7 +24,7 @@ const NONE = new Map<Value, Value>()
  */
 export function membersOf(object: Inert): Members {
   const state = stateOf(object) ?? NONE
-  if (isScripted(object)) return { named: state, buffers: new Set(), transient: [] }
+  if (isScripted(object)) return { named: state, buffers: new Set(), transient: [], aside: new Map() }
   const [parameters, buffers, modules] = MEMBERS.map(key => state.get(key))
   const left = state.get('_non_persistent_buffers_set')
   const transient = left instanceof Set ? [...left].filter(name => typeof name === 'string') : []
@@ -31,8 +33,21 @@ export function membersOf(object: Inert): Members {
   // Quantised layers keep their weights in an object of C++.
   const packed = state.get(PACKED)
   if (packed !== undefined && !named.has(PACKED)) named.set(PACKED, packed)
-  for (const name of transient) named.delete(name)
-  return { named, buffers: new Set(table(buffers).keys()), transient }
+  const aside = new Map<string, Value>()
+  for (const [key, own] of state) {
+    if (typeof key === 'string' && !MEMBERS.includes(key) && !named.has(key) && !isComputed(key, named))
+      aside.set(key, own)
+  }
+  for (const name of transient) {
+    aside.set(name, named.get(name) ?? null)
+    named.delete(name)
+  }
+  return { named, buffers: new Set(table(buffers).keys()), transient, aside }
+}
+
+/** What weight norm, spectral norm and pruning put where the parameter was, and compute again. */
+function isComputed(key: string, named: ReadonlyMap<Value, Value>): boolean {
+  return ['_orig', '_g', '_bar'].some(end => named.has(`${key}${end}`))
 }
 
 /**

@@ -43,6 +43,8 @@ export interface StateDict {
   readonly unread: readonly UnreadTensor[]
   /** Names of tensors that their modules keep as buffers. */
   readonly buffers: ReadonlySet<string>
+  /** Tensors with names of weights that their modules keep outside the state dict. */
+  readonly aside: ReadonlyMap<string, Inert>
   readonly stateDict: string
   readonly ignored: readonly string[]
 }
@@ -90,7 +92,14 @@ class Finder {
   choose(): StateDict {
     let node = this.#root
     if (isTensor(node) || isArray(node)) {
-      return { tensors: new Map([['tensor', node]]), unread: [], buffers: new Set(), stateDict: '', ignored: [] }
+      return {
+        tensors: new Map([['tensor', node]]),
+        unread: [],
+        buffers: new Set(),
+        aside: new Map(),
+        stateDict: '',
+        ignored: [],
+      }
     }
     this.#refuseObject('', node)
     if (!isNode(node) || !this.#holders.has(node)) throw this.#nothing()
@@ -173,8 +182,8 @@ class Finder {
     const of = { path: this.#path, stateDict, holders: this.#holders, chosen, leftOut, budget: this.#budget }
     const tensors = flatten(root, of)
     if (tensors.size === 0) throw this.#nothing()
-    const { unread, buffers, ignored } = leftOut
-    return { tensors, unread, buffers, stateDict, ignored }
+    const { unread, buffers, aside, ignored } = leftOut
+    return { tensors, unread, buffers, aside, stateDict, ignored }
   }
 
   #refuseObject(path: string, value: Value): void {

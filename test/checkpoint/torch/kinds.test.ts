@@ -1,10 +1,10 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { openCheckpoint } from '../../../src/checkpoint/index.ts'
 import { CheckpointError } from '../../../src/errors.ts'
 import { temporaryFolder } from '../../support/folder.ts'
-import { archive, dict, makeZip, opcodes, readBytes, tensor } from './build.ts'
+import { archive, dict, makeZip, opcodes, readBytes, tensor, text } from './build.ts'
 
 const fixture = (name: string) => join('test/fixtures/torch', name)
 
@@ -62,4 +62,60 @@ test('a module tells its buffers from its parameters; a frozen weight is one, to
     ['table', 'a buffer of its module, no parameter'],
     ['weight', undefined],
   ])
+})
+
+describe('what a module keeps outside its state dict', () => {
+  const w = tensor({ shape: [2, 2], strides: [2, 1] })
+  const module = (state: Buffer) => opcodes('ctorch.nn.modules.container\nSequential\n)', 0x81, state, 'b')
+  const state = (parameters: Record<string, Buffer>, more: Record<string, Buffer>) =>
+    dict({ _parameters: dict({ a: w, ...parameters }), _buffers: dict({}), _modules: dict({}), ...more })
+  const unreadOf = async (net: Buffer) => {
+    const { tensors, unread } = await readBytes(makeZip(archive(net, Buffer.alloc(16, 1))))
+    return [
+      tensors.map(({ name }) => name),
+      (unread ?? []).map(({ name, dtype, shape, reason }) => [name, dtype, shape, reason]),
+    ]
+  }
+  const why = expect.stringMatching(/outside the state dict: make it a parameter/)
+  const other = module(state({}, {}))
+
+  test.each<[string, Record<string, Buffer>, unknown[]]>([
+    ['a tensor with the name of a weight', { weight: w }, [['weight', 'F32', [2, 2], why]]],
+    ['a module in a list', { layers: opcodes('](', other, 'e') }, [['layers.0', 'Sequential', [2, 2], why]]],
+    ['a module in a dictionary', { layers: dict({ b: other }) }, [['layers.b', 'Sequential', [2, 2], why]]],
+    ['a module that is no submodule', { hidden: other }, [['hidden', 'Sequential', [2, 2], why]]],
+    ['a table', { anchors: w }, []],
+    ['a list of tensors', { caches: opcodes('](', w, 'e') }, []],
+  ])('%s', async (_, more, unread) => {
+    expect(await unreadOf(module(state({}, more)))).toEqual([['a'], unread])
+  })
+
+  test.each(['weight_orig', 'weight_g', 'weight_bar'])('what is computed of %s is none', async name => {
+    expect(await unreadOf(module(state({ [name]: w }, { weight: w })))).toEqual([['a', name], []])
+  })
+
+  test('a buffer that is not saved', async () => {
+    const net = dict({
+      _parameters: dict({ a: w }),
+      _buffers: dict({ weight: w, mask: w }),
+      _modules: dict({}),
+      _non_persistent_buffers_set: opcodes('c__builtin__\nset\n(](', text('weight'), text('mask'), 'etR'),
+    })
+    expect(await unreadOf(module(net))).toEqual([['a'], [['weight', 'F32', [2, 2], why]]])
+  })
+
+  test('a list of submodules is none', async () => {
+    const net = opcodes(
+      'ctorch.nn.modules.container\nSequential\n)',
+      0x81,
+      dict({
+        _parameters: dict({}),
+        _buffers: dict({}),
+        _modules: dict({ b: opcodes(other, 'p7\n') }),
+        all: opcodes('](g7\ne'),
+      }),
+      'b',
+    )
+    expect(await unreadOf(net)).toEqual([['b.a'], []])
+  })
 })
