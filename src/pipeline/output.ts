@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { access, constants, mkdir, readdir, realpath, rename, rm, stat, writeFile } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { access, constants, mkdir, open, readdir, realpath, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
 import { FORMAT_NAMES, FORMATS, type FormatName } from '../config/formats.ts'
 import { UserError } from '../errors.ts'
 import { renderText, type TextOptions } from '../render/text.ts'
@@ -26,7 +26,7 @@ export async function prepareOutputs(
   }
   for (const path of outputs) {
     try {
-      await mkdir(dirname(path), { recursive: true })
+      await makeFolder(dirname(path))
       const found = await identity(path)
       const id = found ?? `${await identity(dirname(path))}/${basename(path)}`
       const reason = taken.get(id)
@@ -86,10 +86,10 @@ export async function renderOutput(
  */
 export async function write(path: string, text: string): Promise<void> {
   try {
-    await mkdir(dirname(path), { recursive: true })
+    await makeFolder(dirname(path))
     const target = await realpath(path).catch(() => path)
     const found = await stat(target).catch(() => undefined)
-    if (found && !found.isFile()) return await writeFile(target, text)
+    if (found && !found.isFile()) return await writeInto(target, text)
     const beside = `${target}.${randomUUID().slice(0, 8)}.tmp`
     try {
       await writeFile(beside, text, { flag: 'wx', ...(found && { mode: found.mode }) })
@@ -100,6 +100,29 @@ export async function write(path: string, text: string): Promise<void> {
     }
   } catch (cause) {
     throw unwritable(path, cause)
+  }
+}
+
+/** Into a pipe or a device: one that nobody reads from would be waited for without end. */
+async function writeInto(path: string, text: string): Promise<void> {
+  // Held open meanwhile, so that its reader sees one end alone.
+  const first = await open(path, constants.O_WRONLY | constants.O_NONBLOCK)
+  try {
+    await writeFile(path, text)
+  } finally {
+    await first.close()
+  }
+}
+
+/** One after the other: below a folder that takes none, such as /proc, `recursive` tries again without end. */
+async function makeFolder(path: string): Promise<void> {
+  const missing: string[] = []
+  for (let folder = resolve(path); !(await identity(folder)); folder = dirname(folder)) missing.push(folder)
+  for (const folder of missing.reverse()) {
+    await mkdir(folder).catch(error => {
+      // Another run may have made it.
+      if (error.code !== 'EEXIST') throw error
+    })
   }
 }
 

@@ -1,6 +1,8 @@
+import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { UserError } from '../../src/errors.ts'
 import { prepareOutputs, write } from '../../src/pipeline/output.ts'
 import { temporaryFolder } from '../support/folder.ts'
@@ -40,4 +42,25 @@ test('an output does not take the place of a shard that an index names', async (
   const onFiles = await prepareOutputs([shard], [join(folder, 'model/model.safetensors.index.json')])
   await expect(onFiles([shard])).rejects.toThrow(/is read: the output would take its place/)
   await onFiles([join(folder, 'other.safetensors')])
+})
+
+test('below a folder that takes none is an error at once', async () => {
+  await expect(write('/proc/spectral-gate/a/report.json', 'x')).rejects.toThrow(/can't be written \((ENOENT|EACCES)\)/)
+})
+
+test('folders that are not there are made, and a file in their place is an error', async () => {
+  const folder = temporaryFolder()
+  await write(join(folder, 'a/b/report.json'), 'x')
+  expect(readFileSync(join(folder, 'a/b/report.json'), 'utf8')).toBe('x')
+  await expect(write(join(folder, 'a/b/report.json/c/report.json'), 'x')).rejects.toThrow(/ENOTDIR/)
+})
+
+test.skipIf(process.platform === 'win32')('a pipe is written where somebody reads from it', async () => {
+  const pipe = join(temporaryFolder(), 'pipe')
+  execFileSync('mkfifo', [pipe])
+  await expect(write(pipe, 'x')).rejects.toThrow(/can't be written \(ENXIO\)/)
+  const text = 'x'.repeat(300_000)
+  const reader = readFile(pipe, 'utf8')
+  await vi.waitFor(async () => write(pipe, text))
+  expect(await reader).toBe(text)
 })
