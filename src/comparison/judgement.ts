@@ -168,11 +168,33 @@ export function isPruned({ head, base }: Match): boolean {
   return change !== null && change > PRUNED
 }
 
+/** Part of what chance does to a spectrum of other weights, within which two are the same one; and what six digits of each leave. */
+const SAME_SPECTRUM = 0.02
+const DIGITS = 2e-6
+/** Quantiles of a spectrum that is a line: of orthogonal weights all are the same. */
+const FLAT = 0.01
+/** Eigenvalues of which one does not have those of another by chance. */
+const TELLING_EVALS = 10
+
+/** Other weights with the eigenvalues of the baseline's, to the last digit: rows or columns in another order, turned signs, a rotation. */
+export function isRearranged(match: Match): boolean {
+  const { head, base } = match
+  if (head.digest !== undefined && head.digest === base.digest) return false
+  const [spectrum, scale] = [spectrumDistance(head, base), subtract(head.log_norm ?? null, base.log_norm ?? null)]
+  const { distance } = betweenWeights({ matched: [match] })
+  if (spectrum === null || scale === null || distance === null || distance <= CAST) return false
+  const [low, high] = [base.quantiles![0], base.quantiles![base.quantiles!.length - 1]]
+  const few = Math.min(base.num_evals, base.matrix_rank ?? base.num_evals) < TELLING_EVALS
+  if (few || high - low < FLAT) return false
+  const tolerance = Math.max(DIGITS, SAME_SPECTRUM / Math.sqrt(base.num_evals * base.N))
+  return spectrum <= tolerance && Math.abs(scale) <= tolerance
+}
+
 /**
  * ‖W − W_base‖/‖W_base‖ and ⟨W, W_base⟩/(‖W‖·‖W_base‖) over all matched layers, estimated from their sketches; null where a layer has
  * none.
  */
-function betweenWeights({ matched }: Pair): { distance: number | null; cosine: number | null } {
+function betweenWeights({ matched }: Pick<Pair, 'matched'>): { distance: number | null; cosine: number | null } {
   let [differences, product, ours, theirs] = [0, 0, 0, 0]
   for (const { head, base } of matched) {
     const [a, b] = [head.sketch, base.sketch]

@@ -1,4 +1,4 @@
-import { FEW_LEVELS, isPruned, isRounded, PRUNED } from '../comparison/judgement.ts'
+import { FEW_LEVELS, isPruned, isRearranged, isRounded, PRUNED } from '../comparison/judgement.ts'
 import type { Pair } from '../comparison/pair.ts'
 import { subtract } from '../comparison/subtract.ts'
 import { keptTensors } from '../comparison/tensors.ts'
@@ -131,6 +131,21 @@ export const BUILT_IN_RULES = {
         return known && head.status !== 'failed' && owners.has(head.digest)
       })
       return counted(exchanged, ({ head }) => `it has the weights that ${owners.get(head.digest)!.name} had`)
+    },
+  },
+  'rearranged-weights': {
+    level: 'warn',
+    operator: '>',
+    threshold: 0,
+    kind: 'certain',
+    what: 'layers with the eigenvalues of the baseline and other weights: rows or columns in another order, turned signs, a rotation. A converter may do so; what they compute is another thing, unless the layers around them changed with them',
+    measure: ({ matched }) => {
+      if (!matched.some(({ head, base }) => head.sketch?.length && base.sketch?.length)) return null
+      const digests = new Set(matched.map(({ base }) => base.digest))
+      const rearranged = matched.filter(
+        match => isRearranged(match) && (match.head.digest === undefined || !digests.has(match.head.digest)),
+      )
+      return counted(rearranged, () => 'its eigenvalues are those of the baseline, and its weights are not')
     },
   },
   'zeroed-tensors': {

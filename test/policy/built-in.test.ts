@@ -129,6 +129,46 @@ describe('what no spectrum shows', () => {
     expect(broken([tail('a'), tail('b'), tail('c')], base)).toEqual([])
   })
 
+  describe('weights with the eigenvalues of others', () => {
+    const known = { digest: '1'.repeat(64), sketch: [1, 0], log_norm: 2 }
+    const moved = { ...known, digest: '2'.repeat(64), sketch: [0, 1] }
+    /** 0.02/√(64·64) */
+    const tolerance = 0.02 / 64
+
+    test.each<[string, Partial<Layer>, Partial<Layer>, number]>([
+      ['in another order', moved, {}, 1],
+      ['the same ones', known, {}, 0],
+      ['without a digest', { ...moved, digest: undefined }, { digest: undefined }, 1],
+      ['the same sketch', { ...moved, sketch: [1, 0] }, {}, 0],
+      ['no sketch', { ...moved, sketch: [] }, {}, 0],
+      ['near ones', { ...moved, sketch: [1, 0.05] }, {}, 0],
+      ['not so near ones', { ...moved, sketch: [1, 0.0501] }, {}, 1],
+      ['another spectrum', { ...moved, quantiles: [0, 1 + 2.02 * tolerance] }, {}, 0],
+      ['next to the same spectrum', { ...moved, quantiles: [0, 1 + 1.98 * tolerance] }, {}, 1],
+      ['no spectrum', { ...moved, quantiles: undefined }, {}, 0],
+      ['another norm', { ...moved, log_norm: 2 - 1.01 * tolerance }, {}, 0],
+      ['next to the same norm', { ...moved, log_norm: 2 + 0.99 * tolerance }, {}, 1],
+      ['no norm', { ...moved, log_norm: null }, {}, 0],
+      ['orthogonal ones', { ...moved, quantiles: [1, 1.009] }, { quantiles: [1, 1.009] }, 0],
+      ['nearly orthogonal ones', { ...moved, quantiles: [1, 1.011] }, { quantiles: [1, 1.011] }, 1],
+      ['few eigenvalues', { ...moved, num_evals: 9 }, { num_evals: 9 }, 0],
+      ['ten eigenvalues', { ...moved, num_evals: 10 }, { num_evals: 10 }, 1],
+      ['a low rank', { ...moved, matrix_rank: 9 }, { matrix_rank: 9 }, 0],
+      ['large matrices, to six digits', { ...moved, N: 1e9, quantiles: [0, 1 + 3.9e-6] }, { N: 1e9 }, 1],
+      ['large matrices, no further', { ...moved, N: 1e9, quantiles: [0, 1 + 4.1e-6] }, { N: 1e9 }, 0],
+    ])('%s', (_, head, base, value) => {
+      const { rules } = verdict([tail('a', head), tail('b')], [tail('a', { ...known, ...base }), tail('b')])
+      const found = rules.filter(({ name }) => name === 'rearranged-weights')
+      expect(found).toMatchObject(value === 0 ? [] : [{ level: 'warn', value, layer: 'a' }])
+    })
+
+    test('exchanged layers are called so alone', () => {
+      const other = { ...known, digest: '3'.repeat(64), sketch: [0, 1] }
+      const names = broken([tail('a', other), tail('b', known)], [tail('a', known), tail('b', other)])
+      expect(names).toEqual(['exchanged-weights'])
+    })
+  })
+
   const norms = (...rows: Skipped[]): Model => ({ ...model('net', [tail('a')]), skipped: rows })
 
   test.each<[string, Skipped[], Skipped[], string[]]>([
@@ -164,7 +204,7 @@ describe('measured rules judge one architecture alone', () => {
       'lost-layers',
       'unrelated',
     ])
-    const whole = { ...model('net', layers(3, { digest: '1'.repeat(64) })), skipped: [skipped('bias', 1)] }
+    const whole = { ...model('net', layers(3, { sketch: [1], digest: '1'.repeat(64) })), skipped: [skipped('bias', 1)] }
     expect(verdictOf(whole, whole).held).toEqual(BUILT_IN_NAMES)
   })
 
