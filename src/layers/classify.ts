@@ -185,7 +185,7 @@ class Originals {
 
   /** Whether the original of a copy is here. A copy without a matrix hides none. */
   has({ parent, component, matrices }: Subtree): boolean {
-    if (AVERAGE.test(component)) return this.#isAveraged(parent, component, [...matrices.values()])
+    if (AVERAGE.test(component)) return this.#isAveraged(parent, component, matrices)
     const keys = /encoder/.test(component) && !/target|targ|teacher|momentum/.test(component)
     const leaders = this.#leadersOf(parent, keys).get(keys ? 'encoder' : without(component, FOLLOWER)) ?? []
     return matrices.size > 0 && leaders.some(leader => this.#hasAll(below(parent, leader), matrices))
@@ -195,9 +195,10 @@ class Originals {
    * Averages may have mangled names (`model_ema.diffusion_modelinput_blocks00weight`) or none (`shadow_params.0`): shapes tell. They are of
    * a whole model: one that has the shapes of a few layers alone is a layer with an unlucky name.
    */
-  #isAveraged(parent: string, component: string, shapes: readonly string[]): boolean {
-    const beside = this.#beside.get(parent)
-    if (shapes.length === 0) return true
+  #isAveraged(parent: string, component: string, matrices: ReadonlyMap<string, string>): boolean {
+    // TensorFlow 1 puts that of a variable below it: `fc/W/ExponentialMovingAverage`.
+    if (matrices.size === 0 || (matrices.has('') && matrices.get('') === this.#shapes.get(parent))) return true
+    const [beside, shapes] = [this.#beside.get(parent), [...matrices.values()]]
     const models = [without(component, AVERAGED), ...MODELS].flatMap(name => beside?.get(name) ?? [])
     return models.some(model => isMostOf(shapes, model)) || (shapes.length > 1 && isMostOf(shapes, this.#matrices))
   }

@@ -97,6 +97,8 @@ test.each([
     ['a.weight', 'b.weight', 'ema.shadow_params.0', 'ema.shadow_params.1'],
     ['ema.shadow_params.0', 'ema.shadow_params.1'],
   ],
+  ['TensorFlow 1', ['fc/W:0', 'a/W:0', 'fc/W/ExponentialMovingAverage:0'], ['fc/W/ExponentialMovingAverage:0']],
+  ['an average beside its weight', ['a.weight', 'fc.weight', 'fc.weight_ema'], ['fc.weight_ema']],
   ['ema-pytorch', ['online_model.0.weight', 'ema_model.0.weight'], ['ema_model.0.weight']],
   ['a target network', ['critic.0.weight', 'critic_target.0.weight'], ['critic_target.0.weight']],
   ['the policy beside its target', ['policy_net.0.weight', 'target_net.0.weight'], ['target_net.0.weight']],
@@ -109,6 +111,7 @@ test.each([
 
 test.each([
   ['an average alone', [tensor('ema_model.0.weight')]],
+  ['an average of nothing', [tensor('ema.0.weight'), tensor('ema.1.weight')]],
   ['a layer called ema', [tensor('a.weight'), tensor('b.weight'), tensor('ema.weight')]],
   [
     'layers called ema',
