@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { openCheckpoint } from '../../src/checkpoint/index.ts'
-import { contiguous, size, type Tensor } from '../../src/checkpoint/types.ts'
+import { contiguous, type Tensor } from '../../src/checkpoint/types.ts'
 import { cost, identityOf, matricesOf, type Recipe } from '../../src/recipe/recipe.ts'
 import {
   concat,
@@ -25,6 +25,7 @@ import {
 } from '../../src/recipe/values.ts'
 import { Evaluator } from '../../src/spectrum/evaluate.ts'
 import { WorkerPool } from '../../src/spectrum/pool.ts'
+import { elementsOf } from '../support/elements.ts'
 import { generate } from '../support/golden.ts'
 import { oracleEigenvalues } from '../support/oracle.ts'
 import { writeSafetensors } from '../support/safetensors.ts'
@@ -64,87 +65,9 @@ const numbers = Object.fromEntries(
   Object.entries(SHAPES).map(([name, shape], i) => [name, generate(i + 1, shape, i % 2 === 0).values as Float32Array]),
 )
 
-/** An element by the meaning of the operations alone. */
-function element(values: Values, index: readonly number[]): number {
-  const flat = (shape: readonly number[]) => contiguous(shape).reduce((at, stride, d) => at + stride * index[d], 0)
-  switch (values.op) {
-    case 'tensor':
-      return numbers[values.tensor.name][flat(values.tensor.shape)]
-    case 'slice':
-      return element(
-        values.of,
-        index.map((i, d) => i + values.start[d]),
-      )
-    case 'permute':
-      return element(
-        values.of,
-        values.axes.map((_, d) => index[values.axes.indexOf(d)]),
-      )
-    case 'reshape': {
-      const at = flat(values.shape)
-      const shape = shapeOf(values.of)
-      return element(
-        values.of,
-        contiguous(shape).map((stride, d) => Math.floor(at / stride) % shape[d]),
-      )
-    }
-    case 'sum':
-      return values.terms.reduce((total, { of, factor }) => total + factor * element(of, index), 0)
-    case 'scale': {
-      const by = shapeOf(values.by)
-      const factor = element(
-        values.by,
-        index.map((i, d) => (by[d] === 1 ? 0 : i)),
-      )
-      return values.inverse ? element(values.of, index) / factor : element(values.of, index) * factor
-    }
-    case 'norm': {
-      const shape = shapeOf(values.of)
-      const strides = contiguous(shape)
-      let squares = 0
-      for (let i = 0; i < size(shape); i++) {
-        const at = strides.map((stride, d) => Math.floor(i / stride) % shape[d])
-        if (values.axis < 0 || at[values.axis] === index[values.axis]) squares += element(values.of, at) ** 2
-      }
-      return Math.sqrt(squares)
-    }
-    case 'product': {
-      let total = 0
-      for (let k = 0; k < shapeOf(values.left)[1]; k++)
-        total += element(values.left, [index[0], k]) * element(values.right, [k, index[1]])
-      return values.factor * total
-    }
-    case 'concat': {
-      const { parts, axis } = values
-      let at = index[axis]
-      for (const part of parts) {
-        const n = shapeOf(part)[axis]
-        if (at < n)
-          return element(
-            part,
-            index.map((i, d) => (d === axis ? at : i)),
-          )
-        at -= n
-      }
-      throw new Error('beyond the end')
-    }
-    case 'shuffle':
-      throw new Error('its meaning is tested apart')
-  }
-}
-
 const PINNED = [89, 215, 49, 515, 347, 330]
 
-function all(values: Values): Float64Array {
-  const shape = shapeOf(values)
-  const strides = contiguous(shape)
-  return Float64Array.from({ length: size(shape) }, (_, i) =>
-    element(
-      values,
-      strides.map((stride, d) => Math.floor(i / stride) % shape[d]),
-    ),
-  )
-}
+const all = (values: Values) => elementsOf(values, numbers)
 
 const CASES: Record<string, Values> = {
   'a tensor': t('a'),
