@@ -101,7 +101,7 @@ function addUpdate(update: LowRank, all: ReadonlyMap<string, Tensor>, add: Add):
       base,
       stored(base),
       [down, up, magnitude],
-      (base.broken ?? update.base === undefined) ? MISFIT : misfit(base, up, change),
+      base.broken ?? (update.base === undefined ? MISFIT : misfit(base, up, change)),
     )
 }
 
