@@ -1,6 +1,4 @@
 import { readFileSync } from 'node:fs'
-import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64'
-import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
 import { describe, expect, test } from 'vitest'
 import { type Bootstrap, bootstrap } from '../../src/metrics/bootstrap.ts'
 import { isComplete, withOnly } from '../../src/metrics/layer.ts'
@@ -12,6 +10,7 @@ import { cli } from '../support/cli.ts'
 import { temporaryFolder } from '../support/folder.ts'
 import { goldenTensor } from '../support/golden.ts'
 import { writeSafetensors } from '../support/safetensors.ts'
+import { bootstrapped, power, samples } from '../support/samples.ts'
 
 const { cases } = JSON.parse(readFileSync(new URL('../fixtures/tails/bootstrap.json', import.meta.url), 'utf8')) as {
   cases: ({ name: string; seed: number; n: number; alpha: number; D: number; draws: number } & Bootstrap)[]
@@ -33,21 +32,6 @@ function sampleOf(name: string, seed: number, n: number): Float64Array {
   }).sort()
 }
 
-const bootstrapped = (values: Float64Array, draws: number, replica = 0, options = {}) =>
-  bootstrap({ values, options, draws, shape: [values.length, replica] })!
-
-/** As many samples as asked for, each sorted, of a law given by uniform and normal numbers. */
-function samples(count: number, n: number, value: (uniform: () => number) => number): Float64Array[] {
-  const random = xoroshiro128plus(1)
-  const uniform = () => uniformFloat64(random)
-  return Array.from({ length: count }, () => Float64Array.from({ length: n }, () => value(uniform)).sort())
-}
-
-const power = (alpha: number) => (uniform: () => number) => Math.exp(-Math.log(1 - uniform()) / (alpha - 1))
-const exponential = (uniform: () => number) => 0.1 - Math.log(1 - uniform())
-const logNormal = (uniform: () => number) =>
-  Math.exp(0.3 + 0.5 * Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform()))
-
 describe('beside an independent bootstrap in Python', () => {
   test.each(cases.map(one => [one.name, one] as const))('%s', (_, one) => {
     const x = sampleOf(one.name, one.seed, one.n)
@@ -64,52 +48,14 @@ describe('beside an independent bootstrap in Python', () => {
   })
 })
 
-describe('of a true power law', () => {
-  const found = samples(200, 100, power(2.5)).map((x, i) => bootstrapped(x, 100, i))
-
-  test('p is about uniform, and errs towards 1', () => {
-    const p = found.map(({ p_value }) => p_value).sort((a, b) => a - b)
-    const distance = Math.max(...p.map((value, i) => Math.max((i + 1) / p.length - value, value - i / p.length)))
-    expect(distance).toBeLessThan(0.2)
-    const rejected = p.filter(value => value < 0.1).length / p.length
-    expect(rejected).toBeGreaterThan(0.01)
-    expect(rejected).toBeLessThan(0.13)
-    expect(p.filter(value => value > 0.5).length / p.length).toBeGreaterThan(0.4)
-  })
-
-  test('the interval holds the true alpha in about 95 %', () => {
-    const held = found.filter(({ alpha_low, alpha_high }) => alpha_low <= 2.5 && 2.5 <= alpha_high)
-    expect(held.length / found.length).toBeGreaterThan(0.89)
-    expect(held.length / found.length).toBeLessThan(0.99)
-  })
-
-  test('the interval of more values is narrower', () => {
-    const width = (n: number) => {
-      const [x] = samples(1, n, power(2.5))
-      const { alpha_low, alpha_high } = bootstrapped(x, 200)
-      return alpha_high - alpha_low
-    }
-    expect(width(1600)).toBeLessThan(width(100) / 2)
-  })
+test('the interval of more values is narrower', () => {
+  const width = (n: number) => {
+    const [x] = samples(1, n, power(2.5))
+    const { alpha_low, alpha_high } = bootstrapped(x, 200)
+    return alpha_high - alpha_low
+  }
+  expect(width(1600)).toBeLessThan(width(100) / 2)
 })
-
-test.each([
-  ['exponential', 150, exponential],
-  ['log-normal', 200, logNormal],
-] as const)(
-  '%s samples are rejected where the tail has %d of 500 values: in a short one any law looks like it',
-  (_, enough, law) => {
-    const found = samples(80, 500, law).map((x, i) => {
-      const { xmin } = fitPowerLaw(x)!
-      return { tail: x.filter(value => value >= xmin).length, p: bootstrapped(x, 100, i).p_value }
-    })
-    const long = found.filter(({ tail }) => tail >= enough)
-    expect(long.length).toBeGreaterThanOrEqual(3)
-    expect(long.filter(({ p }) => p < 0.1).length / long.length).toBeGreaterThan(0.7)
-    expect(found.filter(({ p }) => p < 0.1).length / found.length).toBeGreaterThan(0.2)
-    expect(found.filter(({ p }) => p < 0.01).length / found.length).toBeGreaterThan(0.05)
-  },
-)
 
 test('fits as the layer is fitted: cut off at xmax, of few values, without fingers', () => {
   const [x] = samples(1, 200, power(1.6))
