@@ -69,8 +69,7 @@ export function notWeights(tensors: readonly Tensor[]): Map<string, Refusal> {
     const refusal = refuse(tensor, names)
     if (refusal) found.set(tensor.name, refusal)
   }
-  const rest = tensors.filter(({ name, broken }) => !found.has(name) || broken !== undefined)
-  for (const [name, root] of copies(rest)) {
+  for (const [name, root] of copies(tensors.filter(({ name }) => !found.has(name)))) {
     found.set(name, { code: 'buffer', reason: `of a copy of the weights, ${root.slice(0, 200)}` })
   }
   return found

@@ -141,3 +141,83 @@ test('integers that index are buffers, others are of a type that is not read', (
     codes: 'dtype',
   })
 })
+
+test('a copy says of what it is, at most 200 characters', () => {
+  const reason = (...names: string[]) => notWeights(names.map(name => tensor(name))).get(names.at(-1)!)?.reason
+  expect(reason('a.critic.0.weight', 'a.critic_target.0.weight')).toBe('of a copy of the weights, a.critic_target')
+  const long = `${'x'.repeat(250)}.`
+  expect(reason(`${long}critic.0.weight`, `${long}critic_target.0.weight`)).toBe(
+    `of a copy of the weights, ${'x'.repeat(200)}`,
+  )
+})
+
+test.each<[string, Tensor, boolean]>([
+  ['GPT-2’s', tensor('h.0.attn.bias', [1, 1, 8, 8]), true],
+  ['of several heads', tensor('h.0.attn.bias', [4, 1, 8, 8]), false],
+  ['of a reciprocal number of heads', tensor('h.0.attn.bias', [2, 2, 8, 8]), false],
+  ['no square', tensor('h.0.attn.bias', [1, 1, 8, 9]), false],
+  ['of another rank', tensor('h.0.attn.bias', [1, 1, 8]), false],
+  ['under another name', tensor('h.0.attn.weight', [1, 1, 8, 8]), false],
+])('a causal mask: %s', (_, one, is) => expect(notWeights([one]).get(one.name)?.code).toBe(is ? 'buffer' : undefined))
+
+test('rotary embeddings and caches hold what is below them', () => {
+  expect(
+    refused('a.rope.table', 'rope.table.weight', 'table.rope', 'rotary.a.b', 'a.cache.state', 'state.cache'),
+  ).toEqual({
+    'a.rope.table': 'buffer',
+    'rotary.a.b': 'buffer',
+    'a.cache.state': 'buffer',
+  })
+})
+
+test.each<[string, DType, string | undefined]>([
+  ['F8_E8M0', 'F8_E8M0', 'F8_E8M0 is not decoded'],
+  ['F8_E4M3FNUZ', 'F8_E4M3FNUZ', 'F8_E4M3FNUZ is not decoded'],
+  ['F6_E2M3', 'F6_E2M3', 'F6_E2M3 is not decoded'],
+  ['F4', 'F4', 'F4 is not decoded'],
+  ['F8_E4M3', 'F8_E4M3', undefined],
+  ['I32', 'I32', 'I32 is not a floating-point type'],
+  ['C64', 'C64', 'C64 is not a floating-point type'],
+])('weights of %s', (_, dtype, reason) => {
+  expect(notWeights([tensor('a', [4, 4], dtype)]).get('a')?.reason).toBe(reason)
+})
+
+test('what is applied element by element has two dimensions', () => {
+  expect(refused(tensor('a.gamma', [4]), tensor('a.beta', [4, 4, 3]), tensor('gamma', [4, 4]))).toEqual({
+    gamma: 'rank',
+  })
+})
+
+test('an optimizer’s slot belongs to a variable, with or without TensorFlow’s number', () => {
+  expect(refused('fc/W', 'fc/W/Adam', 'b.w:0', 'b.w.Momentum:0', 'c/Adam:01', 'c:0')).toEqual({
+    'fc/W/Adam': 'optimizer',
+    'b.w.Momentum:0': 'optimizer',
+  })
+})
+
+test('followers and what they follow', () => {
+  expect(refused('a.q_encoder.w', 'a.k_encoder.w', 'b.encoder.w', 'b.encoder_key.w')).toEqual({
+    'a.k_encoder.w': 'buffer',
+    'b.encoder_key.w': 'buffer',
+  })
+  // One matrix of two is elsewhere, or of another shape.
+  expect(refused('critic.0.w', 'critic.1.w', 'critic_target.0.w', 'critic_target.2.w')).toEqual({})
+  expect(refused(tensor('critic.w'), tensor('critic_target.w', [4, 3]))).toEqual({})
+  // Without a matrix there is nothing to hide.
+  expect(refused(tensor('critic.w', [4]), tensor('critic_target.w', [4]))).toEqual({})
+  expect(refused('target.w', 'a.w', 'online.w')).toEqual({ 'target.w': 'buffer' })
+  expect(refused('x.critic.w', 'y.critic_target.w')).toEqual({})
+  expect(refused('key_encoder.w', 'query_encoder.w', 'query_proj.w', 'key_proj.w')).toEqual({
+    'key_encoder.w': 'buffer',
+  })
+  expect(refused('target_encoder.w', 'query_encoder.w')).toEqual({})
+  expect(refused('mytarget.w', 'my.w', 'target')).toEqual({})
+})
+
+test('averages of biases alone hide nothing, those of a whole model do', () => {
+  expect(refused(tensor('ema.b', [4]), tensor('c.w'))).toEqual({ 'ema.b': 'buffer' })
+  expect(refused('a.w', 'b.w', 'c.w', 'd.w', 'ema.a', 'ema.b')).toEqual({ 'ema.a': 'buffer', 'ema.b': 'buffer' })
+  expect(refused('a.w', 'b.w', 'c.w', 'd.w', 'e.w', 'ema.a', 'ema.b')).toEqual({})
+  const more = [tensor('a.w'), tensor('b.w', [3, 3]), tensor('ema.a'), tensor('ema.b')]
+  expect(refused(...more)).toEqual({})
+})

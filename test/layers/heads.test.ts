@@ -1,4 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { contiguous, type Tensor } from '../../src/checkpoint/types.ts'
+import { withoutHeads } from '../../src/layers/heads.ts'
+import { shapeOf, stored } from '../../src/recipe/values.ts'
 import { analyseFile } from '../support/analyse.ts'
 import { type Written, writeSafetensors } from '../support/safetensors.ts'
 
@@ -60,4 +63,32 @@ test('biases and norms of two dimensions are no layers', async () => {
     'relative_attention_bias.weight': filled(12, 16),
   })
   expect(Object.keys(found)).toEqual(['a', 'relative_attention_bias'])
+})
+
+describe('by names and shapes', () => {
+  const tensor = (name: string, shape: number[]): Tensor => {
+    return { name, dtype: 'F32', shape, source: { kind: 'file', path: 'x', offset: 0, strides: contiguous(shape) } }
+  }
+  const shapeWithout = (key: string, shape: number[], beside: Record<string, number[]>) => {
+    const found = withoutHeads(key, stored(tensor(key, shape)), new Map(Object.entries(beside)))
+    return found && shapeOf(found).join()
+  }
+
+  test.each<[string, number[], Record<string, number[]>, string | undefined]>([
+    ['query/kernel', [24, 4, 6], { 'query/bias': [4, 6] }, '24,24'],
+    ['a.b/query/kernel:0', [24, 4, 6], { 'a.b/query/bias:0': [4, 6] }, '24,24'],
+    ['a/query/kernel:1', [24, 4, 6], { 'a/query/bias:1': [4, 6] }, undefined],
+    ['a/query/kernels', [24, 4, 6], { 'a/query/biass': [4, 6] }, undefined],
+    ['a/query/kernel', [24, 4, 6], { 'a/query/bias': [24] }, undefined],
+    ['a/query/kernel', [24, 4, 6], { 'b/query/bias': [4, 6] }, undefined],
+    ['a/to_q/kernel', [24, 4, 6], { 'a/to_out/kernel': [4, 6, 24] }, '24,24'],
+    ['a/to_q/kernel', [24, 4, 6], { 'a/to_out/kernel': [4, 5, 24] }, undefined],
+    ['a/to_q/kernel', [24, 4, 6], { 'a/to_out/kernel': [4, 6] }, undefined],
+    ['a/to_q/kernel', [24, 4], { 'a/to_q/bias': [4] }, undefined],
+    ['a/out/kernel', [4, 6, 20], { 'a/v/kernel': [24, 4, 6] }, '24,20'],
+    ['a/out/kernel', [4, 6, 20], { 'a/v/kernel': [24, 4, 5] }, undefined],
+    ['a/out/kernel', [4, 6, 20], { 'a/v/kernel': [24, 3, 6] }, undefined],
+    ['a/out/kernel', [4, 6, 20], { 'b/v/kernel': [24, 4, 6] }, undefined],
+    ['a/mix/kernel', [4, 6, 20], { 'a/v/kernel': [24, 4, 6] }, undefined],
+  ])('%s [%s] beside %o', (key, shape, beside, wanted) => expect(shapeWithout(key, shape, beside)).toBe(wanted))
 })

@@ -63,3 +63,19 @@ test('long names of many roots take a time that grows with their length', () => 
   expect(layerNames(keys).get(keys[7]!.name)).toBe('l7')
   expect(performance.now() - begin).toBeLessThan(5_000)
 })
+
+test('roots are left out one after the other, each with the modules after it', () => {
+  expect(names('model.module.a.weight', 'model.module.b.weight')).toEqual(['a', 'b'])
+  expect(names('model.module.module', 'model.module.b')).toEqual(['module', 'b'])
+  expect(names('model.net.a.b', 'model.net.c')).toEqual(['a.b', 'c'])
+  expect(names('model.a', 'model')).toEqual(['model.a', 'model'])
+  expect(names('model.model', 'model.model.a')).toEqual(['model', 'model.a'])
+})
+
+test('a wrapper’s name at the end is a name', () => {
+  expect(names('a._orig_mod', 'b.module', 'module.module')).toEqual(['a._orig_mod', 'b.module', 'module'])
+})
+
+test('a key that is a name keeps it, and the other keeps its key', () => {
+  expect(names('b', 'module.b.weight')).toEqual(['b', 'module.b.weight'])
+})

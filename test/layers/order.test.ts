@@ -9,6 +9,11 @@ test.each<[string, string[], string[]]>([
   ['as a model is built', ['conv1', 'layer1.0', 'layer2.0', 'fc'], ['conv1', 'layer1.0', 'layer2.0', 'fc']],
   ['numbers within words', ['conv10', 'conv2', 'conv1'], ['conv1', 'conv2', 'conv10']],
   ['leading zeros', ['b.010', 'b.02', 'b.1'], ['b.1', 'b.02', 'b.010']],
+  ['zeros that lead', ['b.0002', 'b.001', 'b.00', 'b.10'], ['b.00', 'b.001', 'b.0002', 'b.10']],
+  ['zeros within', ['b.201', 'b.2010', 'b.21'], ['b.21', 'b.201', 'b.2010']],
+  ['equal numbers stay', ['b.02', 'b.2', 'b.002'], ['b.02', 'b.2', 'b.002']],
+  ['words that begin with a digit later', ['a.x1', 'a.2', 'a.x0', 'a.1'], ['a.x0', 'a.x1', 'a.1', 'a.2']],
+  ['of one length', ['b.31', 'b.12', 'b.25', 'b.20'], ['b.12', 'b.20', 'b.25', 'b.31']],
   ['what is between', ['x.10.q', 'x.10.k', 'x.9.q', 'x.9.k'], ['x.9.q', 'x.9.k', 'x.10.q', 'x.10.k']],
 ])('%s', (_, names, expected) => expect(ordered(names)).toEqual(expected))
 

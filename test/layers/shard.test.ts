@@ -25,3 +25,22 @@ test('a shard is i/n', () => {
   for (const text of ['0/4', '5/4', '1/0', '1/257', '1', '1/2/3', '-1/2', 'a/b', '1/1e2'])
     expect(() => parseShard(text), text).toThrow(/takes i\/n/)
 })
+
+test('a shard at its bounds', () => {
+  expect(parseShard('1/1')).toEqual({ index: 1, of: 1 })
+  expect(parseShard('256/256')).toEqual({ index: 256, of: 256 })
+  expect(parseShard('  12  /  34  ')).toEqual({ index: 12, of: 34 })
+  for (const text of ['257/257', '1000/1000', '', '/', '1/'])
+    expect(() => parseShard(text), text).toThrow(/takes i\/n with 1 ≤ i ≤ n ≤ 256/)
+})
+
+test('the longest first, of equal ones the first, each to the shard with least to do', () => {
+  const shards = (costs: number[], of: number) =>
+    Array.from({ length: of }, (_, i) => shardPositions(costs, { index: i + 1, of }))
+  expect(shards([1, 10, 5, 4], 2)).toEqual([[1], [0, 2, 3]])
+  expect(shards([2, 2, 2, 2], 2)).toEqual([
+    [0, 2],
+    [1, 3],
+  ])
+  expect(shards([3], 2)).toEqual([[0], []])
+})
