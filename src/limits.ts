@@ -151,6 +151,14 @@ export const limits = {
     nestingLevels: 32,
     /** Constants that say how weights are reshaped: exporters fold nearly all. */
     shapesCount: 10_000,
+    /** What has fewer can't be a layer. */
+    leastElementsCount: 100,
+    /** Matrices in one tensor that MatMul takes as a batch. */
+    stackedCount: 65_536,
+    /** Nodes between a tensor and those that apply it: a tied embedding has a few. */
+    usesCount: 10_000,
+    /** Of all tensors. */
+    stepsCount: 10_000_000,
   },
 
   gguf: {

@@ -69,7 +69,7 @@ async function sample(tensor: Tensor): Promise<Float64Array> {
 }
 
 /** A tensor's bytes as they are stored, in pieces of so many; the last has the rest. */
-async function* stored(tensor: Tensor, length: number): AsyncGenerator<Uint8Array> {
+export async function* stored(tensor: Tensor, length: number): AsyncGenerator<Uint8Array> {
   const { dtype, shape, source } = tensor
   if (source.kind === 'packed') {
     let rest: Uint8Array = new Uint8Array(0)

@@ -1,21 +1,23 @@
+import { limits } from '../../limits.ts'
 import { contiguous, isFloat, size } from '../types.ts'
+import { type Rounding, staysAsItIs } from './rounding.ts'
 import type { OnnxTensor, Operator } from './types.ts'
 
 /** Nodes that hand their first input on as it is, and those that only change its dimensions. */
-const PASSING = new Set(['Identity', 'Cast', 'DequantizeLinear', 'QuantizeLinear'])
+const PASSING = new Set(['Identity', 'DequantizeLinear'])
 const RESHAPING = new Set(['Reshape', 'Squeeze', 'Unsqueeze', 'Flatten'])
 /** Nodes that apply a kernel (out, in, kh, kw), and those that apply a matrix, on either side. */
 const CONVOLUTIONS = new Set(['Conv', 'FusedConv', 'ConvTranspose'])
 const PRODUCTS = new Set(['MatMul', 'FusedMatMul', 'Gemm', 'FusedGemm'])
-const HOPS = 8
-/** Nodes that are looked at for one tensor. */
-const VISITS = 64
+/** What Cast makes floats of: FLOAT, FLOAT16, DOUBLE, BFLOAT16. */
+const FLOATS = [1, 10, 11, 16]
+/** A product's `alpha` is a scale of its own; beyond this it is what is left of the weight, or all of it. */
+const MODEST = 100
 
 /** Whether a node of this kind says how a weight lies where it is applied. */
 export function applies(op: string): boolean {
   return (
-    op === 'Transpose' ||
-    op === 'Constant' ||
+    ['Transpose', 'Constant', 'Concat', 'Cast', 'QuantizeLinear'].includes(op) ||
     PASSING.has(op) ||
     RESHAPING.has(op) ||
     CONVOLUTIONS.has(op) ||
@@ -26,117 +28,185 @@ export function applies(op: string): boolean {
 /** How a tensor is seen by a node. */
 type View = Pick<OnnxTensor['source'], 'strides'> & Pick<OnnxTensor, 'shape'>
 
-interface Use {
-  readonly product: boolean
-  /** Undefined where something on the way is not known. */
+/** What a node makes of what it is given, on the way to the one that applies it. */
+interface Seen {
+  /** Undefined where something on the way is not known, or changes the values. */
   readonly view: View | undefined
+  /** Rounded, and not yet made a float again. */
+  readonly open?: Operator
+  /** Rounded, and made a float again. */
+  readonly rounded?: Operator
+}
+
+interface Use extends Seen {
+  readonly product: boolean
+}
+
+/** Names are those of values, which are one a graph. */
+export interface Graph {
+  readonly operators: readonly Operator[]
+  readonly tensors: ReadonlyMap<string, OnnxTensor>
+  /** Values of small integer constants. */
+  readonly dimensions: ReadonlyMap<string, readonly number[]>
 }
 
 /**
  * The tensors of a graph that a Transpose or a Reshape turns before a node applies them, as they are applied: kernels of convolutions, and
- * matrices that are kept in other than two dimensions. Of those that MatMul takes in a batch each is a matrix.
- * @param tensors by their own names in the graph
- * @param dimensions values of small integer constants, by the same names
- * @returns those that are another than they were
+ * matrices that are kept in other than two dimensions. Of those that MatMul takes in a batch each is a matrix. What becomes of one that
+ * may be a layer and is used in several ways, or in one that is not known, is not read.
+ * @returns those that are another than they were, by name
  */
-export function applied(
-  operators: readonly Operator[],
-  tensors: ReadonlyMap<string, OnnxTensor>,
-  dimensions: ReadonlyMap<string, readonly number[]>,
-): Map<string, OnnxTensor> {
-  const users = usersOf(operators)
-  const known = new Map(dimensions)
-  for (const { op, output, numbers } of operators) {
-    const ints = numbers.get('value_ints') ?? numbers.get('value_int')
-    if (op === 'Constant' && ints) known.set(output, ints)
-  }
+export async function applied({ operators, tensors, dimensions }: Graph): Promise<Map<string, OnnxTensor>> {
+  const walk = new Walk(operators, dimensions)
   const found = new Map<string, OnnxTensor>()
   for (const [name, tensor] of tensors) {
     if (!isFloat(tensor.dtype) || tensor.skip !== undefined || tensor.broken !== undefined || tensor.companion) continue
-    const uses = usesOf(name, tensor, users, known)
-    const made = uses.length > 0 ? asApplied(tensor, uses) : undefined
-    if (made) found.set(name, made)
+    if (size(tensor.shape) < limits.onnx.leastElementsCount) continue
+    const uses = walk.usesOf(name, tensor)
+    if (uses.length === 0) continue
+    const made = asApplied(tensor, uses)
+    const rounded = uses.find(use => use.rounded)?.rounded
+    const stays = made?.broken !== undefined || !rounded || (await staysAsItIs(tensor, roundingOf(rounded, tensors)))
+    if (!stays) found.set(name, { ...tensor, broken: 'QuantizeLinear makes other numbers of it' })
+    else if (made) found.set(name, made)
   }
   return found
 }
 
-function asApplied(tensor: OnnxTensor, uses: readonly Use[]): OnnxTensor | undefined {
-  const [{ view, product }] = uses
-  const isLayer = tensor.shape.length === 2 || tensor.shape.length === 4
-  const unknown = isLayer ? undefined : { ...tensor, broken: 'how it is reshaped before it is applied is not known' }
-  if (!view || uses.some(use => use.product !== product || !isSame(use.view, view))) return unknown
-  if (!product) return isSame(view, viewOf(tensor)) ? undefined : viewed(tensor, view)
-  if (view.shape.length < 2) return undefined
-  const first = view.shape.findIndex(n => n !== 1)
-  const from = Math.min(first < 0 ? view.shape.length : first, view.shape.length - 2)
-  const [shape, strides] = [view.shape.slice(from), view.strides.slice(from)]
-  if (shape.length > 3) return unknown
-  // What is transposed has the same singular values.
-  if (tensor.shape.length === 2 && shape.length === 2 && size(shape) === size(tensor.shape)) {
-    const [a, b] = [shape, tensor.shape].map(sides => [...sides].sort((a, b) => a - b).join())
-    if (a === b) return undefined
-  }
-  const matrix = viewed(tensor, { shape, strides })
-  return shape.length === 2 ? matrix : { ...matrix, stack: Array.from({ length: shape[0] }, (_, i) => `matrix ${i}`) }
+function roundingOf({ inputs, numbers }: Operator, tensors: ReadonlyMap<string, OnnxTensor>): Rounding {
+  const [scale, zero] = [1, 2].map(i => tensors.get(inputs[i] ?? ''))
+  const isConstant = scale !== undefined && (zero !== undefined || (inputs[2] ?? '') === '')
+  return { scale: isConstant ? scale : undefined, zero, axis: numbers.get('axis')?.[0] ?? 1 }
 }
 
-function viewOf({ shape, source }: OnnxTensor): View {
-  return { shape, strides: source.strides }
+function asApplied(tensor: OnnxTensor, uses: readonly Use[]): OnnxTensor | undefined {
+  const isLayer = tensor.shape.length === 2 || tensor.shape.length === 4
+  const broken = { ...tensor, broken: 'how it is applied is not known: it is reshaped on the way, or in several ways' }
+  const [first] = uses
+  const { view, product } = first
+  if (!view || first.open || uses.some(use => use.open || canonical(use) !== canonical(first))) return broken
+  const own = { product: tensor.shape.length === 2, view: { shape: tensor.shape, strides: tensor.source.strides } }
+  if (isLayer && canonical(own) === canonical(first)) return undefined
+  if (!product) return isLayer && view.shape.length !== 4 ? undefined : viewed(tensor, view)
+  const { shape, strides } = trimmed(view)
+  if (shape.length < 2) return undefined
+  if (shape.length === 2) return viewed(tensor, { shape, strides })
+  const stack = stacked({ shape, strides })
+  return stack ? { ...viewed(tensor, stack), stack: stack.shape[0] === 1 ? [''] : namesOf(stack.shape[0]) } : broken
+}
+
+function namesOf(count: number): string[] {
+  return Array.from({ length: count }, (_, i) => `matrix ${i}`)
 }
 
 function viewed(tensor: OnnxTensor, { shape, strides }: View): OnnxTensor {
   return { ...tensor, shape, source: { ...tensor.source, strides } }
 }
 
-function isSame(a: View | undefined, b: View | undefined): boolean {
-  return a?.shape.join() === b?.shape.join() && a?.strides.join() === b?.strides.join()
+/** Without dimensions of 1 that lead a matrix. */
+function trimmed({ shape, strides }: View): View {
+  const first = shape.findIndex(n => n !== 1)
+  const from = Math.max(0, Math.min(first < 0 ? shape.length : first, shape.length - 2))
+  return { shape: shape.slice(from), strides: strides.slice(from) }
 }
 
-function usersOf(operators: readonly Operator[]): Map<string, Operator[]> {
-  const users = new Map<string, Operator[]>()
-  for (const operator of operators) {
-    for (const input of new Set(operator.inputs)) {
-      const known = users.get(input)
-      if (known) known.push(operator)
-      else users.set(input, [operator])
+/** A batch of batches as one; undefined where its matrices do not lie one after the other. */
+function stacked({ shape, strides }: View): View | undefined {
+  const outer = shape.length - 2
+  const count = size(shape.slice(0, outer))
+  if (count > limits.onnx.stackedCount) return undefined
+  for (let d = 0; d + 1 < outer; d++) {
+    if (strides[d] !== strides[d + 1] * shape[d + 1]) return undefined
+  }
+  return { shape: [count, ...shape.slice(outer)], strides: strides.slice(outer - 1) }
+}
+
+/** The same for all views whose matrices have the same singular values: transposed, or with the sides of a kernel exchanged. */
+function canonical({ product, view }: Pick<Use, 'product' | 'view'>): string {
+  if (!view) return ''
+  const { shape, strides } = product ? trimmed(view) : view
+  const sides = shape.map((n, d) => `${n}:${n === 1 ? 0 : strides[d]}`)
+  const at = product ? sides.length - 2 : 2
+  const [before, after] = [sides.slice(0, at), sides.slice(at)]
+  return product ? `matrix ${before} ${after.sort()}` : `kernel ${before.sort()} ${after.sort()}`
+}
+
+/** Follows tensors through the nodes of a graph. */
+class Walk {
+  readonly #users = new Map<string, Operator[]>()
+  readonly #known: Map<string, readonly number[]>
+  #steps = 0
+
+  constructor(operators: readonly Operator[], dimensions: ReadonlyMap<string, readonly number[]>) {
+    this.#known = new Map(dimensions)
+    for (const operator of operators) {
+      for (const input of new Set(operator.inputs)) {
+        const users = this.#users.get(input)
+        if (users) users.push(operator)
+        else this.#users.set(input, [operator])
+      }
+      const ints = integersOf(operator, this.#known)
+      if (ints) this.#known.set(operator.output, ints)
     }
   }
-  return users
-}
 
-/** The nodes that apply a tensor, directly or after others turned it. */
-function usesOf(
-  name: string,
-  tensor: OnnxTensor,
-  users: ReadonlyMap<string, readonly Operator[]>,
-  known: ReadonlyMap<string, readonly number[]>,
-): Use[] {
-  const found: Use[] = []
-  let visits = 0
-  const follow = (value: string, view: View | undefined, hops: number): void => {
-    for (const operator of users.get(value) ?? []) {
-      if (++visits > VISITS || hops > HOPS) return
-      const { op, inputs, output } = operator
-      if (CONVOLUTIONS.has(op) && inputs[1] === value) found.push({ product: false, view })
-      else if (PRODUCTS.has(op) && inputs.indexOf(value) < 2) found.push({ product: true, view })
-      else if (inputs[0] === value && output !== '') follow(output, turned(operator, view, known), hops + 1)
+  /** The nodes that apply a tensor, directly or after others turned it. */
+  usesOf(name: string, { shape, source }: OnnxTensor): Use[] {
+    const found: Use[] = []
+    const left: [value: string, seen: Seen][] = [[name, { view: { shape, strides: source.strides } }]]
+    const end = this.#steps + limits.onnx.usesCount
+    for (const [value, seen] of left) {
+      for (const operator of this.#users.get(value) ?? []) {
+        if (++this.#steps > end || this.#steps > limits.onnx.stepsCount) return [{ product: true, view: undefined }]
+        const { op, inputs, output } = operator
+        if (CONVOLUTIONS.has(op)) {
+          if (inputs[1] === value) found.push({ ...seen, product: false })
+        } else if (PRODUCTS.has(op)) {
+          if (inputs.indexOf(value) < 2)
+            found.push({ ...(isModest(operator) ? seen : { view: undefined }), product: true })
+        } else if (inputs[0] === value && output !== '' && applies(op)) {
+          left.push([output, through(operator, seen, this.#known)])
+        }
+      }
     }
+    return found
   }
-  follow(name, viewOf(tensor), 0)
-  return found
 }
 
-function turned(
+function isModest({ numbers }: Operator): boolean {
+  const alpha = Math.abs(numbers.get('alpha')?.[0] ?? 1)
+  return alpha <= MODEST && alpha >= 1 / MODEST
+}
+
+/** Small constants that other nodes take as dimensions, put together. */
+function integersOf(
   { op, inputs, numbers }: Operator,
-  view: View | undefined,
   known: ReadonlyMap<string, readonly number[]>,
-): View | undefined {
-  if (!view || PASSING.has(op)) return view
-  if (op === 'Transpose') return permuted(view, numbers.get('perm') ?? view.shape.map((_, d) => d).reverse())
-  if (!RESHAPING.has(op) || !isContiguous(view)) return undefined
+): readonly number[] | undefined {
+  if (op === 'Constant') return numbers.get('value_ints') ?? numbers.get('value_int')
+  if (op !== 'Concat') return undefined
+  const parts = inputs.map(input => known.get(input))
+  const all = parts.flatMap(part => part ?? [])
+  return parts.every(Boolean) && all.length <= limits.checkpoint.dimensionsCount ? all : undefined
+}
+
+function through(operator: Operator, seen: Seen, known: ReadonlyMap<string, readonly number[]>): Seen {
+  const { op, inputs, numbers } = operator
+  const { view, open } = seen
+  if (op === 'QuantizeLinear') return open || seen.rounded ? { view: undefined } : { view, open: operator }
+  if (op === 'DequantizeLinear' && open) {
+    const same = [1, 2].every(i => (inputs[i] ?? '') === (open.inputs[i] ?? ''))
+    return same ? { view, rounded: open } : { view: undefined }
+  }
+  if (op === 'Cast') return FLOATS.includes(numbers.get('to')?.[0] ?? 0) ? seen : { view: undefined }
+  if (!view || PASSING.has(op)) return seen
+  if (op === 'Transpose')
+    return { ...seen, view: permuted(view, numbers.get('perm') ?? view.shape.map((_, d) => d).reverse()) }
+  if (!RESHAPING.has(op) || !isContiguous(view)) return { view: undefined }
   const given = (name: string) => numbers.get(name) ?? known.get(inputs[1] ?? '')
-  const shape = reshaped(op, view.shape, given, numbers.get('allowzero')?.[0] === 1)
-  return shape && { shape, strides: contiguous(shape) }
+  const isComputed = op !== 'Flatten' && (inputs[1] ?? '') !== '' && !known.has(inputs[1])
+  const shape = isComputed ? undefined : reshaped(op, view.shape, given, numbers.get('allowzero')?.[0] === 1)
+  return { ...seen, view: shape && { shape, strides: contiguous(shape) } }
 }
 
 function permuted({ shape, strides }: View, axes: readonly number[]): View | undefined {
@@ -150,6 +220,12 @@ function isContiguous({ shape, strides }: View): boolean {
   return shape.every((n, d) => n === 1 || strides[d] === wanted[d])
 }
 
+/** Axes of so many dimensions, counted from either end; undefined where they are none. */
+function axesOf(given: readonly number[], rank: number): ReadonlySet<number> | undefined {
+  const axes = new Set(given.map(axis => (axis < 0 ? axis + rank : axis)))
+  return axes.size === given.length && [...axes].every(axis => axis >= 0 && axis < rank) ? axes : undefined
+}
+
 /** The dimensions that a node makes of others, as long as its inputs say so. */
 function reshaped(
   op: string,
@@ -158,27 +234,27 @@ function reshaped(
   allowZero: boolean,
 ): readonly number[] | undefined {
   const rank = shape.length
-  const wrapped = (axes: readonly number[], of: number) => new Set(axes.map(axis => (axis < 0 ? axis + of : axis)))
   switch (op) {
     case 'Squeeze': {
       const axes = given('axes')
-      const left = axes ? wrapped(axes, rank) : undefined
-      return shape.filter((n, d) => n !== 1 || (left !== undefined && !left.has(d)))
+      if (!axes) return shape.filter(n => n !== 1)
+      const left = axesOf(axes, rank)
+      return left && [...left].every(d => shape[d] === 1) ? shape.filter((_, d) => !left.has(d)) : undefined
     }
     case 'Unsqueeze': {
       const axes = given('axes')
-      if (!axes) return undefined
-      const added = wrapped(axes, rank + axes.length)
-      const rest = [...shape]
-      return Array.from({ length: rank + axes.length }, (_, d) => (added.has(d) ? 1 : rest.shift()!))
+      const added = axes && axesOf(axes, rank + axes.length)
+      if (!added) return undefined
+      const rest = shape[Symbol.iterator]()
+      return Array.from({ length: rank + added.size }, (_, d) => (added.has(d) ? 1 : rest.next().value!))
     }
     case 'Flatten': {
       const axis = given('axis')?.[0] ?? 1
       const at = axis < 0 ? axis + rank : axis
-      return [size(shape.slice(0, at)), size(shape.slice(at))]
+      return at >= 0 && at <= rank ? [size(shape.slice(0, at)), size(shape.slice(at))] : undefined
     }
     default: {
-      const wanted = given('shape')?.map((n, d) => (n === 0 && !allowZero ? shape[d] : n))
+      const wanted = given('shape')?.map((n, d) => (n === 0 && !allowZero ? (shape[d] ?? -2) : n))
       if (!wanted) return undefined
       const rest = size(shape) / size(wanted.filter(n => n !== -1))
       const made = wanted.map(n => (n === -1 ? rest : n))

@@ -15,18 +15,21 @@ export async function dimensionsIn(
   operators: readonly Operator[],
   tensors: ReadonlyMap<string, OnnxTensor>,
 ): Promise<Map<string, readonly number[]>> {
-  const found = new Map<string, readonly number[]>()
+  const wanted = new Set<string>()
   const stored = new Set(tensors.keys())
   // A graph has its nodes in the order in which they need each other.
   for (const { op, inputs, output } of operators) {
+    if (op === 'Concat') for (const input of inputs) wanted.add(input)
     const [data = '', name = ''] = inputs
     if (!stored.has(data)) continue
     stored.add(output)
+    if (GIVEN.has(op)) wanted.add(name)
+  }
+  const found = new Map<string, readonly number[]>()
+  for (const name of wanted) {
     const tensor = tensors.get(name)
-    if (!GIVEN.has(op) || !tensor || found.has(name) || found.size === limits.onnx.shapesCount) continue
-    if (tensor.dtype !== 'I64' || tensor.skip !== undefined) continue
-    if (size(tensor.shape) > limits.checkpoint.dimensionsCount) continue
-    found.set(name, await valuesOf(tensor))
+    if (tensor?.dtype !== 'I64' || tensor.skip !== undefined || found.size === limits.onnx.shapesCount) continue
+    if (size(tensor.shape) <= limits.checkpoint.dimensionsCount) found.set(name, await valuesOf(tensor))
   }
   return found
 }

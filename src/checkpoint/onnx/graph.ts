@@ -5,11 +5,13 @@ import { INPUTS, isMadeUp, tells, Uses } from './labels.ts'
 import { interpreted, isOperator, OPERANDS } from './operators.ts'
 import type { Extent, TensorReader } from './tensor.ts'
 import type { OnnxTensor, Operator } from './types.ts'
-import { type Field, LENGTH, tag, VARINT, type Wire } from './wire.ts'
+import { FIXED32, type Field, LENGTH, tag, VARINT, type Wire } from './wire.ts'
 
 const GRAPH_NODE = tag(1, LENGTH)
 const GRAPH_INITIALIZER = tag(5, LENGTH)
+const GRAPH_INPUT = tag(11, LENGTH)
 const GRAPH_SPARSE_INITIALIZER = tag(15, LENGTH)
+const INPUT_NAME = tag(1, LENGTH)
 
 const NODE_INPUT = tag(1, LENGTH)
 const NODE_OUTPUT = tag(2, LENGTH)
@@ -21,8 +23,18 @@ const NODE_DOMAIN = tag(7, LENGTH)
 const DOMAINS = ['', 'ai.onnx', 'com.microsoft']
 
 const ATTRIBUTE_NAME = tag(1, LENGTH)
-/** An integer; several, one by one or packed. */
-const NUMBERS = [tag(3, VARINT), tag(8, VARINT), tag(8, LENGTH)]
+const ATTRIBUTE_FLOAT = tag(2, FIXED32)
+const ATTRIBUTE_INT = tag(3, VARINT)
+const ATTRIBUTE_TYPE = tag(20, VARINT)
+/** One by one, or packed. */
+const ATTRIBUTE_INTS = [tag(8, VARINT), tag(8, LENGTH)]
+const ATTRIBUTE_FLOATS = [tag(7, FIXED32), tag(7, LENGTH)]
+/** Which field an attribute's type means. */
+const TYPES: ReadonlyMap<number, keyof Numbers> = new Map([
+  [1, 'float'],
+  [2, 'int'],
+  [7, 'ints'],
+] as const)
 const ATTRIBUTE_TENSOR = tag(5, LENGTH)
 const ATTRIBUTE_GRAPH = tag(6, LENGTH)
 const ATTRIBUTE_GRAPHS = tag(11, LENGTH)
@@ -41,14 +53,27 @@ interface NodeParts {
   readonly attributes: Field[]
 }
 
+/** The numbers of an attribute, by the kind of field that they stand in. */
+interface Numbers {
+  int?: readonly number[]
+  ints?: readonly number[]
+  float?: readonly number[]
+}
+
 /** What is being walked: the prefix of its tensors' names, and what is known of its values. */
 interface Scope {
+  /** Of no other. */
+  readonly id: string
   readonly prefix: string
   readonly depth: number
   readonly uses: Uses
   readonly operators: Operator[]
   /** Of the tensors that it holds: their own names, and where they stand in the list. */
   readonly own: Map<string, number>
+  /** The names of what is handed to it. */
+  readonly given: Set<string>
+  /** The tensors of the graphs within it, by the names that its operators call them. */
+  readonly inner: Map<string, number>
 }
 
 /**
@@ -62,6 +87,7 @@ export class GraphReader {
   readonly #names = new Set<string>()
   readonly #prefixes = new Set<string>()
   #nodes = 0
+  #scopes = 0
 
   constructor(wire: Wire, reader: TensorReader) {
     this.#wire = wire
@@ -83,7 +109,8 @@ export class GraphReader {
     })
     const scope = this.#scope(this.#prefix(`${name}/`, String(message.start)), 0)
     for (const node of nodes) await this.#node(node, scope)
-    await this.#label(scope)
+    this.#label(scope)
+    await this.#interpret(scope)
   }
 
   async #graph(message: Extent, prefix: string, depth: number): Promise<Scope> {
@@ -99,10 +126,20 @@ export class GraphReader {
           return this.#tensor('dense', field, scope, own => own)
         case GRAPH_SPARSE_INITIALIZER:
           return this.#tensor('sparse', field, scope, own => own)
+        case GRAPH_INPUT:
+          return this.#input(field, scope)
       }
     })
-    await this.#label(scope)
+    this.#label(scope)
+    if (depth === 0) await this.#interpret(scope)
     return scope
+  }
+
+  /** Within another graph it hides what that calls so. */
+  async #input(message: Extent, { given }: Scope): Promise<void> {
+    await this.#wire.walk(message.start, message.end, async field => {
+      if (field.tag === INPUT_NAME) given.add(await this.#wire.name(field, 'an input'))
+    })
   }
 
   async #node(message: Extent, scope: Scope): Promise<void> {
@@ -131,19 +168,42 @@ export class GraphReader {
 
   async #operator(op: string, inputs: readonly string[], { output, attributes }: NodeParts): Promise<Operator> {
     const numbers = new Map<string, readonly number[]>()
+    const names = new Set<string>()
     for (const message of attributes) {
-      let name = ''
-      const values: number[] = []
-      await this.#wire.walk(message.start, message.end, async field => {
-        if (field.tag === ATTRIBUTE_NAME) name = await this.#wire.name(field, 'an attribute')
-        else if (NUMBERS.includes(field.tag)) {
-          const room = limits.checkpoint.dimensionsCount - values.length
-          if (room > 0) values.push(...(await this.#wire.integers(field, room)))
-        }
-      })
-      if (values.length > 0) numbers.set(name, values)
+      const [name, values] = await this.#numbersOf(message)
+      if (names.has(name)) throw this.#twice(message, `the attribute ${quoted(name)}`)
+      names.add(name)
+      if (values) numbers.set(name, values)
     }
-    return { op, inputs, output: await this.#text(output, 'a value'), numbers }
+    const named = (value: string) => (value === '' ? '' : RAW + value)
+    return { op, inputs: inputs.map(named), output: named(await this.#text(output, 'a value')), numbers }
+  }
+
+  /** An attribute's numbers: of a field that stands there several times the last, as protobuf has it. */
+  async #numbersOf(message: Extent): Promise<[name: string, values: readonly number[] | undefined]> {
+    let name = ''
+    let type: number | undefined
+    const found: Numbers = {}
+    const ints: number[] = []
+    await this.#wire.walk(message.start, message.end, async field => {
+      if (field.tag === ATTRIBUTE_NAME) name = await this.#wire.name(field, 'an attribute')
+      else if (field.tag === ATTRIBUTE_TYPE) type = field.int32
+      else if (field.tag === ATTRIBUTE_INT) found.int = await this.#wire.integers(field, 1)
+      else if (field.tag === ATTRIBUTE_FLOAT) found.float = [await this.#wire.float(field)]
+      else if (ATTRIBUTE_INTS.includes(field.tag)) {
+        const room = limits.checkpoint.dimensionsCount - ints.length
+        if (room > 0) ints.push(...(await this.#wire.integers(field, room)))
+        found.ints = ints
+      }
+    })
+    const values = Object.values(found) as (readonly number[])[]
+    if (type !== undefined) return [name, found[TYPES.get(type) ?? 'int'] ?? (type === 2 ? [0] : undefined)]
+    if (values.length > 1) throw this.#twice(message, `a value of the attribute ${quoted(name)}`)
+    return [name, values[0]]
+  }
+
+  #twice({ start }: Extent, what: string): CheckpointError {
+    return new CheckpointError(this.#wire.bytes.path, `a node has ${what} twice, at byte ${start}`, RESAVE)
   }
 
   #attributeOf({ attributes }: NodeParts, field: Field): void {
@@ -161,10 +221,15 @@ export class GraphReader {
     let name: Field | undefined
     const graphs: Field[] = []
     const constants: { kind: 'dense' | 'sparse'; field: Field }[] = []
+    let single = 0
+    let floats = 0
     await this.#wire.walk(message.start, message.end, field => {
       if (field.tag === ATTRIBUTE_NAME) name = field
-      else if (field.tag === ATTRIBUTE_GRAPH || field.tag === ATTRIBUTE_GRAPHS) graphs.push(this.#counted(field))
-      else if (op !== 'Constant') return
+      else if (field.tag === ATTRIBUTE_GRAPH || field.tag === ATTRIBUTE_GRAPHS) {
+        if (field.tag === ATTRIBUTE_GRAPH && ++single > 1) throw this.#twice(message, 'a graph')
+        graphs.push(this.#counted(field))
+      } else if (op !== 'Constant') return
+      else if (ATTRIBUTE_FLOATS.includes(field.tag)) floats += (field.end - field.start) / 4
       else if (field.tag === ATTRIBUTE_TENSOR) constants.push({ kind: 'dense', field })
       else if (field.tag === ATTRIBUTE_SPARSE_TENSOR) constants.push({ kind: 'sparse', field })
     })
@@ -175,6 +240,10 @@ export class GraphReader {
       const output = (await this.#text(parts.output, 'a value')) || (await this.#text(parts.name, 'a node'))
       await this.#tensor(kind, field, scope, () => output)
     }
+    if (floats >= limits.onnx.leastElementsCount) {
+      const output = await this.#text(parts.output, 'a value')
+      this.#add(output, this.#reader.floats(message, scope.prefix + output, floats), scope)
+    }
     if (graphs.length === 0) return
     const output = await this.#text(parts.output, 'a value')
     const node = (await this.#text(parts.name, 'a node')) || output
@@ -184,21 +253,20 @@ export class GraphReader {
       const prefix = this.#prefix(`${scope.prefix}${node}/${own}`, `${scope.prefix}${node}:${output}/${own}`)
       const inner = await this.#graph(graph, prefix, scope.depth + 1)
       scope.uses.inherit(inner.uses, new Set(inner.own.keys()))
-      scope.operators.push(...inherited(inner, prefix))
+      handOut(inner, scope)
     }
   }
 
-  async #tensor(
-    kind: 'dense' | 'sparse',
-    message: Extent,
-    { prefix, own }: Scope,
-    name: (own: string) => string,
-  ): Promise<void> {
+  async #tensor(kind: 'dense' | 'sparse', message: Extent, scope: Scope, name: (own: string) => string): Promise<void> {
     let short = ''
     const tensor = await this.#reader[kind](message, given => {
       short = name(given)
-      return prefix + short
+      return scope.prefix + short
     })
+    this.#add(short, tensor, scope)
+  }
+
+  #add(short: string, tensor: OnnxTensor, { own }: Scope): void {
     const { path } = this.#wire.bytes
     if (tensor.name.length > limits.checkpoint.nameCharacters) {
       throw new CheckpointError(path, `has a tensor whose name has ${tensor.name.length} characters within its graphs`)
@@ -215,20 +283,26 @@ export class GraphReader {
     this.tensors.push(tensor)
   }
 
-  async #label({ uses, own, operators }: Scope): Promise<void> {
-    const tensors = new Map([...own].map(([name, index]) => [name, this.tensors[index]]))
-    const found = interpreted(operators, tensors, await dimensionsIn(operators, tensors))
-    for (const index of own.values()) {
-      this.tensors[index] = found.get(this.tensors[index].name) ?? this.tensors[index]
-    }
+  #label({ uses, own }: Scope): void {
     for (const [name, index] of own) {
       const label = isMadeUp(name) ? uses.label(name) : undefined
       if (label) this.tensors[index] = { ...this.tensors[index], label }
     }
   }
 
+  /** Of a graph with all that are within it: they apply what it holds, and it what they hold. */
+  async #interpret({ own, inner, operators }: Scope): Promise<void> {
+    const indices = new Map([...inner, ...[...own].map(([name, index]) => [RAW + name, index] as const)])
+    const tensors = new Map([...indices].map(([name, index]) => [name, this.tensors[index]]))
+    const found = await interpreted({ operators, tensors, dimensions: await dimensionsIn(operators, tensors) })
+    for (const index of indices.values()) {
+      this.tensors[index] = found.get(this.tensors[index].name) ?? this.tensors[index]
+    }
+  }
+
   #scope(prefix: string, depth: number): Scope {
-    return { prefix, depth, uses: new Uses(), operators: [], own: new Map() }
+    const id = String(this.#scopes++)
+    return { id, prefix, depth, uses: new Uses(), operators: [], own: new Map(), given: new Set(), inner: new Map() }
   }
 
   /** Names of nodes need not be unique, those of values are. */
@@ -253,13 +327,15 @@ export class GraphReader {
   }
 }
 
-/** The operators of a graph within another, of which what they make is another than what that makes under the same name. */
-function inherited({ operators, own }: Scope, prefix: string): Operator[] {
-  const made = new Set([...own.keys(), ...operators.map(({ output }) => output)])
-  const outside = (name: string) => (made.has(name) ? prefix + name : name)
-  return operators.map(operator => ({
-    ...operator,
-    inputs: operator.inputs.map(outside),
-    output: outside(operator.output),
-  }))
+/** In front of a name that may be of any graph around; those that are known to be of one have its number there. */
+const RAW = ':'
+
+/** The operators and tensors of a graph to the one around it, by names that are of no other. */
+function handOut({ id, operators, own, given, inner }: Scope, outer: Scope): void {
+  const made = new Set([...[...own.keys(), ...given].map(name => RAW + name), ...operators.map(({ output }) => output)])
+  const named = (name: string) => (name.startsWith(RAW) && made.has(name) ? id + name : name)
+  for (const operator of operators)
+    outer.operators.push({ ...operator, inputs: operator.inputs.map(named), output: named(operator.output) })
+  for (const [name, index] of inner) outer.inner.set(name, index)
+  for (const [name, index] of own) outer.inner.set(id + RAW + name, index)
 }

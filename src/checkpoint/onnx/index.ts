@@ -1,6 +1,6 @@
 import { RandomAccessFile } from '../../bytes/file.ts'
 import { ReadAhead } from '../../bytes/read-ahead.ts'
-import { CheckpointError } from '../../errors.ts'
+import { CheckpointError, RESAVE } from '../../errors.ts'
 import type { Contents, Reader } from '../reader.ts'
 import { ExternalData } from './external.ts'
 import { GraphReader } from './graph.ts'
@@ -62,6 +62,8 @@ async function describe(named: RandomAccessFile, path: string, unpacked: RandomA
   await wire.walk(0, source.size, field => {
     switch (field.tag) {
       case GRAPH:
+        // Protobuf would make one of two.
+        if (found) throw new CheckpointError(named.path, 'has its graph in two pieces', RESAVE)
         found = true
         return graphs.graph(field)
       case TRAINING_INFO:

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Coded, Grid, Part } from '../quantised/scheme.ts'
 import { contiguous, isFloat, size } from '../types.ts'
-import { applied, applies } from './applied.ts'
+import { applied, applies, type Graph } from './applied.ts'
 import type { OnnxTensor, Operator } from './types.ts'
 
 /** Where the weight, its scale and its zero point are among the inputs, and the default of its axis. */
@@ -46,15 +46,9 @@ class Misfit extends Error {}
 /**
  * The tensors of a graph as what its operators make of them: quantised weights as their values, with scales and zero points as
  * companions; those that are turned or reshaped before they are applied; the weights of recurrent layers as a stack.
- * @param tensors by their own names in the graph
- * @param dimensions values of small integer constants, by the same names
  * @returns those that are another than they were
  */
-export function interpreted(
-  operators: readonly Operator[],
-  tensors: ReadonlyMap<string, OnnxTensor>,
-  dimensions: ReadonlyMap<string, readonly number[]>,
-): Map<string, OnnxTensor> {
+export async function interpreted({ operators, tensors, dimensions }: Graph): Promise<Map<string, OnnxTensor>> {
   const found = new Map<string, OnnxTensor>()
   for (const operator of operators) {
     const { op, inputs } = operator
@@ -71,7 +65,8 @@ export function interpreted(
     }
   }
   const made = new Map([...tensors].map(([name, tensor]) => [name, found.get(tensor.name) ?? tensor]))
-  for (const tensor of applied(operators, made, dimensions).values()) found.set(tensor.name, tensor)
+  for (const tensor of (await applied({ operators, tensors: made, dimensions })).values())
+    found.set(tensor.name, tensor)
   for (const { op, inputs } of operators) {
     const gates = RECURRENT.get(op)
     if (!gates) continue

@@ -69,6 +69,14 @@ export class TensorReader {
     return { name: key, dtype: type.dtype, shape, source: await this.#source(where, found, type, message, shape) }
   }
 
+  /** The floats of a Constant's attribute, of which there are so many. */
+  floats({ start, end }: Extent, name: string, count: number): OnnxTensor {
+    const parameters: ValuesParameters = { start, end, field: 7, width: 4, bytes: 4 }
+    const shape = checkShape(tensorIn(this.#wire.bytes.path, name), [count])
+    const source = { kind: 'packed', path: this.#path, codec: 'onnx-values', parameters, strides: [1] } as const
+    return { name, dtype: 'F32', shape, source }
+  }
+
   /** Two values a byte, where they are raw bytes of the file. */
   async #nibbles(where: string, found: Gathered, type: ElementType, message: Extent, shape: readonly number[]) {
     if (!found.external && (!found.raw || found.values.size > 0)) return undefined

@@ -104,6 +104,12 @@ export class Wire {
     return values
   }
 
+  /** The number in a field of four bytes. */
+  async float({ start }: Field): Promise<number> {
+    this.bytes.position = start
+    return (await this.bytes.bytes(4)).readFloatLE()
+  }
+
   /** A string of at most `most` bytes; undefined where it is longer. */
   async string(field: Field, most: number): Promise<string | undefined> {
     if (field.end - field.start > most) return undefined

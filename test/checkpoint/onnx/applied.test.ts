@@ -1,13 +1,14 @@
 import { describe, expect, test } from 'vitest'
 import { openCheckpoint, type Tensor } from '../../../src/checkpoint/index.ts'
-import { message, model, number, tensor } from './build.ts'
+import { message, model, number, tensor, varint } from './build.ts'
 import { write } from './open.ts'
 
 const INT64 = number(2, 7)
+const bytesOf = (values: ArrayLike<number>) => Buffer.from(Float32Array.from(values).buffer)
 
 const weight = (dims: number[], name = 'w') => {
-  const values = Float32Array.from({ length: dims.reduce((a, b) => a * b, 1) }, (_, i) => i)
-  return message(5, tensor(name, dims, number(2, 1), message(9, Buffer.from(values.buffer))))
+  const values = Float32Array.from({ length: dims.reduce((a, b) => a * b, 1) }, (_, i) => Math.sin(i * i))
+  return message(5, tensor(name, dims, number(2, 1), message(9, bytesOf(values))))
 }
 /** As the raw bytes of an initializer, as its list of numbers, or as a node that makes it. */
 const ints = {
@@ -23,130 +24,322 @@ const ints = {
 }
 const attribute = (name: string, values: number[]) =>
   message(5, message(1, name), ...values.map(value => number(8, value)), number(20, 7))
+const integer = (name: string, value: number) => message(5, message(1, name), number(3, value), number(20, 2))
+const real = (name: string, value: number) =>
+  message(5, message(1, name), varint(2 * 8 + 5), bytesOf([value]), number(20, 1))
 const node = (op: string, inputs: string[], output: string, ...attributes: Uint8Array[]) =>
   message(1, ...inputs.map(input => message(1, input)), message(2, output), message(4, op), ...attributes)
+const graph = (name: string, ...content: Uint8Array[]) => message(5, message(1, name), message(6, ...content))
+const product = node('MatMul', ['x', 'm'], 'y')
+const conv = (kernel: string, output = 'y') => node('Conv', ['x', kernel], output)
 
-async function read(...graph: Uint8Array[]): Promise<Tensor> {
-  const { tensors } = await openCheckpoint(write(model(...graph), 'net.onnx'))
-  return tensors.find(({ name }) => name === 'w')!
+async function tensorsOf(...content: Uint8Array[]): Promise<readonly Tensor[]> {
+  return (await openCheckpoint(write(model(...content), 'net.onnx'))).tensors
 }
+const read = async (...content: Uint8Array[]) => (await tensorsOf(...content)).find(({ name }) => name === 'w')!
 const seen = ({ shape, source, stack, broken }: Tensor) => ({
   shape: shape.join(),
   strides: source.strides.join(),
   ...(stack && { stack: stack.length }),
   ...(broken !== undefined && { broken }),
 })
+const UNKNOWN = 'how it is applied is not known: it is reshaped on the way, or in several ways'
 
 describe('a matrix is read as MatMul applies it', () => {
   test.each(['raw', 'listed', 'made'] as const)('after a Reshape to a shape that is %s', async kind => {
-    const w = await read(
-      weight([12]),
-      ints[kind]('s', [-1, 4]),
-      node('Reshape', ['w', 's'], 'm'),
-      node('MatMul', ['x', 'm'], 'y'),
-    )
-    expect(seen(w)).toEqual({ shape: '3,4', strides: '4,1' })
+    const w = await read(weight([1200]), ints[kind]('s', [-1, 40]), node('Reshape', ['w', 's'], 'm'), product)
+    expect(seen(w)).toEqual({ shape: '30,40', strides: '40,1' })
   })
 
-  test.each<[string, number[], Uint8Array, string]>([
-    ['0 keeps a dimension', [3, 2, 2], node('Reshape', ['w', 's'], 'm', attribute('shape', [0, 4])), '3,4'],
-    ['Squeeze of all', [1, 3, 1, 4], node('Squeeze', ['w'], 'm'), '3,4'],
-    ['Squeeze of the last', [3, 4, 1], node('Squeeze', ['w'], 'm', attribute('axes', [-1])), '3,4'],
-    ['Unsqueeze', [3, 4], node('Unsqueeze', ['w'], 'm', attribute('axes', [0])), '3,4'],
-    ['Flatten', [3, 2, 2], node('Flatten', ['w'], 'm', attribute('axis', [-2])), '3,4'],
-    ['Flatten at its default', [3, 2, 2], node('Flatten', ['w'], 'm'), '3,4'],
-    ['Identity', [1, 3, 4], node('Identity', ['w'], 'm'), '3,4'],
-    ['two dimensions that become others', [6, 2], node('Reshape', ['w'], 'm', attribute('shape', [3, 4])), '3,4'],
-    ['a single row', [1, 1, 12], node('Identity', ['w'], 'm'), '1,12'],
-    ['a single number', [1, 1, 1], node('Identity', ['w'], 'm'), '1,1'],
-  ])('%s', async (_, dims, on, shape) => {
-    expect((await read(weight(dims), on, node('Gemm', ['x', 'm'], 'y'))).shape.join()).toBe(shape)
-    expect((await read(weight(dims), on, node('MatMul', ['m', 'x'], 'y'))).shape.join()).toBe(shape)
+  test.each<[string, number[], Uint8Array[], string]>([
+    ['0 keeps a dimension', [30, 20, 2], [node('Reshape', ['w'], 'm', attribute('shape', [0, 40]))], '30,40'],
+    ['Squeeze of all', [1, 30, 1, 40], [node('Squeeze', ['w'], 'm')], '30,40'],
+    ['Squeeze of the last', [30, 40, 1], [node('Squeeze', ['w'], 'm', attribute('axes', [-1]))], '30,40'],
+    ['Unsqueeze', [30, 40], [node('Unsqueeze', ['w'], 'm', attribute('axes', [0]))], '30,40'],
+    ['Flatten', [30, 20, 2], [node('Flatten', ['w'], 'm', integer('axis', -2))], '30,40'],
+    ['Flatten at its default', [30, 20, 2], [node('Flatten', ['w'], 'm')], '30,40'],
+    [
+      'Flatten of all',
+      [30, 40, 1],
+      [node('Flatten', ['w'], 't', integer('axis', 3)), node('Reshape', ['t'], 'm', attribute('shape', [30, 40]))],
+      '30,40',
+    ],
+    ['Identity', [1, 30, 40], [node('Identity', ['w'], 'm')], '30,40'],
+    ['a Cast to other floats', [1, 30, 40], [node('Cast', ['w'], 'm', integer('to', 10))], '30,40'],
+    [
+      'two dimensions that become others',
+      [60, 20],
+      [node('Reshape', ['w'], 'm', attribute('shape', [30, 40]))],
+      '30,40',
+    ],
+    ['a single row', [1, 1, 1200], [node('Identity', ['w'], 'm')], '1,1200'],
+    [
+      'dimensions that are put together',
+      [1200],
+      [ints.raw('a', [30]), ints.made('b', [40]), node('Concat', ['a', 'b'], 's'), node('Reshape', ['w', 's'], 'm')],
+      '30,40',
+    ],
+    [
+      'more nodes than anybody has',
+      [1, 30, 40],
+      Array.from({ length: 40 }, (_, i) => node('Identity', [i === 0 ? 'w' : `i${i}`], i === 39 ? 'm' : `i${i + 1}`)),
+      '30,40',
+    ],
+  ])('%s', async (_, dims, nodes, shape) => {
+    expect(seen(await read(weight(dims), ...nodes, node('Gemm', ['x', 'm'], 'y')))).toMatchObject({ shape })
+    expect(seen(await read(weight(dims), ...nodes, node('MatMul', ['m', 'x'], 'y')))).toMatchObject({ shape })
   })
 
-  test('a batch is one matrix each', async () => {
-    const w = await read(weight([1, 2, 3, 4]), node('MatMul', ['x', 'w'], 'y'))
-    expect(seen(w)).toEqual({ shape: '2,3,4', strides: '12,4,1', stack: 2 })
+  test.each<[number[], object]>([
+    [[2, 30, 40], { shape: '2,30,40', strides: '1200,40,1', stack: 2 }],
+    [[1, 2, 30, 40], { shape: '2,30,40', strides: '1200,40,1', stack: 2 }],
+    [[2, 3, 30, 40], { shape: '6,30,40', strides: '1200,40,1', stack: 6 }],
+    [[2, 1, 30, 40], { shape: '2,30,40', strides: '1200,40,1', stack: 2 }],
+  ])('a batch [%s] is one matrix each', async (dims, wanted) => {
+    expect(seen(await read(weight(dims), node('MatMul', ['x', 'w'], 'y')))).toEqual(wanted)
   })
 
-  test('in a graph within the graph, whose own values may have the names of others', async () => {
-    const branch = message(6, node('Reshape', ['w', 's'], 'm'), node('MatMul', ['x', 'm'], 'y'))
-    const w = await read(
-      weight([12]),
-      ints.raw('s', [3, 4]),
-      message(1, message(2, 'o'), message(4, 'If'), message(5, message(1, 'then_branch'), branch)),
-      node('Reshape', ['z', 'q'], 'm'),
-    )
-    expect(w.shape).toEqual([3, 4])
+  test('uses that differ by a transposition are one', async () => {
+    const turned = await read(weight([30, 40]), node('MatMul', ['x', 'w'], 'z'), node('Transpose', ['w'], 'm'), product)
+    expect(seen(turned)).toEqual({ shape: '30,40', strides: '40,1' })
+    const swap = node('Transpose', ['w'], 'm', attribute('perm', [0, 2, 1]))
+    expect(seen(await read(weight([1, 30, 40]), node('MatMul', ['x', 'w'], 'z'), swap, product)).shape).toBe('30,40')
   })
 
   test.each<[string, Uint8Array[]]>([
     ['a vector', [node('MatMul', ['x', 'w'], 'y')]],
     ['nothing', [node('Reshape', ['w', 's'], 'm')]],
-    ['another input of a node', [node('Reshape', ['x', 'w'], 'm'), node('MatMul', ['x', 'm'], 'y')]],
+    ['another input of a node', [node('Reshape', ['x', 'w'], 'm'), product]],
     ['a bias', [node('Gemm', ['x', 'x', 'w'], 'y')]],
+    ['what a convolution is applied to', [node('Conv', ['w', 'k'], 'm'), product]],
+    ['what is added to', [node('Add', ['w', 'b'], 'm'), product]],
   ])('%s stays as it is', async (_, nodes) => {
-    expect(seen(await read(weight([12]), ints.raw('s', [3, 4]), ...nodes))).toEqual({ shape: '12', strides: '1' })
+    expect(seen(await read(weight([1200]), ints.raw('s', [30, 40]), ...nodes))).toEqual({ shape: '1200', strides: '1' })
+  })
+
+  test('what is small is no layer, however it is used', async () => {
+    expect(seen(await read(weight([99]), node('Reshape', ['w', 'q'], 'm'), product))).toEqual({
+      shape: '99',
+      strides: '1',
+    })
   })
 
   test('what is transposed on the way stays as it is', async () => {
-    const w = await read(weight([3, 4]), node('Transpose', ['w'], 'm'), node('MatMul', ['x', 'm'], 'y'))
-    expect(seen(w)).toEqual({ shape: '3,4', strides: '4,1' })
+    const w = await read(weight([30, 40]), node('Transpose', ['w'], 'm'), product)
+    expect(seen(w)).toEqual({ shape: '30,40', strides: '40,1' })
   })
 
   test.each<[string, number[], Uint8Array[]]>([
-    ['to a shape that is computed', [12], [node('Reshape', ['w', 'q'], 'm')]],
-    ['to axes that are computed', [12], [node('Unsqueeze', ['w', 'q'], 'm')]],
-    ['to another number of elements', [12], [node('Reshape', ['w'], 'm', attribute('shape', [5, 2]))]],
-    ['by a transposition', [3, 2, 2], [node('Transpose', ['w'], 't'), node('Reshape', ['t', 's'], 'm')]],
+    ['to a shape that is computed', [1200], [node('Reshape', ['w', 'q'], 'm')]],
+    ['to axes that are computed', [1200], [node('Unsqueeze', ['w', 'q'], 'm')]],
+    ['without axes that are computed', [1, 30, 40], [node('Squeeze', ['w', 'q'], 'm')]],
+    ['by axes that are none', [30, 40], [node('Unsqueeze', ['w'], 'm', attribute('axes', [7, 8]))]],
+    ['by an axis twice', [30, 40], [node('Unsqueeze', ['w'], 'm', attribute('axes', [0, 0]))]],
+    ['by an axis that is not 1', [30, 40], [node('Squeeze', ['w'], 'm', attribute('axes', [0]))]],
+    ['by an axis beyond', [30, 40], [node('Flatten', ['w'], 'm', integer('axis', 3))]],
+    ['to another number of elements', [1200], [node('Reshape', ['w'], 'm', attribute('shape', [50, 20]))]],
+    ['to dimensions of which one is missing', [1200], [node('Reshape', ['w'], 'm', attribute('shape', [1200, 0]))]],
+    ['by a transposition', [30, 20, 2], [node('Transpose', ['w'], 't'), node('Reshape', ['t', 's'], 'm')]],
     [
       'in two ways',
-      [12],
+      [1200],
       [node('Reshape', ['w', 's'], 'm'), node('Reshape', ['w', 'u'], 'n'), node('MatMul', ['x', 'n'], 'z')],
     ],
-    ['by an operator that is not known', [3, 2, 2], [node('Transpose', ['w'], 'm', attribute('perm', [0, 1, 1]))]],
+    ['as a matrix and as a kernel', [2, 2, 30, 10], [conv('w', 'z'), node('Reshape', ['w', 's'], 'm')]],
+    ['by an order that is none', [30, 20, 2], [node('Transpose', ['w'], 'm', attribute('perm', [0, 1, 1]))]],
     [
-      'to a batch of batches',
-      [2, 2, 1, 3],
-      [
-        node('Unsqueeze', ['w'], 't', attribute('axes', [0])),
-        node('Reshape', ['t'], 'm', attribute('shape', [2, 1, 2, 3])),
-      ],
+      'as truth values',
+      [30, 40],
+      [node('Cast', ['w'], 't', integer('to', 9)), node('Cast', ['t'], 'm', integer('to', 1))],
     ],
+    [
+      'to next to nothing',
+      [30, 40],
+      [node('MatMul', ['x', 'w'], 'z'), node('Gemm', ['x', 'w'], 'u', real('alpha', 0))],
+    ],
+    ['to too much', [30, 40], [node('Gemm', ['x', 'w'], 'u', real('alpha', 1e6)), node('Identity', ['w'], 'm')]],
+    ['to codes', [30, 40], [node('QuantizeLinear', ['w', 's'], 'm')]],
   ])('%s: nobody knows', async (_, dims, nodes) => {
-    const graph = [
-      weight(dims),
-      ints.raw('s', [3, 4]),
-      ints.raw('u', [4, 3]),
-      ...nodes,
-      node('MatMul', ['x', 'm'], 'y'),
-    ]
-    const isLayer = dims.length === 4
-    expect((await read(...graph)).broken).toBe(
-      isLayer ? undefined : 'how it is reshaped before it is applied is not known',
+    expect((await read(weight(dims), ints.raw('s', [30, 40]), ints.raw('u', [40, 30]), ...nodes, product)).broken).toBe(
+      UNKNOWN,
     )
+  })
+
+  test('a modest factor is none of the weight', async () => {
+    const w = await read(weight([30, 40]), node('Gemm', ['x', 'w'], 'u', real('alpha', 0.125)))
+    expect(seen(w)).toEqual({ shape: '30,40', strides: '40,1' })
+  })
+
+  test('floats of a Constant are a tensor', async () => {
+    const values = Float32Array.from({ length: 1200 }, (_, i) => i)
+    const made = (...fields: Uint8Array[]) =>
+      message(
+        1,
+        message(2, 'w'),
+        message(4, 'Constant'),
+        message(5, message(1, 'value_floats'), ...fields, number(20, 6)),
+      )
+    const use = [ints.raw('s', [30, 40]), node('Reshape', ['w', 's'], 'm'), product]
+    const single = [...values].map(value => Buffer.concat([varint(7 * 8 + 5), bytesOf([value])]))
+    for (const fields of [
+      [message(7, bytesOf(values))],
+      single,
+      [message(7, bytesOf(values.slice(0, 7))), message(7, bytesOf(values.slice(7)))],
+    ]) {
+      const w = await read(made(...fields), ...use)
+      expect(w).toMatchObject({ dtype: 'F32', shape: [30, 40], source: { kind: 'packed', codec: 'onnx-values' } })
+    }
+    expect(await tensorsOf(weight([4, 4], 'z'), made(message(7, bytesOf(values.slice(0, 99)))))).toHaveLength(1)
+  })
+})
+
+describe('graphs within a graph', () => {
+  const branch = (...content: Uint8Array[]) =>
+    message(1, message(2, 'o'), message(4, 'If'), graph('then_branch', ...content))
+  const reshape = node('Reshape', ['w', 's'], 'm')
+
+  test('apply what is around them, and names of their own are theirs', async () => {
+    const w = await read(
+      weight([1200]),
+      ints.raw('s', [30, 40]),
+      branch(reshape, product),
+      node('Reshape', ['z', 'q'], 'm'),
+    )
+    expect(w.shape).toEqual([30, 40])
+  })
+
+  test('know its constants, and it theirs are not', async () => {
+    const inside = await tensorsOf(branch(weight([1200]), reshape, product), ints.raw('s', [30, 40]))
+    expect(inside.find(({ name }) => name.endsWith('/w'))).toMatchObject({ shape: [30, 40] })
+    expect(await read(weight([1200]), branch(ints.made('s', [30, 40]), reshape, product))).toMatchObject({
+      shape: [30, 40],
+    })
+    expect((await read(weight([1200]), branch(ints.made('s', [30, 40])), reshape, product)).broken).toBe(UNKNOWN)
+  })
+
+  test('hide a value by an input or a tensor of its name', async () => {
+    const hidden = message(11, message(1, 'w'))
+    expect(seen(await read(weight([1200]), ints.raw('s', [30, 40]), branch(hidden, reshape, product)))).toMatchObject({
+      shape: '1200',
+    })
+    expect(
+      seen(await read(weight([1200]), ints.raw('s', [30, 40]), branch(weight([1200]), reshape, product))),
+    ).toMatchObject({ shape: '1200' })
+  })
+
+  test('in several depths', async () => {
+    const w = await read(weight([1200]), branch(branch(reshape, product)), ints.raw('s', [30, 40]))
+    expect(w.shape).toEqual([30, 40])
   })
 })
 
 describe('a kernel is read as a convolution applies it', () => {
   test('after a Reshape', async () => {
-    const w = await read(
-      weight([2, 18]),
-      node('Reshape', ['w'], 'k', attribute('shape', [2, 2, 3, 3])),
-      node('Conv', ['x', 'k'], 'y'),
-    )
-    expect(seen(w)).toEqual({ shape: '2,2,3,3', strides: '18,9,3,1' })
+    const w = await read(weight([20, 18]), node('Reshape', ['w'], 'k', attribute('shape', [20, 2, 3, 3])), conv('k'))
+    expect(seen(w)).toEqual({ shape: '20,2,3,3', strides: '18,9,3,1' })
   })
 
-  test('after a Transpose, where other nodes see the same', async () => {
-    const turned = [weight([3, 3, 2, 4]), node('Transpose', ['w'], 'k', attribute('perm', [3, 2, 0, 1]))]
-    const conv = (kernel: string, output: string) => node('Conv', ['x', kernel], output)
-    const expected = { shape: '4,2,3,3', strides: '1,4,24,8' }
-    expect(seen(await read(...turned, conv('k', 'y')))).toEqual(expected)
-    expect(seen(await read(...turned, conv('k', 'y'), conv('k', 'z')))).toEqual(expected)
-    expect(seen(await read(...turned, conv('k', 'y'), conv('w', 'z')))).toEqual({
-      shape: '3,3,2,4',
-      strides: '24,8,4,1',
+  const turned = (perm: number[], output = 'k') => node('Transpose', ['w'], output, attribute('perm', perm))
+  const expected = { shape: '4,8,3,3', strides: '1,4,96,32' }
+  test.each<[string, Uint8Array[]]>([
+    ['once', [turned([3, 2, 0, 1]), conv('k')]],
+    ['twice', [turned([3, 2, 0, 1]), conv('k'), conv('k', 'z')]],
+    ['with its sides exchanged', [turned([3, 2, 0, 1]), conv('k'), turned([2, 3, 1, 0], 'l'), conv('l', 'z')]],
+  ])('after a Transpose, %s', async (_, nodes) => {
+    expect(seen(await read(weight([3, 3, 8, 4]), ...nodes))).toEqual(expected)
+  })
+
+  test('in two ways it is not read', async () => {
+    const w = await read(weight([3, 3, 8, 4]), turned([3, 2, 0, 1]), conv('k'), conv('w', 'z'))
+    expect(w.broken).toBe(UNKNOWN)
+  })
+
+  test('of one dimension, that of a matrix stays a matrix', async () => {
+    const three = node('Unsqueeze', ['w'], 'k', attribute('axes', [2]))
+    expect(seen(await read(weight([30, 40]), three, conv('k')))).toEqual({ shape: '30,40', strides: '40,1' })
+    const lying = turned([2, 1, 0])
+    expect(seen(await read(weight([3, 20, 30]), lying, conv('k')))).toEqual({ shape: '30,20,3', strides: '1,30,600' })
+  })
+})
+
+describe('what is rounded on the way', () => {
+  const floats = (name: string, values: number[], dims = values.length === 1 ? [] : [values.length]) =>
+    message(5, tensor(name, dims, number(2, 1), message(9, bytesOf(values))))
+  const zero = (type: number, count = 1, bytes = count) =>
+    message(5, tensor('z', count === 1 ? [] : [count], number(2, type), message(9, new Uint8Array(bytes))))
+  const pair = (inputs: string[], again = inputs, axis?: number) => [
+    node('QuantizeLinear', ['w', ...inputs], 'q', ...(axis === undefined ? [] : [integer('axis', axis)])),
+    node('DequantizeLinear', ['q', ...again], 'm', ...(axis === undefined ? [] : [integer('axis', axis)])),
+  ]
+  const INT8 = 3
+  const UINT8 = 2
+
+  test.each<[string, Uint8Array[], Uint8Array[]]>([
+    ['a little', [floats('s', [1 / 127]), zero(INT8)], pair(['s', 'z'])],
+    ['by rows', [floats('s', new Array(30).fill(1 / 127)), zero(INT8, 30)], pair(['s', 'z'], undefined, 0)],
+    ['by columns', [floats('s', new Array(40).fill(1 / 127)), zero(INT8, 40)], pair(['s', 'z'], undefined, -1)],
+  ])('%s stays as it is', async (_, content, nodes) => {
+    expect(seen(await read(weight([30, 40]), ...content, ...nodes, product))).toEqual({
+      shape: '30,40',
+      strides: '40,1',
     })
+  })
+
+  const OTHER = 'QuantizeLinear makes other numbers of it'
+  test.each<[string, Uint8Array[], Uint8Array[], string]>([
+    ['to nothing', [floats('s', [1000]), zero(INT8)], pair(['s', 'z']), OTHER],
+    ['to what can’t be negative', [floats('s', [1 / 255]), zero(UINT8)], pair(['s', 'z']), OTHER],
+    ['to what can’t be negative, by default', [floats('s', [1 / 255])], pair(['s']), OTHER],
+    ['to the end of its codes', [floats('s', [1e-4]), zero(INT8)], pair(['s', 'z']), OTHER],
+    ['by a scale that is computed', [zero(INT8)], pair(['s', 'z']), OTHER],
+    ['by a zero that is computed', [floats('s', [1 / 127])], pair(['s', 'z']), OTHER],
+    ['by scales of another number', [floats('s', new Array(7).fill(1 / 127)), zero(INT8, 7)], pair(['s', 'z']), OTHER],
+    ['to codes of another type', [floats('s', [1 / 127]), zero(7, 1, 8)], pair(['s', 'z']), OTHER],
+    [
+      'with another scale back',
+      [floats('s', [1 / 127]), floats('t', [1]), zero(INT8)],
+      pair(['s', 'z'], ['t', 'z']),
+      UNKNOWN,
+    ],
+  ])('%s is not read', async (_, content, nodes, why) => {
+    expect((await read(weight([30, 40]), ...content, ...nodes, product)).broken).toBe(why)
+  })
+})
+
+describe('protobuf takes the last, or both as one', () => {
+  const axis = (...fields: Uint8Array[]) =>
+    read(weight([30, 20, 2]), node('Flatten', ['w'], 'm', message(5, message(1, 'axis'), ...fields)), product)
+
+  test('of a number that is there twice it is the last', async () => {
+    expect(seen(await axis(number(3, 2), number(3, 1), number(20, 2))).shape).toBe('30,40')
+    expect(seen(await axis(number(3, 1), number(8, 2), number(20, 2))).shape).toBe('30,40')
+  })
+
+  test.each<[string, Uint8Array, RegExp]>([
+    [
+      'two kinds of numbers without a type',
+      model(weight([30, 40]), node('Flatten', ['w'], 'm', message(5, message(1, 'axis'), number(3, 1), number(8, 2)))),
+      /a value of the attribute "axis" twice/,
+    ],
+    [
+      'two attributes of a name',
+      model(weight([30, 40]), node('Flatten', ['w'], 'm', integer('axis', 1), integer('axis', 0))),
+      /the attribute "axis" twice/,
+    ],
+    [
+      'two graphs of an attribute',
+      model(
+        weight([30, 40]),
+        message(1, message(4, 'If'), message(5, message(1, 'then_branch'), message(6), message(6))),
+      ),
+      /a graph twice/,
+    ],
+    [
+      'two graphs of a model',
+      Buffer.concat([number(1, 10), message(7, weight([30, 40])), message(7, product)]),
+      /has its graph in two pieces/,
+    ],
+  ])('%s are refused', async (_, bytes, why) => {
+    await expect(openCheckpoint(write(bytes, 'net.onnx'))).rejects.toThrow(why)
   })
 })
