@@ -21,17 +21,24 @@ const DOWN = [
 ]
 /** Components, but the first, of the names of parts of adapters of other kinds, which are no products of two factors. */
 const OTHER =
-  /^(?:hada_[wt]\w*|(?:lokr|vera_lambda|b?oft|randlora)_\w+|ia3_l|lora_(?:E|ranknum)|bone_block|fourierft_spectrum|hra_u|prompt_encoder|ln_tuning)$/
+  /^(?:hada_[wt]\w*|lora_(?:mid|diag)|dora_scale|(?:lokr|vera_lambda|b?oft|randlora)_\w+|ia3_l|lora_(?:E|ranknum)|bone_block|fourierft_spectrum|hra_u|prompt_encoder|ln_tuning)$/
 function isOther(name: string): boolean {
   return name
     .split('.')
     .slice(1)
     .some(component => OTHER.test(component))
 }
+/** Factors in any spelling: loralib and LitGPT have them as parameters of their own, MLX, torchtune and llama.cpp in small letters. */
+const FACTOR = /(?:^|[._])lora[._](?:[abAB]|up|down|mid|embedding_[AB])(?:[._]|$)/
+const NO_SPELLING = 'a factor of an adapter under a name that has no reader: save it as PEFT does'
 const ANY = /(?:^|[._])lora(?:[._](?:A|B|up|down|embedding_A|embedding_B|magnitude_vector)\b)/
 
 /** Initialisations that leave the base model's weights as they are; all others change them, again when the adapter is loaded. */
 const INITIALISED = ['gaussian', 'eva', 'orthogonal', 'true', 'false']
+/** What of PEFT makes another product of the factors than theirs, in a config or beside them. */
+const OTHER_PRODUCTS = ['kasa_config', 'use_bdlora', 'use_qalora', 'arrow_config']
+const OTHER_PARTS = ['.lora_E', '.lora_diag', '.lora_mid', '.dora_scale']
+const OTHER_KIND = 'a part of an adapter of a kind that has no reader: merge it before saving'
 const NO_SCALE =
   'a factor of an adapter whose scale is not known: keep its adapter_config.json, with its rank, beside it'
 
@@ -48,7 +55,8 @@ interface Found {
  * @param stamps where that of the config is put
  */
 export async function describeAdapters(tensors: readonly Tensor[], stamps: Stamp[]): Promise<Found> {
-  if (!tensors.some(({ name }) => ANY.test(name) || isOther(name))) return { tensors: [...tensors], updates: [] }
+  if (!tensors.some(({ name }) => ANY.test(name) || FACTOR.test(name) || isOther(name)))
+    return { tensors: [...tensors], updates: [] }
   const all = new Map(tensors.map(tensor => [tensor.name, tensor]))
   const config = await new Relatives([], stamps).config(tensors[0].source.path, 'adapter_config.json')
   const patterns = {
@@ -58,12 +66,16 @@ export async function describeAdapters(tensors: readonly Tensor[], stamps: Stamp
   const updates: LowRank[] = []
   const unread = new Map<string, string>()
   for (const { name } of tensors) {
-    if (isOther(name)) unread.set(name, 'a part of an adapter of a kind that has no reader: merge it before saving')
+    if (isOther(name)) unread.set(name, OTHER_KIND)
     const found = await updateOf(name, all, { config, patterns })
     if (!found) continue
     const { update, factors, reason } = found
     if (update) updates.push(update)
     else for (const factor of factors) unread.set(factor, reason ?? NO_SCALE)
+  }
+  const read = new Set(updates.flatMap(({ down, up }) => [down, up]))
+  for (const { name, shape } of tensors) {
+    if (FACTOR.test(name) && shape.length > 1 && !read.has(name) && !unread.has(name)) unread.set(name, NO_SPELLING)
   }
   return {
     updates,
@@ -105,7 +117,12 @@ async function updateOf(
       return { factors, reason }
     }
     const scale = fits(down, other) ? await scaleOf(module, down, all, configured) : undefined
-    if (scale === undefined || all.has(`${module}.lora_E${adapter}`)) return { factors }
+    const isOther = isOfPeft(config) && OTHER_PRODUCTS.some(key => isTruthy(field(config, key)))
+    const hasMore = OTHER_PARTS.some(part =>
+      ['', adapter, '.weight', `${adapter}.weight`].some(end => all.has(module + part + end)),
+    )
+    if (scale === undefined || isOther || hasMore)
+      return { factors, ...(scale !== undefined && { reason: OTHER_KIND }) }
     const plain = plainModule(module)
     const magnitude = [
       `${module}.lora_magnitude_vector${adapter}.weight`,
@@ -124,6 +141,12 @@ function fits(down: Tensor, up: Tensor): boolean {
   const two = down.shape.length === 2 && up.shape.length === 2
   const four = down.shape.length === 4 && up.shape.length === 4 && up.shape[2] * up.shape[3] === 1
   return (two || four) && down.shape[0] === up.shape[1]
+}
+
+/** As Python has it, of JSON. */
+function isTruthy(value: unknown): boolean {
+  if (Array.isArray(value)) return value.length > 0
+  return typeof value === 'object' && value !== null ? Object.keys(value).length > 0 : Boolean(value)
 }
 
 function isOfPeft(config: unknown): boolean {
@@ -151,7 +174,7 @@ async function scaleOf(
   // Factors of all experts of a parameter lie in one: their product is none of the experts'.
   const wanted = patterns.rank.of(plainModule(module)) ?? field(config, 'r')
   if (typeof wanted === 'number' && wanted !== rank) return undefined
-  return alpha / (field(config, 'use_rslora') === true ? Math.sqrt(rank) : rank)
+  return alpha / (isTruthy(field(config, 'use_rslora')) ? Math.sqrt(rank) : rank)
 }
 
 /** As the model calls it, which PEFT wraps. */

@@ -57,7 +57,7 @@ function mayBeConstant({ name, label, dtype, shape, source, skip, companion, bro
   // What has to be dequantised for it is not looked at.
   if (source.kind === 'packed' && !PLAIN.has(source.codec)) return false
   const key = (label ?? name).replace(/:0$/, '')
-  return size(shape) >= LEAST && (POSITIONS.test(key) || !isLearned(key))
+  return size(shape) >= LEAST && (POSITIONS.test(key) || /bias$/.test(key) || !isLearned(key))
 }
 
 /** The first elements in the order in which they are stored. */

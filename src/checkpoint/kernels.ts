@@ -21,10 +21,15 @@ function orientationOf({ name, shape, skip, broken, companion }: Tensor): Orient
   if (shape.length !== 4 || skip !== undefined || broken !== undefined || companion) return 'as-is'
   const path = name.replace(/:0$/, '').split(/[./]/)
   const leaf = path[path.length - 1]
-  if (leaf === 'kernel') return 'kernel'
+  if (leaf === 'kernel') return isUpright(shape) ? 'as-is' : 'kernel'
   if (/^depthwise_(?:kernel|weights)$/.test(leaf)) return 'depthwise'
   const [kh, kw, input, output] = shape
   // Of a name that says less, the sides have to tell.
   const small = Math.max(kh, kw) <= WIDEST && Math.max(input, output) > WIDEST
   return leaf === 'weights' && name.includes('/') && small ? 'kernel' : 'as-is'
+}
+
+/** Whether a kernel lies as (out, in, k, k), whatever it is called: the sides that come last are equal, small, and smaller than both others. */
+function isUpright([out, input, height, width]: readonly number[]): boolean {
+  return height === width && height <= WIDEST && Math.min(out, input) > WIDEST
 }

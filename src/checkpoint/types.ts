@@ -79,6 +79,8 @@ export interface UnreadTensor {
   readonly dtype: string
   readonly shape: readonly number[]
   readonly reason: string
+  /** The model has it, and its state dict does not. */
+  readonly aside?: true
 }
 
 export type Format =

@@ -123,11 +123,19 @@ function relationOf({ head, base, matched, added, removed }: Pair): Judgement['r
   if (!base) return 'unrelated'
   const larger = Math.max(head.layers.length, base.layers.length)
   const exchanged = added.length === 1 && removed.length === 1 && matched.length > 1
-  if (matched.length >= SAME_SHARE * larger || exchanged) return 'same'
+  // Small layers that came beside all that were there make no other architecture.
+  const kept = matched.map(({ head }) => head)
+  const grown =
+    matched.length >= SAME_SHARE * base.layers.length && elements(kept) >= SAME_SHARE * elements(head.layers)
+  if (matched.length >= SAME_SHARE * larger || exchanged || grown) return 'same'
   const [ours, theirs] = [kinds(head), kinds(base)]
   const common = [...ours].filter(kind => theirs.has(kind)).length
   const all = new Set([...ours, ...theirs]).size
   return common >= FAMILY_SHARE * all ? 'resized' : 'unrelated'
+}
+
+function elements(layers: readonly Layer[]): number {
+  return layers.reduce((sum, { N, M, rf }) => sum + N * M * rf, 0)
 }
 
 /** Names without their numbers, and types: the same for any depth and width. */
@@ -169,12 +177,12 @@ export function isPruned({ head, base }: Match): boolean {
 }
 
 /** Part of what chance does to a spectrum of other weights, within which two are the same one; and what six digits of each leave. */
-const SAME_SPECTRUM = 0.02
+const SAME_SPECTRUM = 0.15
 const DIGITS = 2e-6
 /** Quantiles of a spectrum that is a line: of orthogonal weights all are the same. */
 const FLAT = 0.01
 /** Eigenvalues of which one does not have those of another by chance. */
-const TELLING_EVALS = 10
+const TELLING_EVALS = 3
 
 /** Other weights with the eigenvalues of the baseline's, to the last digit: rows or columns in another order, turned signs, a rotation. */
 export function isRearranged(match: Match): boolean {
@@ -182,7 +190,7 @@ export function isRearranged(match: Match): boolean {
   if (head.digest !== undefined && head.digest === base.digest) return false
   const [spectrum, scale] = [spectrumDistance(head, base), subtract(head.log_norm ?? null, base.log_norm ?? null)]
   const { distance } = betweenWeights({ matched: [match] })
-  if (spectrum === null || scale === null || distance === null || distance <= CAST) return false
+  if (spectrum === null || scale === null || distance === null || distance <= CONTINUED) return false
   const [low, high] = [base.quantiles![0], base.quantiles![base.quantiles!.length - 1]]
   const few = Math.min(base.num_evals, base.matrix_rank ?? base.num_evals) < TELLING_EVALS
   if (few || high - low < FLAT) return false

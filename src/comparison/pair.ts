@@ -27,7 +27,8 @@ export interface Rename {
 
 /**
  * Pairs the models of two reports. One model on each side is a pair whatever it is called; otherwise they are paired by name.
- * Layers are aligned by (name, shape, part), those of the baseline under the names that they have now, and what that leaves over by the exact key of its tensor, then without what wrappers
+ * Layers are aligned by the exact key of their tensor where that is their name, by (name, shape, part), those of the baseline under the
+ * names that they have now, and what that leaves over by the exact key of its tensor, then without what wrappers
  * put into names (PEFT's `base_layer`), then without a prefix that most of one side have and the other does not. What an adapter adds
  * to a weight is never aligned with the weight.
  * @throws UserError where two models of one side have the same name
@@ -71,6 +72,11 @@ function align(head: Model, base: Model | null, renames: readonly Rename[]): Pai
       if (partner && left.delete(partner)) partners.set(layer, partner)
     }
   }
+  // What keeps its whole key has a namesake beside it, which is called as others would be.
+  const own = (layer: Layer) => (layer.name === layer.tensor ? layer.tensor : undefined)
+  const stays = ({ name, tensor }: Layer) => (renamed(name, renames) === name ? tensor : undefined)
+  pairUp(own, stays)
+  pairUp(stays, own)
   pairUp(
     layer => layer.name,
     layer => renamed(layer.name, renames),
@@ -124,7 +130,10 @@ function plain({ name }: Layer): string {
 /** A name without the components that adapters and parametrizations put into it. */
 function unwrapped(name: string): string {
   return name
-    .replace(/(^|\.)(?:base_model\.model|base_layer|original_module|_orig_mod|module)(?=\.|$)/g, '')
+    .replace(
+      /(^|\.)(?:base_model\.model|base_layer|original_module|modules_to_save\.[^.]+|_orig_mod|module)(?=\.|$)/g,
+      '',
+    )
     .replace(/^\./, '')
 }
 

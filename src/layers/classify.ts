@@ -7,6 +7,9 @@ export type Refusal = Pick<Skipped, 'code' | 'reason'>
 /** Optimizer state, by any component of a key: PyTorch's, Keras' (`d_optimizer/vars`), Optax' (`opt_state/0/mu`). */
 const OPTIMIZER =
   /^(?:exp_avg|exp_avg_sq|max_exp_avg_sq|momentum_buffer|square_avg|opt_states?|optim|(?:\w+_)?optimi[sz]ers?(?:_states?|_state_dicts?|_slots?)?|\.OPTIMIZER_SLOT)$/
+/** What lies in an optimizer above the weights that it is about: a learned one has weights of its own. */
+const STATE =
+  /^(?:states?|vars|mu|nu|m|v|momentums?|velocity|velocities|slots?|accumulators?|exp_avg\w*|trace|count|param_groups)$/
 /** What TensorFlow 1 put below a variable, in the last component: `fc/W/Adam_1`. */
 const SLOT =
   /^(?:Adam|AdamW|Adamax|Nadam|AMSGrad|Momentum|RMSProp|RMSprop|Adagrad|AdagradDA|Adadelta|Ftrl|ProximalAdagrad|LAMB|LARS|\w*Optimizer|adam_[mv])(?:_\d+)?$/
@@ -53,6 +56,15 @@ const LEADER = /(?:^|_)(?:online|student|main|base|local|policy|current|learner)
 /** The same, of encoders alone: attention has queries and keys, too. */
 const QUERY = /(?:^|_)(?:query|q)(?:_|$)/
 
+/** PEFT keeps a module that it trained a copy of, and applies the copy. */
+const REPLACED: Refusal = { code: 'buffer', reason: 'not applied: modules_to_save has what is' }
+
+/** What is before a component in a key; undefined where it is not there. */
+function before(name: string, component: string): string | undefined {
+  const at = `.${name}`.indexOf(`.${component}.`)
+  return at < 0 ? undefined : name.slice(0, at)
+}
+
 /** The components of a key, without the `:0` of TensorFlow 1. */
 function componentsOf(name: string): string[] {
   return name.replace(/:0$/, '').split(/[./]/)
@@ -65,8 +77,11 @@ function componentsOf(name: string): string[] {
 export function notWeights(tensors: readonly Tensor[]): Map<string, Refusal> {
   const found = new Map<string, Refusal>()
   const names = new Set(tensors.map(({ name }) => name.replace(/:0$/, '')))
+  const saved = new Set(tensors.flatMap(({ name }) => before(name, 'modules_to_save') ?? []))
   for (const tensor of tensors) {
-    const refusal = refuse(tensor, names)
+    const original = before(tensor.name, 'original_module')
+    const isReplaced = original !== undefined && saved.has(original) && tensor.broken === undefined
+    const refusal = isReplaced ? REPLACED : refuse(tensor, names)
     if (refusal) found.set(tensor.name, refusal)
   }
   for (const [name, root] of copies(tensors.filter(({ name }) => !found.has(name)))) {
@@ -81,7 +96,10 @@ function refuse({ name, dtype, skip, companion, constant, broken, shape }: Tenso
   if (skip) return refusal('unread', skip)
   const path = componentsOf(name)
   const leaf = path[path.length - 1]
-  if (path.some(component => OPTIMIZER.test(component))) return refusal('optimizer', 'optimizer state')
+  const at = path.findIndex(component => OPTIMIZER.test(component))
+  const isModule =
+    at >= 0 && /optimi[sz]er$/.test(path[at]) && LEARNED.test(leaf) && !path.slice(at).some(name => STATE.test(name))
+  if (at >= 0 && !isModule) return refusal('optimizer', 'optimizer state')
   if (SLOT.test(leaf) && names.has(path.slice(0, -1).join(name.includes('/') ? '/' : '.')))
     return refusal('optimizer', 'optimizer state')
   if (path.includes('_extra_state')) return refusal('buffer', 'extra state of a module')

@@ -43,7 +43,8 @@ export function effectiveWeights(tensors: readonly Tensor[], updates: readonly L
   const all = new Map(tensors.map(tensor => [tensor.name, tensor]))
   const weights = new Map<string, Effective>()
   const parts = new Map<string, string>()
-  const add = (key: string, tensor: Tensor, values: Values, used: readonly (Tensor | undefined)[], broken?: string) => {
+  const add = (key: string, tensor: Tensor, values: Values, used: readonly (Tensor | undefined)[], why?: string) => {
+    const broken = weights.has(tensor.name) ? AGAIN : why
     weights.set(tensor.name, { key, tensor, values, ...(broken !== undefined && { broken }) })
     for (const part of used) if (part) parts.set(part.name, key)
   }
@@ -67,6 +68,9 @@ export function effectiveWeights(tensors: readonly Tensor[], updates: readonly L
       for (const part of all.has(key) && !mask ? [u, v] : []) if (part) parts.set(part.name, key)
     }
   }
+  for (const [name, { key, tensor, values }] of weights) {
+    if (isHooked(key, all)) weights.set(name, { key, tensor, values, broken: UNKNOWN })
+  }
   for (const update of updates) addUpdate(update, all, add)
   for (const { key, members } of parametrised(tensors).values()) addParametrised(key, members, add)
   return { weights, parts }
@@ -74,7 +78,15 @@ export function effectiveWeights(tensors: readonly Tensor[], updates: readonly L
 
 const UNKNOWN = 'what is applied is made of it in a way that is not known: remove the parametrization before saving'
 const TWICE = 'it is pruned, and a weight that pruning does not apply lies beside it: leave one of them out'
+const AGAIN =
+  'two adapters, or an adapter and a parametrization, change it, and which the program applies is not known: leave one of them'
 const MISFIT = 'the tensors that it is made of do not fit together'
+
+/** Whether what a hook makes is what another makes a weight of. */
+function isHooked(key: string, all: ReadonlyMap<string, Tensor>): boolean {
+  const base = key.slice(0, -2)
+  return key.endsWith('_orig') || (key.endsWith('_v') && (all.has(`${base}_g`) || all.has(`${base}_u`)))
+}
 
 function unfit(values: Values | undefined): string | undefined {
   return values ? undefined : MISFIT

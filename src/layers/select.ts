@@ -1,5 +1,7 @@
 import picomatch from 'picomatch'
 import { type AttentionConfig, type Checkpoint, size, type Tensor } from '../checkpoint/types.ts'
+import { UserError } from '../errors.ts'
+import { limits } from '../limits.ts'
 import type { Recipe } from '../recipe/recipe.ts'
 import { item, reshape, shapeOf, slice, stored, type Values } from '../recipe/values.ts'
 import type { DescribedLayer } from '../report/description.ts'
@@ -59,8 +61,8 @@ export function planLayers(
   const shapes = new Map(tensors.map(({ name, shape }) => [name, shape]))
   const layers: PlannedLayer[] = []
   const whole: Plan['whole'][number][] = []
-  const skipped: PlannedSkip[] = unread.map(({ name, shape, dtype, reason }) => {
-    return { row: { tensor: name, shape: [...shape], dtype, code: 'unread', reason } }
+  const skipped: PlannedSkip[] = unread.map(({ name, shape, dtype, reason, aside }) => {
+    return { row: { tensor: name, shape: [...shape], dtype, code: aside ? 'aside' : 'unread', reason } }
   })
   for (const tensor of tensors) {
     const name = names.get(tensor.name)!
@@ -87,6 +89,12 @@ export function planLayers(
     const planned = matrices.map(matrix => ({ matrix, planned: plan(matrix, options) }))
     const left = planned.filter(isLeft)
     for (const { planned: one } of planned) if (!('reason' in one)) layers.push(one)
+    if (layers.length > limits.checkpoint.tensorsCount) {
+      throw new UserError(
+        `There are more than ${limits.checkpoint.tensorsCount} layers.`,
+        'Choose among them: include, exclude, min-evals.',
+      )
+    }
     // Where all are too small it is the tensor that is; where some are, such as the keys of fewer heads, they are.
     if (left.length === planned.length) skip(tensor.shape, left[0].planned)
     else

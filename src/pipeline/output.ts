@@ -1,5 +1,17 @@
 import { randomUUID } from 'node:crypto'
-import { access, constants, mkdir, open, readdir, realpath, rename, rm, stat, writeFile } from 'node:fs/promises'
+import {
+  access,
+  constants,
+  mkdir,
+  open,
+  readdir,
+  readlink,
+  realpath,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { FORMAT_NAMES, FORMATS, type FormatName } from '../config/formats.ts'
 import { UserError } from '../errors.ts'
@@ -86,6 +98,7 @@ export async function renderOutput(
  */
 export async function write(path: string, text: string): Promise<void> {
   try {
+    if (await isDescriptor(path)) return await writeFile(path, text, { flag: 'a' })
     await makeFolder(dirname(path))
     const target = await realpath(path).catch(() => path)
     const found = await stat(target).catch(() => undefined)
@@ -102,6 +115,21 @@ export async function write(path: string, text: string): Promise<void> {
     throw unwritable(path, cause)
   }
 }
+
+/** Whether a path leads through what a process has open (/dev/stdout, /dev/fd/5): what is named is that, and no file to be replaced. */
+async function isDescriptor(path: string): Promise<boolean> {
+  let place = resolve(path)
+  for (let hop = 0; hop < HOPS; hop++) {
+    if (/^\/proc\/[^/]+\/fd\/|^\/dev\/fd\//.test(place)) return true
+    const link = await readlink(place).catch(() => undefined)
+    if (link === undefined) return false
+    place = resolve(dirname(place), link)
+  }
+  return false
+}
+
+/** Links from one to the next. */
+const HOPS = 8
 
 /** Into a pipe or a device: one that nobody reads from would be waited for without end. */
 async function writeInto(path: string, text: string): Promise<void> {

@@ -14,6 +14,8 @@ export interface BuiltInRule {
   readonly threshold: number
   /** `certain` needs no statistics; `measured` was set on retrained and damaged networks, and judges one architecture alone. */
   readonly kind: 'certain' | 'measured'
+  /** It judges each layer by itself, so that no mean has to be there. */
+  readonly each?: true
   /** What it measures, for docs/gating.md, in Markdown. */
   readonly what: string
   /** @returns null where there is nothing to measure */
@@ -117,6 +119,20 @@ export const BUILT_IN_RULES = {
       return relation === 'unrelated' ? { value: head.layers.length, reason: why } : { value: 0, reason: '' }
     },
   },
+  resized: {
+    level: 'warn',
+    operator: '>',
+    threshold: 0,
+    kind: 'certain',
+    what: 'layers of a model that has all layers of the baseline, and so many more that no rule on tails or structure can judge it',
+    measure: ({ head, base, removed }, { relation }) => {
+      if (base === null) return null
+      const reason = 'of another depth than the baseline: no rule on tails or structure judges it'
+      return relation === 'resized' && removed.length === 0
+        ? { value: head.layers.length, reason }
+        : { value: 0, reason: '' }
+    },
+  },
   'exchanged-weights': {
     level: 'warn',
     operator: '>',
@@ -153,8 +169,19 @@ export const BUILT_IN_RULES = {
     operator: '>',
     threshold: 0,
     kind: 'certain',
-    what: 'biases, norms and other tensors without a spectrum that are all 0, and were not in the baseline',
-    measure: pair => ofTensors(pair, (head, base) => (head === 0 && base > 0 ? 'all its elements are 0' : null)),
+    what: `biases, norms and other tensors without a spectrum that are all 0, and were not in the baseline, or whose largest magnitude fell below a ${EXPLODED}th, and below that of any in the baseline`,
+    measure: pair => {
+      const least = keptTensors(pair).reduce(
+        (least, { base }) => Math.min(least, base.largest || least),
+        Number.POSITIVE_INFINITY,
+      )
+      return ofTensors(pair, (head, base) => {
+        if (head === 0) return base > 0 ? 'all its elements are 0' : null
+        return head < least && EXPLODED * head < base
+          ? `its largest magnitude is ${shortly(head)}, ${shortly(base)} before`
+          : null
+      })
+    },
   },
   'exploded-tensors': {
     level: 'warn',
@@ -165,7 +192,7 @@ export const BUILT_IN_RULES = {
     measure: pair => {
       const most = keptTensors(pair).reduce((most, { base }) => Math.max(most, base.largest ?? 0), 0)
       return ofTensors(pair, (head, base) =>
-        head > most && head > EXPLODED * base
+        most > 0 && head > most && head > EXPLODED * base
           ? `its largest magnitude is ${shortly(head)}, ${shortly(base)} before`
           : null,
       )
@@ -176,9 +203,12 @@ export const BUILT_IN_RULES = {
     operator: '>',
     threshold: 0,
     kind: 'measured',
+    each: true,
     what: `layers that look random (S ≤ ${RANDOM_LIKE}) and did not in the baseline, whose spectrum moved by more than ${LEAST_DISTANCE} times what chance does, at the same norm (log_norm within ${SAME_NORM}) or where S was above ${PLAIN}`,
     measure: ({ matched }, judgement) => {
       const measured = byLayer(judgement)
+      if (!judgement.layers.some(({ S, distance }) => S.head !== null && S.base !== null && distance !== null))
+        return null
       const lost = matched.filter(({ head, base }) => {
         const { S, distance } = measured.get(head) ?? {}
         if (S?.head == null || S.base == null || distance == null) return false
@@ -281,9 +311,10 @@ export const BUILT_IN_RULES = {
     operator: '>',
     threshold: 0,
     kind: 'measured',
+    each: true,
     what: `layers with ${FEW_LEVELS} distinct values in a row at most, where the baseline has more than twice as many`,
     measure: ({ matched }) =>
-      counted(matched.filter(isRounded), ({ head, base }) => {
+      ofMeasured(matched, 'row_levels', isRounded, ({ head, base }) => {
         return `${head.row_levels} distinct values in a row, ${base.row_levels} before: its weights are rounded, which spectra hardly show`
       }),
   },
@@ -292,9 +323,10 @@ export const BUILT_IN_RULES = {
     operator: '>',
     threshold: 0,
     kind: 'measured',
+    each: true,
     what: `layers whose share of zeros rose by more than ${PRUNED}`,
     measure: ({ matched }) =>
-      counted(matched.filter(isPruned), ({ head, base }) => {
+      ofMeasured(matched, 'zeros', isPruned, ({ head, base }) => {
         return `${percent(head.zeros!)} of its weights are 0, ${percent(base.zeros!)} before, which spectra hardly show`
       }),
   },
@@ -350,7 +382,8 @@ export function builtInRules(
   const prediction = earlier.predict(head.name, 'primary')
   const measured = names.flatMap(name => {
     const rule: BuiltInRule = BUILT_IN_RULES[name]
-    if (rule.kind === 'measured' && !isOfOneArchitecture(judgement!)) return []
+    const judges = rule.each ? judgement!.relation === 'same' : isOfOneArchitecture(judgement!)
+    if (rule.kind === 'measured' && !judges) return []
     const found = rule.measure(pair, judgement!)
     if (!found) return []
     const own = thresholds[name]
@@ -438,12 +471,24 @@ function counted<Match extends { readonly head: Layer }>(
   return first ? { value: found.length, layer: first.head.name, reason: reason(first) } : { value: 0, reason: '' }
 }
 
+/** The same of layers that have a column on both sides; null where none has. */
+function ofMeasured(
+  matched: Pair['matched'],
+  column: 'row_levels' | 'zeros',
+  is: (match: Pair['matched'][number]) => boolean,
+  reason: (match: Pair['matched'][number]) => string,
+): Measurement | null {
+  const known = matched.filter(({ head, base }) => head[column] != null && base[column] != null)
+  return known.length > 0 ? counted(known.filter(is), reason) : null
+}
+
 /** Of tensors without a spectrum: how many are as `why` says, of their largest magnitudes on both sides. */
 function ofTensors(pair: Pair, why: (head: number, base: number) => string | null): Measurement | null {
   const kept = keptTensors(pair).filter(({ head, base }) => {
-    return (
-      head.code !== 'optimizer' && head.code !== 'excluded' && head.largest !== undefined && base.largest !== undefined
-    )
+    const isOfModel = head.code !== 'optimizer' && head.code !== 'excluded'
+    // A single number counts something, more often than not.
+    const isNumber = head.shape.every(n => n === 1)
+    return isOfModel && !isNumber && head.largest !== undefined && base.largest !== undefined
   })
   if (kept.length === 0) return null
   const found = kept.flatMap(({ head, base }) => {

@@ -221,3 +221,14 @@ test('averages of biases alone hide nothing, those of a whole model do', () => {
   const more = [tensor('a.w'), tensor('b.w', [3, 3]), tensor('ema.a'), tensor('ema.b')]
   expect(refused(...more)).toEqual({})
 })
+
+test('a module that PEFT trained a copy of is not applied', () => {
+  expect(
+    refused('l.5.original_module.weight', 'l.5.modules_to_save.default.weight', 'l.6.original_module.weight'),
+  ).toEqual({
+    'l.5.original_module.weight': 'buffer',
+  })
+  expect(refused('original_module.weight', 'modules_to_save.a.weight', 'x.original_module.w')).toEqual({
+    'original_module.weight': 'buffer',
+  })
+})

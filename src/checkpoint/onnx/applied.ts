@@ -9,6 +9,13 @@ const RESHAPING = new Set(['Reshape', 'Squeeze', 'Unsqueeze', 'Flatten'])
 /** Nodes that apply a kernel (out, in, kh, kw), and those that apply a matrix, on either side. */
 const CONVOLUTIONS = new Set(['Conv', 'FusedConv', 'ConvTranspose'])
 const PRODUCTS = new Set(['MatMul', 'FusedMatMul', 'Gemm', 'FusedGemm'])
+/** Recurrent layers and their gates. Weights W and R stack those of each direction: (directions, gates · hidden, columns). */
+const RECURRENT: ReadonlyMap<string, readonly string[]> = new Map([
+  ['LSTM', ['i', 'o', 'f', 'c']],
+  ['GRU', ['z', 'r', 'h']],
+  ['RNN', []],
+])
+const DIRECTIONS = ['forward', 'backward']
 /** What Cast makes floats of: FLOAT, FLOAT16, DOUBLE, BFLOAT16. */
 const FLOATS = [1, 10, 11, 16]
 /** A product's `alpha` is a scale of its own; beyond this it is what is left of the weight, or all of it. */
@@ -21,8 +28,13 @@ export function applies(op: string): boolean {
     PASSING.has(op) ||
     RESHAPING.has(op) ||
     CONVOLUTIONS.has(op) ||
-    PRODUCTS.has(op)
+    PRODUCTS.has(op) ||
+    RECURRENT.has(op)
   )
+}
+
+export function isRecurrent(op: string): boolean {
+  return RECURRENT.has(op)
 }
 
 /** How a tensor is seen by a node. */
@@ -40,6 +52,7 @@ interface Seen {
 
 interface Use extends Seen {
   readonly product: boolean
+  readonly recurrent?: Operator
 }
 
 /** Names are those of values, which are one a graph. */
@@ -85,6 +98,7 @@ function asApplied(tensor: OnnxTensor, uses: readonly Use[]): OnnxTensor | undef
   const [first] = uses
   const { view, product } = first
   if (!view || first.open || uses.some(use => use.open || canonical(use) !== canonical(first))) return broken
+  if (first.recurrent) return ofDirections(tensor, view, first.recurrent) ?? broken
   const own = { product: tensor.shape.length === 2, view: { shape: tensor.shape, strides: tensor.source.strides } }
   if (isLayer && canonical(own) === canonical(first)) return undefined
   if (!product) return isLayer && view.shape.length !== 4 ? undefined : viewed(tensor, view)
@@ -93,6 +107,12 @@ function asApplied(tensor: OnnxTensor, uses: readonly Use[]): OnnxTensor | undef
   if (shape.length === 2) return viewed(tensor, { shape, strides })
   const stack = stacked({ shape, strides })
   return stack ? { ...viewed(tensor, stack), stack: stack.shape[0] === 1 ? [''] : namesOf(stack.shape[0]) } : broken
+}
+
+function ofDirections(tensor: OnnxTensor, view: View, { op }: Operator): OnnxTensor | undefined {
+  const [directions, ...matrix] = view.shape
+  if (matrix.length !== 2 || directions > DIRECTIONS.length) return undefined
+  return { ...viewed(tensor, view), stack: directions === 1 ? [''] : DIRECTIONS, gates: RECURRENT.get(op)! }
 }
 
 function namesOf(count: number): string[] {
@@ -164,6 +184,9 @@ class Walk {
         } else if (PRODUCTS.has(op)) {
           if (inputs.indexOf(value) < 2)
             found.push({ ...(isModest(operator) ? seen : { view: undefined }), product: true })
+        } else if (RECURRENT.has(op)) {
+          const isWeight = inputs[1] === value || inputs[2] === value
+          if (isWeight) found.push({ ...seen, product: true, recurrent: operator })
         } else if (inputs[0] === value && output !== '' && applies(op)) {
           left.push([output, through(operator, seen, this.#known)])
         }
@@ -202,11 +225,26 @@ function through(operator: Operator, seen: Seen, known: ReadonlyMap<string, read
   if (!view || PASSING.has(op)) return seen
   if (op === 'Transpose')
     return { ...seen, view: permuted(view, numbers.get('perm') ?? view.shape.map((_, d) => d).reverse()) }
-  if (!RESHAPING.has(op) || !isContiguous(view)) return { view: undefined }
   const given = (name: string) => numbers.get(name) ?? known.get(inputs[1] ?? '')
   const isComputed = op !== 'Flatten' && (inputs[1] ?? '') !== '' && !known.has(inputs[1])
-  const shape = isComputed ? undefined : reshaped(op, view.shape, given, numbers.get('allowzero')?.[0] === 1)
+  if (!RESHAPING.has(op) || isComputed) return { view: undefined }
+  if (op === 'Squeeze' || op === 'Unsqueeze') return { ...seen, view: withOnes(op, view, given('axes')) }
+  const shape = isContiguous(view) ? reshaped(op, view.shape, given, numbers.get('allowzero')?.[0] === 1) : undefined
   return { ...seen, view: shape && { shape, strides: contiguous(shape) } }
+}
+
+/** Without dimensions of 1, or with more of them: that needs no order of the elements. */
+function withOnes(op: 'Squeeze' | 'Unsqueeze', { shape, strides }: View, given?: readonly number[]): View | undefined {
+  if (op === 'Squeeze') {
+    const axes = given ? axesOf(given, shape.length) : new Set(shape.flatMap((n, d) => (n === 1 ? [d] : [])))
+    if (!axes || [...axes].some(d => shape[d] !== 1)) return undefined
+    return { shape: shape.filter((_, d) => !axes.has(d)), strides: strides.filter((_, d) => !axes.has(d)) }
+  }
+  const axes = given && axesOf(given, shape.length + given.length)
+  if (!axes) return undefined
+  const old = shape.keys()
+  const from = Array.from({ length: shape.length + axes.size }, (_, d) => (axes.has(d) ? -1 : old.next().value!))
+  return { shape: from.map(d => (d < 0 ? 1 : shape[d])), strides: from.map(d => (d < 0 ? 1 : strides[d])) }
 }
 
 function permuted({ shape, strides }: View, axes: readonly number[]): View | undefined {
@@ -233,32 +271,14 @@ function reshaped(
   given: (name: string) => readonly number[] | undefined,
   allowZero: boolean,
 ): readonly number[] | undefined {
-  const rank = shape.length
-  switch (op) {
-    case 'Squeeze': {
-      const axes = given('axes')
-      if (!axes) return shape.filter(n => n !== 1)
-      const left = axesOf(axes, rank)
-      return left && [...left].every(d => shape[d] === 1) ? shape.filter((_, d) => !left.has(d)) : undefined
-    }
-    case 'Unsqueeze': {
-      const axes = given('axes')
-      const added = axes && axesOf(axes, rank + axes.length)
-      if (!added) return undefined
-      const rest = shape[Symbol.iterator]()
-      return Array.from({ length: rank + added.size }, (_, d) => (added.has(d) ? 1 : rest.next().value!))
-    }
-    case 'Flatten': {
-      const axis = given('axis')?.[0] ?? 1
-      const at = axis < 0 ? axis + rank : axis
-      return at >= 0 && at <= rank ? [size(shape.slice(0, at)), size(shape.slice(at))] : undefined
-    }
-    default: {
-      const wanted = given('shape')?.map((n, d) => (n === 0 && !allowZero ? (shape[d] ?? -2) : n))
-      if (!wanted) return undefined
-      const rest = size(shape) / size(wanted.filter(n => n !== -1))
-      const made = wanted.map(n => (n === -1 ? rest : n))
-      return made.every(n => Number.isSafeInteger(n) && n >= 0) && size(made) === size(shape) ? made : undefined
-    }
+  if (op === 'Flatten') {
+    const axis = given('axis')?.[0] ?? 1
+    const at = axis < 0 ? axis + shape.length : axis
+    return at >= 0 && at <= shape.length ? [size(shape.slice(0, at)), size(shape.slice(at))] : undefined
   }
+  const wanted = given('shape')?.map((n, d) => (n === 0 && !allowZero ? (shape[d] ?? -2) : n))
+  if (!wanted) return undefined
+  const rest = size(shape) / size(wanted.filter(n => n !== -1))
+  const made = wanted.map(n => (n === -1 ? rest : n))
+  return made.every(n => Number.isSafeInteger(n) && n >= 0) && size(made) === size(shape) ? made : undefined
 }

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Coded, Grid, Part } from '../quantised/scheme.ts'
 import { contiguous, isFloat, size } from '../types.ts'
-import { applied, applies, type Graph } from './applied.ts'
+import { applied, applies, type Graph, isRecurrent } from './applied.ts'
 import type { OnnxTensor, Operator } from './types.ts'
 
 /** Where the weight, its scale and its zero point are among the inputs, and the default of its axis. */
@@ -24,20 +24,15 @@ const UNREAD: ReadonlyMap<string, number> = new Map([
   ['QMoE', 2],
 ])
 const BLOCKS = 'MatMulNBits'
-/** Recurrent layers and their gates. Weights W and R stack those of each direction: (directions, gates · hidden, columns). */
-const RECURRENT: ReadonlyMap<string, readonly string[]> = new Map([
-  ['LSTM', ['i', 'o', 'f', 'c']],
-  ['GRU', ['z', 'r', 'h']],
-  ['RNN', []],
-])
-const DIRECTIONS = ['forward', 'backward']
+/** Directions that a recurrent layer may have. */
+const DIRECTIONS = 2
 
 /** How many inputs of an operator are looked at. */
 export const OPERANDS = 8
 
 /** Whether a node of this kind says what a weight stands for, or how it lies. */
 export function isOperator(op: string): boolean {
-  return QUANTISED.has(op) || UNREAD.has(op) || op === BLOCKS || RECURRENT.has(op) || applies(op)
+  return QUANTISED.has(op) || UNREAD.has(op) || op === BLOCKS || applies(op)
 }
 
 /** Why an operator's weight can't be read. */
@@ -68,16 +63,9 @@ export async function interpreted({ operators, tensors, dimensions }: Graph): Pr
   for (const tensor of (await applied({ operators, tensors: made, dimensions })).values())
     found.set(tensor.name, tensor)
   for (const { op, inputs } of operators) {
-    const gates = RECURRENT.get(op)
-    if (!gates) continue
-    for (const tensor of [1, 2].flatMap(i => tensors.get(inputs[i] ?? '') ?? [])) {
-      const [directions, ...matrix] = tensor.shape
-      if (matrix.length !== 2 || directions > DIRECTIONS.length) continue
-      const stack = directions === 1 ? [''] : DIRECTIONS
-      found.set(tensor.name, { ...(found.get(tensor.name) ?? tensor), stack, gates })
-    }
+    if (!isRecurrent(op)) continue
     const biases = tensors.get(inputs[3] ?? '')
-    if (biases?.shape.length === 2 && biases.shape[0] <= DIRECTIONS.length)
+    if (biases?.shape.length === 2 && biases.shape[0] <= DIRECTIONS)
       found.set(biases.name, { ...biases, constant: 'biases of a recurrent layer' })
   }
   return found

@@ -2,7 +2,7 @@ import { CheckpointError, quoted, tensorIn } from '../../errors.ts'
 import { isLearned } from '../constants.ts'
 import { momentIn } from '../moment.ts'
 import type { Contents, ReadOptions } from '../reader.ts'
-import type { Tensor, UnreadTensor } from '../types.ts'
+import { type DType, isFloat, type Tensor, type UnreadTensor } from '../types.ts'
 import { isPiece, pieceOfTensor, refusePiece } from './distributed.ts'
 import { ASIDE } from './flatten.ts'
 import { refusal } from './globals.ts'
@@ -56,7 +56,7 @@ async function contentsOf(
   }
   for (const [name, call] of found.aside) {
     const { dtype, shape } = await describeTensor(source, name, call, locate)
-    unread.push({ name, dtype, shape, reason: ASIDE })
+    if (isFloat(dtype as DType) && shape.length > 1) unread.push({ name, dtype, shape, reason: ASIDE, aside: true })
   }
   const moment = value instanceof Map ? momentIn(key => value.get(key)) : undefined
   return { tensors, unread, ...(moment && { moment }), stateDict: found.stateDict, ignored: found.ignored }

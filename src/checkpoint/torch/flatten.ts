@@ -1,13 +1,14 @@
 import type { Budget } from '../../bytes/budget.ts'
 import { CheckpointError, quoted } from '../../errors.ts'
 import { limits } from '../../limits.ts'
+import { withoutEnd } from '../../words.ts'
 import { isLearned } from '../constants.ts'
 import { size, type UnreadTensor } from '../types.ts'
 import { isArray } from './arrays.ts'
 import { isModule, type Members, membersOf, PACKED } from './modules.ts'
 import { isTensor, shapeOf, type TensorCall } from './tensors.ts'
 import { entries, isBeside, isContainer, isNode, isOptimizer, join, type Node, tensorsWithin } from './tree.ts'
-import { Inert, type Value } from './values.ts'
+import { Inert, parts, type Value } from './values.ts'
 import { SAVE } from './wording.ts'
 
 /** What of a checkpoint is not among its tensors. */
@@ -17,7 +18,7 @@ export class LeftOut {
   /** Names of tensors that their modules keep as buffers. */
   readonly buffers = new Set<string>()
   /** Tensors with names of weights that their modules keep outside the state dict. */
-  readonly aside = new Map<string, Inert>()
+  readonly aside: (readonly [name: string, tensor: Inert])[] = []
   readonly #path: string
   readonly #ignored: string[] = []
   #more = 0
@@ -36,13 +37,14 @@ export class LeftOut {
     else this.#more++
   }
 
-  leave(name: string, value: Value, why?: string): void {
+  leave(name: string, value: Value, aside?: true): void {
     if (this.unread.length === limits.checkpoint.tensorsCount)
       throw new CheckpointError(this.#path, `has more than ${limits.checkpoint.tensorsCount} tensors`)
     const type = value instanceof Inert ? value.type.slice(0, 200) : 'a storage'
-    const reason = why ?? `is made by ${type}, which is no tensor that has a reader: save plain tensors`
+    const reason = aside ? ASIDE : `is made by ${type}, which is no tensor that has a reader: save plain tensors`
     const shape = shapeWithin(value)
-    this.unread.push({ name: name.slice(0, limits.checkpoint.nameCharacters), dtype: lastOf(type), shape, reason })
+    const short = name.slice(0, limits.checkpoint.nameCharacters)
+    this.unread.push({ name: short, dtype: lastOf(type), shape, reason, ...(aside && { aside }) })
   }
 }
 
@@ -128,7 +130,8 @@ export function flatten(root: Node, { path: file, stateDict, holders, chosen, le
       leftOut.leave(name, child)
     }
   }
-  for (const one of beside) leaveAside(one, members, { holders, leftOut, budget })
+  const known = new Set<Value>([...members.keys(), ...tensors.values()])
+  leaveAside(beside, known, { holders, leftOut, budget })
   return tensors
 }
 
@@ -140,22 +143,43 @@ interface Aside {
 
 export const ASIDE = 'is kept by its module outside the state dict: make it a parameter, or a module of its own'
 
-/** Tensors with names of weights, and modules, alone or in a list or a dictionary: the model may use them all the same. */
+/**
+ * Parameters, tensors with names of weights, and modules, wherever an attribute leads to them: the model may use them all the same.
+ * @param known what the state dict has
+ */
 function leaveAside(
-  { name, value }: Aside,
-  members: ReadonlyMap<Inert, Members>,
+  attributes: readonly Aside[],
+  known: ReadonlySet<Value>,
   { holders, leftOut, budget }: Pick<Flattening, 'holders' | 'leftOut' | 'budget'>,
 ): void {
-  if (isTensor(value)) {
-    if (isLearned(name)) leftOut.aside.set(name, value)
-    return
-  }
-  if (!holders.has(value)) return
-  for (const [key, child] of isContainer(value) ? entries(value) : [['', value] as const]) {
+  const seen = new Set<Value>()
+  const left = [...attributes]
+  for (const { name, value } of left) {
     budget.step()
-    const isKnown = !(child instanceof Inert) || members.has(child)
-    if (!isKnown && isModule(child) && holders.has(child)) leftOut.leave(join(name, key), child, ASIDE)
+    if (typeof value !== 'object' || value === null || known.has(value) || seen.has(value)) continue
+    seen.add(value)
+    const key = name.slice(name.lastIndexOf('.') + 1)
+    if (isTensor(value)) {
+      budget.name(name.length)
+      const isNamed = isLearned(withoutEnd(name, '.0123456789'))
+      if (isNamed || /parameter/i.test(value.type)) leftOut.aside.push([name, value])
+    } else if (isOptimizer(key, value)) {
+    } else if (isModule(value)) {
+      budget.name(name.length)
+      if (holders.has(value)) leftOut.leave(name, value, true)
+    } else if (value instanceof Inert && isOfCpp(value)) {
+      leftOut.leave(name, value)
+    } else if (isContainer(value)) {
+      for (const [child, inner] of entries(value)) left.push({ name: join(name, child), value: inner })
+    } else {
+      for (const inner of parts(value)) left.push({ name, value: inner })
+    }
   }
+}
+
+/** Quantised layers of PyTorch keep what they learned in objects of C++. */
+function isOfCpp({ type }: Inert): boolean {
+  return /^__torch__\.torch\.classes\.|ScriptObject|PackedParams/.test(type)
 }
 
 /** Whether an object with no tensor in it stands where a tensor makes sense: under a dotted name, made by what may make one. */

@@ -28,7 +28,12 @@ export function membersOf(object: Inert): Members {
   const [parameters, buffers, modules] = MEMBERS.map(key => state.get(key))
   const left = state.get('_non_persistent_buffers_set')
   const transient = left instanceof Set ? [...left].filter(name => typeof name === 'string') : []
-  const named = new Map([...table(parameters), ...table(buffers), ...table(modules)])
+  const named = new Map<Value, Value>()
+  for (const [key, value] of [parameters, buffers, modules].flatMap(of => [...table(of)])) {
+    const known = named.get(key) ?? null
+    if (known !== null && value !== null && known !== value) throw new Shadowed(String(key), object.type)
+    named.set(key, value ?? known)
+  }
   refuseShadows(object, state, named)
   // Quantised layers keep their weights in an object of C++.
   const packed = state.get(PACKED)
@@ -38,11 +43,13 @@ export function membersOf(object: Inert): Members {
     if (typeof key === 'string' && !MEMBERS.includes(key) && !named.has(key) && !isComputed(key, named))
       aside.set(key, own)
   }
-  for (const name of transient) {
+  const kept = new Set(table(buffers).keys())
+  const unsaved = transient.filter(name => kept.has(name))
+  for (const name of unsaved) {
     aside.set(name, named.get(name) ?? null)
     named.delete(name)
   }
-  return { named, buffers: new Set(table(buffers).keys()), transient, aside }
+  return { named, buffers: kept, transient: unsaved, aside }
 }
 
 /** What weight norm, spectral norm and pruning put where the parameter was, and compute again. */

@@ -44,7 +44,7 @@ export interface StateDict {
   /** Names of tensors that their modules keep as buffers. */
   readonly buffers: ReadonlySet<string>
   /** Tensors with names of weights that their modules keep outside the state dict. */
-  readonly aside: ReadonlyMap<string, Inert>
+  readonly aside: readonly (readonly [name: string, tensor: Inert])[]
   readonly stateDict: string
   readonly ignored: readonly string[]
 }
@@ -96,7 +96,7 @@ class Finder {
         tensors: new Map([['tensor', node]]),
         unread: [],
         buffers: new Set(),
-        aside: new Map(),
+        aside: [],
         stateDict: '',
         ignored: [],
       }
