@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { pairModels } from '../../src/comparison/pair.ts'
+import { pairModels, type Rename } from '../../src/comparison/pair.ts'
 import { layer, model } from '../support/models.ts'
 
 /** The names that are paired, of layers of one shape unless a name ends in another's. */
@@ -39,6 +39,27 @@ test('a new layer that ends as an old one is called is no old one renamed', () =
     ['g', 'g'],
   ])
   expect(matched(['a.x', 'b.y', 'c.z'], ['x', 'y', 'z'])).toEqual([])
+})
+
+test('a namesake takes no layer’s place: the exact key decides', () => {
+  const of = (...layers: [name: string, tensor: string][]) =>
+    model(
+      'net',
+      layers.map(([name, tensor]) => layer(name, 3, { tensor })),
+    )
+  const pairs = (head: ReturnType<typeof of>, base: ReturnType<typeof of>, renames: Rename[] = []) =>
+    pairModels([head], [base], renames).pairs[0]!.matched.map(({ head, base }) => [head.tensor, base.tensor])
+  const decoy = of(['l5', 'l5'], ['l5.weight', 'l5.weight'])
+  const plain = of(['l5', 'l5.weight'])
+  expect(pairs(decoy, plain)).toEqual([['l5.weight', 'l5.weight']])
+  expect(pairs(plain, decoy)).toEqual([['l5.weight', 'l5.weight']])
+  expect(pairs(of(['b', 'b']), of(['a', 'a'], ['b', 'b']), [{ from: 'a', to: 'b' }])).toEqual([['b', 'b']])
+  expect(pairs(of(['a', 'a']), of(['a', 'a']), [{ from: 'a', to: 'b' }])).toEqual([['a', 'a']])
+})
+
+test('what PEFT trained a copy of is called as the module was', () => {
+  expect(matched(['l.5.modules_to_save.default', 'l.6'], ['l.5', 'l.6'])).toHaveLength(2)
+  expect(matched(['l.modules_to_saves.default'], ['l'])).toEqual([])
 })
 
 test('where two would fit, neither is taken', () => {

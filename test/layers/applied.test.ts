@@ -363,3 +363,31 @@ describe('low-rank updates', () => {
     expect(Object.keys(parts)).toEqual([A, B, ...(change.magnitude ? [M] : [])])
   })
 })
+
+test('what two adapters add to, nobody knows', () => {
+  const factors = ['a', 'b'].flatMap(name => [tensor(`m.lora_A.${name}`, [2, 4]), tensor(`m.lora_B.${name}`, [3, 2])])
+  const updates = ['a', 'b'].map(name => ({
+    key: 'm.weight',
+    down: `m.lora_A.${name}`,
+    up: `m.lora_B.${name}`,
+    embedding: false,
+    scale: 1,
+  }))
+  const { weights } = effectiveWeights([...factors, tensor('m.base_layer.weight', [3, 4])], updates)
+  expect([...weights.values()].map(({ broken }) => broken)).toEqual([expect.stringMatching(/^two adapters/)])
+  expect([...effectiveWeights(factors, updates).weights.keys()]).toEqual(['m.lora_B.a', 'm.lora_B.b'])
+})
+
+test.each<[string, string[]]>([
+  ['weight_norm of what is pruned', ['weight_g', 'weight_v_orig', 'weight_v_mask']],
+  ['spectral_norm of what is pruned', ['weight_orig_orig', 'weight_orig_mask', 'weight_u', 'weight_v']],
+  ['pruning of what weight_norm makes', ['weight_mask', 'weight_orig_g', 'weight_orig_v']],
+  ['weight_norm of what spectral_norm makes', ['weight_g', 'weight_v_orig', 'weight_v_u', 'weight_v_v']],
+])('hooks upon each other are not read: %s', (_, names) => {
+  const shape = (name: string) =>
+    /_g$/.test(name) ? [4, 1] : /_[uv]$/.test(name) && !/orig_v$/.test(name) ? [4] : [4, 4]
+  const { weights } = effectiveWeights(names.map(name => tensor(`a.${name}`, shape(name))))
+  expect([...weights.values()].map(({ broken }) => broken)).toEqual([
+    expect.stringMatching(/in a way that is not known/),
+  ])
+})

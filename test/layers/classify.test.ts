@@ -232,3 +232,19 @@ test('a module that PEFT trained a copy of is not applied', () => {
     'original_module.weight': 'buffer',
   })
 })
+
+test('a module called optimizer has weights, an optimizer’s state is about others', () => {
+  expect(
+    refused(
+      ...['optimizer.fc.weight', 'prompt_optimizer.kernel', 'optimizer.state.fc.weight', 'd_optimizer/vars/kernel'],
+      ...['opt_state.0.mu.fc.kernel', 'optimizer.m.fc.weight', 'optimizer.fc.exp', 'optimizer_states.0.weight'],
+    ),
+  ).toEqual({
+    'optimizer.state.fc.weight': 'optimizer',
+    'd_optimizer/vars/kernel': 'optimizer',
+    'opt_state.0.mu.fc.kernel': 'optimizer',
+    'optimizer.m.fc.weight': 'optimizer',
+    'optimizer.fc.exp': 'optimizer',
+    'optimizer_states.0.weight': 'optimizer',
+  })
+})

@@ -102,6 +102,14 @@ describe("PEFT's scale", () => {
   test.each<[string, object, number | undefined]>([
     ['lora_alpha / r', {}, 2],
     ['rsLoRA', { use_rslora: true }, 24 / Math.sqrt(12)],
+    ['rsLoRA, as Python has it', { use_rslora: 1 }, 24 / Math.sqrt(12)],
+    ['no rsLoRA', { use_rslora: 0 }, 2],
+    ['KaSA', { kasa_config: { beta: 1 } }, undefined],
+    ['no KaSA', { kasa_config: {} }, 2],
+    ['BD-LoRA', { use_bdlora: true }, undefined],
+    ['QA-LoRA', { use_qalora: 'yes' }, undefined],
+    ['Arrow', { arrow_config: [1] }, undefined],
+    ['no Arrow', { arrow_config: [] }, 2],
     ['the name of the module', { alpha_pattern: { 'a.fc': 12 } }, 1],
     ['the end of its name', { alpha_pattern: { fc: 12 } }, 1],
     ['the first that fits', { alpha_pattern: { x: 36, 'a.fc': 12, fc: 48 } }, 1],
@@ -117,6 +125,31 @@ describe("PEFT's scale", () => {
     ['another rank of the module', { rank_pattern: { fc: 3 } }, undefined],
     ['a rank that nobody can tell', { rank_pattern: { '(a|b)': 12 } }, undefined],
   ])('%s', async (_, change, scale) => expect(await scaleOf(change)).toBe(scale))
+
+  test.each(['lora_diag', 'lora_mid.weight', 'dora_scale', 'lora_E'])('%s makes another product', async part => {
+    const module = 'base_model.model.a.fc'
+    const { updates, tensors } = await scaled(
+      {},
+      { [`${module}.${part}`]: { shape: [12, 12], values: new Float32Array(144).fill(1) } },
+    )
+    expect(updates).toEqual([])
+    expect(tensors.map(({ skip }) => skip)).toEqual(new Array(3).fill(expect.stringMatching(/merge it before saving/)))
+  })
+
+  test.each([
+    ['lin.lora_A', 'lin.lora_B'],
+    ['lin.lora_a', 'lin.lora_b'],
+    ['lin.lora_a.weight', 'lin.lora_b.weight'],
+    ['blk.0.attn_q.weight.lora_a', 'blk.0.attn_q.weight.lora_b'],
+  ])('factors under other names are not read: %s', async (...names) => {
+    const factor = { shape: [12, 12], values: new Float32Array(144).fill(1) }
+    const path = writeSafetensors(Object.fromEntries([...names, 'other.weight'].map(name => [name, factor])))
+    const { tensors } = await openCheckpoint(path)
+    expect(tensors.map(({ skip }) => skip)).toEqual([
+      ...new Array(2).fill(expect.stringMatching(/under a name that has no reader/)),
+      undefined,
+    ])
+  })
 
   test('more patterns and factors than anybody has take no minute', async () => {
     const names = Array.from({ length: 300 }, (_, i) => `base_model.model.l.${i}`)

@@ -1,5 +1,16 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test, vi } from 'vitest'
@@ -63,4 +74,18 @@ test.skipIf(process.platform === 'win32')('a pipe is written where somebody read
   const reader = readFile(pipe, 'utf8')
   await vi.waitFor(async () => write(pipe, text))
   expect(await reader).toBe(text)
+})
+
+test.skipIf(process.platform === 'win32')('what a process has open is written to, and not replaced', async () => {
+  const file = join(temporaryFolder(), 'summary.md')
+  writeFileSync(file, 'before\n')
+  const fd = openSync(file, 'a')
+  try {
+    await write(`/dev/fd/${fd}`, 'ours\n')
+    await write(`/proc/self/fd/${fd}`, 'again\n')
+    writeSync(fd, 'after\n')
+  } finally {
+    closeSync(fd)
+  }
+  expect(readFileSync(file, 'utf8')).toBe('before\nours\nagain\nafter\n')
 })

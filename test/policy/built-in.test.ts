@@ -179,6 +179,12 @@ describe('what no spectrum shows', () => {
     ['more than that', [skipped('b', 1001)], [skipped('b', 1)], ['exploded-tensors']],
     ['from 0 to what others have', [skipped('b', 2), skipped('c', 2)], [skipped('b', 0), skipped('c', 2)], []],
     ['from 0 beyond', [skipped('b', 3), skipped('c', 2)], [skipped('b', 0), skipped('c', 2)], ['exploded-tensors']],
+    ['a gain that began as 0', [skipped('b', 0.9)], [skipped('b', 0)], []],
+    ['a number that counts', [{ ...skipped('b', 1e9), shape: [1] }], [{ ...skipped('b', 1), shape: [1] }], []],
+    ['a number without dimensions', [{ ...skipped('b', 0), shape: [] }], [{ ...skipped('b', 1), shape: [] }], []],
+    ['next to zeros', [skipped('b', 1e-30), skipped('c', 1)], [skipped('b', 1), skipped('c', 0.5)], ['zeroed-tensors']],
+    ['less by a thousand', [skipped('b', 0.001), skipped('c', 1)], [skipped('b', 1), skipped('c', 0.5)], []],
+    ['as little as others have', [skipped('b', 1e-6), skipped('c', 1e-6)], [skipped('b', 1), skipped('c', 1e-6)], []],
     ['what an optimizer keeps', [skipped('b', 1e9, 'optimizer')], [skipped('b', 1, 'optimizer')], []],
     ['what is left out', [skipped('b', 0, 'excluded')], [skipped('b', 1, 'excluded')], []],
   ])('%s', (_, head, base, names) => {

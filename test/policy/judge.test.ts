@@ -228,6 +228,15 @@ describe('weights that were not read', () => {
     expect(verdict([], withSkipped(large), undefined, { failOnInconclusive: false }).fails_job).toBe(false)
   })
 
+  test('outside of the state dict are a warning, however large', () => {
+    const { status, rules } = verdict([], withSkipped(row('teacher', 'aside', 'F32', [10_000, 10_000])))
+    expect(status).toBe('warned')
+    expect(rules).toMatchObject([{ rule: 'unread > 0', level: 'warn', outcome: 'violated', layer: 'teacher' }])
+    expect(rules[0]!.reason).toMatch(
+      /^1 that may be weights were not read, 1\.0e\+2 %|^1 that may be weights were not read, (?:9\d|100)/,
+    )
+  })
+
   test('are the business of a rule that speaks of coverage', () => {
     expect(verdict(['coverage < 0'], withSkipped(large)).rules).toHaveLength(1)
   })

@@ -343,3 +343,49 @@ describe('protobuf takes the last, or both as one', () => {
     await expect(openCheckpoint(write(bytes, 'net.onnx'))).rejects.toThrow(why)
   })
 })
+
+describe('weights of recurrent layers', () => {
+  const gates = ['i', 'o', 'f', 'c']
+  const lstm = node('LSTM', ['x', 'm', 'r'], 'y')
+  test.each<[string, number[], Uint8Array[], object]>([
+    ['as they are', [1, 80, 20], [node('Identity', ['w'], 'm')], { shape: [1, 80, 20], stack: [''], gates }],
+    [
+      'of two directions',
+      [2, 80, 20],
+      [node('Cast', ['w'], 'm', integer('to', 1))],
+      { stack: ['forward', 'backward'], gates },
+    ],
+    ['turned', [20, 80, 1], [node('Transpose', ['w'], 'm')], { shape: [1, 80, 20], stack: [''], gates }],
+    [
+      'of one direction',
+      [80, 20],
+      [node('Unsqueeze', ['w'], 'm', attribute('axes', [0]))],
+      { shape: [1, 80, 20], stack: [''] },
+    ],
+  ])('%s', async (_, dims, nodes, wanted) => expect(await read(weight(dims), ...nodes, lstm)).toMatchObject(wanted))
+
+  test('of more directions than there are, or of no matrix, are not read', async () => {
+    for (const dims of [
+      [3, 80, 20],
+      [80, 20],
+    ])
+      expect((await read(weight(dims), node('Identity', ['w'], 'm'), lstm)).broken).toBe(UNKNOWN)
+  })
+
+  test('what they are applied to is none', async () => {
+    const w = await read(weight([20, 10, 20]), node('LSTM', ['w', 'a', 'r'], 'm'), product)
+    expect(seen(w)).toEqual({ shape: '20,10,20', strides: '200,20,1' })
+  })
+})
+
+test('dimensions of 1 go and come in any order of the elements', async () => {
+  const turned = node('Transpose', ['w'], 't', attribute('perm', [2, 1, 0]))
+  const kernel = [turned, node('Unsqueeze', ['t'], 'k', attribute('axes', [-1])), conv('k')]
+  expect(seen(await read(weight([3, 20, 30]), ...kernel))).toEqual({ shape: '30,20,3,1', strides: '1,30,600,1' })
+  const squeezed = [
+    node('Transpose', ['w'], 't', attribute('perm', [1, 0, 2])),
+    node('Squeeze', ['t'], 'm', attribute('axes', [1])),
+    product,
+  ]
+  expect(seen(await read(weight([1, 30, 40]), ...squeezed))).toEqual({ shape: '30,40', strides: '40,1' })
+})

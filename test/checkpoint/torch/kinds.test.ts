@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { openCheckpoint } from '../../../src/checkpoint/index.ts'
 import { CheckpointError } from '../../../src/errors.ts'
 import { temporaryFolder } from '../../support/folder.ts'
-import { archive, dict, makeZip, opcodes, readBytes, tensor, text } from './build.ts'
+import { archive, dict, makeZip, opcodes, readBytes, tensor, text, tuple } from './build.ts'
 
 const fixture = (name: string) => join('test/fixtures/torch', name)
 
@@ -70,7 +70,7 @@ describe('what a module keeps outside its state dict', () => {
   const state = (parameters: Record<string, Buffer>, more: Record<string, Buffer>) =>
     dict({ _parameters: dict({ a: w, ...parameters }), _buffers: dict({}), _modules: dict({}), ...more })
   const unreadOf = async (net: Buffer) => {
-    const { tensors, unread } = await readBytes(makeZip(archive(net, Buffer.alloc(16, 1))))
+    const { tensors, unread } = await readBytes(makeZip(archive(net, Buffer.alloc(16, 1), Buffer.alloc(16, 1))))
     return [
       tensors.map(({ name }) => name),
       (unread ?? []).map(({ name, dtype, shape, reason }) => [name, dtype, shape, reason]),
@@ -78,12 +78,81 @@ describe('what a module keeps outside its state dict', () => {
   }
   const why = expect.stringMatching(/outside the state dict: make it a parameter/)
   const other = module(state({}, {}))
+  const none = opcodes('N')
+  const parameter = opcodes('ctorch._utils\n_rebuild_parameter\n', tuple(w, opcodes('I01\n'), dict({})), 'R')
+
+  test('each module once, and what C++ keeps is unread as such', async () => {
+    const again = opcodes('](', opcodes(other, 'p9\n'), 'g9\ng9\ne')
+    expect(await unreadOf(module(state({}, { layers: again, more: opcodes('](g9\ne') })))).toEqual([
+      ['a'],
+      [['layers.0', 'Sequential', [2, 2], why]],
+    ])
+    const packed = opcodes('c__torch__.torch.classes.rnn\nCellParamsBase\n)', 0x81, tuple(w, w), 'b')
+    expect(await unreadOf(module(state({}, { _packed_weight_ih: packed })))).toEqual([
+      ['a'],
+      [
+        [
+          '_packed_weight_ih',
+          'CellParamsBase',
+          [2, 2],
+          expect.stringMatching(/^is made by __torch__.torch.classes.rnn.CellParamsBase/),
+        ],
+      ],
+    ])
+  })
+
+  test('a module with two things of one name is refused', async () => {
+    const of = (tables: Record<string, Buffer>) =>
+      module(dict({ _parameters: dict({}), _buffers: dict({}), _modules: dict({}), ...tables }))
+    for (const tables of [
+      { _parameters: dict({ a: w }), _buffers: dict({ a: w }) },
+      { _parameters: dict({ a: w }), _modules: dict({ a: other }) },
+    ])
+      await expect(unreadOf(of(tables))).rejects.toThrow(/two things called "a"/)
+    expect(await unreadOf(of({ _parameters: dict({ a: w }), _buffers: dict({ a: none }) }))).toEqual([['a'], []])
+    expect(await unreadOf(of({ _parameters: dict({ a: none }), _buffers: dict({ a: w }) }))).toEqual([['a'], []])
+  })
+
+  test('a parameter is saved, whatever is said of buffers', async () => {
+    const net = dict({
+      ...{ _parameters: dict({ a: w }), _buffers: dict({}), _modules: dict({}) },
+      _non_persistent_buffers_set: opcodes('c__builtin__\nset\n(](', text('a'), 'etR'),
+    })
+    expect(await unreadOf(module(net))).toEqual([['a'], []])
+  })
 
   test.each<[string, Record<string, Buffer>, unknown[]]>([
     ['a tensor with the name of a weight', { weight: w }, [['weight', 'F32', [2, 2], why]]],
     ['a module in a list', { layers: opcodes('](', other, 'e') }, [['layers.0', 'Sequential', [2, 2], why]]],
     ['a module in a dictionary', { layers: dict({ b: other }) }, [['layers.b', 'Sequential', [2, 2], why]]],
     ['a module that is no submodule', { hidden: other }, [['hidden', 'Sequential', [2, 2], why]]],
+    [
+      'a module in a tuple of a list',
+      { layers: opcodes('](', tuple(other, none), 'e') },
+      [['layers.0.0', 'Sequential', [2, 2], why]],
+    ],
+    [
+      'a module in an object',
+      { held: opcodes('cholder\nHolder\n)', 0x81, dict({ net: other }), 'b') },
+      [['held.net', 'Sequential', [2, 2], why]],
+    ],
+    [
+      'a method of another module',
+      { forward: opcodes('c__builtin__\ngetattr\n', tuple(other, text('forward')), 'R') },
+      [['forward', 'Sequential', [2, 2], why]],
+    ],
+    ['parameters in a list', { Ws: opcodes('](', parameter, 'e') }, [['Ws.0', 'F32', [2, 2], why]]],
+    [
+      'tensors in a list with the name of weights',
+      { weights: opcodes('](', w, w, 'e') },
+      [
+        ['weights.0', 'F32', [2, 2], why],
+        ['weights.1', 'F32', [2, 2], why],
+      ],
+    ],
+    ['a vector', { weight: tensor({ shape: [4], strides: [1] }) }, []],
+    ['integers', { tokens: tensor({ shape: [2, 2], strides: [2, 1], storage: 'IntStorage', key: '1' }) }, []],
+    ['an optimizer', { optimizer: dict({ state: dict({ weight: w }) }) }, []],
     ['a table', { anchors: w }, []],
     ['a list of tensors', { caches: opcodes('](', w, 'e') }, []],
   ])('%s', async (_, more, unread) => {
