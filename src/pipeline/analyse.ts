@@ -16,7 +16,7 @@ import { structure } from '../metrics/structure.ts'
 import { aggregates } from '../metrics/summary.ts'
 import type { OnProgress } from '../progress.ts'
 import { cost, type Recipe } from '../recipe/recipe.ts'
-import { shuffle, tensorsOf } from '../recipe/values.ts'
+import { factorsOf, shuffle, tensorsOf } from '../recipe/values.ts'
 import type { AnalysisOptions, Layer, Model, Skipped } from '../report/schema.ts'
 import { RANDOM_LIKE } from '../report/state.ts'
 import { type Engine, fingerprint, noiseFloor, type Scan, type Spectrum } from '../spectrum/engine.ts'
@@ -168,7 +168,8 @@ async function identify(
     scale !== usual && `scale ${scale}`,
     metrics,
   ]
-  const digest = digests.length === 1 ? digests[0] : createHash('sha256').update(digests.join()).digest('hex')
+  const parts = [...digests, ...factorsOf(recipe.values).map(String)]
+  const digest = parts.length === 1 ? parts[0] : createHash('sha256').update(parts.join()).digest('hex')
   return {
     digest,
     fingerprint: fingerprint(

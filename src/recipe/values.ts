@@ -168,6 +168,12 @@ export function tensorsOf(values: Values): Tensor[] {
   return [...new Set([...own, ...operands(values).flatMap(tensorsOf)])]
 }
 
+/** The numbers other than 1 by which products of them are multiplied, in order of appearance: what no tensor has of them. */
+export function factorsOf(values: Values): number[] {
+  const own = values.op === 'product' && values.factor !== 1 ? [values.factor] : []
+  return [...own, ...operands(values).flatMap(factorsOf)]
+}
+
 /** The same values of other tensors. */
 export function withTensors(values: Values, replace: (tensor: Tensor) => Tensor): Values {
   const inner = (of: Values) => withTensors(of, replace)

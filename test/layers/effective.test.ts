@@ -164,6 +164,13 @@ describe("PEFT's scale", () => {
     expect(updates!.length).toBeLessThan(300)
   })
 
+  test('another scale is another content', async () => {
+    const digest = async (lora_alpha: number) =>
+      (await analyseFile((await scaled({ lora_alpha })).path)).layers[0]!.digest
+    expect(await digest(24)).not.toBe(await digest(48))
+    expect(await digest(24)).toBe(await digest(24))
+  })
+
   test('a tensor called alpha is none of PEFT', async () => {
     const alpha = { 'base_model.model.a.fc.alpha': { shape: [1], values: Float32Array.of(1200) } }
     expect(await scaleOf({}, alpha)).toBe(2)

@@ -1,12 +1,20 @@
 import { CheckpointError, RESAVE } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import { arrayType } from '../numpy/header.ts'
-import { contiguous, DTYPE_BITS, size, type Tensor, type UnreadTensor } from '../types.ts'
+import { contiguous, DTYPE_BITS, isFloat, size, type Tensor, type UnreadTensor } from '../types.ts'
 import { Global, Inert, type Value } from './values.ts'
 
 /** Whether a value is the record of a NumPy array, whose elements lie in the pickle itself. */
 export function isArray(value: Value): value is Inert {
   return value instanceof Inert && value.callee instanceof Global && ARRAY.test(value.callee.path)
+}
+
+/** The dimensions of an array of floats; undefined of any other, and where they are not known. */
+export function floatShape(value: Inert): readonly number[] | undefined {
+  const { shape, type } = stateOf(value)
+  const known = arrayType(typeText(type))
+  const isShape = Array.isArray(shape) && shape.every(n => Number.isSafeInteger(n) && (n as number) >= 0)
+  return isShape && 'dtype' in known && isFloat(known.dtype) ? (shape as number[]) : undefined
 }
 
 const ARRAY = /^numpy\.(?:_?core)\.(?:multiarray\._reconstruct|numeric\._frombuffer)$/

@@ -4,7 +4,7 @@ import { limits } from '../../limits.ts'
 import { withoutEnd } from '../../words.ts'
 import { isLearned } from '../constants.ts'
 import { size, type UnreadTensor } from '../types.ts'
-import { isArray } from './arrays.ts'
+import { floatShape, isArray } from './arrays.ts'
 import { isModule, type Members, membersOf, PACKED } from './modules.ts'
 import { isTensor, shapeOf, type TensorCall } from './tensors.ts'
 import { entries, isBeside, isContainer, isNode, isOptimizer, join, type Node, tensorsWithin } from './tree.ts'
@@ -38,13 +38,16 @@ export class LeftOut {
   }
 
   leave(name: string, value: Value, aside?: true): void {
-    if (this.unread.length === limits.checkpoint.tensorsCount)
-      throw new CheckpointError(this.#path, `has more than ${limits.checkpoint.tensorsCount} tensors`)
     const type = value instanceof Inert ? value.type.slice(0, 200) : 'a storage'
     const reason = aside ? ASIDE : `is made by ${type}, which is no tensor that has a reader: save plain tensors`
     const shape = shapeWithin(value)
-    const short = name.slice(0, limits.checkpoint.nameCharacters)
-    this.unread.push({ name: short, dtype: lastOf(type), shape, reason, ...(aside && { aside }) })
+    this.add({ name, dtype: lastOf(type), shape, reason, ...(aside && { aside }) })
+  }
+
+  add(row: UnreadTensor): void {
+    if (this.unread.length === limits.checkpoint.tensorsCount)
+      throw new CheckpointError(this.#path, `has more than ${limits.checkpoint.tensorsCount} tensors`)
+    this.unread.push({ ...row, name: row.name.slice(0, limits.checkpoint.nameCharacters) })
   }
 }
 
@@ -117,7 +120,10 @@ export function flatten(root: Node, { path: file, stateDict, holders, chosen, le
       if (node instanceof Inert && members.get(node)?.buffers.has(key)) leftOut.buffers.add(name)
     } else if (!holders.has(child) || isLeft || isOptimizer(key, child)) {
       if (child instanceof Inert && isContainer(node) && isInPlaceOfTensor(name, child)) leftOut.leave(name, child)
-      else if (isContainer(node)) leftOut.ignore(join(stateDict, name))
+      else if (isContainer(node)) {
+        leftOut.ignore(join(stateDict, name))
+        if (!isLeft && !isOptimizer(key, child)) leaveArrays({ name, value: child }, leftOut, budget)
+      }
     } else if (isNode(child)) {
       if (seen.has(child)) throw new CheckpointError(where(name), 'holds itself, or stands in two places', SAVE)
       if (stack.length >= limits.pickle.nestingLevels || name.length > limits.checkpoint.nameCharacters) {
@@ -173,6 +179,27 @@ function leaveAside(
       for (const [child, inner] of entries(value)) left.push({ name: join(name, child), value: inner })
     } else {
       for (const inner of parts(value)) left.push({ name, value: inner })
+    }
+  }
+}
+
+const ARRAYS = 'is a NumPy array beside the tensors, in a dictionary or list of its own: save a tensor'
+
+/** Arrays that may be weights, where no tensor is beside them. */
+function leaveArrays(root: Aside, leftOut: LeftOut, budget: Budget): void {
+  const seen = new Set<Value>()
+  const left = [root]
+  for (const { name, value } of left) {
+    budget.step()
+    if (seen.has(value)) continue
+    if (isContainer(value)) {
+      seen.add(value)
+      for (const [key, child] of entries(value)) left.push({ name: join(name, key), value: child })
+    } else if (isArray(value)) {
+      const shape = floatShape(value)
+      if (!shape || shape.length < 2) continue
+      budget.name(name.length)
+      leftOut.add({ name, dtype: 'array', shape, reason: ARRAYS, aside: true })
     }
   }
 }

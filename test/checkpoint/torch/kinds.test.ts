@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { openCheckpoint } from '../../../src/checkpoint/index.ts'
 import { CheckpointError } from '../../../src/errors.ts'
 import { temporaryFolder } from '../../support/folder.ts'
-import { archive, dict, makeZip, opcodes, readBytes, tensor, text, tuple } from './build.ts'
+import { archive, dict, int, makeZip, opcodes, readBytes, tensor, text, tuple } from './build.ts'
 
 const fixture = (name: string) => join('test/fixtures/torch', name)
 
@@ -186,5 +186,48 @@ describe('what a module keeps outside its state dict', () => {
       'b',
     )
     expect(await unreadOf(net)).toEqual([['b.a'], []])
+  })
+})
+
+describe('NumPy arrays in a dictionary or list without tensors', () => {
+  const w = tensor({ shape: [2, 2], strides: [2, 1] })
+  const array = (dtype: string, ...shape: number[]) => {
+    const bytes = Buffer.alloc(shape.reduce((a, b) => a * b, 1) * 4, 1)
+    const length = Buffer.alloc(4)
+    length.writeUInt32LE(bytes.length)
+    const type = opcodes('cnumpy\ndtype\n', tuple(text(dtype)), 'R')
+    const state = tuple(opcodes('B', length, bytes), type, tuple(...shape.map(int)), text('C'))
+    return opcodes('cnumpy.core.numeric\n_frombuffer\n', state, 'R')
+  }
+  const read = async (value: Buffer) => {
+    const { tensors, unread } = await readBytes(makeZip(archive(value, Buffer.alloc(16, 1))))
+    return [tensors.map(({ name }) => name), (unread ?? []).map(({ name, shape, aside }) => [name, shape, aside])]
+  }
+
+  test('are unread where they may be weights', async () => {
+    expect(await read(dict({ w, all: dict({ b: array('f4', 2, 3) }) }))).toEqual([['w'], [['all.b', [2, 3], true]]])
+    expect(await read(dict({ w, all: opcodes('](', array('f4', 2, 3), dict({ c: array('f4', 4, 5) }), 'e') }))).toEqual(
+      [
+        ['w'],
+        [
+          ['all.0', [2, 3], true],
+          ['all.1.c', [4, 5], true],
+        ],
+      ],
+    )
+  })
+
+  test('vectors, integers and what training leaves are none', async () => {
+    const more = {
+      a: dict({ b: array('f4', 3) }),
+      c: dict({ d: array('i4', 2, 2) }),
+      history: dict({ e: array('f4', 2, 2) }),
+      optimizer: dict({ f: array('f4', 2, 2) }),
+    }
+    expect(await read(dict({ w, ...more }))).toEqual([['w'], []])
+  })
+
+  test('beside a tensor they are tensors', async () => {
+    expect(await read(dict({ w, b: array('f4', 2, 3) }))).toEqual([['w', 'b'], []])
   })
 })
