@@ -145,7 +145,7 @@ async function writeInto(path: string, text: string): Promise<void> {
 /** One after the other: below a folder that takes none, such as /proc, `recursive` tries again without end. */
 async function makeFolder(path: string): Promise<void> {
   const missing: string[] = []
-  for (let folder = resolve(path); !(await identity(folder)); folder = dirname(folder)) missing.push(folder)
+  for (let folder = path; !(await identity(folder)); folder = dirname(folder)) missing.push(folder)
   for (const folder of missing.reverse()) {
     await mkdir(folder).catch(error => {
       // Another run may have made it.
