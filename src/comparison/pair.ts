@@ -127,14 +127,23 @@ function plain({ name }: Layer): string {
   return unwrapped(name)
 }
 
+const WRAPPERS = new Set(['base_layer', 'original_module', '_orig_mod', 'module'])
+/** Those that have another component after them. */
+const PAIRS: ReadonlyMap<string, (next: string) => boolean> = new Map<string, (next: string) => boolean>([
+  ['base_model', next => next === 'model'],
+  ['modules_to_save', () => true],
+])
+
 /** A name without the components that adapters and parametrizations put into it. */
 function unwrapped(name: string): string {
-  return name
-    .replace(
-      /(^|\.)(?:base_model\.model|base_layer|original_module|modules_to_save\.[^.]+|_orig_mod|module)(?=\.|$)/g,
-      '',
-    )
-    .replace(/^\./, '')
+  const path = name.split('.')
+  const kept: string[] = []
+  for (let i = 0; i < path.length; i++) {
+    const isPair = i + 1 < path.length && PAIRS.get(path[i])?.(path[i + 1])
+    if (isPair) i++
+    else if (!WRAPPERS.has(path[i])) kept.push(path[i])
+  }
+  return kept.join('.')
 }
 
 /** Layers of one key can be one layer, seen twice: what an adapter adds to a weight is none with the weight. */

@@ -60,6 +60,8 @@ test('a namesake takes no layer’s place: the exact key decides', () => {
 test('what PEFT trained a copy of is called as the module was', () => {
   expect(matched(['l.5.modules_to_save.default', 'l.6'], ['l.5', 'l.6'])).toHaveLength(2)
   expect(matched(['l.modules_to_saves.default'], ['l'])).toEqual([])
+  expect(matched(['a.base_model.b'], ['a.b'])).toEqual([])
+  expect(matched(['a.modules_to_save'], ['a'])).toEqual([])
 })
 
 test('where two would fit, neither is taken', () => {
