@@ -22,6 +22,7 @@ import type { Contents, Reader, ReadOptions } from './reader.ts'
 import { safetensors } from './safetensors.ts'
 import { sb3 } from './sb3/index.ts'
 import { isShardIndex, readShardIndex, refuseShard } from './shards.ts'
+import { markSpectral } from './spectral.ts'
 import { stampOf } from './stamp.ts'
 import { METADATA, readDistributed } from './torch/dcp.ts'
 import { refusePart } from './torch/distributed.ts'
@@ -114,7 +115,7 @@ const SELF_CONTAINED: readonly Format[] = ['keras', 'hdf5', 'onnx', 'gguf']
 /** Quantised tensors as what they stand for, kernels as PyTorch has them, masks and tables as constants. */
 async function interpreted(format: Format, tensors: readonly Tensor[], stamps: Stamp[]): Promise<Tensor[]> {
   if (SELF_CONTAINED.includes(format)) return markConstants(tensors)
-  return markConstants(orientKernels(await describeQuantised(tensors, stamps)))
+  return markConstants(await markSpectral(orientKernels(await describeQuantised(tensors, stamps))))
 }
 
 /**

@@ -69,6 +69,8 @@ export interface Tensor {
   readonly stack?: readonly string[]
   /** Of such a recurrent layer: the gates that each packs in runs of rows, in order. */
   readonly gates?: readonly string[]
+  /** Of a weight of spectral_norm: the dimension that its u belongs to, where that is not the first with so many. */
+  readonly uAxis?: number
   /** It is a part of a quantised tensor, such as its scales. */
   readonly companion?: boolean
 }

@@ -221,7 +221,7 @@ function spectral(weight: Tensor, u: Tensor, v: Tensor | undefined): Values | un
   if (weight.shape.length < 2 || size(weight.shape) === 0) return undefined
   const [rows, columns] = [size(u.shape), size(v.shape)]
   if (rows * columns !== size(weight.shape)) return undefined
-  const axis = weight.shape.findIndex((n, d) => n === rows && (d === 0 || weight.shape[0] !== rows))
+  const axis = weight.uAxis ?? weight.shape.findIndex((n, d) => n === rows && (d === 0 || weight.shape[0] !== rows))
   if (axis < 0) return undefined
   const axes = [axis, ...weight.shape.map((_, d) => d).filter(d => d !== axis)]
   const matrix = reshape(axis === 0 ? stored(weight) : permute(stored(weight), axes), [rows, columns])

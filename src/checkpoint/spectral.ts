@@ -1,0 +1,73 @@
+import { stored } from './constants.ts'
+import { numbers } from './quantised/codec.ts'
+import { contiguous, type FloatDType, isFloat, size, type Tensor } from './types.ts'
+import { widen } from './widen.ts'
+
+/** Keys of what spectral_norm keeps of a weight, with what follows their common beginning: the weight, u and v. */
+const KINDS = [
+  ['_orig', '_u', '_v'],
+  ['.original', '.0._u', '.0._v'],
+] as const
+/** How much more uᵀWv is for the matrix that u and v were iterated on than for another, at the least. */
+const PLAIN = 10
+const PIECE = 1024 * 1024
+
+/**
+ * Marks weights of spectral_norm whose matrix has the second dimension first, as that of a transposed convolution, where the lengths
+ * do not tell: with as many inputs as outputs. u and v tell, which are iterated until uᵀWv is the largest singular value: all of it is
+ * read. Source: torch/nn/utils/spectral_norm.py (`dim`).
+ */
+export async function markSpectral(tensors: readonly Tensor[]): Promise<Tensor[]> {
+  const all = new Map(tensors.map(tensor => [tensor.name, tensor]))
+  const marked: Tensor[] = []
+  for (const tensor of tensors) {
+    const parts = isSquare(tensor) ? partsOf(tensor, all) : undefined
+    marked.push(parts && (await isSecond(tensor, parts)) ? { ...tensor, uAxis: 1 } : tensor)
+  }
+  return marked
+}
+
+function isSquare(tensor: Tensor): boolean {
+  const { shape, source } = tensor
+  const isOrdered = source.strides.join() === contiguous(shape).join()
+  return isPlain(tensor) && isOrdered && shape.length > 2 && shape[0] === shape[1]
+}
+
+function isPlain({ dtype, source, skip, broken }: Tensor): boolean {
+  return (
+    isFloat(dtype) && source.kind === 'file' && source.fd === undefined && skip === undefined && broken === undefined
+  )
+}
+
+function partsOf({ name, shape }: Tensor, all: ReadonlyMap<string, Tensor>): readonly [Tensor, Tensor] | undefined {
+  for (const [weight, ...ends] of KINDS) {
+    if (!name.endsWith(weight)) continue
+    const [u, v] = ends.map(end => all.get(name.slice(0, -weight.length) + end))
+    const fits = u && v && size(u.shape) === shape[0] && size(v.shape) === size(shape) / shape[0]
+    if (fits && isPlain(u) && isPlain(v)) return [u, v]
+  }
+  return undefined
+}
+
+/** Whether uᵀWv is far larger where the rows of W are along its second dimension than along its first. */
+async function isSecond(tensor: Tensor, parts: readonly [Tensor, Tensor]): Promise<boolean> {
+  const [u, v] = await Promise.all(parts.map(valuesOf))
+  const [, columns, ...kernel] = tensor.shape
+  const k = size(kernel)
+  let [first, second, i] = [0, 0, 0]
+  for await (const bytes of stored(tensor, PIECE)) {
+    for (const value of widen(tensor.dtype as FloatDType, bytes)) {
+      const [row, column, place] = [Math.floor(i / (columns * k)), Math.floor(i / k) % columns, i % k]
+      first += u[row] * v[column * k + place] * value
+      second += u[column] * v[row * k + place] * value
+      i++
+    }
+  }
+  return Math.abs(second) > PLAIN * Math.abs(first)
+}
+
+async function valuesOf({ dtype, shape, source }: Tensor): Promise<Float64Array> {
+  return source.kind === 'file'
+    ? numbers({ path: source.path, offset: source.offset, dtype, shape })
+    : new Float64Array(0)
+}
