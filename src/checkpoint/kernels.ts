@@ -29,7 +29,7 @@ function orientationOf({ name, shape, skip, broken, companion }: Tensor): Orient
   return leaf === 'weights' && name.includes('/') && small ? 'kernel' : 'as-is'
 }
 
-/** Whether a kernel lies as (out, in, k, k), whatever it is called: the sides that come last are equal, small, and smaller than both others. */
+/** Whether a kernel lies as (out, in, k, k), whatever it is called: its last sides are equal and small, and one of the first is not. */
 function isUpright([out, input, height, width]: readonly number[]): boolean {
-  return height === width && height <= WIDEST && Math.min(out, input) > WIDEST
+  return height === width && height <= WIDEST && Math.max(out, input) > WIDEST
 }

@@ -128,6 +128,7 @@ function relationOf({ head, base, matched, added, removed }: Pair): Judgement['r
   const grown =
     matched.length >= SAME_SHARE * base.layers.length && elements(kept) >= SAME_SHARE * elements(head.layers)
   if (matched.length >= SAME_SHARE * larger || exchanged || grown) return 'same'
+  if (matched.length >= SAME_SHARE * base.layers.length) return 'resized'
   const [ours, theirs] = [kinds(head), kinds(base)]
   const common = [...ours].filter(kind => theirs.has(kind)).length
   const all = new Set([...ours, ...theirs]).size

@@ -67,6 +67,7 @@ class Collector implements Visitor {
   #layers: readonly KerasLayer[]
   #keras = false
   #keras1 = false
+  #lists = false
 
   constructor(path: string, config: string | undefined, isVersion3: boolean) {
     this.#path = path
@@ -106,8 +107,11 @@ class Collector implements Visitor {
 
   async children({ path, attributes }: Found, links: readonly Link[]): Promise<readonly Link[]> {
     let kept = links
-    const layers = await listed(attributes, 'layer_names')
-    const weights = await listed(attributes, 'weight_names')
+    // Version 3 goes by the places of groups, and knows no lists.
+    const isTop = path === '' || path === MODEL
+    const layers = isTop || this.#lists ? await listed(attributes, 'layer_names') : undefined
+    if (isTop && layers) this.#lists = true
+    const weights = this.#lists ? await listed(attributes, 'weight_names') : undefined
     const prefix = path ? `${path}/` : ''
     if (weights) this.#listing.add(path)
     for (const name of [...(layers ?? []), ...(weights ?? [])]) {

@@ -21,12 +21,41 @@ const FLOATS = [1, 10, 11, 16]
 /** A product's `alpha` is a scale of its own; beyond this it is what is left of the weight, or all of it. */
 const MODEST = 100
 
+/** Nodes that make other numbers of a matrix, element by element. */
+const CHANGING = new Set([
+  ...[
+    'Abs',
+    'Add',
+    'And',
+    'Ceil',
+    'Clip',
+    'Div',
+    'Equal',
+    'Erf',
+    'Exp',
+    'Floor',
+    'Greater',
+    'Less',
+    'Log',
+    'Mod',
+    'Mul',
+  ],
+  ...['Neg', 'Not', 'Or', 'Pow', 'RandomNormalLike', 'RandomUniformLike', 'Reciprocal', 'Relu', 'Round', 'Sigmoid'],
+  ...['Sign', 'Sqrt', 'Sub', 'Tanh', 'Where', 'Max', 'Min', 'Bernoulli', 'BitShift', 'IsNaN', 'IsInf', 'EyeLike'],
+])
+
+/** Whether what a node makes is followed, of its first input alone or of any. */
+function isFollowed(op: string): boolean {
+  return op === 'Transpose' || op === 'Cast' || op === 'QuantizeLinear' || PASSING.has(op) || RESHAPING.has(op)
+}
+
 /** Whether a node of this kind says how a weight lies where it is applied. */
 export function applies(op: string): boolean {
   return (
-    ['Transpose', 'Constant', 'Concat', 'Cast', 'QuantizeLinear'].includes(op) ||
-    PASSING.has(op) ||
-    RESHAPING.has(op) ||
+    op === 'Constant' ||
+    op === 'Concat' ||
+    isFollowed(op) ||
+    CHANGING.has(op) ||
     CONVOLUTIONS.has(op) ||
     PRODUCTS.has(op) ||
     RECURRENT.has(op)
@@ -45,9 +74,17 @@ interface Seen {
   /** Undefined where something on the way is not known, or changes the values. */
   readonly view: View | undefined
   /** Rounded, and not yet made a float again. */
-  readonly open?: Operator
+  readonly open?: Rounded
   /** Rounded, and made a float again. */
-  readonly rounded?: Operator
+  readonly rounded?: Rounded
+  /** Other numbers than the tensor's. */
+  readonly changed?: true
+}
+
+/** A node that rounds, and how it has the tensor. */
+interface Rounded {
+  readonly operator: Operator
+  readonly view: View
 }
 
 interface Use extends Seen {
@@ -70,31 +107,44 @@ export interface Graph {
  * @returns those that are another than they were, by name
  */
 export async function applied({ operators, tensors, dimensions }: Graph): Promise<Map<string, OnnxTensor>> {
-  const walk = new Walk(operators, dimensions)
+  const walk = new Walk({ operators, tensors, dimensions })
   const found = new Map<string, OnnxTensor>()
   for (const [name, tensor] of tensors) {
     if (!isFloat(tensor.dtype) || tensor.skip !== undefined || tensor.broken !== undefined || tensor.companion) continue
     if (size(tensor.shape) < limits.onnx.leastElementsCount) continue
-    const uses = walk.usesOf(name, tensor)
+    const isLayer = tensor.shape.length === 2 || tensor.shape.length === 4
+    // What is added to what a node is applied to, such as positions, is no matrix of it.
+    const uses = walk.usesOf(name, tensor).filter(({ changed }) => isLayer || !changed)
     if (uses.length === 0) continue
     const made = asApplied(tensor, uses)
     const rounded = uses.find(use => use.rounded)?.rounded
-    const stays = made?.broken !== undefined || !rounded || (await staysAsItIs(tensor, roundingOf(rounded, tensors)))
+    const stays =
+      made?.broken !== undefined || !rounded || (await staysAsItIs(tensor, roundingOf(tensor, rounded, tensors)))
     if (!stays) found.set(name, { ...tensor, broken: 'QuantizeLinear makes other numbers of it' })
     else if (made) found.set(name, made)
   }
   return found
 }
 
-function roundingOf({ inputs, numbers }: Operator, tensors: ReadonlyMap<string, OnnxTensor>): Rounding {
+function roundingOf(
+  { shape, source }: OnnxTensor,
+  { operator: { inputs, numbers }, view }: Rounded,
+  tensors: ReadonlyMap<string, OnnxTensor>,
+): Rounding {
   const [scale, zero] = [1, 2].map(i => tensors.get(inputs[i] ?? ''))
   const isConstant = scale !== undefined && (zero !== undefined || (inputs[2] ?? '') === '')
-  return { scale: isConstant ? scale : undefined, zero, axis: numbers.get('axis')?.[0] ?? 1 }
+  const given = numbers.get('axis')?.[0] ?? 1
+  const at = given < 0 ? given + view.shape.length : given
+  const axis = shape.findIndex((n, d) => n === view.shape[at] && source.strides[d] === view.strides[at])
+  return { scale: isConstant ? scale : undefined, zero, axis }
 }
 
 function asApplied(tensor: OnnxTensor, uses: readonly Use[]): OnnxTensor | undefined {
   const isLayer = tensor.shape.length === 2 || tensor.shape.length === 4
-  const broken = { ...tensor, broken: 'how it is applied is not known: it is reshaped on the way, or in several ways' }
+  const why = uses.some(({ changed }) => changed)
+    ? 'what is applied are other numbers, which nodes of the graph make of it: fold its constants'
+    : 'how it is applied is not known: it is reshaped on the way, or in several ways'
+  const broken = { ...tensor, broken: why }
   const [first] = uses
   const { view, product } = first
   if (!view || first.open || uses.some(use => use.open || canonical(use) !== canonical(first))) return broken
@@ -132,13 +182,14 @@ function trimmed({ shape, strides }: View): View {
 
 /** A batch of batches as one; undefined where its matrices do not lie one after the other. */
 function stacked({ shape, strides }: View): View | undefined {
-  const outer = shape.length - 2
-  const count = size(shape.slice(0, outer))
-  if (count > limits.onnx.stackedCount) return undefined
-  for (let d = 0; d + 1 < outer; d++) {
-    if (strides[d] !== strides[d + 1] * shape[d + 1]) return undefined
-  }
-  return { shape: [count, ...shape.slice(outer)], strides: strides.slice(outer - 1) }
+  const at = shape.length - 2
+  const outer = shape.slice(0, at).flatMap((n, d) => (n === 1 ? [] : [{ n, stride: strides[d] }]))
+  const count = size(shape.slice(0, at))
+  const isEven = outer.every(
+    ({ stride }, d) => d + 1 === outer.length || stride === outer[d + 1].stride * outer[d + 1].n,
+  )
+  if (count > limits.onnx.stackedCount || !isEven) return undefined
+  return { shape: [count, ...shape.slice(at)], strides: [outer.at(-1)?.stride ?? 1, ...strides.slice(at)] }
 }
 
 /** The same for all views whose matrices have the same singular values: transposed, or with the sides of a kernel exchanged. */
@@ -155,11 +206,15 @@ function canonical({ product, view }: Pick<Use, 'product' | 'view'>): string {
 class Walk {
   readonly #users = new Map<string, Operator[]>()
   readonly #known: Map<string, readonly number[]>
+  /** Tensors, and what is made of them alone. */
+  readonly #constants: Set<string>
   #steps = 0
 
-  constructor(operators: readonly Operator[], dimensions: ReadonlyMap<string, readonly number[]>) {
+  constructor({ operators, tensors, dimensions }: Graph) {
     this.#known = new Map(dimensions)
+    this.#constants = new Set(tensors.keys())
     for (const operator of operators) {
+      if (isFollowed(operator.op) && this.#constants.has(operator.inputs[0])) this.#constants.add(operator.output)
       for (const input of new Set(operator.inputs)) {
         const users = this.#users.get(input)
         if (users) users.push(operator)
@@ -182,17 +237,24 @@ class Walk {
         if (CONVOLUTIONS.has(op)) {
           if (inputs[1] === value) found.push({ ...seen, product: false })
         } else if (PRODUCTS.has(op)) {
-          if (inputs.indexOf(value) < 2)
+          if (inputs.indexOf(value) < 2 && !this.#isData(operator, value))
             found.push({ ...(isModest(operator) ? seen : { view: undefined }), product: true })
         } else if (RECURRENT.has(op)) {
           const isWeight = inputs[1] === value || inputs[2] === value
           if (isWeight) found.push({ ...seen, product: true, recurrent: operator })
-        } else if (inputs[0] === value && output !== '' && applies(op)) {
-          left.push([output, through(operator, seen, this.#known)])
+        } else if (output !== '' && CHANGING.has(op)) {
+          left.push([output, { view: undefined, changed: true }])
+        } else if (output !== '' && inputs[0] === value && isFollowed(op)) {
+          left.push([output, seen.changed ? seen : through(operator, seen, this.#known)])
         }
       }
     }
     return found
+  }
+
+  /** Of a product with a matrix that is stored: what that is applied to, such as learned tokens. */
+  #isData({ inputs }: Operator, value: string): boolean {
+    return inputs[0] === value && inputs[1] !== value && this.#constants.has(inputs[1] ?? '')
   }
 }
 
@@ -216,9 +278,10 @@ function integersOf(
 function through(operator: Operator, seen: Seen, known: ReadonlyMap<string, readonly number[]>): Seen {
   const { op, inputs, numbers } = operator
   const { view, open } = seen
-  if (op === 'QuantizeLinear') return open || seen.rounded ? { view: undefined } : { view, open: operator }
+  if (op === 'QuantizeLinear')
+    return open || seen.rounded || !view ? { view: undefined } : { view, open: { operator, view } }
   if (op === 'DequantizeLinear' && open) {
-    const same = [1, 2].every(i => (inputs[i] ?? '') === (open.inputs[i] ?? ''))
+    const same = [1, 2].every(i => (inputs[i] ?? '') === (open.operator.inputs[i] ?? ''))
     return same ? { view, rounded: open } : { view: undefined }
   }
   if (op === 'Cast') return FLOATS.includes(numbers.get('to')?.[0] ?? 0) ? seen : { view: undefined }

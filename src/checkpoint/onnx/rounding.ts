@@ -9,6 +9,7 @@ export interface Rounding {
   /** Undefined where it is no constant. */
   readonly scale: OnnxTensor | undefined
   readonly zero: OnnxTensor | undefined
+  /** Of the tensor as it is stored; −1 where it is none. */
   readonly axis: number
 }
 
@@ -29,12 +30,11 @@ export async function staysAsItIs(weight: OnnxTensor, { scale, zero, axis }: Rou
   if (zero && (zero.source.kind !== 'file' || size(zero.shape) !== size(scale.shape) || zero.skip !== undefined))
     return false
   const { shape } = weight
-  const at = axis < 0 ? axis + shape.length : axis
   const each = size(scale.shape)
-  if (each !== 1 && each !== shape[at]) return false
+  if (each !== 1 && each !== shape[axis]) return false
   const scales = await numbers({ ...scale.source, dtype: scale.dtype, shape: scale.shape })
   const zeros = zero && (await zerosOf(zero))
-  const inner = each === 1 ? size(shape) : size(shape.slice(at + 1))
+  const inner = each === 1 ? size(shape) : size(shape.slice(axis + 1))
   let [all, lost, i] = [0, 0, 0]
   for await (const bytes of stored(weight, PIECE)) {
     for (const value of widen(weight.dtype as FloatDType, bytes)) {

@@ -5,12 +5,13 @@ import { CheckpointError, quoted, RESAVE, tensorIn } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import type { Contents } from '../reader.ts'
 import { stampOf } from '../stamp.ts'
-import { contiguous, DTYPE_BITS, type Stamp, size, type Tensor, type UnreadTensor } from '../types.ts'
+import { contiguous, DTYPE_BITS, type DType, type Stamp, size, type Tensor, type UnreadTensor } from '../types.ts'
 import { readArchive } from './archive.ts'
 import { type Block, misfitOf } from './assembled.ts'
 import { refusal } from './globals.ts'
 import { unpickle } from './pickle.ts'
 import { part } from './source.ts'
+import { typeNamed } from './tensors.ts'
 import { Inert, type Value } from './values.ts'
 
 /** The file that says which tensors there are, and in which files their parts lie. */
@@ -130,6 +131,11 @@ async function describe(
   const { dtype } = first.tensor
   if (blocks.some(({ tensor }) => tensor.dtype !== dtype))
     throw new CheckpointError(where, 'has parts of several types', RESAVE)
+  const promised = promisedType(entry)
+  if (promised !== undefined && promised !== dtype) {
+    unread.push({ name, dtype: promised, shape, reason: `is loaded as ${promised}, and its parts are ${dtype}` })
+    return
+  }
   if (blocks.length === 1) {
     tensors.push({ ...first.tensor, name })
     return
@@ -189,6 +195,13 @@ function placesOf(path: string, storage: Value | undefined): Map<string, Place> 
     places.set(keyOf(name, offsets), { file, offset, length })
   }
   return places
+}
+
+/** The type that a tensor is made with, which its parts are copied into: first of its properties. */
+function promisedType(entry: Value): DType | undefined {
+  const properties = attribute(entry, 'properties') as Value | undefined
+  const state = properties instanceof Inert ? properties.state : undefined
+  return typeNamed(Array.isArray(state) ? state[0] : attribute(properties, 'dtype'))
 }
 
 function keyOf(name: string, offsets: readonly number[]): string {

@@ -1,4 +1,5 @@
 import { quoted } from '../../errors.ts'
+import { isTensor } from './tensors.ts'
 import { Global, Inert, type Value } from './values.ts'
 
 /** What a module is made of: tensors and further modules by their names, in the order of `state_dict()`. */
@@ -40,7 +41,7 @@ export function membersOf(object: Inert): Members {
   if (packed !== undefined && !named.has(PACKED)) named.set(PACKED, packed)
   const aside = new Map<string, Value>()
   for (const [key, own] of state) {
-    if (typeof key === 'string' && !MEMBERS.includes(key) && !named.has(key) && !isComputed(key, named))
+    if (typeof key === 'string' && !MEMBERS.includes(key) && !named.has(key) && !isComputed(key, own, named, state))
       aside.set(key, own)
   }
   const kept = new Set(table(buffers).keys())
@@ -52,9 +53,17 @@ export function membersOf(object: Inert): Members {
   return { named, buffers: kept, transient: unsaved, aside }
 }
 
-/** What weight norm, spectral norm and pruning put where the parameter was, and compute again. */
-function isComputed(key: string, named: ReadonlyMap<Value, Value>): boolean {
-  return ['_orig', '_g', '_bar'].some(end => named.has(`${key}${end}`))
+/** What weight norm, spectral norm and pruning put where the parameter was, and their hooks compute again. */
+function isComputed(
+  key: string,
+  own: Value,
+  named: ReadonlyMap<Value, Value>,
+  state: ReadonlyMap<Value, Value>,
+): boolean {
+  const hooks = state.get('_forward_pre_hooks')
+  const isHooked = hooks instanceof Map && hooks.size > 0
+  const has = (...ends: string[]) => ends.every(end => named.has(`${key}${end}`))
+  return isHooked && isTensor(own) && (has('_orig') || has('_g', '_v') || has('_bar'))
 }
 
 /**

@@ -258,6 +258,13 @@ const NAMES: Record<string, DType> = {
   ...{ bool: 'BOOL', complex64: 'C64', cfloat: 'C64', complex128: 'C128', cdouble: 'C128' },
 }
 
+/** What torch calls a type (`torch.float32`); undefined of another value, and of a type that is not known. */
+export function typeNamed(value: Value | undefined): DType | undefined {
+  const name = typeName(value)
+  const types: Record<string, DType> = { ...DTYPES, ...NAMES }
+  return Object.hasOwn(types, name) ? types[name] : undefined
+}
+
 /** The part of a storage that its id names: storages were views of others before torch 0.4. */
 function section(where: string, metadata: Value | undefined): [begin: number, end: number] {
   if (metadata === undefined || metadata === null) return [0, Number.POSITIVE_INFINITY]

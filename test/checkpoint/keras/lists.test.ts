@@ -39,3 +39,7 @@ test.each([
   expect(await refusal(fixture(name))).toContain(`lists ${listed} among its layers or weights, where none is`)
   await expect(openCheckpoint(fixture(name)).catch(explain)).resolves.toContain('model.save')
 })
+
+test('version 3 goes by the places of groups: lists hide nothing', async () => {
+  expect((await found('version3.weights.h5')).tensors.sort()).toEqual(['dense/kernel', 'other/kernel'])
+})

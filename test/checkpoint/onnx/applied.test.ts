@@ -99,6 +99,13 @@ describe('a matrix is read as MatMul applies it', () => {
     expect(seen(await read(weight(dims), node('MatMul', ['x', 'w'], 'y')))).toEqual(wanted)
   })
 
+  test('of batches with dimensions of 1 between them', async () => {
+    const w = await read(weight([6, 30, 40]), node('Unsqueeze', ['w'], 'm', attribute('axes', [1])), product)
+    expect(seen(w)).toEqual({ shape: '6,30,40', strides: '1200,40,1', stack: 6 })
+    const apart = [node('Transpose', ['w'], 'm', attribute('perm', [1, 0, 2, 3])), product]
+    expect((await read(weight([2, 3, 30, 40]), ...apart)).broken).toBe(UNKNOWN)
+  })
+
   test('uses that differ by a transposition are one', async () => {
     const turned = await read(weight([30, 40]), node('MatMul', ['x', 'w'], 'z'), node('Transpose', ['w'], 'm'), product)
     expect(seen(turned)).toEqual({ shape: '30,40', strides: '40,1' })
@@ -388,4 +395,42 @@ test('dimensions of 1 go and come in any order of the elements', async () => {
     product,
   ]
   expect(seen(await read(weight([1, 30, 40]), ...squeezed))).toEqual({ shape: '30,40', strides: '40,1' })
+})
+
+describe('what a product is applied to is none of its matrices', () => {
+  const stored = weight([40, 50], 'v')
+  test.each<[string, number[], Uint8Array[]]>([
+    ['tokens that are put before others', [1, 30, 40], [node('Concat', ['w', 'x'], 'm')]],
+    ['latents of a shape that is computed', [1, 30, 40], [node('Reshape', ['w', 'q'], 'm')]],
+    ['positions that are added', [1, 30, 40], [node('Add', ['x', 'w'], 'm')]],
+    ['a vector of gains', [1200], [node('Mul', ['x', 'w'], 'm')]],
+  ])('%s', async (_, dims, nodes) => {
+    for (const turned of [[], [node('Transpose', ['v'], 'u')]]) {
+      const matrix = turned.length > 0 ? 'u' : 'v'
+      const w = await read(weight(dims), stored, ...nodes, ...turned, node('MatMul', ['m', matrix], 'y'))
+      expect(seen(w)).toMatchObject({ shape: dims.join() })
+      expect(w.broken).toBeUndefined()
+    }
+  })
+})
+
+test.each(['Mul', 'Sub', 'Sign', 'Where', 'RandomNormalLike'])('%s makes other numbers of a matrix', async op => {
+  const w = await read(weight([30, 40]), node(op, ['w', 'w'], 't'), node('Transpose', ['t'], 'm'), product)
+  expect(w.broken).toBe('what is applied are other numbers, which nodes of the graph make of it: fold its constants')
+  const kernel = await read(weight([20, 5, 3, 3]), node(op, ['s', 'w'], 'k'), conv('k'))
+  expect(kernel.broken).toMatch(/fold its constants/)
+})
+
+test('channels of a rounding are those of the tensor as it is seen there', async () => {
+  const scales = (count: number, of: (i: number) => number) =>
+    message(5, tensor('s', [count], number(2, 1), message(9, bytesOf(Array.from({ length: count }, (_, i) => of(i))))))
+  const zeros = (count: number) => message(5, tensor('z', [count], number(2, 3), message(9, new Uint8Array(count))))
+  const at = (count: number, of: (i: number) => number) => [
+    ...[scales(count, of), zeros(count), node('Transpose', ['w'], 't')],
+    node('QuantizeLinear', ['t', 's', 'z'], 'q', integer('axis', 1)),
+    node('DequantizeLinear', ['q', 's', 'z'], 'm', integer('axis', 1)),
+    product,
+  ]
+  expect((await read(weight([30, 40]), ...at(30, () => 1 / 127))).broken).toBeUndefined()
+  expect((await read(weight([40, 40]), ...at(40, i => (i < 20 ? 1 / 127 : 1e-4)))).broken).toMatch(/other numbers/)
 })

@@ -167,3 +167,14 @@ describe('blocks of every kind', () => {
     expect(Buffer.concat(pieces)).toEqual(Buffer.from(whole.buffer))
   })
 })
+
+test('a type that its parts have not is not read', async () => {
+  const path = damaged(folder => {
+    const metadata = readFileSync(join(folder, '.metadata'), 'latin1')
+    writeFileSync(join(folder, '.metadata'), metadata.replaceAll('float32', 'float16'), 'latin1')
+  })
+  const [{ unread, tensors }, whole] = [await openCheckpoint(path), await openCheckpoint(folder)]
+  expect(tensors.filter(({ dtype }) => dtype === 'F32')).toEqual([])
+  expect(unread.map(({ reason }) => reason)).toContain('is loaded as F16, and its parts are F32')
+  expect(unread.length).toBe(whole.unread.length + whole.tensors.filter(({ dtype }) => dtype === 'F32').length)
+})

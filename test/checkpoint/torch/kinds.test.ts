@@ -159,8 +159,28 @@ describe('what a module keeps outside its state dict', () => {
     expect(await unreadOf(module(state({}, more)))).toEqual([['a'], unread])
   })
 
-  test.each(['weight_orig', 'weight_g', 'weight_bar'])('what is computed of %s is none', async name => {
-    expect(await unreadOf(module(state({ [name]: w }, { weight: w })))).toEqual([['a', name], []])
+  const hooks = dict({ hook: text('WeightNorm') })
+
+  test.each([['weight_orig'], ['weight_g', 'weight_v'], ['weight_bar']])(
+    'what a hook computes of %s is none',
+    async (...names) => {
+      const parameters = Object.fromEntries(names.map(name => [name, w]))
+      const computed = module(state(parameters, { weight: w, _forward_pre_hooks: hooks }))
+      expect(await unreadOf(computed)).toEqual([['a', ...names], []])
+    },
+  )
+
+  test.each<[string, string[], Record<string, Buffer>]>([
+    ['without a hook', ['weight_orig'], { weight: w }],
+    ['of a gain alone', ['weight_g'], { weight: w, _forward_pre_hooks: hooks }],
+  ])('what is called so %s counts', async (_, names, more) => {
+    const parameters = Object.fromEntries(names.map(name => [name, w]))
+    expect(await unreadOf(module(state(parameters, more)))).toEqual([['a', ...names], [['weight', 'F32', [2, 2], why]]])
+  })
+
+  test('a list is computed of nothing', async () => {
+    const net = module(state({ layers_orig: w }, { layers: opcodes('](', other, 'e'), _forward_pre_hooks: hooks }))
+    expect(await unreadOf(net)).toEqual([['a', 'layers_orig'], [['layers.0', 'Sequential', [2, 2], why]]])
   })
 
   test('a buffer that is not saved', async () => {
