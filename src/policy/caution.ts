@@ -18,11 +18,11 @@ export function cautionOf({ subject }: ModelRule, { judgement }: Pair): string {
       return 'another architecture: no change of a metric says which of the two is better'
     case 'resized':
       return metric === 'alpha'
-        ? 'alpha misleads across depths and widths: over the published VGG series its correlation with the test error is −0.97. alpha_weighted follows it, with +0.96'
+        ? 'alpha misleads across depths and widths: over the published VGG series its correlation with the test error is −0.97. alpha_weighted follows it, with 0.96'
         : ''
     case 'same':
       if (NORMS.includes(metric))
-        return 'a norm follows accuracy over depths, and contradicts it over the hyper-parameters of one architecture (Simpson’s paradox): `primary` is the change to gate on'
+        return 'a norm follows accuracy over depths, and contradicts it over the hyper-parameters of one architecture, a Simpson paradox: `primary` is the change to gate on'
       return metric === 'alpha' && isMean(subject)
         ? 'the mean alpha moves by 0.06 to 5 between seeds of one network, since the search for xmin jumps: `primary` moves by 0.12 at most'
         : ''

@@ -1,4 +1,5 @@
-import type { Report } from '../../src/report/schema.ts'
+import { aggregates } from '../../src/metrics/summary.ts'
+import type { Layer, Model, Report } from '../../src/report/schema.ts'
 import { layer, many, model } from './models.ts'
 import { report } from './report.ts'
 
@@ -103,6 +104,75 @@ const incomparable: Report = {
     reason: 'min_evals is 10, but the baseline was made with 50',
   },
 }
+/** Layers of a small transformer whose tails were measured: alpha_hill and S of each, and what else. */
+function judged(of: readonly [hill: number, S: number, more?: Partial<Layer>][], shift = 0): Model {
+  const names = ['embed', ...[0, 1, 2].flatMap(i => ['self_attn.q_proj', 'mlp.fc1'].map(name => `layers.${i}.${name}`))]
+  const layers = of.map(([alpha_hill, S, more = {}], i) =>
+    layer(names[i] ?? `layers.${i}.extra`, alpha_hill + 0.3, {
+      ...{ alpha_hill, sigma_hill: 0.2, S, log_norm: 2 + shift, digest: `${shift}${i}` },
+      quantiles: Array.from({ length: 101 }, (_, p) => (p * (1 + shift * i)) / 50),
+      sketch: Array.from({ length: 8 }, (_, k) => Math.sin(i + k) + shift * Math.cos(3 * k)),
+      ...more,
+    }),
+  )
+  return { ...model('net', layers), ...aggregates(layers, []) }
+}
+const few = { num_evals: 20, M: 20 }
+const before = judged([
+  [3, 20],
+  [3, 9],
+  [4, 12],
+  [3, 0.5],
+  [2.5, 8, few],
+  [3, 30],
+  [1.9, 7],
+])
+const moved = judged(
+  [
+    [3.6, 19],
+    [2.2, 12],
+    [9, 10],
+    [3.1, 0.4],
+    [3.5, 8, few],
+    [3, 30],
+    [1.8, 9],
+  ],
+  0.01,
+)
+const calm = judged(
+  [
+    [3.02, 19],
+    [3.01, 9],
+    [4, 12],
+    [3, 0.5],
+    [2.5, 8, few],
+    [3, 30],
+    [1.9, 7],
+  ],
+  0.001,
+)
+const heavier = judged(
+  [
+    [2.5, 25],
+    [2.6, 12],
+    [3.2, 14],
+    [2.7, 0.5],
+    [2.1, 8, few],
+    [2.5, 30],
+    [1.7, 9],
+  ],
+  0.01,
+)
+const deeper = judged(
+  [...Array.from({ length: 7 }, (_, i) => [3, 5 + i] as [number, number]), [3, 9], [2.5, 9], [2.2, 9], [2, 9]],
+  0.01,
+)
+const history = { ...baseline, history: [...baseline.history, point(4, 3.5, 0.85), point(5, 3.2), point(6, 3)] }
+const slices = judged([
+  [3, 9, { part: 'slice 0', layer_type: 'conv2d', tensor: 'conv.weight', name: 'conv' }],
+  [3, 9, { part: 'slice 1', layer_type: 'conv2d', tensor: 'conv.weight', name: 'conv' }],
+])
+
 /** Reports in which everything that a view can say is said. */
 export const REPORTS: Record<string, Report> = {
   full,
@@ -119,6 +189,22 @@ export const REPORTS: Record<string, Report> = {
       refused: { label: 'also', reason: 'it was set by a bot' },
     },
   },
+  judged: {
+    ...report([moved], [before], ['primary > 0.2', 'any(delta(alpha)) > 2 sigma', 'delta(log_norm) > 5%']),
+    baseline: history,
+    figures: [{ name: 'accuracy', value: 0.875, better: 'higher' }],
+    provenance,
+  },
+  calm: { ...report([calm], [before], []), baseline: history },
+  heavier: report([heavier], [before], ['primary < -0.3']),
+  resized: report([deeper], [before], ['delta(alpha) > 1']),
+  unrelated: report([model('net', [layer('x.fc', 3)])], [before], []),
+  renamed: { ...report([{ ...moved, name: 'new' }], [before], []), baseline: { ...baseline, history: [] } },
+  operator: {
+    ...report([{ ...slices, whole: [{ tensor: 'a.qkv.weight', reason: 'where depends on heads' }] }], undefined, []),
+    options: { ...quiet.options, conv2d: 'operator', conv_grid: 8, conv_dims: 'all' },
+  },
+  slices: { ...report([slices], [slices], []), options: { ...quiet.options, conv2d: 'slices' } },
   nothing: { ...quiet, models: [], comparison: { ...quiet.comparison!, models: [], removed: ['old', 'older'] } },
   part: {
     ...({ ...quiet, verdict: undefined, comparison: undefined } as unknown as Report),
