@@ -146,8 +146,8 @@ describe('a metric that misleads for these two models', () => {
   test.each<[string, Layer[], Layer[], RegExp]>([
     ['delta(alpha) > 9', deep(6), deep(3), /^alpha misleads across depths/],
     ['any(delta(alpha)) > 9', deep(6), deep(3), /^alpha misleads across depths/],
-    ['delta(log_spectral_norm) > 9', deep(3), deep(3), /Simpson’s paradox/],
-    ['delta(max(lambda_max)) > 9', deep(3), deep(3), /Simpson’s paradox/],
+    ['delta(log_spectral_norm) > 9', deep(3), deep(3), /a Simpson paradox/],
+    ['delta(max(lambda_max)) > 9', deep(3), deep(3), /a Simpson paradox/],
     ['delta(alpha) > 9', deep(3), deep(3), /^the mean alpha moves by/],
     ['delta(entropy) > 9', [tail(0)], [layer('z', 3)], /^another architecture/],
   ])('%s', async (rule, head, base, said) => {
