@@ -8,14 +8,14 @@ const KINDS = [
   ['_orig', '_u', '_v'],
   ['.original', '.0._u', '.0._v'],
 ] as const
-/** How much more uᵀWv is for the matrix that u and v were iterated on than for another, at the least. */
-const PLAIN = 10
+/** Of ‖Wv‖ the part that uᵀWv is, at the least, where u and v were iterated on W: 1 but for the last step of the training. */
+const ITERATED = 0.9
 const PIECE = 1024 * 1024
 
 /**
  * Marks weights of spectral_norm whose matrix has the second dimension first, as that of a transposed convolution, where the lengths
- * do not tell: with as many inputs as outputs. u and v tell, which are iterated until uᵀWv is the largest singular value: all of it is
- * read. Source: torch/nn/utils/spectral_norm.py (`dim`).
+ * do not tell: with as many inputs as outputs. u and v tell, which are iterated until Wv is σu: all of it is read.
+ * Source: torch/nn/utils/spectral_norm.py (`dim`).
  */
 export async function markSpectral(tensors: readonly Tensor[]): Promise<Tensor[]> {
   const all = new Map(tensors.map(tensor => [tensor.name, tensor]))
@@ -49,21 +49,27 @@ function partsOf({ name, shape }: Tensor, all: ReadonlyMap<string, Tensor>): rea
   return undefined
 }
 
-/** Whether uᵀWv is far larger where the rows of W are along its second dimension than along its first. */
+/** Whether Wv is along u where the rows of W are along its second dimension, and not where they are along its first. */
 async function isSecond(tensor: Tensor, parts: readonly [Tensor, Tensor]): Promise<boolean> {
   const [u, v] = await Promise.all(parts.map(valuesOf))
-  const [, columns, ...kernel] = tensor.shape
+  const [rows, columns, ...kernel] = tensor.shape
   const k = size(kernel)
-  let [first, second, i] = [0, 0, 0]
+  const [first, second] = [new Float64Array(rows), new Float64Array(rows)]
+  let i = 0
   for await (const bytes of stored(tensor, PIECE)) {
     for (const value of widen(tensor.dtype as FloatDType, bytes)) {
       const [row, column, place] = [Math.floor(i / (columns * k)), Math.floor(i / k) % columns, i % k]
-      first += u[row] * v[column * k + place] * value
-      second += u[column] * v[row * k + place] * value
+      first[row] += v[column * k + place] * value
+      second[column] += v[row * k + place] * value
       i++
     }
   }
-  return Math.abs(second) > PLAIN * Math.abs(first)
+  return isAlong(second, u) && !isAlong(first, u)
+}
+
+function isAlong(product: Float64Array, u: Float64Array): boolean {
+  const along = product.reduce((sum, value, i) => sum + value * u[i], 0)
+  return Math.abs(along) > ITERATED * Math.hypot(...product)
 }
 
 async function valuesOf({ dtype, shape, source }: Tensor): Promise<Float64Array> {

@@ -4,7 +4,7 @@ import { analyseFile } from '../support/analyse.ts'
 import { generate } from '../support/golden.ts'
 import { type Written, writeSafetensors } from '../support/safetensors.ts'
 
-const [n, k] = [24, 9]
+const [n, k] = [12, 9]
 const weight = generate(5, [n, n, 3, 3], false)
 const values = weight.values as Float32Array
 
@@ -18,7 +18,7 @@ function iterated(axis: 0 | 1): { u: Float32Array; v: Float32Array; sigma: numbe
   let u = unit(Float64Array.from({ length: n }, (_, i) => Math.sin(i + 1)))
   let v = new Float64Array(n * k)
   let sigma = 0
-  for (let step = 0; step < 300; step++) {
+  for (let step = 0; step < 60; step++) {
     v = unit(Float64Array.from({ length: n * k }, (_, j) => u.reduce((sum, x, i) => sum + x * at(i, j), 0)))
     const next = Float64Array.from({ length: n }, (_, i) => v.reduce((sum, x, j) => sum + x * at(i, j), 0))
     sigma = Math.hypot(...next)
@@ -45,7 +45,7 @@ test.each(KINDS.flatMap(names => ([0, 1] as const).map(axis => [names, axis] as 
     const { layers } = await analyseFile(writeSafetensors(written(names, u, v)))
     const plain = await analyseFile(writeSafetensors({ 'd.weight': weight }))
     expect(layers).toHaveLength(1)
-    expect(layers[0]!.lambda_max! / (plain.layers[0]!.lambda_max! / (sigma * sigma))).toBeCloseTo(1, 4)
+    expect(layers[0]!.lambda_max! / (plain.layers[0]!.lambda_max! / (sigma * sigma))).toBeCloseTo(1, 3)
   },
 )
 
