@@ -28,7 +28,7 @@ const LEAST = { tail: SEEDS, fail: 0.1, norm: 0.02, spectrum: 0.01 } as const
  * shape of the tail, log_norm) it is t·s·√2, s the standard deviation between the m models, t Student's quantile with m − 1 degrees
  * of 97.5 % for warnings and 99.5 % for failures; of the distance of spectra one and a half times the largest seen.
  *
- * @throws UserError where there are fewer than four, or two of them can't be compared
+ * @throws UserError where there are fewer than four, two of them are the same, or can't be compared
  */
 export async function calibrate(models: readonly Named[]): Promise<Calibrated> {
   if (models.length < LEAST_MODELS)
@@ -36,6 +36,7 @@ export async function calibrate(models: readonly Named[]): Promise<Calibrated> {
       `${models.length} models say too little of how far seeds are apart: it takes ${LEAST_MODELS} at least.`,
       'Train the same recipe with other seeds.',
     )
+  refuseTwins(models)
   const { default: jStat } = await import('jstat')
   const pairs = models.flatMap((base, i) => models.slice(i + 1).map(head => judgementOf(head, base)))
   const first = pairs.slice(0, models.length - 1)
@@ -55,6 +56,20 @@ export async function calibrate(models: readonly Named[]): Promise<Calibrated> {
       'moved-spectrum': up(Math.max(LEAST.spectrum, 1.5 * distance)),
       'moved-norm': up(Math.max(LEAST.norm, reach(0.975, spread.log_norm))),
     },
+  }
+}
+
+/** The same weights twice are one seed. */
+function refuseTwins(models: readonly Named[]): void {
+  const known = new Map<string, string>()
+  for (const { name, model } of models) {
+    const digests = model.layers.map(({ digest }) => digest)
+    if (digests.includes(undefined)) continue
+    const key = digests.join()
+    const twin = known.get(key)
+    if (twin !== undefined)
+      throw new UserError(`${name} has the weights of ${twin}.`, 'Train the same recipe with other seeds.')
+    known.set(key, name)
   }
 }
 

@@ -48,6 +48,15 @@ describe('thresholds of a recipe', () => {
     expect(thresholds['moved-spectrum']).toBe(Math.ceil(100 * 1.5 * (0.1 - 1 / 64)) / 100)
   })
 
+  test('need four models that are not the same', async () => {
+    const of = (digest: string) => ({
+      ...named(0),
+      name: digest,
+      model: model('net', [layer('a', 3, { alpha_hill: 3, S: 8, digest })]),
+    })
+    await expect(calibrate(['1', '2', '1', '4'].map(of))).rejects.toThrow('1 has the weights of 1.')
+  })
+
   test('need four models of one architecture and the same options', async () => {
     await expect(calibrate([0, 0, 0].map(shape => named(shape)))).rejects.toThrow('3 models say too little')
     const other = { ...named(0), model: model('net', [layer('z', 3, { alpha_hill: 3, S: 8 })]) }
@@ -79,8 +88,12 @@ test('thresholds are read by name, and none but a measured one', () => {
 
 test('the command line prints what it finds, and writes it where it is told', async () => {
   const folder = temporaryFolder()
-  const files = [3, 3, 3, 3].map((seed, i) =>
-    writeSafetensors({ 'a.weight': goldenTensor(`G${seed}`) }, `seed${i}.safetensors`, folder),
+  const { shape, values } = goldenTensor('G3')
+  const numbers = Float32Array.from(values as Float32Array)
+  // The same spectrum four times, of other weights.
+  const seeds = [numbers, numbers.map(x => -x), numbers.slice().reverse(), numbers.map(x => -x).reverse()]
+  const files = seeds.map((values, i) =>
+    writeSafetensors({ 'a.weight': { shape, values } }, `seed${i}.safetensors`, folder),
   )
   const path = join(folder, 'gate.yml')
   const { status, stdout } = await cli('calibrate', ...files, '--into', path)
