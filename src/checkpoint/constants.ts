@@ -1,6 +1,5 @@
-import { RandomAccessFile } from '../bytes/file.ts'
 import { withoutEnd } from '../words.ts'
-import { unpack } from './codecs.ts'
+import { piecesOf } from './pieces.ts'
 import { DTYPE_BITS, type FloatDType, isFloat, size, type Tensor } from './types.ts'
 import { widen } from './widen.ts'
 
@@ -64,31 +63,8 @@ function mayBeConstant({ name, label, dtype, shape, source, skip, companion, bro
 async function sample(tensor: Tensor): Promise<Float64Array> {
   const { dtype, shape } = tensor
   const rows = Math.min(MOST_SAMPLED, (SAMPLE_ROWS * shape[shape.length - 1] * DTYPE_BITS[dtype]) / 8)
-  for await (const bytes of stored(tensor, Math.max(SAMPLE, rows))) return widen(dtype as FloatDType, bytes)
+  for await (const bytes of piecesOf(tensor, Math.max(SAMPLE, rows))) return widen(dtype as FloatDType, bytes)
   return new Float64Array(0)
-}
-
-/** A tensor's bytes as they are stored, in pieces of so many; the last has the rest. */
-export async function* stored(tensor: Tensor, length: number): AsyncGenerator<Uint8Array> {
-  const { dtype, shape, source } = tensor
-  if (source.kind === 'packed') {
-    let rest: Uint8Array = new Uint8Array(0)
-    for await (const piece of unpack(source)) {
-      rest = Buffer.concat([rest, piece])
-      for (; rest.length >= length; rest = rest.subarray(length)) yield rest.subarray(0, length)
-    }
-    if (rest.length > 0) yield rest
-    return
-  }
-  // What repeats its elements stores fewer than it has.
-  const extent = shape.reduce((last, n, d) => last + (n - 1) * source.strides[d], 1)
-  const file = await RandomAccessFile.open(source.path)
-  try {
-    const bytes = Math.min((Math.min(size(shape), extent) * DTYPE_BITS[dtype]) / 8, file.size - source.offset)
-    for (let at = 0; at < bytes; at += length) yield await file.read(source.offset + at, Math.min(length, bytes - at))
-  } finally {
-    await file.close()
-  }
 }
 
 /** Whether all of a tensor is what its beginning looks like. */
@@ -100,7 +76,7 @@ async function holdsThroughout(tensor: Tensor, found: string): Promise<boolean> 
   let number: number | undefined
   let largest: number | undefined
   let first = PADDING
-  for await (const bytes of stored(tensor, length)) {
+  for await (const bytes of piecesOf(tensor, length)) {
     const values = widen(dtype as FloatDType, bytes)
     if (found === MASK) {
       const others = values.filter(value => value !== 0)

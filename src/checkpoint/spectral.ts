@@ -1,4 +1,4 @@
-import { stored } from './constants.ts'
+import { piecesOf } from './pieces.ts'
 import { numbers } from './quantised/codec.ts'
 import { contiguous, type FloatDType, isFloat, size, type Tensor } from './types.ts'
 import { widen } from './widen.ts'
@@ -56,7 +56,7 @@ async function isSecond(tensor: Tensor, parts: readonly [Tensor, Tensor]): Promi
   const k = size(kernel)
   const [first, second] = [new Float64Array(rows), new Float64Array(rows)]
   let i = 0
-  for await (const bytes of stored(tensor, PIECE)) {
+  for await (const bytes of piecesOf(tensor, PIECE)) {
     for (const value of widen(tensor.dtype as FloatDType, bytes)) {
       const [row, column, place] = [Math.floor(i / (columns * k)), Math.floor(i / k) % columns, i % k]
       first[row] += v[column * k + place] * value

@@ -98,13 +98,12 @@ function shapeChange({ head, base }: Match, shares?: HillShares): ShapeChange {
     distance: spectrumDistance(head, base),
     alpha_hill: { head: head.alpha_hill!, base: base.alpha_hill! },
     S: { head: head.S ?? null, base: base.S ?? null },
-    note:
-      Math.min(base.num_evals, base.matrix_rank ?? base.num_evals) < LEAST_EVALS
-        ? 'few-evals'
-        : isRandomLike(base)
-          ? 'random-like'
-          : '',
+    note: nonZeroEvals(base) < LEAST_EVALS ? 'few-evals' : isRandomLike(base) ? 'random-like' : '',
   }
+}
+
+function nonZeroEvals({ num_evals, matrix_rank }: Layer): number {
+  return Math.min(num_evals, matrix_rank ?? num_evals)
 }
 
 /** ln[(head − 1)/(base − 1)]. */
@@ -193,8 +192,7 @@ export function isRearranged(match: Match): boolean {
   const { distance } = betweenWeights({ matched: [match] })
   if (spectrum === null || scale === null || distance === null || distance <= CONTINUED) return false
   const [low, high] = [base.quantiles![0], base.quantiles![base.quantiles!.length - 1]]
-  const few = Math.min(base.num_evals, base.matrix_rank ?? base.num_evals) < TELLING_EVALS
-  if (few || high - low < FLAT) return false
+  if (nonZeroEvals(base) < TELLING_EVALS || high - low < FLAT) return false
   const tolerance = Math.max(DIGITS, SAME_SPECTRUM / Math.sqrt(base.num_evals * base.N))
   return spectrum <= tolerance && Math.abs(scale) <= tolerance
 }

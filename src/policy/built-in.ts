@@ -170,18 +170,14 @@ export const BUILT_IN_RULES = {
     threshold: 0,
     kind: 'certain',
     what: `biases, norms and other tensors without a spectrum that are all 0, and were not in the baseline, or whose largest magnitude fell below a ${EXPLODED}th, and below that of any in the baseline`,
-    measure: pair => {
-      const least = keptTensors(pair).reduce(
-        (least, { base }) => Math.min(least, base.largest || least),
-        Number.POSITIVE_INFINITY,
-      )
-      return ofTensors(pair, (head, base) => {
-        if (head === 0) return base > 0 ? 'all its elements are 0' : null
-        return head < least && EXPLODED * head < base
-          ? `its largest magnitude is ${shortly(head)}, ${shortly(base)} before`
-          : null
-      })
-    },
+    measure: pair =>
+      ofTensors(pair, magnitudes => {
+        const least = magnitudes.reduce((least, one) => Math.min(least, one || least), Number.POSITIVE_INFINITY)
+        return (head, base) => {
+          if (head === 0) return base > 0 ? 'all its elements are 0' : null
+          return head < least && EXPLODED * head < base ? became(head, base) : null
+        }
+      }),
   },
   'exploded-tensors': {
     level: 'warn',
@@ -189,14 +185,11 @@ export const BUILT_IN_RULES = {
     threshold: 0,
     kind: 'certain',
     what: `such tensors whose largest magnitude grew more than ${EXPLODED} times, beyond that of any in the baseline`,
-    measure: pair => {
-      const most = keptTensors(pair).reduce((most, { base }) => Math.max(most, base.largest ?? 0), 0)
-      return ofTensors(pair, (head, base) =>
-        most > 0 && head > most && head > EXPLODED * base
-          ? `its largest magnitude is ${shortly(head)}, ${shortly(base)} before`
-          : null,
-      )
-    },
+    measure: pair =>
+      ofTensors(pair, magnitudes => {
+        const most = magnitudes.reduce((most, one) => Math.max(most, one), 0)
+        return (head, base) => (most > 0 && head > most && head > EXPLODED * base ? became(head, base) : null)
+      }),
   },
   'lost-structure': {
     level: 'fail',
@@ -482,9 +475,17 @@ function ofMeasured(
   return known.length > 0 ? counted(known.filter(is), reason) : null
 }
 
-/** Of tensors without a spectrum: how many are as `why` says, of their largest magnitudes on both sides. */
-function ofTensors(pair: Pair, why: (head: number, base: number) => string | null): Measurement | null {
-  const kept = keptTensors(pair).filter(({ head, base }) => {
+/**
+ * Of tensors without a spectrum: how many there is a reason for, by their largest magnitudes on both sides.
+ * @param whyAmong that, given the largest magnitudes of all in the baseline
+ */
+function ofTensors(
+  pair: Pair,
+  whyAmong: (magnitudes: readonly number[]) => (head: number, base: number) => string | null,
+): Measurement | null {
+  const all = keptTensors(pair)
+  const why = whyAmong(all.map(({ base }) => base.largest ?? 0))
+  const kept = all.filter(({ head, base }) => {
     const isOfModel = head.code !== 'optimizer' && head.code !== 'excluded'
     // A single number counts something, more often than not.
     const isNumber = head.shape.every(n => n === 1)
@@ -496,6 +497,10 @@ function ofTensors(pair: Pair, why: (head: number, base: number) => string | nul
     return reason === null ? [] : [{ reason, layer: head.tensor }]
   })
   return { value: found.length, ...(found[0] ?? { reason: '' }) }
+}
+
+function became(head: number, base: number): string {
+  return `its largest magnitude is ${shortly(head)}, ${shortly(base)} before`
 }
 
 function byLayer(judgement: Judgement): { get(layer: Layer): Judgement['layers'][number] | undefined } {

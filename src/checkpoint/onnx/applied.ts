@@ -15,7 +15,7 @@ const RECURRENT: ReadonlyMap<string, readonly string[]> = new Map([
   ['GRU', ['z', 'r', 'h']],
   ['RNN', []],
 ])
-const DIRECTIONS = ['forward', 'backward']
+export const DIRECTIONS = ['forward', 'backward']
 /** What Cast makes floats of: FLOAT, FLOAT16, DOUBLE, BFLOAT16. */
 const FLOATS = [1, 10, 11, 16]
 /** A product's `alpha` is a scale of its own; beyond this it is what is left of the weight, or all of it. */
@@ -44,7 +44,7 @@ const CHANGING = new Set([
   ...['Sign', 'Sqrt', 'Sub', 'Tanh', 'Where', 'Max', 'Min', 'Bernoulli', 'BitShift', 'IsNaN', 'IsInf', 'EyeLike'],
 ])
 
-/** Whether what a node makes is followed, of its first input alone or of any. */
+/** Whether a node hands its first input on, turned, reshaped or in another type. */
 function isFollowed(op: string): boolean {
   return op === 'Transpose' || op === 'Cast' || op === 'QuantizeLinear' || PASSING.has(op) || RESHAPING.has(op)
 }
@@ -106,15 +106,15 @@ export interface Graph {
  * may be a layer and is used in several ways, or in one that is not known, is not read.
  * @returns those that are another than they were, by name
  */
-export async function applied({ operators, tensors, dimensions }: Graph): Promise<Map<string, OnnxTensor>> {
-  const walk = new Walk({ operators, tensors, dimensions })
+export async function applied(graph: Graph): Promise<Map<string, OnnxTensor>> {
+  const { tensors } = graph
+  const walk = new Walk(graph)
   const found = new Map<string, OnnxTensor>()
   for (const [name, tensor] of tensors) {
     if (!isFloat(tensor.dtype) || tensor.skip !== undefined || tensor.broken !== undefined || tensor.companion) continue
     if (size(tensor.shape) < limits.onnx.leastElementsCount) continue
-    const isLayer = tensor.shape.length === 2 || tensor.shape.length === 4
     // What is added to what a node is applied to, such as positions, is no matrix of it.
-    const uses = walk.usesOf(name, tensor).filter(({ changed }) => isLayer || !changed)
+    const uses = walk.usesOf(name, tensor).filter(({ changed }) => isLayer(tensor) || !changed)
     if (uses.length === 0) continue
     const made = asApplied(tensor, uses)
     const rounded = uses.find(use => use.rounded)?.rounded
@@ -139,8 +139,12 @@ function roundingOf(
   return { scale: isConstant ? scale : undefined, zero, axis }
 }
 
+/** As it is stored: a matrix, or a kernel. */
+function isLayer({ shape }: OnnxTensor): boolean {
+  return shape.length === 2 || shape.length === 4
+}
+
 function asApplied(tensor: OnnxTensor, uses: readonly Use[]): OnnxTensor | undefined {
-  const isLayer = tensor.shape.length === 2 || tensor.shape.length === 4
   const why = uses.some(({ changed }) => changed)
     ? 'what is applied are other numbers, which nodes of the graph make of it: fold its constants'
     : 'how it is applied is not known: it is reshaped on the way, or in several ways'
@@ -150,8 +154,8 @@ function asApplied(tensor: OnnxTensor, uses: readonly Use[]): OnnxTensor | undef
   if (!view || first.open || uses.some(use => use.open || canonical(use) !== canonical(first))) return broken
   if (first.recurrent) return ofDirections(tensor, view, first.recurrent) ?? broken
   const own = { product: tensor.shape.length === 2, view: { shape: tensor.shape, strides: tensor.source.strides } }
-  if (isLayer && canonical(own) === canonical(first)) return undefined
-  if (!product) return isLayer && view.shape.length !== 4 ? undefined : viewed(tensor, view)
+  if (isLayer(tensor) && canonical(own) === canonical(first)) return undefined
+  if (!product) return isLayer(tensor) && view.shape.length !== 4 ? undefined : viewed(tensor, view)
   const { shape, strides } = trimmed(view)
   if (shape.length < 2) return undefined
   if (shape.length === 2) return viewed(tensor, { shape, strides })

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Coded, Grid, Part } from '../quantised/scheme.ts'
 import { contiguous, isFloat, size } from '../types.ts'
-import { applied, applies, type Graph, isRecurrent } from './applied.ts'
+import { applied, applies, DIRECTIONS, type Graph, isRecurrent } from './applied.ts'
 import type { OnnxTensor, Operator } from './types.ts'
 
 /** Where the weight, its scale and its zero point are among the inputs, and the default of its axis. */
@@ -24,9 +24,6 @@ const UNREAD: ReadonlyMap<string, number> = new Map([
   ['QMoE', 2],
 ])
 const BLOCKS = 'MatMulNBits'
-/** Directions that a recurrent layer may have. */
-const DIRECTIONS = 2
-
 /** How many inputs of an operator are looked at. */
 export const OPERANDS = 8
 
@@ -65,7 +62,7 @@ export async function interpreted({ operators, tensors, dimensions }: Graph): Pr
   for (const { op, inputs } of operators) {
     if (!isRecurrent(op)) continue
     const biases = tensors.get(inputs[3] ?? '')
-    if (biases?.shape.length === 2 && biases.shape[0] <= DIRECTIONS)
+    if (biases?.shape.length === 2 && biases.shape[0] <= DIRECTIONS.length)
       found.set(biases.name, { ...biases, constant: 'biases of a recurrent layer' })
   }
   return found

@@ -1,4 +1,4 @@
-import { stored } from '../constants.ts'
+import { piecesOf } from '../pieces.ts'
 import { numbers } from '../quantised/codec.ts'
 import { type DType, type FloatDType, isFloat, size } from '../types.ts'
 import { widen } from '../widen.ts'
@@ -36,7 +36,7 @@ export async function staysAsItIs(weight: OnnxTensor, { scale, zero, axis }: Rou
   const zeros = zero && (await zerosOf(zero))
   const inner = each === 1 ? size(shape) : size(shape.slice(axis + 1))
   let [all, lost, i] = [0, 0, 0]
-  for await (const bytes of stored(weight, PIECE)) {
+  for await (const bytes of piecesOf(weight, PIECE)) {
     for (const value of widen(weight.dtype as FloatDType, bytes)) {
       const channel = Math.floor(i++ / inner) % each
       const [step, middle] = [scales[channel], zeros?.[channel] ?? 0]

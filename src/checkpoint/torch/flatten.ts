@@ -169,8 +169,8 @@ function leaveAside(
       budget.name(name.length)
       const isNamed = isLearned(withoutEnd(name, '.0123456789'))
       if (isNamed || /parameter/i.test(value.type)) leftOut.aside.push([name, value])
-    } else if (isOptimizer(key, value)) {
-    } else if (isModule(value)) {
+    } else if (isOptimizer(key, value)) continue
+    else if (isModule(value)) {
       budget.name(name.length)
       if (holders.has(value)) leftOut.leave(name, value, true)
     } else if (value instanceof Inert && isOfCpp(value)) {

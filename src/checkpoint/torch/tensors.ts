@@ -258,11 +258,12 @@ const NAMES: Record<string, DType> = {
   ...{ bool: 'BOOL', complex64: 'C64', cfloat: 'C64', complex128: 'C128', cdouble: 'C128' },
 }
 
+const ALL_NAMES: Record<string, DType> = { ...DTYPES, ...NAMES }
+
 /** What torch calls a type (`torch.float32`); undefined of another value, and of a type that is not known. */
 export function typeNamed(value: Value | undefined): DType | undefined {
   const name = typeName(value)
-  const types: Record<string, DType> = { ...DTYPES, ...NAMES }
-  return Object.hasOwn(types, name) ? types[name] : undefined
+  return Object.hasOwn(ALL_NAMES, name) ? ALL_NAMES[name] : undefined
 }
 
 /** The part of a storage that its id names: storages were views of others before torch 0.4. */
