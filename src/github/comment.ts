@@ -138,7 +138,8 @@ async function publish(request: CommentRequest): Promise<CommentResult> {
       () => true,
       error => {
         if (isTransient(error) || error instanceof DeadlineError || error instanceof WaitError) throw error
-        return false
+        // Another job that saw doubles may have been faster.
+        return (error as { status?: number }).status === 404
       },
     )
   const create = async (): Promise<CommentResult> => {
@@ -147,7 +148,7 @@ async function publish(request: CommentRequest): Promise<CommentResult> {
     // Another job may have written one at the same time, or we did not know that an earlier one was ours: the first is kept.
     const earlier = (await find().catch(() => [])).filter(({ id }) => id < data.id && !gone.has(id))
     if (earlier.length === 0) return { action: 'created', url: data.html_url, warning: '' }
-    await issues.deleteComment({ ...repository, comment_id: data.id })
+    await removed(data)
     return update(earlier)
   }
 

@@ -171,6 +171,15 @@ describe('no duplicates', () => {
     expect(results.every(({ warning }) => warning === '')).toBe(true)
   })
 
+  test('a double that another job has removed first is gone all the same', async () => {
+    await publish('a', 100)
+    github.fault({ method: 'GET', path: /issues\/7\/comments$/, status: 200, body: [] })
+    github.fault({ method: 'DELETE', path: '/comments', status: 404, after: true })
+    expect(await publish('b', 101)).toMatchObject({ action: 'updated', warning: '' })
+    expect(github.requests.filter(({ method }) => method === 'DELETE')).toHaveLength(1)
+    expect(bodies()).toEqual(['b'])
+  })
+
   test('a list that fails is asked again', async () => {
     github.fault({ method: 'GET', path: '/comments', status: 503, times: 2 })
     expect((await publish('a')).action).toBe('created')
