@@ -147,8 +147,12 @@ export const limits = {
     nodesCount: 500_000,
     /** Of one node. */
     attributesCount: 1_000,
-    /** Graphs within graphs. */
+    /** Inputs of one node, and as many outputs: a function of a whole layer has dozens. */
+    operandsCount: 10_000,
+    /** Graphs within graphs, and functions within functions. */
     nestingLevels: 32,
+    /** Nodes that calls of functions stand for. */
+    inlinedCount: 100_000,
     /** Constants that say how weights are reshaped: exporters fold nearly all. */
     shapesCount: 10_000,
     /** What has fewer can't be a layer. */

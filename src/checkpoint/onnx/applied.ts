@@ -1,11 +1,9 @@
 import { limits } from '../../limits.ts'
 import { contiguous, isFloat, size } from '../types.ts'
+import { isFollowed, PASSING, RESHAPING, type Users } from './flow.ts'
 import { type Rounding, staysAsItIs } from './rounding.ts'
 import type { OnnxTensor, Operator } from './types.ts'
 
-/** Nodes that hand their first input on as it is, and those that only change its dimensions. */
-const PASSING = new Set(['Identity', 'DequantizeLinear'])
-const RESHAPING = new Set(['Reshape', 'Squeeze', 'Unsqueeze', 'Flatten'])
 /** Nodes that apply a kernel (out, in, kh, kw), and those that apply a matrix, on either side. */
 const CONVOLUTIONS = new Set(['Conv', 'FusedConv', 'ConvTranspose'])
 const PRODUCTS = new Set(['MatMul', 'FusedMatMul', 'Gemm', 'FusedGemm'])
@@ -21,45 +19,24 @@ const FLOATS = [1, 10, 11, 16]
 /** A product's `alpha` is a scale of its own; beyond this it is what is left of the weight, or all of it. */
 const MODEST = 100
 
-/** Nodes that make other numbers of a matrix, element by element. */
+/** Nodes that make other numbers of a matrix, element by element, whatever else they are given. */
 const CHANGING = new Set([
-  ...[
-    'Abs',
-    'Add',
-    'And',
-    'Ceil',
-    'Clip',
-    'Div',
-    'Equal',
-    'Erf',
-    'Exp',
-    'Floor',
-    'Greater',
-    'Less',
-    'Log',
-    'Mod',
-    'Mul',
-  ],
-  ...['Neg', 'Not', 'Or', 'Pow', 'RandomNormalLike', 'RandomUniformLike', 'Reciprocal', 'Relu', 'Round', 'Sigmoid'],
-  ...['Sign', 'Sqrt', 'Sub', 'Tanh', 'Where', 'Max', 'Min', 'Bernoulli', 'BitShift', 'IsNaN', 'IsInf', 'EyeLike'],
+  ...['Abs', 'Add', 'And', 'Ceil', 'Clip', 'Div', 'Equal', 'Erf', 'Exp', 'Floor', 'Greater', 'Less', 'Log', 'Mod'],
+  ...['Mul', 'Neg', 'Not', 'Or', 'Pow', 'RandomNormalLike', 'RandomUniformLike', 'Reciprocal', 'Relu', 'Round'],
+  ...['Sigmoid', 'Sign', 'Sqrt', 'Sub', 'Tanh', 'Where', 'Max', 'Min', 'Bernoulli', 'BitShift', 'IsNaN', 'IsInf'],
+  ...['EyeLike', 'Loop', 'Scan'],
+])
+/** Nodes that take some of a tensor's elements, put them together or repeat them: what they make is not followed. */
+const PICKING = new Set([
+  ...['Slice', 'Split', 'Gather', 'GatherElements', 'GatherND', 'Concat', 'Expand', 'Tile', 'Pad', 'Compress'],
+  ...['SplitToSequence', 'SequenceConstruct', 'SequenceAt', 'ConcatFromSequence', 'Shape', 'Size', 'Constant'],
+  ...['ConstantOfShape', 'DepthToSpace', 'SpaceToDepth', 'ReverseSequence'],
 ])
 
-/** Whether a node hands its first input on, turned, reshaped or in another type. */
-function isFollowed(op: string): boolean {
-  return op === 'Transpose' || op === 'Cast' || op === 'QuantizeLinear' || PASSING.has(op) || RESHAPING.has(op)
-}
-
-/** Whether a node of this kind says how a weight lies where it is applied. */
-export function applies(op: string): boolean {
-  return (
-    op === 'Constant' ||
-    op === 'Concat' ||
-    isFollowed(op) ||
-    CHANGING.has(op) ||
-    CONVOLUTIONS.has(op) ||
-    PRODUCTS.has(op) ||
-    RECURRENT.has(op)
-  )
+/** Whether what a node of this kind does to a tensor is known here. */
+export function isApplied(op: string): boolean {
+  const kinds = [CONVOLUTIONS, PRODUCTS, RECURRENT, CHANGING, PICKING]
+  return isFollowed(op) || kinds.some(kind => kind.has(op))
 }
 
 export function isRecurrent(op: string): boolean {
@@ -96,6 +73,9 @@ interface Use extends Seen {
 export interface Graph {
   readonly operators: readonly Operator[]
   readonly tensors: ReadonlyMap<string, OnnxTensor>
+  readonly users: Users
+  /** Tensors, and the values that are made of them alone. */
+  readonly constants: ReadonlySet<string>
   /** Values of small integer constants. */
   readonly dimensions: ReadonlyMap<string, readonly number[]>
 }
@@ -110,20 +90,31 @@ export async function applied(graph: Graph): Promise<Map<string, OnnxTensor>> {
   const { tensors } = graph
   const walk = new Walk(graph)
   const found = new Map<string, OnnxTensor>()
-  for (const [name, tensor] of tensors) {
+  for (const [tensor, names] of namesOf(tensors)) {
     if (!isFloat(tensor.dtype) || tensor.skip !== undefined || tensor.broken !== undefined || tensor.companion) continue
     if (size(tensor.shape) < limits.onnx.leastElementsCount) continue
     // What is added to what a node is applied to, such as positions, is no matrix of it.
-    const uses = walk.usesOf(name, tensor).filter(({ changed }) => isLayer(tensor) || !changed)
+    const uses = walk.usesOf(names, tensor).filter(({ changed }) => isLayer(tensor) || !changed)
     if (uses.length === 0) continue
     const made = asApplied(tensor, uses)
     const rounded = uses.find(use => use.rounded)?.rounded
     const stays =
       made?.broken !== undefined || !rounded || (await staysAsItIs(tensor, roundingOf(tensor, rounded, tensors)))
-    if (!stays) found.set(name, { ...tensor, broken: 'QuantizeLinear makes other numbers of it' })
-    else if (made) found.set(name, made)
+    if (!stays) found.set(tensor.name, { ...tensor, broken: 'QuantizeLinear makes other numbers of it' })
+    else if (made) found.set(tensor.name, made)
   }
   return found
+}
+
+/** A tensor of a function has a name in each of its calls. */
+function namesOf(tensors: ReadonlyMap<string, OnnxTensor>): Map<OnnxTensor, string[]> {
+  const names = new Map<OnnxTensor, string[]>()
+  for (const [name, tensor] of tensors) {
+    const known = names.get(tensor)
+    if (known) known.push(name)
+    else names.set(tensor, [name])
+  }
+  return names
 }
 
 function roundingOf(
@@ -160,7 +151,7 @@ function asApplied(tensor: OnnxTensor, uses: readonly Use[]): OnnxTensor | undef
   if (shape.length < 2) return undefined
   if (shape.length === 2) return viewed(tensor, { shape, strides })
   const stack = stacked({ shape, strides })
-  return stack ? { ...viewed(tensor, stack), stack: stack.shape[0] === 1 ? [''] : namesOf(stack.shape[0]) } : broken
+  return stack ? { ...viewed(tensor, stack), stack: stack.shape[0] === 1 ? [''] : numbered(stack.shape[0]) } : broken
 }
 
 function ofDirections(tensor: OnnxTensor, view: View, { op }: Operator): OnnxTensor | undefined {
@@ -169,7 +160,7 @@ function ofDirections(tensor: OnnxTensor, view: View, { op }: Operator): OnnxTen
   return { ...viewed(tensor, view), stack: directions === 1 ? [''] : DIRECTIONS, gates: RECURRENT.get(op)! }
 }
 
-function namesOf(count: number): string[] {
+function numbered(count: number): string[] {
   return Array.from({ length: count }, (_, i) => `matrix ${i}`)
 }
 
@@ -208,36 +199,31 @@ function canonical({ product, view }: Pick<Use, 'product' | 'view'>): string {
 
 /** Follows tensors through the nodes of a graph. */
 class Walk {
-  readonly #users = new Map<string, Operator[]>()
+  readonly #users: Users
+  readonly #constants: ReadonlySet<string>
   readonly #known: Map<string, readonly number[]>
-  /** Tensors, and what is made of them alone. */
-  readonly #constants: Set<string>
   #steps = 0
 
-  constructor({ operators, tensors, dimensions }: Graph) {
+  constructor({ operators, users, constants, dimensions }: Graph) {
+    this.#users = users
+    this.#constants = constants
     this.#known = new Map(dimensions)
-    this.#constants = new Set(tensors.keys())
     for (const operator of operators) {
-      if (isFollowed(operator.op) && this.#constants.has(operator.inputs[0])) this.#constants.add(operator.output)
-      for (const input of new Set(operator.inputs)) {
-        const users = this.#users.get(input)
-        if (users) users.push(operator)
-        else this.#users.set(input, [operator])
-      }
       const ints = integersOf(operator, this.#known)
-      if (ints) this.#known.set(operator.output, ints)
+      if (ints) this.#known.set(operator.outputs[0] ?? '', ints)
     }
   }
 
   /** The nodes that apply a tensor, directly or after others turned it. */
-  usesOf(name: string, { shape, source }: OnnxTensor): Use[] {
+  usesOf(names: readonly string[], { shape, source }: OnnxTensor): Use[] {
     const found: Use[] = []
-    const left: [value: string, seen: Seen][] = [[name, { view: { shape, strides: source.strides } }]]
+    const left = names.map((name): [value: string, seen: Seen] => [name, { view: { shape, strides: source.strides } }])
     const end = this.#steps + limits.onnx.usesCount
     for (const [value, seen] of left) {
       for (const operator of this.#users.get(value) ?? []) {
         if (++this.#steps > end || this.#steps > limits.onnx.stepsCount) return [{ product: true, view: undefined }]
-        const { op, inputs, output } = operator
+        const { op, inputs, outputs } = operator
+        const made = outputs.filter(output => output !== '')
         if (CONVOLUTIONS.has(op)) {
           if (inputs[1] === value) found.push({ ...seen, product: false })
         } else if (PRODUCTS.has(op)) {
@@ -246,10 +232,12 @@ class Walk {
         } else if (RECURRENT.has(op)) {
           const isWeight = inputs[1] === value || inputs[2] === value
           if (isWeight) found.push({ ...seen, product: true, recurrent: operator })
-        } else if (output !== '' && CHANGING.has(op)) {
-          left.push([output, { view: undefined, changed: true }])
-        } else if (output !== '' && inputs[0] === value && isFollowed(op)) {
-          left.push([output, seen.changed ? seen : through(operator, seen, this.#known)])
+        } else if (isFollowed(op)) {
+          if (inputs[0] !== value) continue
+          const next = seen.changed ? seen : through(operator, seen, this.#known)
+          for (const output of made) left.push([output, next])
+        } else if (CHANGING.has(op) || (!PICKING.has(op) && made.some(output => this.#constants.has(output)))) {
+          for (const output of made) left.push([output, { view: undefined, changed: true }])
         }
       }
     }

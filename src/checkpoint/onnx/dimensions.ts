@@ -10,20 +10,18 @@ const GIVEN: ReadonlySet<string> = new Set(['Reshape', 'Squeeze', 'Unsqueeze'])
 /**
  * The values of the tensors that say how others are reshaped, by their own names in the graph. What is made of a graph's inputs alone is
  * passed over.
+ * @param constants the values that are made of tensors alone
  */
 export async function dimensionsIn(
   operators: readonly Operator[],
   tensors: ReadonlyMap<string, OnnxTensor>,
+  constants: ReadonlySet<string>,
 ): Promise<Map<string, readonly number[]>> {
   const wanted = new Set<string>()
-  const stored = new Set(tensors.keys())
-  // A graph has its nodes in the order in which they need each other.
-  for (const { op, inputs, output } of operators) {
+  for (const { op, inputs } of operators) {
     if (op === 'Concat') for (const input of inputs) wanted.add(input)
     const [data = '', name = ''] = inputs
-    if (!stored.has(data)) continue
-    stored.add(output)
-    if (GIVEN.has(op)) wanted.add(name)
+    if (GIVEN.has(op) && constants.has(data)) wanted.add(name)
   }
   const found = new Map<string, readonly number[]>()
   for (const name of wanted) {

@@ -74,6 +74,7 @@ async function describe(named: RandomAccessFile, path: string, unpacked: RandomA
     }
   })
   if (!found) throw new CheckpointError(named.path, 'is an ONNX model without a graph', 'Export it again.')
+  await graphs.finish()
   const { bytes, stamps } = external
   return { tensors: graphs.tensors, stateDict: '', ignored: [...ignored], bytes: named.size + bytes, stamps }
 }

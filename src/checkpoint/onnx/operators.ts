@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Coded, Grid, Part } from '../quantised/scheme.ts'
 import { contiguous, isFloat, size } from '../types.ts'
-import { applied, applies, DIRECTIONS, type Graph, isRecurrent } from './applied.ts'
+import { applied, DIRECTIONS, type Graph, isApplied, isRecurrent } from './applied.ts'
 import type { OnnxTensor, Operator } from './types.ts'
 
 /** Where the weight, its scale and its zero point are among the inputs, and the default of its axis. */
@@ -24,12 +24,10 @@ const UNREAD: ReadonlyMap<string, number> = new Map([
   ['QMoE', 2],
 ])
 const BLOCKS = 'MatMulNBits'
-/** How many inputs of an operator are looked at. */
-export const OPERANDS = 8
 
-/** Whether a node of this kind says what a weight stands for, or how it lies. */
-export function isOperator(op: string): boolean {
-  return QUANTISED.has(op) || UNREAD.has(op) || op === BLOCKS || applies(op)
+/** Whether what a node of this kind does is known here. */
+export function isKnown(op: string): boolean {
+  return QUANTISED.has(op) || UNREAD.has(op) || op === BLOCKS || isApplied(op)
 }
 
 /** Why an operator's weight can't be read. */
@@ -40,7 +38,8 @@ class Misfit extends Error {}
  * companions; those that are turned or reshaped before they are applied; the weights of recurrent layers as a stack.
  * @returns those that are another than they were
  */
-export async function interpreted({ operators, tensors, dimensions }: Graph): Promise<Map<string, OnnxTensor>> {
+export async function interpreted(graph: Graph): Promise<Map<string, OnnxTensor>> {
+  const { operators, tensors } = graph
   const found = new Map<string, OnnxTensor>()
   for (const operator of operators) {
     const { op, inputs } = operator
@@ -57,8 +56,7 @@ export async function interpreted({ operators, tensors, dimensions }: Graph): Pr
     }
   }
   const made = new Map([...tensors].map(([name, tensor]) => [name, found.get(tensor.name) ?? tensor]))
-  for (const tensor of (await applied({ operators, tensors: made, dimensions })).values())
-    found.set(tensor.name, tensor)
+  for (const [name, tensor] of await applied({ ...graph, tensors: made })) found.set(name, tensor)
   for (const { op, inputs } of operators) {
     if (!isRecurrent(op)) continue
     const biases = tensors.get(inputs[3] ?? '')

@@ -10,11 +10,25 @@ export interface OnnxTensor extends Tensor {
   readonly skip?: string
 }
 
-/** A node whose inputs are made a weight of, or that turns or applies one. */
+/** A node of a graph. */
 export interface Operator {
+  /** Its kind; of a domain that is not known here the domain and its name, `domain::name`. */
   readonly op: string
   readonly inputs: readonly string[]
-  readonly output: string
+  readonly outputs: readonly string[]
   /** Attributes that are whole numbers, or lists of them. */
   readonly numbers: ReadonlyMap<string, readonly number[]>
+  /** In a function: attributes whose values are those of the call, by its names for them. */
+  readonly references?: ReadonlyMap<string, string>
+}
+
+/** A function of the model, which nodes call. */
+export interface ModelFunction {
+  readonly inputs: readonly string[]
+  readonly outputs: readonly string[]
+  readonly operators: readonly Operator[]
+  /** What its attributes are where a call does not say. */
+  readonly defaults: ReadonlyMap<string, readonly number[]>
+  /** Where the tensors that it holds stand in the list, by the names that its operators call them. */
+  readonly tensors: ReadonlyMap<string, number>
 }

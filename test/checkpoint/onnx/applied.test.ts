@@ -434,3 +434,154 @@ test('channels of a rounding are those of the tensor as it is seen there', async
   expect((await read(weight([30, 40]), ...at(30, () => 1 / 127))).broken).toBeUndefined()
   expect((await read(weight([40, 40]), ...at(40, i => (i < 20 ? 1 / 127 : 1e-4)))).broken).toMatch(/other numbers/)
 })
+
+describe('functions of the model', () => {
+  const call = (name: string, inputs: string[], outputs: string[], ...more: Uint8Array[]) =>
+    message(
+      1,
+      ...inputs.map(input => message(1, input)),
+      ...outputs.map(output => message(2, output)),
+      ...[message(4, name), message(7, 'own'), ...more],
+    )
+  /** A field of the model, not of its graph. */
+  const defined = (name: string, inputs: string[], outputs: string[], ...content: Uint8Array[]) =>
+    message(
+      25,
+      ...inputs.map(input => message(4, input)),
+      ...outputs.map(output => message(5, output)),
+      ...[message(1, name), message(10, 'own'), ...content],
+    )
+  /** A node of a function. */
+  const inner = (bytes: Uint8Array) => Buffer.concat([Buffer.from([7 * 8 + 2]), bytes.subarray(1)])
+  const reference = (name: string, of: string) => message(5, message(1, name), message(21, of), number(20, 7))
+  async function all(content: Uint8Array[], ...functions: Uint8Array[]): Promise<readonly Tensor[]> {
+    const bytes = Buffer.concat([model(...content), ...functions])
+    return (await openCheckpoint(write(bytes, 'net.onnx'))).tensors
+  }
+  const one = async (...given: Parameters<typeof all>) => seen((await all(...given)).find(({ name }) => name === 'w')!)
+  const OTHER = 'what is applied are other numbers, which nodes of the graph make of it: fold its constants'
+  const linear = defined(
+    'Linear',
+    ['x', 'v'],
+    ['y'],
+    inner(node('Transpose', ['v'], 't', reference('perm', 'order'))),
+    inner(node('MatMul', ['x', 't'], 'y')),
+    message(11, message(1, 'order'), number(8, 0), number(8, 1), number(8, 2), number(20, 7)),
+  )
+
+  test('apply a weight as their nodes do', async () => {
+    const w = await one([weight([1, 30, 40]), call('Linear', ['x', 'w'], ['y'])], linear)
+    expect(w).toEqual({ shape: '30,40', strides: '40,1' })
+  })
+
+  test('with the attributes of the call', async () => {
+    const order = attribute('order', [1, 0, 2])
+    const w = await one([weight([30, 1, 40]), call('Linear', ['x', 'w'], ['y'], order)], linear)
+    expect(w).toEqual({ shape: '30,40', strides: '40,1' })
+  })
+
+  test('what they make of a weight is followed beyond them, to any depth', async () => {
+    const turn = defined('Turn', ['v'], ['', 'r'], inner(node('Reshape', ['v'], 'r', attribute('shape', [30, 40]))))
+    const twice = defined('Twice', ['v'], ['s'], inner(call('Turn', ['v'], ['', 's'])))
+    const w = await one([call('Twice', ['w'], ['m']), product, weight([1200])], turn, twice)
+    expect(w).toEqual({ shape: '30,40', strides: '40,1' })
+  })
+
+  test('other numbers are none of the file', async () => {
+    const scaled = defined('Scaled', ['v', 'c'], ['s'], inner(node('Mul', ['v', 'c'], 's')))
+    const content = [weight([30, 40]), weight([1], 'c'), call('Scaled', ['w', 'c'], ['m']), product]
+    expect(await one(content, scaled)).toEqual({ shape: '30,40', strides: '40,1', broken: OTHER })
+  })
+
+  test('of two calls, each with names of its own', async () => {
+    const content = [weight([1200]), weight([1, 30, 40], 'v')]
+    const reshape = defined('R', ['v'], ['s'], inner(node('Reshape', ['v'], 's', attribute('shape', [30, 40]))))
+    const calls = [call('R', ['w'], ['m']), call('R', ['v'], ['n']), product, node('MatMul', ['x', 'n'], 'z')]
+    const tensors = await all([...content, ...calls], reshape)
+    expect(tensors.map(({ shape }) => shape.join())).toEqual(['30,40', '30,40'])
+  })
+
+  test('hold weights, which all calls apply', async () => {
+    const constant = (name: string) =>
+      inner(message(1, message(2, name), message(4, 'Constant'), message(5, message(1, 'value'), held, number(20, 4))))
+    const held = message(5, tensor('', [1, 30, 40], number(2, 1), message(9, bytesOf(new Float32Array(1200)))))
+    const body = [constant('v'), inner(node('MatMul', ['x', 'v'], 'y'))]
+    const read = async (content: Uint8Array[], ...more: Uint8Array[]) =>
+      (await all(content, defined('Held', ['x', 'p'], ['y'], ...body, ...more))).map(held => [held.name, seen(held)])
+    const matrix = [['Held/v', { shape: '30,40', strides: '40,1' }]]
+    expect(await read([product])).toEqual(matrix)
+    expect(await read([call('Held', ['x', ''], ['y']), call('Held', ['y', ''], ['z'])])).toEqual(matrix)
+    // Only the second call turns it.
+    const turned = [inner(node('Reshape', ['v', 'p'], 'q')), inner(node('MatMul', ['x', 'q'], 'r'))]
+    const content = [ints.raw('p', [40, 30]), call('Held', ['x', ''], ['y']), call('Held', ['y', 'p'], ['z'])]
+    expect((await read(content, ...turned))[1]).toMatchObject(['Held/v', { broken: UNKNOWN }])
+  })
+
+  test('a weight as an attribute of a call is not read', async () => {
+    const value = message(5, tensor('', [30, 40], number(2, 1), message(9, bytesOf(new Float32Array(1200)))))
+    const held = message(5, message(1, 'kernel'), value, number(20, 4))
+    const tensors = await all([call('Linear', ['x'], ['y'], held)], linear)
+    expect(tensors.map(({ name, broken }) => [name, broken])).toEqual([
+      ['y/kernel', 'it is an attribute of a node of a kind that is not known here, "own::Linear"'],
+    ])
+  })
+
+  test.each<[string, Uint8Array[], Uint8Array[], RegExp]>([
+    [
+      'themselves',
+      [call('A', ['x'], ['y'])],
+      [defined('A', ['x'], ['y'], inner(call('A', ['x'], ['y'])))],
+      /in itself/,
+    ],
+    [
+      'one that is there twice',
+      [product],
+      [defined('A', ['x'], ['y']), defined('A', ['x'], ['y'])],
+      /the model has the function "own::A" twice/,
+    ],
+    [
+      'an operator of ONNX',
+      [product],
+      [message(25, message(1, 'MatMul'), message(10, ''))],
+      /function of its own named "MatMul"/,
+    ],
+  ])('that call %s are refused', async (_, content, functions, why) => {
+    await expect(all(content, ...functions)).rejects.toThrow(why)
+  })
+
+  test('that stand for too many nodes are refused', async () => {
+    const level = (n: number) =>
+      defined(
+        `F${n}`,
+        ['x'],
+        ['y'],
+        ...Array.from({ length: 10 }, (_, i) => inner(call(`F${n + 1}`, ['x'], [`y${i}`]))),
+      )
+    const last = defined('F6', ['x'], ['y'], inner(node('Relu', ['x'], 'y')))
+    const functions = [...Array.from({ length: 6 }, (_, n) => level(n)), last]
+    await expect(all([call('F0', ['x'], ['y'])], ...functions)).rejects.toThrow(/stand for more than 100000 nodes/)
+  })
+})
+
+describe('a node of another kind', () => {
+  const other = (inputs: string[], output: string) =>
+    message(1, ...inputs.map(input => message(1, input)), message(2, output), message(4, 'Quant'), message(7, 'qonnx'))
+
+  test('that makes a matrix of stored ones alone makes other numbers', async () => {
+    const w = await read(weight([30, 40]), weight([1], 's'), other(['w', 's'], 'm'), product)
+    expect(w.broken).toMatch(/other numbers/)
+    const soft = await read(product, node('Softmax', ['w'], 'm'), weight([30, 40]))
+    expect(soft.broken).toMatch(/other numbers/)
+  })
+
+  test.each(['Slice', 'Split'])('but for %s, which takes some of them', async op => {
+    expect((await read(weight([30, 40]), ints.raw('s', [0]), node(op, ['w', 's'], 'm'), product)).broken).toBe(
+      undefined,
+    )
+  })
+
+  test('that applies it is as good as any', async () => {
+    const w = await read(weight([30, 40]), other(['x', 'w'], 'h'), node('MatMul', ['h', 'k'], 'y'))
+    expect(w.broken).toBe(undefined)
+  })
+})
