@@ -167,12 +167,19 @@ function isOfExperts(component: string): boolean {
   )
 }
 
+/** Whether a component, with the one behind it, is of one expert of many: `experts.3`, `expert_3`. */
+function isOneExpert(component: string, next: string): boolean {
+  return (/(?:^|_)experts?$/.test(component) && /^\d+$/.test(next)) || /(?:^|_)expert_?\d+$/.test(component)
+}
+
 /** What the matrices are called that are stacked in a tensor of three dimensions, as experts or by its reader; undefined of others. */
 function stackedIn({ tensor: { name, label, stack }, values }: Weight): readonly string[] | undefined {
   const [count, rows, columns, ...rest] = shapeOf(values)
   if (rest.length > 0 || columns === undefined) return undefined
   if (stack?.length === count) return stack
-  const experts = Math.min(count, rows, columns) > 1 && (label ?? name).split(/[./]/).some(isOfExperts)
+  const path = (label ?? name).split(/[./]/)
+  const at = path.findLastIndex(isOfExperts)
+  const experts = at >= 0 && Math.min(count, rows, columns) > 1 && !isOneExpert(path[at], path[at + 1] ?? '')
   return experts ? Array.from({ length: count }, (_, i) => `expert ${i}`) : undefined
 }
 

@@ -230,6 +230,9 @@ describe('stacked matrices', () => {
     'expert_weights',
     'ffn.moe_w1',
     '_x_experts',
+    'moe.0.w1',
+    'layers.0.moe.3.experts.w1',
+    'experts_0.w1',
   ])('%s are of experts', name => expect(partsOf(name, [2, 16, 32])).toEqual(TWO))
 
   test.each([
@@ -240,6 +243,10 @@ describe('stacked matrices', () => {
     'moe-x.w1',
     'conv.weight',
     'moebius.weight',
+    'moe.experts.0.conv.weight',
+    'expert_12.conv.weight',
+    'expert3.conv.weight',
+    'my_expert.3.conv.weight',
   ])('%s is of none', name => expect(reasons([tensor(name, [2, 16, 32])])).toEqual(['rank: 3-D']))
 
   test('by the label of a tensor', () => {

@@ -220,7 +220,7 @@ class Collector implements Visitor {
     const found = new Map<string, Tensor>()
     const optimizers = new Set<string>()
     for (const [place, group] of groups) {
-      if (isOptimizer(group)) {
+      if (isOptimizer(place, group, tensors)) {
         this.leaveOut(place, 'optimizer state')
         for (const { tensor } of group) optimizers.add(tensor.name)
       } else {
@@ -246,10 +246,17 @@ class Collector implements Visitor {
   }
 }
 
-/** Whether a group is that of a Keras 3 optimizer, whatever it is called: its iterations, its learning rate, and its slots. */
-function isOptimizer(group: readonly GroupMember[]): boolean {
+/**
+ * Whether a group is that of a Keras 3 optimizer: its iterations, its learning rate, and its slots. One that is called otherwise is told
+ * by these, which are as large as the weights that they are of.
+ */
+function isOptimizer(place: string, group: readonly GroupMember[], tensors: readonly Tensor[]): boolean {
   const [iterations, rate] = [0, 1].map(index => group.find(member => member.index === index)?.tensor)
-  return iterations?.shape.length === 0 && /^[IU]/.test(iterations.dtype) && rate?.shape.length === 0
+  const begins = iterations?.shape.length === 0 && /^[IU]/.test(iterations.dtype) && rate?.shape.length === 0
+  if (!begins || /optim/i.test(place)) return begins
+  const own = new Set(group.map(({ tensor }) => tensor))
+  const weights = new Set(tensors.filter(tensor => !own.has(tensor)).map(({ shape }) => shape.join()))
+  return group.every(({ tensor: { shape } }) => shape.length < 2 || weights.has(shape.join()))
 }
 
 /** Lists too long for one attribute are cut into `layer_names0`, `layer_names1`, …; undefined where there is none. */

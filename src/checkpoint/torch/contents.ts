@@ -1,5 +1,5 @@
 import { CheckpointError, quoted, tensorIn } from '../../errors.ts'
-import { isLearned } from '../constants.ts'
+import { isLearned, markConstants } from '../constants.ts'
 import { momentIn } from '../moment.ts'
 import type { Contents, ReadOptions } from '../reader.ts'
 import { type DType, isFloat, type Tensor, type UnreadTensor } from '../types.ts'
@@ -54,10 +54,17 @@ async function contentsOf(
     else if ('source' in described) tensors.push(found.buffers.has(name) ? asBuffer(described) : described)
     else unread.push(described)
   }
+  const aside: Tensor[] = []
   for (const [name, call] of found.aside) {
-    const { dtype, shape } = await describeTensor(source, name, call, locate)
-    if (isFloat(dtype as DType) && shape.length > 1) unread.push({ name, dtype, shape, reason: ASIDE, aside: true })
+    const described = await describeTensor(source, name, call, locate)
+    const { dtype, shape } = described
+    if (!isFloat(dtype as DType) || shape.length < 2) continue
+    if ('source' in described) aside.push(described)
+    else unread.push({ name, dtype, shape, reason: ASIDE, aside: true })
   }
+  // Masks, and tables of positions, are none.
+  for (const { name, dtype, shape, constant } of await markConstants(aside))
+    if (constant === undefined) unread.push({ name, dtype, shape, reason: ASIDE, aside: true })
   const moment = value instanceof Map ? momentIn(key => value.get(key)) : undefined
   return { tensors, unread, ...(moment && { moment }), stateDict: found.stateDict, ignored: found.ignored }
 }

@@ -5,7 +5,16 @@ import { CheckpointError, quoted, RESAVE, tensorIn } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import type { Contents } from '../reader.ts'
 import { stampOf } from '../stamp.ts'
-import { contiguous, DTYPE_BITS, type DType, type Stamp, size, type Tensor, type UnreadTensor } from '../types.ts'
+import {
+  contiguous,
+  DTYPE_BITS,
+  type DType,
+  isFloat,
+  type Stamp,
+  size,
+  type Tensor,
+  type UnreadTensor,
+} from '../types.ts'
 import { readArchive } from './archive.ts'
 import { type Block, misfitOf } from './assembled.ts'
 import { refusal } from './globals.ts'
@@ -16,8 +25,13 @@ import { Inert, type Value } from './values.ts'
 
 /** The file that says which tensors there are, and in which files their parts lie. */
 export const METADATA = '.metadata'
-/** What is not looked at: the state of optimizers, schedulers and data loaders. */
-const BESIDE = /(?:^|\.)(?:optim(?:i[sz]er)?s?(?:_\w+)?|lr_scheduler|scheduler|dataloader|train_state)(?:\.|$)/
+/** What is not looked at: the state of schedulers and data loaders at the top, and that of optimizers. */
+const BESIDE = /^(?:lr_scheduler|scheduler|dataloader|train_state)(?:\.|$)/
+const OPTIMIZER =
+  /^optim(?:i[sz]er)?s?(?:_\w+)?\.(?:.*\.)?(?:state|param_groups|exp_avg|exp_avg_sq|momentum_buffer)(?:\.|$)/
+
+/** Of an entry that may hold a matrix. */
+const LEAST_BYTES = 1024
 
 const CONSOLIDATE = 'python -m torch.distributed.checkpoint.format_utils dcp_to_torch'
 
@@ -91,11 +105,12 @@ async function describe(
   { tensors, unread, ignored }: Found,
 ): Promise<void> {
   const shape = counts(attribute(entry, 'size'))
-  if (BESIDE.test(name) || !shape) {
+  const where = tensorIn(folder, name)
+  if (BESIDE.test(name) || OPTIMIZER.test(name) || !shape) {
     if (ignored.length < limits.checkpoint.ignoredEntries) ignored.push(name.slice(0, 200))
+    if (!shape) unread.push(...(await weightsIn(where, name, places.get(keyOf(name, [])), files)))
     return
   }
-  const where = tensorIn(folder, name)
   const chunks = attribute(entry, 'chunks')
   if (!Array.isArray(chunks)) throw new CheckpointError(where, 'has no list of its parts', RESAVE)
   const blocks: (Block & { readonly tensor: Tensor })[] = []
@@ -156,19 +171,34 @@ async function describe(
 }
 
 /** One part as the tensor that it is; undefined where it is none whose elements lie in order. */
-async function partOf(where: string, name: string, { file: of, offset, length }: Place, files: Files) {
-  const { file } = await files.open(of)
-  if (offset + length > file.size) {
-    throw new CheckpointError(
-      where,
-      `lies at bytes ${offset} to ${offset + length} of ${quoted(of)}, which has ${file.size}`,
-      RESAVE,
-    )
-  }
+async function partOf(where: string, name: string, place: Place, files: Files) {
+  const { offset, length } = place
+  const { file } = await files.open(place.file)
+  if (offset + length > file.size) throw cutShort(where, place, file.size)
   const { tensors } = await readArchive(part(file, `${file.path}: part of ${quoted(name)}`, offset, length), {})
   const [tensor, another] = tensors
   const dense = tensor?.source.kind === 'file' && tensor.source.strides.join() === contiguous(tensor.shape).join()
   return dense && !another ? tensor : undefined
+}
+
+/** Matrices in an entry that is no tensor, but an object that torch.save wrote. */
+async function weightsIn(where: string, name: string, place: Place | undefined, files: Files): Promise<UnreadTensor[]> {
+  if (BESIDE.test(name) || !place || place.length < LEAST_BYTES) return []
+  const { file } = await files.open(place.file)
+  if (place.offset + place.length > file.size) throw cutShort(where, place, file.size)
+  const object = part(file, `${file.path}: ${quoted(name)}`, place.offset, place.length)
+  const found = await readArchive(object, {}).catch(() => undefined)
+  const all = [...(found?.tensors ?? []), ...(found?.unread ?? [])]
+  const matrices = all.filter(({ dtype, shape }) => isFloat(dtype as DType) && shape.length > 1)
+  const reason = 'is kept within an object, not as a tensor: consolidate it'
+  // The name of what is an array itself.
+  const named = (own: string) => (own === 'tensor' ? name : `${name}.${own}`)
+  return matrices.map(({ name: own, dtype, shape }) => ({ name: named(own), dtype, shape, reason }))
+}
+
+function cutShort(where: string, { file, offset, length }: Place, size: number): CheckpointError {
+  const found = `lies at bytes ${offset} to ${offset + length} of ${quoted(file)}, which has ${size}`
+  return new CheckpointError(where, found, RESAVE)
 }
 
 function placesOf(path: string, storage: Value | undefined): Map<string, Place> {

@@ -17,7 +17,7 @@ export class LeftOut {
   readonly unread: UnreadTensor[] = []
   /** Names of tensors that their modules keep as buffers. */
   readonly buffers = new Set<string>()
-  /** Tensors with names of weights that their modules keep outside the state dict. */
+  /** Tensors that may be weights and that their modules keep outside the state dict. */
   readonly aside: (readonly [name: string, tensor: Inert])[] = []
   readonly #path: string
   readonly #ignored: string[] = []
@@ -67,7 +67,7 @@ export interface Flattening {
 /**
  * The tensors of a state dict under their dotted names, in the order of the file. Dictionaries and lists give names as the
  * parameters, buffers and submodules of a pickled module do.
- * @throws CheckpointError where two have one name, or a container holds itself; BudgetError where modules are repeated without end
+ * @throws CheckpointError where two have one name, or one holds itself; BudgetError where modules or containers are repeated without end
  */
 export function flatten(root: Node, { path: file, stateDict, holders, chosen, leftOut, budget }: Flattening) {
   /** A module may be used many times. */
@@ -95,8 +95,8 @@ export function flatten(root: Node, { path: file, stateDict, holders, chosen, le
     const { node, path, rest } = stack[stack.length - 1]
     const entry = rest.next()
     if (entry.done) {
-      // A module that is used twice has its parameters under both names.
-      if (node instanceof Inert) seen.delete(node)
+      // What is used twice has its tensors under both names.
+      seen.delete(node)
       stack.pop()
       continue
     }
@@ -125,7 +125,7 @@ export function flatten(root: Node, { path: file, stateDict, holders, chosen, le
         if (!isLeft && !isOptimizer(key, child)) leaveArrays({ name, value: child }, leftOut, budget)
       }
     } else if (isNode(child)) {
-      if (seen.has(child)) throw new CheckpointError(where(name), 'holds itself, or stands in two places', SAVE)
+      if (seen.has(child)) throw new CheckpointError(where(name), 'holds itself', SAVE)
       if (stack.length >= limits.pickle.nestingLevels || name.length > limits.checkpoint.nameCharacters) {
         const found = `is nested more than ${limits.pickle.nestingLevels} deep, or its name is too long`
         throw new CheckpointError(where(name), found)
@@ -145,6 +145,8 @@ export function flatten(root: Node, { path: file, stateDict, holders, chosen, le
 interface Aside {
   readonly name: string
   readonly value: Value
+  /** Below a name of an optimizer's, where tensors are its state. */
+  readonly ofOptimizer?: true
 }
 
 export const ASIDE = 'is kept by its module outside the state dict: make it a parameter, or a module of its own'
@@ -160,28 +162,39 @@ function leaveAside(
 ): void {
   const seen = new Set<Value>()
   const left = [...attributes]
-  for (const { name, value } of left) {
+  for (const { name, value, ofOptimizer } of left) {
     budget.step()
     if (typeof value !== 'object' || value === null || known.has(value) || seen.has(value)) continue
     seen.add(value)
     const key = name.slice(name.lastIndexOf('.') + 1)
+    const isBeside = ofOptimizer || (isContainer(value) && isOptimizer(key, value))
     if (isTensor(value)) {
       budget.name(name.length)
-      const isNamed = isLearned(withoutEnd(name, '.0123456789'))
-      if (isNamed || /parameter/i.test(value.type)) leftOut.aside.push([name, value])
-    } else if (isOptimizer(key, value)) continue
+      if (/parameter/i.test(value.type) || (!isBeside && mayBeWeight(name, value))) leftOut.aside.push([name, value])
+    } else if (!isContainer(value) && isOptimizer(key, value)) continue
     else if (isModule(value)) {
       budget.name(name.length)
       if (holders.has(value)) leftOut.leave(name, value, true)
     } else if (value instanceof Inert && isOfCpp(value)) {
       leftOut.leave(name, value)
     } else if (isContainer(value)) {
-      for (const [child, inner] of entries(value)) left.push({ name: join(name, child), value: inner })
+      for (const [child, inner] of entries(value))
+        left.push({ name: join(name, child), value: inner, ...(isBeside && { ofOptimizer: true }) })
     } else {
-      for (const inner of parts(value)) left.push({ name, value: inner })
+      for (const inner of parts(value)) left.push({ name, value: inner, ...(isBeside && { ofOptimizer: true }) })
     }
   }
 }
+
+/** Whether a plain tensor has the name of a weight, or the size of one. */
+function mayBeWeight(name: string, tensor: TensorCall): boolean {
+  if (isLearned(withoutEnd(name, '.0123456789'))) return true
+  const [rows = 0, columns = 0, ...kernel] = shapeOf(tensor) ?? []
+  return (kernel.length === 0 || kernel.length === 2) && Math.min(rows, columns) >= LEAST_SIDE
+}
+
+/** Tables of anchors and corners of boxes have fewer columns. */
+const LEAST_SIDE = 16
 
 const ARRAYS = 'is a NumPy array beside the tensors, in a dictionary or list of its own: save a tensor'
 

@@ -43,3 +43,8 @@ test.each([
 test('version 3 goes by the places of groups: lists hide nothing', async () => {
   expect((await found('version3.weights.h5')).tensors.sort()).toEqual(['dense/kernel', 'other/kernel'])
 })
+
+test('a layer that begins with a counter and a scalar is no optimizer: its matrices are as large as none of the model', async () => {
+  const { tensors, ignored } = await found('counting.weights.h5')
+  expect([tensors.length, ignored]).toEqual([4, []])
+})

@@ -178,3 +178,18 @@ test('a type that its parts have not is not read', async () => {
   expect(unread.map(({ reason }) => reason)).toContain('is loaded as F16, and its parts are F32')
   expect(unread.length).toBe(whole.unread.length + whole.tensors.filter(({ dtype }) => dtype === 'F32').length)
 })
+
+test('a module under a name of training is one of the model, and an array that is no tensor is not read', async () => {
+  const { tensors, unread, ignored } = await openCheckpoint('test/fixtures/distributed/objects')
+  expect(tensors.map(({ name }) => name)).toEqual([
+    'model.scheduler.weight',
+    'model.optimizer.weight',
+    'optimizer.weight',
+  ])
+  const reason = 'is kept within an object, not as a tensor: consolidate it'
+  expect(unread).toEqual([{ name: 'model.array', dtype: 'F32', shape: [16, 20], reason }])
+  expect(ignored).toEqual([
+    ...['model.array', 'model.text', 'optimizer.state.weight.exp_avg', 'optimizer.param_groups.0.lr'],
+    ...['lr_scheduler.table', 'lr_scheduler.array'],
+  ])
+})

@@ -78,7 +78,21 @@ describe('structures', () => {
       opcodes('}(', text('a'), 'h', i, text('b'), 'h', i, 'uq', i + 1, '0'),
     )
     const laugh = opcodes(dict({ w }), 'q', 0, '0', ...levels, 'h', 40)
-    expect(await refusal(archive(laugh, FLOATS))).toContain('stands in two places')
+    expect(await refusal(archive(laugh, FLOATS))).toContain('has more than 250000 tensors')
+  })
+
+  it('a laugh without a tensor at its end', async () => {
+    const levels = Array.from({ length: 40 }, (_, i) =>
+      opcodes('}(', text('a'), 'h', i, text('b'), 'h', i, 'uq', i + 1, '0'),
+    )
+    const laugh = opcodes('}q', 0, '0', ...levels, dict({ w }), text('more'), 'h', 40, 's')
+    expect((await readBytes(makeZip(archive(laugh, FLOATS)))).ignored).toEqual(['more'])
+  })
+
+  it('a dictionary in two places has its tensors in both', async () => {
+    const both = opcodes('}(', text('encoder'), dict({ w }), 'q', 1, text('decoder'), 'h', 1, 'u')
+    const { tensors } = await readBytes(makeZip(archive(both, FLOATS)))
+    expect(tensors.map(({ name }) => name)).toEqual(['encoder.w', 'decoder.w'])
   })
 
   it('lists nested a hundred thousand deep, with a tensor at the bottom and without', async () => {

@@ -153,10 +153,38 @@ describe('what a module keeps outside its state dict', () => {
     ['a vector', { weight: tensor({ shape: [4], strides: [1] }) }, []],
     ['integers', { tokens: tensor({ shape: [2, 2], strides: [2, 1], storage: 'IntStorage', key: '1' }) }, []],
     ['an optimizer', { optimizer: dict({ state: dict({ weight: w }) }) }, []],
+    [
+      'a module and a parameter under the name of an optimizer',
+      { optimizer: opcodes('](', other, parameter, w, dict({ weight: w }), 'e') },
+      [
+        ['optimizer.0', 'Sequential', [2, 2], why],
+        ['optimizer.1', 'F32', [2, 2], why],
+      ],
+    ],
+    [
+      'a large matrix under any name',
+      { mixing: tensor({ shape: [16, 16], strides: [0, 0] }) },
+      [['mixing', 'F32', [16, 16], why]],
+    ],
+    ['a table of fewer columns', { mixing: tensor({ shape: [16, 15], strides: [0, 0] }) }, []],
+    ['a stack of tables', { mixing: tensor({ shape: [16, 16, 16], strides: [0, 0, 0] }) }, []],
     ['a table', { anchors: w }, []],
     ['a list of tensors', { caches: opcodes('](', w, 'e') }, []],
   ])('%s', async (_, more, unread) => {
     expect(await unreadOf(module(state({}, more)))).toEqual([['a'], unread])
+  })
+
+  test('a mask is none', async () => {
+    const mask = tensor({ shape: [16, 16], strides: [16, 1], key: '1', numel: 256 })
+    const values = Float32Array.from({ length: 256 }, (_, i) => (i % 16 > i / 16 ? Number.NEGATIVE_INFINITY : 0))
+    const read = (last: number) =>
+      readBytes(
+        makeZip(
+          archive(module(state({}, { mixing: mask })), Buffer.alloc(16, 1), Buffer.from(values.with(17, last).buffer)),
+        ),
+      )
+    expect((await read(Number.NEGATIVE_INFINITY)).unread).toEqual([])
+    expect((await read(1)).unread).toMatchObject([{ name: 'mixing' }])
   })
 
   const hooks = dict({ hook: text('WeightNorm') })
