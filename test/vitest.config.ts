@@ -32,10 +32,11 @@ const client = {
     id === '\0client' ? `export default ${JSON.stringify((await compileClient()).text)}` : undefined,
 }
 
-/** Minutes of waiting and of processor time: replays, deadlines, and most of what is played against the double of GitHub. */
+/** Minutes of waiting and of processor time: replays, deadlines, what is played against the double of GitHub, whole runs in many ways. */
 const LONG = [
   'test/**/*.long.test.ts',
-  'test/e2e/{acceptance,base,baseline,evasion,faults,github/double,identity,lost,parts,relay,runner,series,trust}.test.ts',
+  'test/{pipeline/analyses,spectrum/lanczos}.test.ts',
+  'test/e2e/{acceptance,action,base,baseline,content,evasion,faults,github/double,identity,lost,parts,relay,runner,series,trust}.test.ts',
 ]
 
 const INCLUDED: Record<string, string[]> = { long: LONG, ci: [...LONG, 'test/e2e/**/*.test.ts'] }
