@@ -31,7 +31,6 @@ function isOther(name: string): boolean {
 /** Factors in any spelling: loralib and LitGPT have them as parameters of their own, MLX, torchtune and llama.cpp in small letters. */
 const FACTOR = /(?:^|[._])lora[._](?:[abAB]|up|down|mid|embedding_[AB])(?:[._]|$)/
 const NO_SPELLING = 'a factor of an adapter under a name that has no reader: save it as PEFT does'
-const ANY = /(?:^|[._])lora(?:[._](?:A|B|up|down|embedding_A|embedding_B|magnitude_vector)\b)/
 
 /** Initialisations that leave the base model's weights as they are; all others change them, again when the adapter is loaded. */
 const INITIALISED = ['gaussian', 'eva', 'orthogonal', 'true', 'false']
@@ -55,7 +54,7 @@ interface Found {
  * @param stamps where that of the config is put
  */
 export async function describeAdapters(tensors: readonly Tensor[], stamps: Stamp[]): Promise<Found> {
-  if (!tensors.some(({ name }) => ANY.test(name) || FACTOR.test(name) || isOther(name)))
+  if (!tensors.some(({ name }) => FACTOR.test(name) || isOther(name)))
     return { tensors: [...tensors], updates: [] }
   const all = new Map(tensors.map(tensor => [tensor.name, tensor]))
   const config = await new Relatives([], stamps).config(tensors[0].source.path, 'adapter_config.json')

@@ -10,7 +10,7 @@ import { cli } from '../support/cli.ts'
 import { temporaryFolder } from '../support/folder.ts'
 import { goldenTensor } from '../support/golden.ts'
 import { writeSafetensors } from '../support/safetensors.ts'
-import { bootstrapped, power, samples } from '../support/samples.ts'
+import { bootstrapped, exponential, power, samples } from '../support/samples.ts'
 
 const { cases } = JSON.parse(readFileSync(new URL('../fixtures/tails/bootstrap.json', import.meta.url), 'utf8')) as {
   cases: ({ name: string; seed: number; n: number; alpha: number; D: number; draws: number } & Bootstrap)[]
@@ -31,6 +31,22 @@ function sampleOf(name: string, seed: number, n: number): Float64Array {
     return DRAWN[name]((s + 0.5) / 2 ** 32)
   }).sort()
 }
+
+test('the random numbers are those of every version: what a report says can be compared with the next', () => {
+  const [body] = samples(1, 60, exponential)
+  const [tail] = samples(1, 60, power(2.2))
+  const fingers = Float64Array.from([...tail, 1e5, 2e5])
+  const rounded = ({ p_value, alpha_low, alpha_high }: Bootstrap) =>
+    [p_value, alpha_low, alpha_high].map(value => Number(value.toPrecision(9)))
+  expect(rounded(bootstrapped(body, 40))).toEqual([0.25, 1.8399206, 7.64931868])
+  expect(rounded(bootstrapped(tail, 40))).toEqual([0.25, 1.72123325, 4.00723272])
+  expect(rounded(bootstrapped(body, 40, 0, { xmax: 'force' }))).toEqual([0.375, 1.92659893, 7.64931868])
+  expect(rounded(bootstrapped(fingers, 40, 0, { fix_fingers: 'clip_xmax' }))).toEqual([0, 1.61331302, 2.50036506])
+  const shares: number[] = []
+  const ofShape = bootstrap({ values: body, options: {}, draws: 33, shape: [6, 10] }, share => shares.push(share))!
+  expect(rounded(ofShape)).toEqual([0.272727273, 1.81647486, 6.33788942])
+  expect(shares).toEqual([0, 16, 32, 33, 49, 65].map(done => done / 66))
+})
 
 describe('beside an independent bootstrap in Python', () => {
   test.each(cases.map(one => [one.name, one] as const))('%s', (_, one) => {
