@@ -26,11 +26,16 @@ const CHANGING = new Set([
   ...['Sigmoid', 'Sign', 'Sqrt', 'Sub', 'Tanh', 'Where', 'Max', 'Min', 'Bernoulli', 'BitShift', 'IsNaN', 'IsInf'],
   ...['EyeLike', 'Loop', 'Scan'],
 ])
-/** Nodes that take some of a tensor's elements, put them together or repeat them: what they make is not followed. */
+/**
+ * Nodes that take some of a tensor's elements, put them together or repeat them, and those that standardise it as some convolutions do
+ * with their kernels: what they make is not followed.
+ */
 const PICKING = new Set([
   ...['Slice', 'Split', 'Gather', 'GatherElements', 'GatherND', 'Concat', 'Expand', 'Tile', 'Pad', 'Compress'],
   ...['SplitToSequence', 'SequenceConstruct', 'SequenceAt', 'ConcatFromSequence', 'Shape', 'Size', 'Constant'],
   ...['ConstantOfShape', 'DepthToSpace', 'SpaceToDepth', 'ReverseSequence'],
+  ...['BatchNormalization', 'InstanceNormalization', 'GroupNormalization', 'LayerNormalization', 'LpNormalization'],
+  ...['MeanVarianceNormalization'],
 ])
 
 /** Whether what a node of this kind does to a tensor is known here. */

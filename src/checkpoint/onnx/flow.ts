@@ -1,7 +1,7 @@
 import type { Operator } from './types.ts'
 
 /** Nodes that hand their first input on as it is, and those that only change its dimensions. */
-export const PASSING = new Set(['Identity', 'DequantizeLinear'])
+export const PASSING = new Set(['Identity', 'DequantizeLinear', 'CastLike', 'Dropout'])
 export const RESHAPING = new Set(['Reshape', 'Squeeze', 'Unsqueeze', 'Flatten'])
 /** Nodes whose graphs take values from around them without naming them as inputs. */
 const CONTROL = new Set(['If', 'Loop', 'Scan', 'SequenceMap'])
