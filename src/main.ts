@@ -21,7 +21,7 @@ import { type Context, provenance, readContext } from './github/context.ts'
 import { gateNothing } from './pipeline/gate.ts'
 import { run, runMerge, runPart } from './pipeline/run.ts'
 import { logProgress } from './progress.ts'
-import { printableLines } from './render/escape.ts'
+import { printable, printableLines } from './render/escape.ts'
 import { headline } from './render/headline.ts'
 import { phrase } from './render/text.ts'
 import type { NamedPart } from './report/io.ts'
@@ -59,11 +59,7 @@ async function main(): Promise<void> {
     await refuseUnsafe(context)
     const rules = await readRules(base)
     publishing = readPublishing(context, rules.inForce)
-    const { config } = rules.inForce
-    const mode = parseMode(
-      core.getInput('mode'),
-      [config.settings, inputs.settings].some(({ shard }) => shard?.length),
-    )
+    const mode = parseMode(core.getInput('mode'), Boolean(inputs.settings.shard?.length))
     refuseSeriesOf(mode)
     const walked = await WALKS[mode](context, rules)
     // The comment is the merging job's.
@@ -133,7 +129,7 @@ async function analysePart(context: Context, { inForce }: Rules): Promise<Walked
 
 async function merge(context: Context, rules: Rules): Promise<Walked> {
   const parts = await collectParts(context, core.getInput('github-token'))
-  for (const { where, report } of parts) core.info(`${where}: ${phrase(headline(report))}`)
+  for (const { where, report } of parts) core.info(printable(`${where}: ${phrase(headline(report))}`))
   const { publishing, ...settled } = await settle(context, rules, madeWith(parts))
   return { publishing, report: await runMerge({ parts, ...common(context), ...settled }) }
 }

@@ -19,13 +19,11 @@ export async function expandPatterns(lines: readonly string[], input = 'checkpoi
 
 async function expand(line: string, input: string): Promise<string[]> {
   const [, name, pattern] = /^(?:([^=/\\*?[\]{}]+)=)?(.+)$/s.exec(line)!
-  const { base, glob, isGlob } = picomatch.scan(pattern)
-  if (!isGlob || (await exists(line)) || (await exists(pattern))) return [line]
-  const matches = picomatch(glob)
-  const found = (await below(base || '.', input))
-    .filter(path => matches(path))
-    .map(path => join(base, path))
-    .sort()
+  if (!picomatch.scan(pattern).isGlob || (await exists(line)) || (await exists(pattern))) return [line]
+  // A pattern may have = in it: `epoch=*.ckpt`.
+  const whole = name === undefined ? [] : await matchesOf(line, input)
+  if (whole.length > 0) return whole
+  const found = await matchesOf(pattern, input)
   if (found.length === 0)
     throw new UserError(`${input}: nothing matches ${pattern}`, 'Patterns are relative to the workspace.')
   if (name !== undefined && found.length > 1)
@@ -34,6 +32,13 @@ async function expand(line: string, input: string): Promise<string[]> {
       'Leave the name out, or write a line for each.',
     )
   return name === undefined ? found : [`${name}=${found[0]}`]
+}
+
+async function matchesOf(pattern: string, input: string): Promise<string[]> {
+  const { base, glob } = picomatch.scan(pattern)
+  const matches = picomatch(glob)
+  const found = (await below(base || '.', input)).filter(path => matches(path))
+  return found.map(path => join(base, path)).sort()
 }
 
 async function below(base: string, input: string): Promise<string[]> {

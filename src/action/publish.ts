@@ -66,10 +66,16 @@ function apart(input: string): string {
   return ` Two gates of this run are alike: give each its own \`${input}\`, or its models names (NAME=PATH).`
 }
 
+/** Characters of an error in a comment; with all of them escaped it still fits. */
+const MOST_SAID = 10_000
+
 /** What went wrong takes the place of an earlier, better comment: it must not stand for this run. */
 export async function publishError(context: Context, publishing: Publishing, error: unknown): Promise<void> {
   const said = error instanceof UserError ? explain(error) : 'Spectral Gate failed by its own fault: the log has more.'
-  const lines = said.split('\n').map(line => plain(line, code))
+  const lines = said
+    .slice(0, MOST_SAID)
+    .split('\n')
+    .map(line => plain(line, code))
   const body = `### ${ICON.failed} Failed: no verdict\n\n${lines.join('  \n')}\n\n<sub>[run ${context.run.id}](${context.run.url})</sub>`
   await addSummary(body)
   await comment(context, publishing, body, publishing.comment === 'never' ? 'skip' : 'write', 'failed')

@@ -22,6 +22,13 @@ import { setOutput } from './safely.ts'
 
 /** How many gates of one run are told of. */
 const MOST_GATES = 10
+/** Ends of runs that looked at nothing, and failed at nothing. */
+const NOT_RUN: Readonly<Record<string, string>> = {
+  skipped: 'was skipped',
+  action_required: 'waits for approval',
+  cancelled: 'was cancelled',
+  stale: 'never ended',
+}
 
 /**
  * `mode: comment`, for the run that `workflow_run` reports on: a fork's gate, or that of Dependabot, has no token to comment with. Its
@@ -136,9 +143,14 @@ async function tellMissing(relay: Relay, told: readonly (string | undefined)[]):
   const { api, context, run } = relay
   const { owner, name } = context.repository
   const url = `${context.serverUrl}/${owner}/${name}/actions/runs/${run.id}`
-  const body = `### ${ICON.failed} Failed: no verdict\n\nThe run ended without a report of this gate: its log says why.\n\n<sub>commit ${code(run.headSha.slice(0, 12))}, ${link(`run ${run.id}`, url)}</sub>`
+  const idle = Object.hasOwn(NOT_RUN, run.conclusion) ? NOT_RUN[run.conclusion] : undefined
+  const said = idle
+    ? `### ${ICON.inconclusive} Inconclusive: no verdict\n\nThe run ${idle}: nothing was looked at.`
+    : `### ${ICON.failed} Failed: no verdict\n\nThe run ended without a report of this gate: its log says why.`
+  const body = `${said}\n\n<sub>commit ${code(run.headSha.slice(0, 12))}, ${link(`run ${run.id}`, url)}</sub>`
   for (const hash of await commentsOf(api, context, context.pullRequest.number, run.workflowPath)) {
-    if (!told.includes(hash)) await write(relay, hash, body, { create: false, verdict: 'failed' })
+    if (!told.includes(hash))
+      await write(relay, hash, body, { create: false, verdict: idle ? 'inconclusive' : 'failed' })
   }
 }
 

@@ -1,5 +1,6 @@
 import { isAbsolute, join, relative, resolve, sep } from 'node:path'
 import * as core from '@actions/core'
+import { exists } from '../bytes/file.ts'
 import { CONFIG_PATH, type Config, NO_CONFIG, parseConfig, readConfig } from '../config/file.ts'
 import { type Layers, withoutLoosening } from '../config/in-force.ts'
 import { assureUsable } from '../config/settings.ts'
@@ -110,6 +111,11 @@ async function readOwn(): Promise<Config> {
   const workspace = process.env.GITHUB_WORKSPACE ?? ''
   const checkout = await mainCheckout(readCheckpoints(), workspace)
   const below = relative(process.cwd(), join(checkout, CONFIG_PATH))
+  for (const path of new Set([CONFIG_PATH, below])) {
+    const other = path.replace(/\.yml$/, '.yaml')
+    if (!(await exists(path)) && (await exists(other)))
+      throw new UserError(`${other}: is not read under this name`, `Call it ${CONFIG_PATH}.`)
+  }
   for (const path of new Set([CONFIG_PATH, below])) {
     const found = await readConfig(path, true)
     if (found) return found

@@ -3,6 +3,7 @@ import { NO_CONFIG } from '../config/file.ts'
 import { analysisValues, impose, type Layers, policyRecord, recorded, stricterSettings } from '../config/in-force.ts'
 import { readSettings, type Settings } from '../config/settings.ts'
 import type { FileName } from '../config/table.ts'
+import { workflowPath } from '../github/baseline/options.ts'
 import type { Context } from '../github/context.ts'
 import type { GatePolicy } from '../pipeline/gate.ts'
 import { REPLACEABLE, speaksOf } from '../policy/judge.ts'
@@ -90,7 +91,7 @@ async function earlierGate(
   { config }: Layers,
 ): Promise<Earlier | undefined> {
   // What another workflow publishes was judged by that one's rules.
-  const own = !publishing.baselineWorkflow || context.workflowPath.endsWith(publishing.baselineWorkflow)
+  const own = !publishing.baselineWorkflow || context.workflowPath === workflowPath(publishing.baselineWorkflow)
   // Nor does another branch of the change's choice.
   const ofBase = publishing.baselineBranch === '' || `refs/heads/${searched?.branch}` === baseRef(context)
   if (own && ofBase && searched?.report?.policy && isTrusted(context, searched)) return searched.report as Earlier

@@ -54,8 +54,7 @@ interface Found {
  * @param stamps where that of the config is put
  */
 export async function describeAdapters(tensors: readonly Tensor[], stamps: Stamp[]): Promise<Found> {
-  if (!tensors.some(({ name }) => FACTOR.test(name) || isOther(name)))
-    return { tensors: [...tensors], updates: [] }
+  if (!tensors.some(({ name }) => FACTOR.test(name) || isOther(name))) return { tensors: [...tensors], updates: [] }
   const all = new Map(tensors.map(tensor => [tensor.name, tensor]))
   const config = await new Relatives([], stamps).config(tensors[0].source.path, 'adapter_config.json')
   const patterns = {

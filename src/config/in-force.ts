@@ -25,7 +25,6 @@ const RECORDED = FILE_NAMES.filter(name => optionOf(name).loosens && !ANALYSIS.i
 const ORDER: Partial<Record<FileName, readonly string[]>> = {
   enforce: ['', 'false'],
   'fail-on-inconclusive': ['true', '', 'false'],
-  'missing-checkpoint': ['', 'inconclusive', 'inconclusive-on-forks'],
   'baseline-required': ['true', ''],
 }
 

@@ -42,7 +42,7 @@ export const TABLE = {
   shard: {
     type: 'text',
     value: 'I/N',
-    in: EVERYWHERE,
+    in: ['cli', 'action'],
     help: "Only the I-th of N shares of each model's layers, such as 2/4, balanced by cost: a part of a report, to be merged with the others.",
   },
   reports: {

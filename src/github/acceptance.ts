@@ -43,7 +43,7 @@ export async function readAcceptance(
   if (!(await mayWrite(api, context, by))) return { refused: `${by} set it, who has no write access` }
   const at = Date.parse(set.created_at)
   const ownEvent = pull.labelled?.name === label && pull.labelled.by === by
-  const seen = ownEvent ? at : await firstSeen(api, context, pull)
+  const seen = ownEvent ? at : await firstSeen(api, context, pull, forced)
   if (!(seen <= at) || forced > at)
     return { refused: `${by} set it before the last push: take it off and set it again` }
   if (moved > at) return { refused: `${by} set it before the base branch changed: take it off and set it again` }
@@ -95,19 +95,36 @@ async function mayWrite({ octokit }: Api, { repository }: Context, username: str
   return ['admin', 'write'].includes(data.permission)
 }
 
-/** When the first run began that GitHub started for this commit as the pull request's head: this run at the latest. */
-async function firstSeen({ octokit }: Api, { repository }: Context, pull: PullRequest): Promise<number> {
-  let first = Number.POSITIVE_INFINITY
+/**
+ * When the first run began that GitHub started for this commit since the branch was last at another one, or was forced: a branch may
+ * come back to a commit that it had before. This run at the latest.
+ */
+async function firstSeen(
+  { octokit }: Api,
+  { repository }: Context,
+  pull: PullRequest,
+  forced: number,
+): Promise<number> {
+  const seen: number[] = []
+  let other = forced - SKEW
   for (let page = 1; page <= limits.github.eventPages; page++) {
     const { data, headers } = await octokit.rest.actions.listWorkflowRunsForRepo({
-      ...{ owner: repository.owner, repo: repository.name, head_sha: pull.headSha, per_page: 100, page },
+      ...{ owner: repository.owner, repo: repository.name, branch: pull.headRef, per_page: 100, page },
     })
+    // The newest first.
     for (const run of data.workflow_runs) {
-      const ofPull = run.event.startsWith('pull_request') && run.head_branch === pull.headRef
-      const sameHead = run.head_repository?.full_name === pull.headRepository
-      if (ofPull && sameHead) first = Math.min(first, Date.parse(run.created_at))
+      const ofHead = run.head_branch === pull.headRef && run.head_repository?.full_name === pull.headRepository
+      if (!ofHead || !TOLD_OF_HEAD.test(run.event)) continue
+      const at = Date.parse(run.created_at)
+      if (run.head_sha === pull.headSha) seen.push(at)
+      else other = Math.max(other, at)
     }
     if (!headers.link?.includes('rel="next"')) break
   }
-  return first
+  return Math.min(...seen.filter(at => at >= other))
 }
+
+/** Milliseconds by which GitHub may date a forced push later than the run that it starts. */
+const SKEW = 2000
+/** Events whose runs are of the branch's last commit at that time. */
+const TOLD_OF_HEAD = /^(?:pull_request|push$|workflow_dispatch$)/

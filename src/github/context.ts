@@ -58,6 +58,8 @@ export interface WorkflowRun {
   workflowPath: string
   /** Who started it. */
   actor: string
+  /** How it ended: `success`, `skipped`, …; empty where that is not said. */
+  conclusion: string
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -100,6 +102,7 @@ const payloads = {
       head_repository: someRepository.nullish(),
       path: z.string().max(1024).nullish(),
       actor: z.object({ login: z.string().max(256) }).nullish(),
+      conclusion: z.string().max(64).nullish(),
     }),
   }),
   any: z.object({ repository: z.object({ default_branch: ref.nullish() }).nullish() }),
@@ -229,6 +232,7 @@ function workflowRun(run: z.infer<typeof payloads.workflow_run>['workflow_run'])
     headRepository: run.head_repository?.full_name ?? null,
     workflowPath: (run.path ?? '').replace(/@.*$/s, ''),
     actor: run.actor?.login ?? '',
+    conclusion: run.conclusion ?? '',
   }
 }
 

@@ -11,7 +11,7 @@ import type { Shard } from '../layers/shard.ts'
 import { isComplete, withOnly } from '../metrics/layer.ts'
 import type { Comparability } from '../policy/evaluate.ts'
 import { earlierChanges } from '../policy/history.ts'
-import { judge, type Policy, undecided } from '../policy/judge.ts'
+import { judge, lostModels, type Policy, undecided } from '../policy/judge.ts'
 import type { NamedPart } from '../report/io.ts'
 import { type PartialReport, readReport } from '../report/io.ts'
 import {
@@ -161,7 +161,12 @@ async function conclude(
       pairs,
       comparability(compared?.comparison, request.search),
       compared?.comparison.figures ?? compareCustomMetrics(figures, []),
-      request.governed?.undecided ? [unchangedGate(request.governed.undecided)] : [],
+      [
+        ...(request.governed?.undecided ? [unchangedGate(request.governed.undecided)] : []),
+        ...(request.policy.ignore?.includes('lost-models')
+          ? []
+          : lostModels(pairs, compared?.comparison.removed ?? [])),
+      ],
       await earlierChanges(request.search?.history),
     ),
     ...(request.governed && { policy: request.governed.policy }),
@@ -229,11 +234,14 @@ function fingerprinted(models: readonly Model[], options: AnalysisOptions): [str
 
 function comparability(comparison: Report['comparison'], search: BaselineRecord | undefined): Comparability {
   if (!comparison && search && search.state !== 'first-run') {
-    return { cause: 'unavailable', reason: `the baseline is ${search.state}` }
+    const expected = search.state !== 'disabled'
+    return { cause: 'unavailable', reason: `the baseline is ${search.state}`, ...(expected && { expected }) }
   }
   if (!comparison && search) return { cause: 'no-baseline', reason: 'there is no baseline to compare with yet' }
   if (!comparison) return { cause: 'unavailable', reason: 'no baseline was given' }
-  return comparison.status === 'incomparable' ? { cause: 'incomparable', reason: comparison.reason } : { cause: '' }
+  return comparison.status === 'incomparable'
+    ? { cause: 'incomparable', reason: comparison.reason, expected: true }
+    : { cause: '' }
 }
 
 /** A JSON object is an earlier report; anything else has to be a checkpoint. */

@@ -330,7 +330,7 @@ export type BuiltInName = keyof typeof BUILT_IN_RULES
 export const BUILT_IN_NAMES = Object.keys(BUILT_IN_RULES) as BuiltInName[]
 
 /** Rules that hold without a baseline, too, and can be switched off like those. */
-const ALWAYS = ['non-finite', 'unread', 'failed']
+const ALWAYS = ['non-finite', 'unread', 'failed', 'lost-models']
 /** Stands for all whose thresholds were measured. */
 const MEASURED = 'measured'
 

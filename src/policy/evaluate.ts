@@ -18,7 +18,12 @@ const LEAST_BASE = 1e-6
 /** Whether there is something to subtract, and if not, why: a sentence for people and its kind for the verdict. */
 export type Comparability =
   | { readonly cause: '' }
-  | { readonly cause: 'no-baseline' | 'unavailable' | 'incomparable'; readonly reason: string }
+  | {
+      readonly cause: 'no-baseline' | 'unavailable' | 'incomparable'
+      readonly reason: string
+      /** A baseline was looked for, and there should be one. */
+      readonly expected?: true | undefined
+    }
 
 type Measured = Pick<RuleResult, 'layers' | 'of'> & {
   value: number

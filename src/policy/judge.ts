@@ -54,7 +54,7 @@ export function judge(
   const held = new Set([...compared.values()].flatMap(({ held }) => held))
   const broken = new Set([...compared.values()].flatMap(({ violated }) => violated.map(({ name }) => name)))
   const limits = [...compared.values()].flatMap(({ limits }) => limits)
-  const rules = [
+  const models = [
     ...pairs.flatMap(pair => [
       ...policy.rules.filter(isModelRule).map(rule => evaluateRule(rule, pair, comparability, earlier)),
       ...unreadable(pair.head),
@@ -66,6 +66,7 @@ export function judge(
     ...policy.rules.filter(isCustomMetricRule).map(rule => evaluateCustomMetric(rule, figures, comparability)),
     ...more,
   ]
+  const rules = [...models, ...uncompared(comparability, models)]
   const first_run = comparability.cause === 'no-baseline'
   const status = worst(rules)
   return {
@@ -79,6 +80,44 @@ export function judge(
     ...(pairs.some(({ judgement }) => judgement) && { held: [...held].filter(name => !broken.has(name)) }),
     ...(limits.length > 0 && { tail_limits: limits }),
   }
+}
+
+/** That nothing was compared although there should be a baseline, where no rule says it. */
+function uncompared(comparability: Comparability, rules: readonly RuleResult[]): RuleResult[] {
+  if (comparability.cause === '' || !comparability.expected) return []
+  const { cause, reason } = comparability
+  if (rules.some(rule => rule.cause === cause)) return []
+  return [
+    {
+      ...{
+        rule: 'no baseline',
+        level: 'warn',
+        builtin: true,
+        model: '',
+        outcome: 'inconclusive',
+        value: null,
+        unit: '',
+      },
+      ...{ threshold: 0, layers: 0, of: 0, reason: `nothing was compared: ${reason}`, cause },
+    },
+  ]
+}
+
+/** Models of the baseline that no model was compared with. */
+export function lostModels(pairs: readonly Pair[], removed: readonly string[]): RuleResult[] {
+  if (removed.length === 0) return []
+  const added = pairs.filter(({ base }) => base === null).map(({ head }) => head.name)
+  const instead =
+    added.length > 0
+      ? `, and ${added.join(', ')} is compared with nothing: is the file called otherwise? NAME=PATH gives it a name`
+      : ''
+  return [
+    {
+      ...{ rule: 'lost-models > 0', name: 'lost-models', level: 'warn', builtin: true, model: '', outcome: 'violated' },
+      ...{ value: removed.length, unit: '', threshold: 0, layers: 0, of: 0, cause: '' },
+      reason: `only the baseline has ${removed.join(', ')}${instead}`,
+    },
+  ]
 }
 
 /** The verdict where there is no model to judge. `reason` says why. */

@@ -90,7 +90,7 @@ describe('refuses', () => {
     ['fail_if: alpha > 6', 'gate.yml: there is no option "fail_if": did you mean fail-if?'],
     ['fial-if: alpha > 6', 'did you mean fail-if?'],
     ['baseline-maxage: 3d', 'did you mean baseline-max-age?'],
-    ['github-token: secret', 'there is no option "github-token"\nKnown are shard, missing-checkpoint, baseline, '],
+    ['github-token: secret', 'there is no option "github-token"\nKnown are missing-checkpoint, baseline, '],
     ['__proto__: {}', 'there is no option "__proto__"'],
     ['constructor: {}', 'there is no option "constructor"'],
     ['enforce: "yes"', 'gate.yml: enforce takes true or false.'],

@@ -69,6 +69,21 @@ test('a label by somebody who may write, set after the push: accepted, by whom a
   )
 })
 
+test('a label for another commit, which the branch was at meanwhile, is none for one that was seen before', async () => {
+  pushed(60)
+  Object.assign(github.job({ event: 'pull_request', pull: 7 }).workflowRun, { created: ago(50), sha: sha('other') })
+  happened('labeled', 40)
+  const ended = await gate()
+  expect(ended).toMatchObject({ status: 1, outputs: { verdict: 'failed' } })
+  expect(comment()).toMatch(/maintainer set it before the last push/)
+})
+
+test('the same where no run tells of the other commit, but that it was forced', async () => {
+  pushed(60)
+  happenedAll(['head_ref_force_pushed', 50], ['labeled', 40])
+  expect(await gate()).toMatchObject({ status: 1, outputs: { verdict: 'failed' } })
+})
+
 test('the event of the label itself is enough, where no earlier run is known', async () => {
   happened('labeled', 1)
   const ended = await gate({}, { labelled: { name: LABEL, by: 'maintainer' } })

@@ -133,12 +133,12 @@ test('where nothing is judged by others’ rules, all but what is published is w
   github = await GitHubDouble.start()
 })
 
-test('a publishing failure warns and leaves the verdict alone', async () => {
+test('a publishing failure warns and leaves the verdict alone: that nothing was compared is another warning', async () => {
   const { status, stdout, outputs } = await (async () => {
     github.permissions = { contents: 'read' }
     return gate('good')
   })()
-  expect({ status, verdict: outputs.verdict }).toEqual({ status: 0, verdict: 'passed' })
+  expect({ status, verdict: outputs.verdict }).toEqual({ status: 0, verdict: 'warned' })
   expect(stdout).toMatch(/^::warning::The comment was not written: .*`pull-requests: write`/m)
   expect(comments()).toEqual([])
 })

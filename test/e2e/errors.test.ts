@@ -76,6 +76,12 @@ describe('patterns of the Action’s checkpoint', () => {
     expect(await expandPatterns([join(root, pattern)])).toEqual(expected.map(name => join(root, name)))
   })
 
+  test('a pattern with = in it is one, where it matches as a whole', async () => {
+    const root = where()
+    writeFileSync(join(root, 'epoch=3.pt'), '')
+    expect(await expandPatterns([join(root, 'epoch=*.pt')])).toEqual([join(root, 'epoch=3.pt')])
+  })
+
   test('a name is for one file', async () => {
     const root = where()
     expect(await expandPatterns([`head=${root}/out/a*`])).toEqual([`head=${root}/out/a.pt`])

@@ -97,6 +97,17 @@ test('two pull requests of one head, and a run without a report', async () => {
   expect(github.comments(7)).toEqual([])
 })
 
+test.each([
+  ['skipped', /^### 🟡 Inconclusive: no verdict\n\nThe run was skipped/],
+  ['action_required', /^### 🟡 Inconclusive: no verdict\n\nThe run waits for approval/],
+  ['failure', /^### ❌ Failed: no verdict/],
+])('a run without a report that ended as %s says so in the comment of before', async (conclusion, body) => {
+  await relay(await forkRun({ 'fail-if': 'alpha > 99' }))
+  expect(github.comments(7)[0]!.body).toMatch(/^### ✅/)
+  await relay(github.job({ event: 'pull_request', pull: 7 }).workflowRun, { conclusion })
+  expect(github.comments(7)).toMatchObject([{ body: expect.stringMatching(body) }])
+})
+
 const options = { min_evals: 10, max_evals: 15000, max_N: 50000, include: [], exclude: [], conv2d: 'pooled' }
 const empty = { schemaVersion: 1, tool: { name: 'spectral-gate', version: '0' }, options, models: [] }
 test.each<[string, Buffer | string | object, RegExp]>([

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { pairModels } from '../../src/comparison/pair.ts'
 import type { Comparability } from '../../src/policy/evaluate.ts'
-import { judge, type Policy } from '../../src/policy/judge.ts'
+import { judge, lostModels, type Policy } from '../../src/policy/judge.ts'
 import type { Level } from '../../src/policy/operator.ts'
 import { parseRule } from '../../src/policy/rule.ts'
 import type { Layer, Model, Skipped } from '../../src/report/schema.ts'
@@ -173,6 +173,33 @@ test('a model that the baseline lacks is inconclusive, and no first run', () => 
   const result = verdict(['delta(alpha) > 1'], heads, [model('old', base), model('gone', base)])
   expect(result).toMatchObject({ status: 'failed', first_run: false })
   expect(result.rules[1]).toMatchObject({ model: 'new', outcome: 'inconclusive', cause: 'no-baseline' })
+})
+
+test('where there should be a baseline and is none, that warns, unless a rule says it', () => {
+  const comparability = { cause: 'unavailable', reason: 'the baseline is expired', expected: true } as const
+  const warned = verdict([], head, undefined, { comparability })
+  expect(warned).toMatchObject({ status: 'warned', fails_job: false })
+  expect(warned.rules).toMatchObject([
+    { rule: 'no baseline', outcome: 'inconclusive', reason: 'nothing was compared: the baseline is expired' },
+  ])
+  const ruled = verdict(['delta(alpha) > 1'], head, undefined, { comparability })
+  expect(ruled.rules).toMatchObject([{ rule: 'delta(alpha) > 1', cause: 'unavailable' }])
+  expect(verdict(['alpha > 9'], head, undefined, { comparability }).status).toBe('warned')
+  expect(verdict([], head, undefined, { comparability: { ...comparability, expected: undefined } }).rules).toEqual([])
+  expect(verdict([], head).rules).toEqual([])
+})
+
+test('models that only the baseline has warn, and say what is compared with nothing', () => {
+  const { pairs, removed } = pairModels(models([model('enc-2', head)]), [model('enc-1', base), model('dec', base)])
+  const names = removed.map(({ name }) => name)
+  expect(lostModels(pairs, names)).toMatchObject([
+    {
+      ...{ level: 'warn', outcome: 'violated', value: 2 },
+      reason: expect.stringMatching(/^only the baseline has enc-1, dec, and enc-2 is compared with nothing/),
+    },
+  ])
+  expect(lostModels(pairModels(models(head), models(base)).pairs, ['dec'])[0].reason).toBe('only the baseline has dec')
+  expect(lostModels(pairs, [])).toEqual([])
 })
 
 test('NaN in a weight fails the gate without any rule', () => {

@@ -240,7 +240,10 @@ export const routes: Record<string, Route> = {
     needs: ['actions', 'read'],
     handle(call) {
       const sha = call.query.get('head_sha')
-      const found = [...call.github.runs.values()].filter(run => sha === null || run.sha === sha).reverse()
+      const branch = call.query.get('branch')
+      const found = [...call.github.runs.values()]
+        .filter(run => (sha === null || run.sha === sha) && (branch === null || run.branch === branch))
+        .reverse()
       return page(
         call,
         found,
