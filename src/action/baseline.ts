@@ -4,6 +4,8 @@ import { mkdtemp, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import * as core from '@actions/core'
+import { exists } from '../bytes/file.ts'
+import { openCheckpoint } from '../checkpoint/index.ts'
 import { lfsObject } from '../checkpoint/pointer.ts'
 import type { Settings } from '../config/settings.ts'
 import { UserError } from '../errors.ts'
@@ -15,7 +17,7 @@ import { missingBaseline } from '../github/baseline/search.ts'
 import type { Baseline } from '../github/baseline/types.ts'
 import type { Context } from '../github/context.ts'
 import { explainFailure } from '../github/failures.ts'
-import { MOST_AT, readAt, statAt, UnreadableError } from '../github/repository.ts'
+import { MOST_AT, namesAt, readAt, statAt, UnreadableError } from '../github/repository.ts'
 import type { FoundReport } from '../pipeline/gate.ts'
 import { refuseRelative } from '../policy/rule.ts'
 import { printableLines } from '../render/escape.ts'
@@ -148,6 +150,11 @@ async function ofPath(
   const deadline = startDeadline(MOST)
   try {
     const api = await connect({ token, apiUrl: context.apiUrl, deadline })
+    const edited = (file: string) => missing('disabled', `${what}: this change edits ${file}, which is read with it.`)
+    if (await isFolder(path)) {
+      const other = await editedIn(api, context, inRepository, path)
+      return other === undefined ? asItIs : edited(other)
+    }
     const base = await statAt(api, context, inRepository, baseRef(context))
     if (!base) {
       // With DVC the repository has a small file beside it, which names the content.
@@ -159,7 +166,10 @@ async function ofPath(
       const reason = `The branch ${branch} has no ${inRepository} yet: this change brings it, and is not compared with it.`
       return missing('first-run', reason)
     }
-    if ((await idOf(path, base.sha)) === base.sha) return asItIs
+    if ((await idOf(path, base.sha)) === base.sha) {
+      const other = await otherThanBase(api, context, path)
+      return other === undefined ? asItIs : edited(other)
+    }
     const bytes = await readAt(api, context, { path: inRepository, ref: baseRef(context), most: MOST_AT })
     const stored = lfsObject(bytes!)
     if (stored === undefined) return await ofBytes(settings, bytes!, inRepository)
@@ -175,6 +185,62 @@ async function ofPath(
     deadline.done()
   }
 }
+
+async function isFolder(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isDirectory() ?? false
+}
+
+/**
+ * The file of the base model that the judged change edits, where that lies in the repository; undefined where it is the base branch's, or
+ * that has none. GitHub's errors pass through.
+ */
+export async function editedBaseModel(context: Context, path: string | null | undefined): Promise<string | undefined> {
+  if (!path || !isJudged(context)) return undefined
+  const inRepository = await repositoryPath(path, context)
+  const token = core.getInput('github-token')
+  if (inRepository === undefined || !token) return undefined
+  const deadline = startDeadline(MOST)
+  try {
+    const api = await connect({ token, apiUrl: context.apiUrl, deadline })
+    if (await isFolder(path)) return await editedIn(api, context, inRepository, path)
+    if (!(await statAt(api, context, inRepository, baseRef(context)))) return undefined
+    return (await isAtBase(api, context, path, inRepository)) ? await otherThanBase(api, context, path) : inRepository
+  } finally {
+    deadline.done()
+  }
+}
+
+/** The first file of a folder that the change takes away, or alters and that is read. */
+async function editedIn(api: Api, context: Context, inRepository: string, path: string): Promise<string | undefined> {
+  for (const name of await namesAt(api, context, inRepository, baseRef(context)))
+    if (!(await exists(join(path, name)))) return `${inRepository}/${name}`
+  return otherThanBase(api, context, path)
+}
+
+/** The first file that is read of a checkpoint, or beside it, and is in the repository another than the base branch's. */
+async function otherThanBase(api: Api, context: Context, path: string): Promise<string | undefined> {
+  const checkpoint = await openCheckpoint(path).catch(() => undefined)
+  const read = (checkpoint?.stamps ?? []).map(stamp => stamp.path).filter(file => resolve(file) !== resolve(path))
+  for (const file of new Set(read)) {
+    const inRepository = await repositoryPath(file, context)
+    if (inRepository !== undefined && !(await isAtBase(api, context, file, inRepository))) return inRepository
+  }
+  return undefined
+}
+
+/** Whether a file is that of the base branch, or what its pointer of Git LFS names. */
+async function isAtBase(api: Api, context: Context, file: string, inRepository: string): Promise<boolean> {
+  const ref = baseRef(context)
+  const base = await statAt(api, context, inRepository, ref)
+  if (!base) return false
+  if ((await idOf(file, base.sha)) === base.sha) return true
+  if (base.size > MOST_POINTER) return false
+  const stored = lfsObject((await readAt(api, context, { path: inRepository, ref, most: MOST_POINTER }))!)
+  return stored !== undefined && (await hashOfFile(file, 'sha256')) === stored
+}
+
+/** Bytes of a pointer of Git LFS. */
+const MOST_POINTER = 1024
 
 async function ofBytes(settings: Settings, bytes: Buffer, path: string) {
   const none = { ...settings, baseline: undefined }

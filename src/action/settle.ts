@@ -3,6 +3,7 @@ import { NO_CONFIG } from '../config/file.ts'
 import { analysisValues, impose, type Layers, policyRecord, recorded, stricterSettings } from '../config/in-force.ts'
 import { readSettings, type Settings } from '../config/settings.ts'
 import type { FileName } from '../config/table.ts'
+import { explain } from '../errors.ts'
 import { workflowPath } from '../github/baseline/options.ts'
 import type { Context } from '../github/context.ts'
 import type { GatePolicy } from '../pipeline/gate.ts'
@@ -12,7 +13,7 @@ import { parseRule, type Rule } from '../policy/rule.ts'
 import { printable, printableLines } from '../render/escape.ts'
 import { isAdded } from '../report/analyses.ts'
 import type { AnalysisOptions, GateChange, PolicyRecord, Report } from '../report/schema.ts'
-import { announce, isTrusted, type ResolvedBaseline, resolveBaseline, search } from './baseline.ts'
+import { announce, editedBaseModel, isTrusted, type ResolvedBaseline, resolveBaseline, search } from './baseline.ts'
 import { type Publishing, readPublishing } from './publishing.ts'
 import { baseRef, isJudged, type Rules } from './rules.ts'
 
@@ -68,10 +69,11 @@ export async function settle(context: Context, rules: Rules, made?: Made): Promi
   const change = withOptions(compared?.change, fixed, made)
   if (change) sayChange(change)
   const { baseline, search } = resolved
+  const edited = await editedBaseModel(context, settings.options.base_model).catch(error => explain(error))
   const undecided =
     fixed.length > 0
       ? `the parts were made with other options (${fixed.map(([name]) => name).join(', ')}) than those of the base branch`
-      : undefined
+      : edited && `this change edits ${edited}, of its base-model`
   return {
     settings,
     publishing,
@@ -94,9 +96,13 @@ async function earlierGate(
   const own = !publishing.baselineWorkflow || context.workflowPath === workflowPath(publishing.baselineWorkflow)
   // Nor does another branch of the change's choice.
   const ofBase = publishing.baselineBranch === '' || `refs/heads/${searched?.branch}` === baseRef(context)
-  if (own && ofBase && searched?.report?.policy && isTrusted(context, searched)) return searched.report as Earlier
-  // The options that say where to look may be what the change alters: where the config file alone says, then, or by default.
   const ofConfig = readPublishing(context, { config, inputs: NO_CONFIG }).baselineArtifact
+  // A key in the base branch's config file is the gate's: another among the inputs is another gate's.
+  const { 'baseline-key': key, 'baseline-artifact': artifact } = config.publishing
+  const pinned = (key || artifact) && publishing.baselineArtifact !== ofConfig
+  if (!pinned && own && ofBase && searched?.report?.policy && isTrusted(context, searched))
+    return searched.report as Earlier
+  // The options that say where to look may be what the change alters: where the config file alone says, then, or by default.
   const byDefault = { baselineBranch: '', baselineWorkflow: '', baselineMaxAge: undefined }
   for (const baselineArtifact of new Set([ofConfig, publishing.defaultBaseline])) {
     const found = await search(context, { ...publishing, ...byDefault, baselineArtifact })

@@ -32,6 +32,14 @@ export async function statAt(api: Api, context: Context, path: string, ref: stri
   }
 }
 
+/** Names of the files in a folder of the repository, at a commit or a branch. GitHub's errors pass through. */
+export async function namesAt(api: Api, context: Context, path: string, ref: string): Promise<string[]> {
+  const { owner, name: repo } = context.repository
+  const { data } = await api.octokit.rest.repos.getContent({ owner, repo, path, ref })
+  if (!Array.isArray(data)) throw new UnreadableError(`${path} is no folder there`)
+  return data.flatMap(({ type, name }) => (type === 'file' ? [name] : []))
+}
+
 /**
  * The bytes of a file of the repository, at a commit or a branch; undefined where it has none.
  * @param most bytes that it may have

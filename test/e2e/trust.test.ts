@@ -1,8 +1,10 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { type Gated, type nets, readReport, runGate, startRepository, type Workspace } from './gate.ts'
+import { message, model, number, tensor } from '../checkpoint/onnx/build.ts'
+import { writeSafetensors } from '../support/safetensors.ts'
+import { type Gated, nets, readReport, runGate, startRepository, type Workspace } from './gate.ts'
 import { type GitHubDouble, sha } from './github/double.ts'
 import type { JobOptions } from './github/job.ts'
 
@@ -168,6 +170,21 @@ describe('inputs of the workflow that loosen what judged the base branch', () =>
     expect(comment()).toContain('**This pull request changes the gate.**')
   })
 
+  test('another gate’s key, where the base branch’s config file has this one’s', async () => {
+    const config = { [CONFIG]: 'baseline-key: k\n' }
+    github.commitFiles(commits[3], config)
+    await push('good', { 'fail-if': 'delta(alpha) > 0.2' }, config)
+    await runGate(
+      github,
+      'worse',
+      { 'baseline-key': 'other' },
+      { event: 'push', sha: commits[2] },
+      { GITHUB_JOB: 'nightly' },
+      { files: config },
+    )
+    expect(decided(await pull('worse', { 'baseline-key': 'other' }, config))).toEqual(FAILED)
+  })
+
   test('a stricter rule is no change', async () => {
     await push('good', { 'fail-if': 'delta(alpha) > 0.2' })
     const ended = await pull('good', { 'fail-if': 'delta(alpha) > 0.1' })
@@ -219,6 +236,57 @@ describe('numbers', () => {
     })
     const removed = await pull('worse', committed)
     expect(readReport(removed).comparison?.status).toBe('compared')
+  })
+
+  const weights = (net: Net) => readFileSync(writeSafetensors(nets[net]))
+
+  test('of a folder are compared with as long as it is the base branch’s', async () => {
+    const inputs = { baseline: 'base', 'fail-if': 'delta(alpha) > 0.2' }
+    const base = { 'base/model.safetensors': weights('good'), 'base/config.json': '{}' }
+    github.commitFiles(commits[3], base)
+    expect(decided(await pull('good', inputs, base))).toEqual({ status: 0, verdict: 'passed' })
+    expect(decided(await pull('worse', inputs, base))).toEqual(FAILED)
+    for (const files of [
+      { ...base, 'base/model.safetensors': weights('worse') },
+      { 'base/model.safetensors': weights('good') },
+    ]) {
+      const { status, outputs, stdout } = await pull('worse', inputs, files)
+      expect({ status, verdict: outputs.verdict }).not.toEqual({ status: 0, verdict: 'passed' })
+      expect(stdout).toMatch(/this change edits base\/(?:model\.safetensors|config\.json)/)
+    }
+  })
+
+  test('of a base model that the change edits decide nothing', async () => {
+    const inputs = { 'base-model': 'base', 'fail-if': 'any(alpha) > 99' }
+    const zeros = { 'a.weight': { shape: [60, 40] }, 'b.weight': { shape: [24, 16, 3, 3] } }
+    const base = { 'base/model.safetensors': readFileSync(writeSafetensors(zeros)) }
+    const other = { 'base/model.safetensors': readFileSync(writeSafetensors({ ...zeros, c: { shape: [3] } })) }
+    github.commitFiles(commits[3], base)
+    await push('good', inputs, base)
+    expect(decided(await pull('good', inputs, base))).toEqual({ status: 0, verdict: 'passed' })
+    const edited = await pull('good', inputs, other)
+    expect(decided(edited)).toEqual({ status: 1, verdict: 'inconclusive' })
+    expect(readReport(edited).verdict?.rules).toContainEqual(
+      expect.objectContaining({ reason: 'this change edits base/model.safetensors, of its base-model' }),
+    )
+  })
+
+  test('of a file with another beside it are compared with as long as both are the base branch’s', async () => {
+    const entry = (key: string, value: string) => message(13, message(1, key), message(2, value))
+    const stored = tensor('w', [60, 40], entry('location', 'base.data'), number(14, 1))
+    const onnx = model(
+      message(1, message(1, 'x'), message(1, 'w'), message(2, 'y'), message(4, 'MatMul')),
+      message(5, stored),
+    )
+    const data = (scale: number) =>
+      Buffer.from(Float32Array.from({ length: 2400 }, (_, i) => scale * Math.sin(i * i)).buffer)
+    const inputs = { baseline: 'base.onnx', 'fail-if': 'delta(alpha) > 0.2' }
+    github.commitFiles(commits[3], { 'base.onnx': onnx, 'base.data': data(1) })
+    const same = await pull('good', inputs, { 'base.onnx': onnx, 'base.data': data(1) })
+    expect(readReport(same).comparison?.status).toBe('compared')
+    const edited = await pull('good', inputs, { 'base.onnx': onnx, 'base.data': data(2) })
+    expect(readReport(edited)).toMatchObject({ baseline: { state: 'disabled' }, verdict: { status: 'inconclusive' } })
+    expect(edited.stdout).toMatch(/this change edits base\.data, which is read with it/)
   })
 
   test('of a report that the pull request brings: it is not compared with it', async () => {

@@ -160,7 +160,15 @@ export const routes: Record<string, Route> = {
     needs: ['contents', 'read'],
     handle({ github, path, query, accept }) {
       const ref = (query.get('ref') ?? 'main').replace(/^refs\/heads\//, '')
-      const file = filesOf(github, github.branches.get(ref) ?? ref)?.get(path.path!)
+      const files = filesOf(github, github.branches.get(ref) ?? ref)
+      const file = files?.get(path.path!)
+      const inside = [...(files?.keys() ?? [])].filter(name => name.startsWith(`${path.path}/`))
+      if (!file && inside.length > 0) {
+        const names = new Set(inside.map(name => name.slice(path.path!.length + 1)))
+        const type = (name: string) => (name.includes('/') ? 'dir' : 'file')
+        const entries = [...names].map(name => ({ type: type(name), name: name.split('/')[0], size: 0 }))
+        return { status: 200, body: fill('content-directory', entries) }
+      }
       if (!file) return NOT_FOUND
       if (accept.includes('raw')) {
         return { status: 200, body: file, headers: { 'content-type': 'application/vnd.github.raw+json' } }
