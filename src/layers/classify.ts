@@ -1,3 +1,4 @@
+import { isLearned } from '../checkpoint/constants.ts'
 import { isFloat, type Tensor } from '../checkpoint/types.ts'
 import type { Skipped } from '../report/schema.ts'
 
@@ -7,6 +8,8 @@ export type Refusal = Pick<Skipped, 'code' | 'reason'>
 /** Optimizer state, by any component of a key: PyTorch's, Keras' (`d_optimizer/vars`), Optax' (`opt_state/0/mu`). */
 const OPTIMIZER =
   /^(?:exp_avg|exp_avg_sq|max_exp_avg_sq|momentum_buffer|square_avg|opt_states?|optim|(?:\w+_)?optimi[sz]ers?(?:_states?|_state_dicts?|_slots?)?|\.OPTIMIZER_SLOT)$/
+/** Of these, what a module may be called, too. */
+const OPTIMIZING = /^(?:optim|(?:\w+_)?optimi[sz]ers?)$/
 /** What lies in an optimizer above the weights that it is about: a learned one has weights of its own. */
 const STATE =
   /^(?:states?|vars|mu|nu|m|v|momentums?|velocity|velocities|slots?|accumulators?|exp_avg\w*|trace|count|param_groups)$/
@@ -98,7 +101,7 @@ function refuse({ name, dtype, skip, companion, constant, broken, shape }: Tenso
   const leaf = path[path.length - 1]
   const at = path.findIndex(component => OPTIMIZER.test(component))
   const isModule =
-    at >= 0 && /optimi[sz]er$/.test(path[at]) && LEARNED.test(leaf) && !path.slice(at).some(name => STATE.test(name))
+    at >= 0 && OPTIMIZING.test(path[at]) && isLearned(leaf) && !path.slice(at).some(name => STATE.test(name))
   if (at >= 0 && !isModule) return refusal('optimizer', 'optimizer state')
   if (SLOT.test(leaf) && names.has(path.slice(0, -1).join(name.includes('/') ? '/' : '.')))
     return refusal('optimizer', 'optimizer state')

@@ -196,7 +196,7 @@ function unread(model: Model): RuleResult[] {
   const rows = model.skipped.filter(mayBeWeights)
   if (rows.length === 0) return []
   // What lies outside the state dict may be none of the model, such as its teacher: that alone decides nothing.
-  const certain = rows.filter(({ code }) => code !== 'aside')
+  const certain = rows.filter(({ code, shape }) => code !== 'aside' && shape.length > 1)
   const [all, missed, read] = [rows, certain, model.layers].map(sizeOf)
   const share = all / (all + read)
   const [largest] = [...rows].sort((a, b) => elements(b.shape) - elements(a.shape))
@@ -215,7 +215,9 @@ function unread(model: Model): RuleResult[] {
 }
 
 function mayBeWeights({ code, dtype, shape }: Skipped): boolean {
-  if (shape.length < 2) return false
+  // A single number counts something, and integers in a row may be places.
+  if (elements(shape) < 2) return false
+  if (shape.length < 2) return code === 'unread' || (code === 'dtype' && /^[CF]\d/.test(dtype))
   return code === 'unread' || code === 'aside' || (code === 'dtype' && /^(?:C\d|F\d|[IU](?:8|16|32)$)/.test(dtype))
 }
 

@@ -272,13 +272,23 @@ describe('weights that were not read', () => {
     row('ids', 'dtype', 'I64', [100, 100]),
     row('mask', 'dtype', 'BOOL', [100, 100]),
     row('object', 'unread', 'Namespace', []),
-    row('bias', 'unread', 'F32', [1_000_000]),
+    row('number', 'unread', 'F32', [1]),
+    row('places', 'dtype', 'I32', [100]),
     row('small', 'size', 'F32', [100, 100]),
     row('scales', 'buffer', 'F32', [100, 100]),
     row('moments', 'optimizer', 'F32', [100, 100]),
   ])('$tensor is none', skipped => {
     expect(verdict([], withSkipped(skipped)).rules).toEqual([])
   })
+
+  test.each([row('bias', 'unread', 'F32', [1_000_000]), row('norm', 'dtype', 'C64', [100])])(
+    'a vector, $tensor, warns, however long',
+    skipped => {
+      expect(verdict([], withSkipped(skipped)).rules).toMatchObject([
+        { rule: 'unread > 0', level: 'warn', layer: skipped.tensor },
+      ])
+    },
+  )
 })
 
 test('nothing in common with the baseline makes every relative rule inconclusive', () => {

@@ -17,7 +17,7 @@ export const DIRECTIONS = ['forward', 'backward']
 /** What Cast makes floats of: FLOAT, FLOAT16, DOUBLE, BFLOAT16. */
 const FLOATS = [1, 10, 11, 16]
 /** A product's `alpha` is a scale of its own; beyond this it is what is left of the weight, or all of it. */
-const MODEST = 100
+const MODEST = 20
 
 /** Nodes that make other numbers of a matrix, element by element, whatever else they are given. */
 const CHANGING = new Set([
@@ -31,7 +31,7 @@ const CHANGING = new Set([
  * with their kernels: what they make is not followed.
  */
 const PICKING = new Set([
-  ...['Slice', 'Split', 'Gather', 'GatherElements', 'GatherND', 'Concat', 'Expand', 'Tile', 'Pad', 'Compress'],
+  ...['Slice', 'Split', 'Gather', 'Concat', 'Expand'],
   ...['SplitToSequence', 'SequenceConstruct', 'SequenceAt', 'ConcatFromSequence', 'Shape', 'Size', 'Constant'],
   ...['ConstantOfShape', 'DepthToSpace', 'SpaceToDepth', 'ReverseSequence'],
   ...['BatchNormalization', 'InstanceNormalization', 'GroupNormalization', 'LayerNormalization', 'LpNormalization'],
@@ -232,7 +232,9 @@ class Walk {
         if (CONVOLUTIONS.has(op)) {
           if (inputs[1] === value) found.push({ ...seen, product: false })
         } else if (PRODUCTS.has(op)) {
-          if (inputs.indexOf(value) < 2 && !this.#isData(operator, value))
+          // A product of two that are stored is another matrix.
+          if (this.#isConstant(operator)) for (const output of made) left.push([output, CHANGED])
+          else if (inputs.indexOf(value) < 2 && !this.#isData(operator, value))
             found.push({ ...(isModest(operator) ? seen : { view: undefined }), product: true })
         } else if (RECURRENT.has(op)) {
           const isWeight = inputs[1] === value || inputs[2] === value
@@ -241,12 +243,17 @@ class Walk {
           if (inputs[0] !== value) continue
           const next = seen.changed ? seen : through(operator, seen, this.#known)
           for (const output of made) left.push([output, next])
-        } else if (CHANGING.has(op) || (!PICKING.has(op) && made.some(output => this.#constants.has(output)))) {
-          for (const output of made) left.push([output, { view: undefined, changed: true }])
+        } else if (CHANGING.has(op) || (this.#isConstant(operator) && (seen.changed || !PICKING.has(op)))) {
+          for (const output of made) left.push([output, CHANGED])
         }
       }
     }
     return found
+  }
+
+  /** Whether what a node makes is made of stored tensors alone. */
+  #isConstant({ outputs }: Operator): boolean {
+    return outputs.some(output => output !== '' && this.#constants.has(output))
   }
 
   /** Of a product with a matrix that is stored: what that is applied to, such as learned tokens. */
@@ -254,6 +261,8 @@ class Walk {
     return inputs[0] === value && inputs[1] !== value && this.#constants.has(inputs[1] ?? '')
   }
 }
+
+const CHANGED: Seen = { view: undefined, changed: true }
 
 function isModest({ numbers }: Operator): boolean {
   const alpha = Math.abs(numbers.get('alpha')?.[0] ?? 1)

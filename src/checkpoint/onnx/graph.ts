@@ -364,6 +364,12 @@ export class GraphReader {
     for (const index of indices.values()) {
       this.tensors[index] = found.get(this.tensors[index].name) ?? this.tensors[index]
     }
+    // Where no node uses any, they are weights alone.
+    const used = new Set([...indices].flatMap(([name, index]) => (users.has(name) ? [index] : [])))
+    if (used.size === 0) return
+    for (const index of indices.values()) {
+      if (!used.has(index)) this.tensors[index] = { ...this.tensors[index], constant: 'no node of the graph uses it' }
+    }
   }
 
   #scope(prefix: string, depth: number): Scope {

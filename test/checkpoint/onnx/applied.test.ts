@@ -163,9 +163,9 @@ describe('a matrix is read as MatMul applies it', () => {
     [
       'to next to nothing',
       [30, 40],
-      [node('MatMul', ['x', 'w'], 'z'), node('Gemm', ['x', 'w'], 'u', real('alpha', 0))],
+      [node('MatMul', ['x', 'w'], 'z'), node('Gemm', ['x', 'w'], 'o', real('alpha', 0.04))],
     ],
-    ['to too much', [30, 40], [node('Gemm', ['x', 'w'], 'u', real('alpha', 1e6)), node('Identity', ['w'], 'm')]],
+    ['to too much', [30, 40], [node('Gemm', ['x', 'w'], 'o', real('alpha', 21)), node('Identity', ['w'], 'm')]],
     ['to codes', [30, 40], [node('QuantizeLinear', ['w', 's'], 'm')]],
   ])('%s: nobody knows', async (_, dims, nodes) => {
     expect((await read(weight(dims), ints.raw('s', [30, 40]), ints.raw('u', [40, 30]), ...nodes, product)).broken).toBe(
@@ -575,6 +575,17 @@ describe('a node of another kind', () => {
     expect(soft.broken).toMatch(/other numbers/)
   })
 
+  test.each([
+    ['what takes some of its elements', [node('Mul', ['w', 's'], 'v'), node('Concat', ['v'], 'm'), product]],
+    ['a product with another matrix', [node('MatMul', ['w', 'p'], 'm'), product]],
+    ['a product with itself', [node('MatMul', ['w', 'w'], 'm'), product]],
+    ['repeated elements', [node('Tile', ['w', 's'], 'm'), product]],
+  ])('other numbers stay so behind %s', async (_, nodes) => {
+    expect((await read(weight([30, 30]), weight([30, 30], 'p'), ints.raw('s', [1]), ...nodes)).broken).toMatch(
+      /other numbers/,
+    )
+  })
+
   test.each(['Slice', 'Split', 'BatchNormalization'])('but for %s, which is not followed', async op => {
     expect((await read(weight([30, 40]), ints.raw('s', [0]), node(op, ['w', 's'], 'm'), product)).broken).toBe(
       undefined,
@@ -585,4 +596,18 @@ describe('a node of another kind', () => {
     const w = await read(weight([30, 40]), other(['x', 'w'], 'h'), node('MatMul', ['h', 'k'], 'y'))
     expect(w.broken).toBe(undefined)
   })
+})
+
+test('what no node uses is none of the model, unless nothing is used', async () => {
+  const constants = async (...content: Uint8Array[]) =>
+    (await tensorsOf(...content)).map(({ name, constant }) => [name, constant])
+  const both = [weight([30, 40]), weight([30, 40], 'v')]
+  expect(await constants(...both, node('MatMul', ['x', 'w'], 'y'))).toEqual([
+    ['w', undefined],
+    ['v', 'no node of the graph uses it'],
+  ])
+  expect(await constants(...both, product)).toEqual([
+    ['w', undefined],
+    ['v', undefined],
+  ])
 })

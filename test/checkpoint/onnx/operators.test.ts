@@ -83,6 +83,7 @@ test('recurrent layers stack the weights of their directions', async () => {
   const graph = model(
     node('LSTM', 'x', 'W', 'R', 'B'),
     node('GRU', 'x', 'single'),
+    node('Einsum', 'x', 'other'),
     ...[weight('W', [2, 16, 12], W), weight('R', [2, 16, 14], R), weight('single', [1, 15, 12], single)],
     weight('other', [2, 16, 12], W),
     weight('B', [2, 32], wave(64, 4)),
