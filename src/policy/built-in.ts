@@ -4,7 +4,8 @@ import { subtract } from '../comparison/subtract.ts'
 import { keptTensors } from '../comparison/tensors.ts'
 import { layerKey } from '../report/metrics.ts'
 import type { Judgement, Layer, RuleResult, Verdict } from '../report/schema.ts'
-import { RANDOM_LIKE, whyUnfitted } from '../report/state.ts'
+import { isUpdate, RANDOM_LIKE, whyUnfitted } from '../report/state.ts'
+import { median } from '../statistics.ts'
 import { type Earlier, NO_HISTORY } from './history.ts'
 
 /** A rule of ours: what it measures of a model against its baseline, and what is known of its errors. */
@@ -41,6 +42,12 @@ const SAME_NORM = 0.4
 const PLAIN = 10
 /** Mean change of log_norm beyond which the tail's shape tells of the scale, too. */
 const RESCALED = 0.3
+/** Layers without which nothing is usual. */
+const LEAST_LAYERS = 4
+/** So far below the others in log_norm a layer has hardly begun. */
+const NEXT_TO_ZERO = 3
+/** Share of the eigenvalues. */
+const LOST_RANK = 0.4
 /** What else a layer has to have done to be newly over-trained: its free alpha alone crosses 2 by chance. */
 const HEAVIER = -0.2
 
@@ -298,6 +305,45 @@ export const BUILT_IN_RULES = {
             layers: layers.length,
             reason: `the weights are ${log_norm > 0 ? 'larger' : 'smaller'}: log_norm moved by ${signed(log_norm)} in the mean`,
           },
+  },
+  'rescaled-layer': {
+    level: 'warn',
+    operator: '>',
+    threshold: 2,
+    kind: 'measured',
+    each: true,
+    what: `the largest change of a layer’s log_norm beside the median of all layers: 2 are weights ten times as large, or as small, where the others stayed. A layer that was next to zero is none`,
+    measure: ({ matched }) => {
+      const changes = matched.flatMap(({ head, base }) => {
+        const change = subtract(head.log_norm ?? null, base.log_norm ?? null)
+        return change === null || isUpdate(head) ? [] : [{ head, base: base.log_norm!, change }]
+      })
+      if (changes.length < LEAST_LAYERS) return null
+      const [usual, norm] = [median(changes.map(({ change }) => change)), median(changes.map(({ base }) => base))]
+      const beside = changes
+        .filter(({ base }) => base > norm - NEXT_TO_ZERO)
+        .map(one => ({ ...one, beside: Math.abs(one.change - usual) }))
+      if (beside.length === 0) return null
+      const { head, beside: value, change } = beside.reduce((most, one) => (one.beside > most.beside ? one : most))
+      const reason = `its log_norm moved by ${signed(change)}, where that of most layers moved by ${signed(usual)}`
+      return { value, layers: changes.length, layer: head.name, reason }
+    },
+  },
+  'lost-rank': {
+    level: 'warn',
+    operator: '>',
+    threshold: 0,
+    kind: 'measured',
+    each: true,
+    what: `layers whose matrix_rank fell by more than ${LOST_RANK} of their eigenvalues: rows, columns or kernels that became multiples of each other`,
+    measure: ({ matched }) => {
+      const known = matched.filter(({ head, base }) => head.matrix_rank != null && base.matrix_rank != null)
+      if (known.length === 0) return null
+      const lost = known.filter(({ head, base }) => {
+        return head.status !== 'failed' && base.matrix_rank! - head.matrix_rank! > LOST_RANK * head.num_evals
+      })
+      return counted(lost, ({ head, base }) => `its rank fell from ${base.matrix_rank} to ${head.matrix_rank}`)
+    },
   },
   rounded: {
     level: 'warn',

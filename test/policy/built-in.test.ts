@@ -210,7 +210,7 @@ describe('measured rules judge one architecture alone', () => {
       'lost-layers',
       'unrelated',
     ])
-    const whole = { ...model('net', layers(3, { sketch: [1], digest: '1'.repeat(64) })), skipped: [skipped('bias', 1)] }
+    const whole = { ...model('net', layers(4, { sketch: [1], digest: '1'.repeat(64) })), skipped: [skipped('bias', 1)] }
     expect(verdictOf(whole, whole).held).toEqual(BUILT_IN_NAMES)
   })
 
@@ -220,6 +220,31 @@ describe('measured rules judge one architecture alone', () => {
     expect(broken([...worse, ...small(3)], layers(9))).toEqual(['pruned'])
     expect(broken([...worse, ...small(3, 40)], layers(9))).toEqual(['resized'])
     expect(broken([...worse.slice(0, 8), ...small(3)], layers(9))).toEqual(['lost-layers'])
+  })
+
+  test.each<[string, Partial<Layer>, Partial<Layer>, string[]]>([
+    ['ten times as large', { log_norm: 4.01 }, {}, ['rescaled-layer']],
+    ['not quite', { log_norm: 3.99 }, {}, []],
+    ['a tenth', { log_norm: -0.01 }, {}, ['rescaled-layer']],
+    ['of a layer that was next to zero', { log_norm: 2 }, { log_norm: -1 }, []],
+    ['of one that was small', { log_norm: 2 }, { log_norm: -0.99 }, ['rescaled-layer']],
+  ])('one layer’s norm beside the others: %s', (_, more, before, rules) => {
+    const rest = layers(60)
+    const [head, base] = [tail('x', more), tail('x', before)]
+    expect(broken([head, ...rest], [base, ...rest])).toEqual(rules)
+  })
+
+  test('where all norms move, none stands out, and of three none is usual', () => {
+    const scaled = layers(6, { log_norm: 5 })
+    expect(broken(scaled, layers(6))).toEqual(['moved-norm'])
+    const [first, ...rest] = layers(3)
+    expect(broken([{ ...first, log_norm: 4.5 }, ...rest], layers(3))).toEqual(['moved-norm'])
+  })
+
+  test('a rank that fell by more than two fifths', () => {
+    const lost = (matrix_rank: number) => broken(layers(3, { matrix_rank }), layers(3))
+    expect(lost(38)).toContain('lost-rank')
+    expect(lost(39)).not.toContain('lost-rank')
   })
 
   test('each layer is judged by itself where all have too few eigenvalues for a mean', () => {
