@@ -48,6 +48,8 @@ const LEAST_LAYERS = 4
 const NEXT_TO_ZERO = 3
 /** Share of the eigenvalues. */
 const LOST_RANK = 0.4
+/** Eigenvalues without which a mean over tails is chance: of one layer of 64, seeds are 0.3 apart. */
+const LEAST_IN_ALL = 100
 /** What else a layer has to have done to be newly over-trained: its free alpha alone crosses 2 by chance. */
 const HEAVIER = -0.2
 
@@ -227,11 +229,19 @@ export const BUILT_IN_RULES = {
     operator: '>',
     threshold: 0.15,
     kind: 'measured',
-    what: `mean of ln[(alpha_hill − 1)/(base − 1)] over layers whose base is 2 or more, where the mean log_norm moved by ${RESCALED} at most`,
-    measure: (_, { from_above, log_norm, judged }) =>
-      from_above === null || Math.abs(log_norm ?? 0) > RESCALED
+    what: `mean of ln[(alpha_hill − 1)/(base − 1)] over layers whose base is 2 or more, where the mean log_norm moved by ${RESCALED} at most, and these layers have ${LEAST_IN_ALL} eigenvalues in all`,
+    measure: ({ matched }, judgement) => {
+      const { from_above, log_norm, judged } = judgement
+      const measured = byLayer(judgement)
+      const evals = matched.reduce((sum, { head }) => {
+        const { note, change, alpha_hill } = measured.get(head) ?? {}
+        const counts = note !== 'few-evals' && change != null && (alpha_hill?.base ?? 0) >= 2
+        return sum + (counts ? head.num_evals : 0)
+      }, 0)
+      return from_above === null || Math.abs(log_norm ?? 0) > RESCALED || evals < LEAST_IN_ALL
         ? null
-        : { value: from_above, layers: judged, reason: tails(from_above) },
+        : { value: from_above, layers: judged, reason: tails(from_above) }
+    },
   },
   'slightly-lighter-tail': {
     level: 'warn',

@@ -83,7 +83,14 @@ describe('each rule holds on its threshold, and breaks beyond it', () => {
       ['lost-structure', 'moved-spectrum', 'moved-norm'],
     ],
   ])('%s', (_, head, base, names) => {
-    expect(broken([tail('a', head)], [tail('a', base)])).toEqual(names)
+    const both = (more: Partial<Layer>) => ['a', 'b'].map(name => tail(name, more))
+    expect(broken(both(head), both(base))).toEqual(names)
+  })
+
+  test('a lighter tail of few eigenvalues in all warns', () => {
+    const lighter = (num_evals: number) => broken([tail('a', { num_evals, alpha_hill: 9 })], [tail('a', { num_evals })])
+    expect(lighter(99)).toEqual(['slightly-lighter-tail'])
+    expect(lighter(100)).toEqual(['lighter-tail'])
   })
 
   test('a layer that died', () => {
@@ -288,7 +295,7 @@ describe('measured rules judge one architecture alone', () => {
 })
 
 test('a reviewer may accept what a built-in rule found against the baseline', () => {
-  expect(isAcceptable(verdict([tail('a', { alpha_hill: 9 })], [tail('a')]))).toBe(true)
+  expect(isAcceptable(verdict([tail('a', { alpha_hill: 9, num_evals: 200 })], [tail('a')]))).toBe(true)
   const unread = layer('a', null, { status: 'error', error: { code: 'non-finite', message: 'NaN' } })
   expect(isAcceptable(verdict([unread], [tail('a')]))).toBe(false)
 })

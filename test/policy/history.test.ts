@@ -118,7 +118,7 @@ describe('rules in units of spread', () => {
 describe('built-in thresholds follow the history', () => {
   const wild = history([3], ...[0.1, -0.1, 0.12, -0.12, 0.1, -0.1].map((shape): [number, number] => [3, shape]))
   const named = async (change: number, points: Point[]) =>
-    (await rules([tail(change)], [tail(0)], points)).map(({ rule }) => rule)
+    (await rules([tail(change, { num_evals: 200 })], [tail(0)], points)).map(({ rule }) => rule)
 
   test('a wilder one allows more, a calmer one warns earlier, never below what seeds do', async () => {
     expect(await named(0.2, [])).toEqual(['lighter-tail > 0.15'])
