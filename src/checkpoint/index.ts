@@ -27,6 +27,7 @@ import { stampOf } from './stamp.ts'
 import { METADATA, readDistributed } from './torch/dcp.ts'
 import { refusePart } from './torch/distributed.ts'
 import { torchLegacy, torchZip } from './torch/index.ts'
+import { refuseTwoInOne } from './two-in-one.ts'
 import { type Checkpoint, DTYPE_BITS, type Format, type Stamp, size, type Tensor } from './types.ts'
 
 export * from './types.ts'
@@ -198,6 +199,7 @@ async function readFile(
     refusePointer(path, head)
     const reader = READERS.find(reader => reader.recognises({ head, size: file.size }))
     if (!reader) throw unknownKind(path, head, file.size)
+    await refuseTwoInOne(file, reader.format)
     const stamp = stampOf(file)
     return { format: reader.format, bytes: file.size, contents: await reader.read(file, options), stamp }
   } finally {

@@ -133,7 +133,8 @@ function movedMost(comparison: Comparison, several: boolean): Phrase {
   const most = layer?.alpha.change ? [', most in ', name(layer.name), ` (${formatChange(layer.alpha.change)})`] : []
   const mean = (metric: SummaryMetric): Phrase => {
     const { head, base, change } = summary![metric]
-    const way = meanWord(metric, summary![metric], judgement)
+    const same = moved.added.length + moved.removed.length === 0
+    const way = meanWord(metric, summary![metric], judgement, same)
     return [
       `${metric} `,
       ...model,

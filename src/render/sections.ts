@@ -257,13 +257,15 @@ export function summary(report: Report, most: number): Block[] {
 
 /** One model's means, a row each. */
 export function means(report: Report, model: Model): Table {
-  const { summary: changes, judgement } = comparedModel(report, model) ?? {}
+  const compared = comparedModel(report, model)
+  const { summary: changes, judgement } = compared ?? {}
+  const same = (compared?.added.length ?? 0) + (compared?.removed.length ?? 0) === 0
   const trends = SUMMARY_METRICS.map(metric => modelTrend(report, model, metric))
   const drawn = trends.some(trend => trend !== '')
   const rows = SUMMARY_METRICS.map((metric, i) => [
     [typed(metric)],
     formatReal(model.summary[metric]),
-    ...(changes ? [formatReal(changes[metric].base), judged(metric, changes[metric], judgement)] : []),
+    ...(changes ? [formatReal(changes[metric].base), judged(metric, changes[metric], judgement, same)] : []),
     ...(drawn ? [trends[i]] : []),
   ])
   const { mp_softrank } = model.summary
@@ -278,8 +280,8 @@ export function means(report: Report, model: Model): Table {
   return table(columns, rows, NO_LIMIT, 'metric')
 }
 
-function judged(metric: LayerMetric, change: Change, judgement: Judgement | undefined): string {
-  const way = meanWord(metric, change, judgement)
+function judged(metric: LayerMetric, change: Change, judgement: Judgement | undefined, sameLayers = true): string {
+  const way = meanWord(metric, change, judgement, sameLayers)
   return `${formatChange(change.change)}${way ? `, ${way}` : ''}`
 }
 

@@ -30,8 +30,10 @@ export function shapeWord(change: number): string {
 /**
  * Which way is better for the mean alpha, where the shape of the tails can tell whether it moved with the spectrum: its search for
  * xmin makes it jump where the spectrum does not.
+ *
+ * @param sameLayers whether the means are over the same layers: else they move with those that came or went, too
  */
-export function alphaWord(change: Change, judgement: Judgement | undefined): string {
+export function alphaWord(change: Change, judgement: Judgement | undefined, sameLayers = true): string {
   if (judgement && judgement.relation !== 'same') return ''
   const shape = judgement?.primary === 'tail_shape' ? judgement.tail_shape : null
   if (shape === null && judgement?.layers.length) return ''
@@ -41,14 +43,19 @@ export function alphaWord(change: Change, judgement: Judgement | undefined): str
     const moved = judgement!.layers.some(({ note, change }) =>
       note === 'few-evals' ? change !== 0 : Math.abs(change ?? 0) > SHAPE_MOVED,
     )
-    return moved ? '' : 'xmin moved, the spectrum did not'
+    return moved || !sameLayers ? '' : 'xmin moved, the spectrum did not'
   }
   return shape < MUCH_HEAVIER ? '' : direction('alpha', change)
 }
 
 /** The same of a mean, where another metric than alpha may be the one to compare. */
-export function meanWord(metric: LayerMetric, change: Change, judgement: Judgement | undefined): string {
-  if (metric === 'alpha') return alphaWord(change, judgement)
+export function meanWord(
+  metric: LayerMetric,
+  change: Change,
+  judgement: Judgement | undefined,
+  sameLayers = true,
+): string {
+  if (metric === 'alpha') return alphaWord(change, judgement, sameLayers)
   if (metric !== judgement?.primary || !change.change) return ''
   return change.change < 0 ? 'better' : 'worse'
 }

@@ -33,4 +33,5 @@ test.each<[string, Judgement | undefined, string]>([
   ['and one that did not', judged([0.01, 0], {}, ['', 'few-evals']), STILL],
 ])('of alpha: %s', (_, judgement, word) => {
   expect(alphaWord(change, judgement)).toBe(word)
+  if (word === STILL) expect(alphaWord(change, judgement, false)).toBe('')
 })
