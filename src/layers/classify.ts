@@ -76,8 +76,25 @@ function componentsOf(name: string): string[] {
 /**
  * The tensors of a checkpoint that are no weights of the model, by the components of their keys, their types, and what the reader
  * saw of their contents.
+ * @param own roots of what is called as a follower, and follows nothing
  */
-export function notWeights(tensors: readonly Tensor[]): Map<string, Refusal> {
+export function notWeights(tensors: readonly Tensor[], own: ReadonlySet<string> = new Set()): Map<string, Refusal> {
+  const found = refusedAlone(tensors)
+  for (const { root, members } of copies(tensors.filter(({ name }) => !found.has(name)))) {
+    if (own.has(root)) continue
+    const reason = `of a copy of the weights, ${root.slice(0, 200)}`
+    for (const { name } of members) found.set(name, { code: 'buffer', reason })
+  }
+  return found
+}
+
+/** Second networks by their roots, with the matrices of each and those that they are called to follow. */
+export function followers(tensors: readonly Tensor[]): readonly Pick<Copy, 'root' | 'pairs'>[] {
+  const found = refusedAlone(tensors)
+  return copies(tensors.filter(({ name }) => !found.has(name))).filter(({ pairs }) => pairs.length > 0)
+}
+
+function refusedAlone(tensors: readonly Tensor[]): Map<string, Refusal> {
   const found = new Map<string, Refusal>()
   const names = new Set(tensors.map(({ name }) => name.replace(/:0$/, '')))
   const saved = new Set(tensors.flatMap(({ name }) => before(name, 'modules_to_save') ?? []))
@@ -86,9 +103,6 @@ export function notWeights(tensors: readonly Tensor[]): Map<string, Refusal> {
     const isReplaced = original !== undefined && saved.has(original) && tensor.broken === undefined
     const refusal = isReplaced ? REPLACED : refuse(tensor, names)
     if (refusal) found.set(tensor.name, refusal)
-  }
-  for (const [name, root] of copies(tensors.filter(({ name }) => !found.has(name)))) {
-    found.set(name, { code: 'buffer', reason: `of a copy of the weights, ${root.slice(0, 200)}` })
   }
   return found
 }
@@ -129,17 +143,25 @@ interface Subtree {
   readonly root: string
   readonly parent: string
   readonly component: string
+  readonly members: Tensor[]
   /** What follows the root, and the shape, of its matrices. */
   readonly matrices: Map<string, string>
+}
+
+/** A second network whose original is there. */
+interface Copy {
+  readonly root: string
+  readonly members: readonly Tensor[]
+  /** Its matrices, each with its original; none of averages. */
+  readonly pairs: readonly (readonly [copy: Tensor, original: Tensor])[]
 }
 
 /** How deep in a key a copy of a model begins at most. */
 const DEEPEST_COPY = 16
 
-/** Tensors of averages and followers whose originals are there, with the root of each copy. */
-function copies(tensors: readonly Tensor[]): Map<string, string> {
+/** Averages and followers whose originals are there. */
+function copies(tensors: readonly Tensor[]): Copy[] {
   const subtrees = new Map<string, Subtree>()
-  const members: (readonly [name: string, root: string])[] = []
   const others: Tensor[] = []
   for (const tensor of tensors) {
     const path = componentsOf(tensor.name)
@@ -150,14 +172,18 @@ function copies(tensors: readonly Tensor[]): Map<string, string> {
     }
     const [parent, component] = [path.slice(0, at).join('.'), path[at]]
     const root = path.slice(0, at + 1).join('.')
-    const subtree = subtrees.get(root) ?? { root, parent, component, matrices: new Map<string, string>() }
+    const subtree = subtrees.get(root) ?? { root, parent, component, members: [], matrices: new Map<string, string>() }
     if (isMatrix(tensor)) subtree.matrices.set(path.slice(at + 1).join('.'), tensor.shape.join())
     subtrees.set(root, subtree)
-    members.push([tensor.name, root])
+    subtree.members.push(tensor)
   }
   const originals = new Originals(others, new Set([...subtrees.values()].map(({ parent }) => parent)))
-  const copied = new Set([...subtrees.values()].filter(subtree => originals.has(subtree)).map(({ root }) => root))
-  return new Map(members.filter(([, root]) => copied.has(root)))
+  return [...subtrees.values()].flatMap(subtree => {
+    const original = originals.of(subtree)
+    if (original === undefined) return []
+    const { root, members } = subtree
+    return [{ root, members, pairs: original === '' ? [] : originals.pairs(subtree, original) }]
+  })
 }
 
 function isCopy(component: string, last: boolean): boolean {
@@ -177,7 +203,7 @@ interface Counts {
 /** What is no copy by its name, so that it can be the original of one. */
 class Originals {
   readonly #matrices = noMatrices()
-  readonly #shapes = new Map<string, string>()
+  readonly #tensors = new Map<string, Tensor>()
   /** Of each place where copies begin, what else does, and its matrices. */
   readonly #beside = new Map<string, Map<string, Counts>>()
   /** The same by what is left of a name without the word that says it leads. */
@@ -187,7 +213,7 @@ class Originals {
     if (parents.size === 0) return
     for (const tensor of tensors) {
       const [path, shape] = [componentsOf(tensor.name), tensor.shape.join()]
-      this.#shapes.set(path.join('.'), shape)
+      this.#tensors.set(path.join('.'), tensor)
       if (isMatrix(tensor)) count(this.#matrices, shape)
       for (let depth = 0; depth < Math.min(DEEPEST_COPY, path.length); depth++) {
         const parent = path.slice(0, depth).join('.')
@@ -203,12 +229,23 @@ class Originals {
     this.#beside.set(parent, beside.set(child, matrices))
   }
 
-  /** Whether the original of a copy is here. A copy without a matrix hides none. */
-  has({ parent, component, matrices }: Subtree): boolean {
-    if (AVERAGE.test(component)) return this.#isAveraged(parent, component, matrices)
+  /** The root of a follower's original, '' of an average's; undefined where none is here. A copy without a matrix hides none. */
+  of({ parent, component, matrices }: Subtree): string | undefined {
+    if (AVERAGE.test(component)) return this.#isAveraged(parent, component, matrices) ? '' : undefined
     const keys = /encoder/.test(component) && !/target|targ|teacher|momentum/.test(component)
     const leaders = this.#leadersOf(parent, keys).get(keys ? 'encoder' : without(component, FOLLOWER)) ?? []
-    return matrices.size > 0 && leaders.some(leader => this.#hasAll(below(parent, leader), matrices))
+    if (matrices.size === 0) return undefined
+    return leaders.map(leader => below(parent, leader)).find(leader => this.#hasAll(leader, matrices))
+  }
+
+  pairs({ root, members }: Subtree, original: string): (readonly [Tensor, Tensor])[] {
+    return members.flatMap(copy => {
+      const rest = componentsOf(copy.name)
+        .join('.')
+        .slice(root.length + 1)
+      const found = isMatrix(copy) ? this.#tensors.get(below(original, rest)) : undefined
+      return found ? [[copy, found] as const] : []
+    })
   }
 
   /**
@@ -217,7 +254,8 @@ class Originals {
    */
   #isAveraged(parent: string, component: string, matrices: ReadonlyMap<string, string>): boolean {
     // TensorFlow 1 puts that of a variable below it: `fc/W/ExponentialMovingAverage`.
-    if (matrices.size === 0 || (matrices.has('') && matrices.get('') === this.#shapes.get(parent))) return true
+    if (matrices.size === 0 || (matrices.has('') && matrices.get('') === this.#tensors.get(parent)?.shape.join()))
+      return true
     const [beside, shapes] = [this.#beside.get(parent), [...matrices.values()]]
     const models = [without(component, AVERAGED), ...MODELS].flatMap(name => beside?.get(name) ?? [])
     return models.some(model => isMostOf(shapes, model)) || (shapes.length > 1 && isMostOf(shapes, this.#matrices))
@@ -240,7 +278,7 @@ class Originals {
   }
 
   #hasAll(root: string, matrices: ReadonlyMap<string, string>): boolean {
-    return [...matrices].every(([rest, shape]) => this.#shapes.get(below(root, rest)) === shape)
+    return [...matrices].every(([rest, shape]) => this.#tensors.get(below(root, rest))?.shape.join() === shape)
   }
 }
 

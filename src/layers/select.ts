@@ -44,11 +44,13 @@ export interface PlannedSkip {
  * dimensions. N ≥ M are the sides of one matrix.
  * Source: WeightWatcher 0.7.5 layer selection and size filters (`min_evals`, `max_evals` on M·rf, `max_N` on N; 0 for no limit).
  * @param attention for `split_packed`: what config.json says of heads
+ * @param own roots of networks that follow no other, whatever they are called
  */
 export function planLayers(
   { tensors, unread, updates }: Pick<Checkpoint, 'tensors' | 'unread' | 'updates'>,
   options: AnalysisOptions,
   attention?: AttentionConfig,
+  own?: ReadonlySet<string>,
 ): Plan {
   const { weights, parts } = effectiveWeights(tensors, updates)
   const keyed = tensors.map(tensor => {
@@ -56,7 +58,7 @@ export function planLayers(
     return key === undefined ? tensor : { name: tensor.name, label: key }
   })
   const names = layerNames(keyed)
-  const refused = notWeights(tensors)
+  const refused = notWeights(tensors, own)
   const selected = patterns(options)
   const shapes = new Map(tensors.map(({ name, shape }) => [name, shape]))
   const layers: PlannedLayer[] = []

@@ -5,6 +5,7 @@ import { readAttention } from '../checkpoint/attention.ts'
 import { type Checkpoint, openCheckpoint, refuseChanged } from '../checkpoint/index.ts'
 import type { Tensor } from '../checkpoint/types.ts'
 import { CheckpointError, LayerError } from '../errors.ts'
+import { independent } from '../layers/followers.ts'
 import { type Plan, type PlannedLayer, type PlannedSkip, planLayers } from '../layers/select.ts'
 import { type Shard, shardPositions } from '../layers/shard.ts'
 import { type Bootstrap, bootstrapCost } from '../metrics/bootstrap.ts'
@@ -111,7 +112,8 @@ async function planWith(
 
 /** What to compute of a checkpoint. */
 export async function planOf(checkpoint: Checkpoint, options: AnalysisOptions): Promise<Plan> {
-  return planLayers(checkpoint, options, options.split_packed && (await readAttention(checkpoint)))
+  const attention = options.split_packed && (await readAttention(checkpoint))
+  return planLayers(checkpoint, options, attention, await independent(checkpoint.tensors))
 }
 
 /** Each tensor is scanned once. */
