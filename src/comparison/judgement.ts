@@ -201,6 +201,34 @@ export function isRearranged(match: Match): boolean {
  * ‖W − W_base‖/‖W_base‖ and ⟨W, W_base⟩/(‖W‖·‖W_base‖) over all matched layers, estimated from their sketches; null where a layer has
  * none.
  */
+/**
+ * The layers of the baseline whose weights others have now, as far as sketches tell: they survive a cast, which bytes do not. Where there
+ * are very many layers of one shape, none is looked for.
+ */
+export function wanderers(matched: readonly Match[]): Map<Match, Layer> {
+  const byShape = new Map<string, Match[]>()
+  for (const match of matched) {
+    const key = match.base.shape.join()
+    const alike = byShape.get(key)
+    if (alike) alike.push(match)
+    else byShape.set(key, [match])
+  }
+  const distance = (head: Layer, base: Layer) => betweenWeights({ matched: [{ head, base }] }).distance
+  const found = new Map<Match, Layer>()
+  for (const alike of byShape.values()) {
+    const moved = alike.filter(({ head, base }) => (distance(head, base) ?? 0) > CONTINUED)
+    if (moved.length * alike.length > MOST_PAIRS) continue
+    for (const match of moved) {
+      const origin = alike.find(({ base }) => base !== match.base && (distance(match.head, base) ?? 1) <= CAST)
+      if (origin) found.set(match, origin.base)
+    }
+  }
+  return found
+}
+
+/** Pairs of layers of one shape that are compared with each other. */
+const MOST_PAIRS = 250_000
+
 function betweenWeights({ matched }: Pick<Pair, 'matched'>): { distance: number | null; cosine: number | null } {
   let [differences, product, ours, theirs] = [0, 0, 0, 0]
   for (const { head, base } of matched) {

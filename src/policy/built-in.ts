@@ -1,4 +1,4 @@
-import { FEW_LEVELS, isPruned, isRearranged, isRounded, PRUNED } from '../comparison/judgement.ts'
+import { FEW_LEVELS, isPruned, isRearranged, isRounded, PRUNED, wanderers } from '../comparison/judgement.ts'
 import type { Pair } from '../comparison/pair.ts'
 import { subtract } from '../comparison/subtract.ts'
 import { keptTensors } from '../comparison/tensors.ts'
@@ -110,10 +110,13 @@ export const BUILT_IN_RULES = {
     threshold: 0,
     kind: 'certain',
     what: 'layers that only the baseline has',
-    measure: ({ added, removed }, { relation }) => {
+    measure: ({ head, added, removed }, { relation }) => {
       if (relation === 'unrelated') return null
       const names = new Set(added.map(({ name }) => name))
-      const lost = removed.filter(({ name }) => !names.has(name)).map(head => ({ head }))
+      // Of weights that are tied the one that stays has both.
+      const kept = new Set(head.layers.map(({ digest }) => digest))
+      const isKept = ({ digest }: Layer) => digest !== undefined && kept.has(digest)
+      const lost = removed.filter(layer => !names.has(layer.name) && !isKept(layer)).map(head => ({ head }))
       return counted(lost, () => 'only the baseline has it')
     },
   },
@@ -147,15 +150,21 @@ export const BUILT_IN_RULES = {
     operator: '>',
     threshold: 0,
     kind: 'certain',
-    what: 'layers whose weights are, byte for byte, those that another layer of the baseline has: exchanged, copied or renumbered, which no spectrum shows',
+    what: 'layers whose weights are those that another layer of the baseline has, byte for byte or in another type: exchanged, copied or renumbered, which no spectrum shows',
     measure: ({ matched }) => {
       if (!matched.some(({ head, base }) => head.digest !== undefined && base.digest !== undefined)) return null
       const owners = new Map(matched.map(({ base }) => [base.digest, base]))
-      const exchanged = matched.filter(({ head, base }) => {
+      const cast = wanderers(matched)
+      const ownerOf = (match: Pair['matched'][number]) => owners.get(match.head.digest) ?? cast.get(match)
+      const exchanged = matched.filter(match => {
+        const { head, base } = match
         const known = head.digest !== undefined && base.digest !== undefined && head.digest !== base.digest
-        return known && head.status !== 'failed' && owners.has(head.digest)
+        return known && head.status !== 'failed' && ownerOf(match) !== undefined
       })
-      return counted(exchanged, ({ head }) => `it has the weights that ${owners.get(head.digest)!.name} had`)
+      return counted(
+        exchanged.map(match => ({ head: match.head, match })),
+        ({ match }) => `it has the weights that ${ownerOf(match)!.name} had`,
+      )
     },
   },
   'rearranged-weights': {
@@ -167,8 +176,10 @@ export const BUILT_IN_RULES = {
     measure: ({ matched }) => {
       if (!matched.some(({ head, base }) => head.sketch?.length && base.sketch?.length)) return null
       const digests = new Set(matched.map(({ base }) => base.digest))
+      const cast = wanderers(matched)
+      const isElsewhere = (match: Pair['matched'][number]) => digests.has(match.head.digest) || cast.has(match)
       const rearranged = matched.filter(
-        match => isRearranged(match) && (match.head.digest === undefined || !digests.has(match.head.digest)),
+        match => isRearranged(match) && (match.head.digest === undefined || !isElsewhere(match)),
       )
       return counted(rearranged, () => 'its eigenvalues are those of the baseline, and its weights are not')
     },

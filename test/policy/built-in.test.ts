@@ -136,6 +136,28 @@ describe('what no spectrum shows', () => {
     expect(broken([tail('a'), tail('b'), tail('c')], base)).toEqual([])
   })
 
+  test('layers that changed places and type', () => {
+    const cast = (name: string, digest: string, ...sketch: number[]) => weights(name, digest, { sketch })
+    const before = [cast('a', '1', 1, 0), cast('b', '2', 0, 1), cast('c', '3', 1, 1)]
+    const exchanged = [cast('a', '4', 0.04, 1), cast('b', '5', 1, -0.04), cast('c', '6', 1, 1.01)]
+    expect(verdict(exchanged, before).rules).toMatchObject([
+      { name: 'exchanged-weights', value: 2, layer: 'a', reason: 'it has the weights that b had' },
+    ])
+    expect(broken([cast('a', '4', 0.06, 1), ...exchanged.slice(2)], before.slice(0, 3))).not.toContain(
+      'exchanged-weights',
+    )
+    const other = { ...before[1], shape: [32, 64] }
+    expect(broken([exchanged[0], { ...other, digest: '7'.repeat(64) }], [before[0], other])).not.toContain(
+      'exchanged-weights',
+    )
+  })
+
+  test('a layer that went and whose weights another has is not lost', () => {
+    const tied = [weights('emb', '1'), weights('b', '2'), weights('out', '1')]
+    expect(broken(tied.slice(0, 2), tied)).toEqual([])
+    expect(broken(tied.slice(1, 2), tied.slice(0, 2))).toEqual(['lost-layers'])
+  })
+
   describe('weights with the eigenvalues of others', () => {
     const known = { digest: '1'.repeat(64), sketch: [1, 0], log_norm: 2 }
     const moved = { ...known, digest: '2'.repeat(64), sketch: [0, 1] }
