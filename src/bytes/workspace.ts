@@ -19,6 +19,24 @@ export async function stayInWorkspace(path: string, workspace = process.env.GITH
   )
 }
 
+/**
+ * In a workflow, a list may be one that a pull request brought: what it names lies in the workspace, or where the runner keeps the files of
+ * this job.
+ * @throws CheckpointError where it lies elsewhere
+ */
+export function refuseOutside(
+  path: string,
+  { GITHUB_WORKSPACE: workspace, RUNNER_TEMP: temporary } = process.env,
+): void {
+  if (!workspace) return
+  if ([workspace, temporary].some(folder => folder && isInside(resolve(path), resolve(folder)))) return
+  throw new CheckpointError(
+    path,
+    'lies outside of the workspace',
+    'Name it in the input series itself, or copy it into the workspace.',
+  )
+}
+
 function isInside(path: string, folder: string): boolean {
   return path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep)
 }

@@ -1,6 +1,7 @@
 import { dirname, isAbsolute, join } from 'node:path'
 import { exists } from '../bytes/file.ts'
 import { readSmallFile } from '../bytes/small-file.ts'
+import { refuseOutside } from '../bytes/workspace.ts'
 import type { Settings } from '../config/settings.ts'
 import { UserError } from '../errors.ts'
 import { limits } from '../limits.ts'
@@ -70,7 +71,9 @@ async function measureIn(
 ): Promise<Measured> {
   const beside = isAbsolute(path) ? path : join(dirname(list), path)
   try {
-    return await measureOne((await exists(beside)) ? beside : path, settings, context, options)
+    const file = (await exists(beside)) ? beside : path
+    refuseOutside((await parseSource(file, undefined)).path)
+    return await measureOne(file, settings, context, options)
   } catch (cause) {
     if (!(cause instanceof UserError)) throw cause
     throw new UserError(`${where}: ${cause.message}`, cause.remedy, { cause })

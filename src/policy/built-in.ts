@@ -167,6 +167,19 @@ export const BUILT_IN_RULES = {
       )
     },
   },
+  'other-state-dict': {
+    level: 'warn',
+    operator: '>',
+    threshold: 0,
+    kind: 'certain',
+    what: 'layers of a file whose weights were found under another key than those of the baseline: it may hold both. `state-dict` names the one that is meant',
+    measure: ({ head, base }) => {
+      const [now, before] = [head.source.state_dict, base?.source.state_dict]
+      if (now === undefined || before === undefined) return null
+      const reason = `the weights were found under ${JSON.stringify(now)}, those of the baseline under ${JSON.stringify(before)}`
+      return now === before ? { value: 0, reason: '' } : { value: head.layers.length, reason }
+    },
+  },
   'rearranged-weights': {
     level: 'warn',
     operator: '>',

@@ -152,6 +152,24 @@ describe('what no spectrum shows', () => {
     )
   })
 
+  test('weights under another key of the file', () => {
+    const at = (state_dict?: string): Model => {
+      const one = model('net', [tail('a')])
+      return { ...one, source: { ...one.source, ...(state_dict && { state_dict }) } }
+    }
+    const names = (head: Model, base: Model) => verdictOf(head, base).rules.map(({ name }) => name)
+    expect(names(at('state_dict'), at('model'))).toEqual(['other-state-dict'])
+    expect(verdictOf(at('state_dict'), at('model')).rules[0].reason).toBe(
+      'the weights were found under "state_dict", those of the baseline under "model"',
+    )
+    for (const [head, base] of [
+      [at('model'), at('model')],
+      [at(), at('model')],
+      [at('model'), at()],
+    ])
+      expect(names(head, base)).toEqual([])
+  })
+
   test('a layer that went and whose weights another has is not lost', () => {
     const tied = [weights('emb', '1'), weights('b', '2'), weights('out', '1')]
     expect(broken(tied.slice(0, 2), tied)).toEqual([])
@@ -239,7 +257,8 @@ describe('measured rules judge one architecture alone', () => {
       'lost-layers',
       'unrelated',
     ])
-    const whole = { ...model('net', layers(4, { sketch: [1], digest: '1'.repeat(64) })), skipped: [skipped('bias', 1)] }
+    const net = model('net', layers(4, { sketch: [1], digest: '1'.repeat(64) }))
+    const whole = { ...net, source: { ...net.source, state_dict: 'model' }, skipped: [skipped('bias', 1)] }
     expect(verdictOf(whole, whole).held).toEqual(BUILT_IN_NAMES)
   })
 
