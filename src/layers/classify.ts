@@ -28,8 +28,8 @@ const BUFFERS: readonly RegExp[] = [
   /mel_?(?:basis|fb|banks?|filters?|filterbanks?|matrix)|(?:^|_)filter_?banks?$|^fbanks?$|^fb$|^dct_mat|^(?:stft|hann|hamming)_|(?:^|_)window$|(?:^|_)(?:forward|inverse|fourier)_basis|(?:^|_)i?dft_matrix/,
   // Tables of positions that are computed; learned ones are called embeddings.
   /^(?:pe|pos_?enc(?:oding)?s?|positional_encodings?|position_encodings?|pos_table|position_table|sinusoid\w*|sin_cos\w*)$/,
-  // Covariances, of which statistics are made.
-  /(?:^|_)cov(?:ariance)?(?:_mat(?:rix)?)?$/,
+  // Covariances, of which statistics are made, and torchmetrics' counts.
+  /^confmat$|(?:^|_)cov(?:ariance)?(?:_mat(?:rix)?)?$/,
   // Queues of negative samples, averages of codebooks.
   /(?:^|_)queue$|^embed(?:ding)?_avg$|^ema_(?:w|embed\w*)$/,
 ]

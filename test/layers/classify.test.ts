@@ -51,6 +51,7 @@ test.each([
   'vq.embed_avg',
   'stft.forward_basis_buffer',
   'bn.running_cov',
+  'train_acc.confmat',
   'ob_cov',
   'whitening.covariance_matrix',
   'replay_buffer.obs',

@@ -3,6 +3,7 @@ import { COMPARED_METRICS, type ComparedMetric, column, type LayerMetric, metric
 import { layerKey } from '../../report/metrics.ts'
 import type { Histogram, Judgement, Layer, LayerChange, Model, Report } from '../../report/schema.ts'
 import { isRandomLike, stateOf, whyUnfitted } from '../../report/state.ts'
+import { printable } from '../escape.ts'
 import { format, formatChange, formatMetric, formatReal } from '../numbers.ts'
 import { attention, before, comparedModel, mostNotable } from '../sections.ts'
 import { phrase as inText } from '../text.ts'
@@ -195,7 +196,7 @@ export function layerData(report: Report, seen: Seen, name: string, csv: string,
     changed: change !== undefined || seen.base?.isNew === true,
     head: spectrumOf(layer),
     ...(base && { base }),
-    facts: `${layer.layer_type}, ${layer.shape.join('×')}, ${layer.dtype}; tensor ${layer.tensor}${layer.part === undefined ? '' : `, ${layer.part}`}`,
+    facts: `${layer.layer_type}, ${layer.shape.join('×')}, ${layer.dtype}; tensor ${printable(layer.tensor)}${layer.part === undefined ? '' : `, ${layer.part}`}`,
     metrics: metricsWith(askedIn(report.options)).map(metric => {
       const compared = (COMPARED_METRICS as readonly string[]).includes(metric)
         ? change?.[metric as ComparedMetric]

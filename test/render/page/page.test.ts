@@ -153,3 +153,12 @@ test('a report without models has a page too', async () => {
   expect(html).toContain('Why this verdict')
   expect(dataOf(html).models).toEqual([])
 })
+
+test('no name of a tensor reorders what follows it, in the data of the page either', async () => {
+  const [name] = Object.keys(REPORTS)
+  const report = whole(REPORTS[name])
+  for (const layer of report.models[0]!.layers) layer.tensor = `a\u202e\u200bb`
+  const html = await renderPage(report)
+  expect(html).toContain('tensor a\\\\u202e')
+  expect(html).not.toMatch(/[\u200b\u202e]/)
+})
