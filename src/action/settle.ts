@@ -79,7 +79,12 @@ export async function settle(context: Context, rules: Rules, made?: Made): Promi
     publishing,
     baseline,
     search,
-    governed: { policy, change, proposed: compared?.proposed, undecided },
+    governed: {
+      policy: await published(context, rules, policy, made),
+      change,
+      proposed: compared?.proposed,
+      undecided,
+    },
   }
 }
 
@@ -166,6 +171,16 @@ function recordOf(layers: Layers, settings: Settings, made: Made | undefined): P
   if (!made) return { rules, settings: options }
   const { [STATE_DICT]: _, ...others } = options
   return { rules, settings: made.stateDict ? { ...others, [STATE_DICT]: made.stateDict } : others }
+}
+
+/** What the report says judged it. That of a merge group is the branch's once it is merged: what judges from then on, too. */
+async function published(
+  { mergeGroup }: Context,
+  { proposed }: Rules,
+  policy: PolicyRecord,
+  made: Made | undefined,
+): Promise<PolicyRecord> {
+  return mergeGroup && proposed ? recordOf(proposed, await readLayers(proposed), made) : policy
 }
 
 interface InForce {

@@ -90,6 +90,21 @@ describe('a pull request that changes the config file is judged by that of its b
     expect(decided(await pull('worse', {}, { [CONFIG]: 'enforce: false\n' }, options))).toEqual(FAILED)
   })
 
+  test('once merged, what a merge group published is the gate: where nothing else publishes, too', async () => {
+    await push('good', {}, { [CONFIG]: RULE })
+    const loose = { [CONFIG]: 'fail-if: delta(alpha) > 9\n' }
+    github.commits.set(MERGE_GROUP.head_sha, [commits[3]])
+    github.commitFiles(MERGE_GROUP.head_sha, loose)
+    const payload = { merge_group: { ...MERGE_GROUP, base_sha: commits[3] }, repository: { default_branch: 'main' } }
+    const options = { event: 'merge_group', sha: MERGE_GROUP.head_sha, ref: MERGE_GROUP.head_ref, payload }
+    expect(decided(await pull('good', {}, loose, options)).status).toBe(0)
+    github.branches.set('main', MERGE_GROUP.head_sha)
+    github.commits.set(sha('head of 7'), [MERGE_GROUP.head_sha])
+    github.addPull({ number: 7, base: { sha: MERGE_GROUP.head_sha, ref: 'main' } })
+    expect(decided(await pull('worse', {}, loose))).toEqual({ status: 0, verdict: 'warned' })
+    expect(comment()).not.toContain('changes the gate')
+  })
+
   test('once merged, the change counts', async () => {
     await push('good', {}, { [CONFIG]: RULE })
     const merged = await push('worse', {}, { [CONFIG]: 'fail-if: delta(alpha) > 9\n' }, { sha: commits[3] })
