@@ -36,6 +36,8 @@ export interface Rules {
   readonly introduced: boolean
   /** Why the base branch's config file can't be read; empty otherwise. */
   readonly unreadable: string
+  /** The base branch's config file, as it is now, is what counts. */
+  readonly ofBase?: true
 }
 
 /** Whether this run judges a change that is not merged yet: whoever made it must not set the rules. */
@@ -89,7 +91,7 @@ export async function readRules(base: BaseConfig): Promise<Rules> {
     case 'own':
       return { inForce: layers(own), proposed: undefined, introduced: false, unreadable: '' }
     case 'found':
-      return { ...strict, inForce: layers(base.config) }
+      return { ...strict, inForce: layers(base.config), ofBase: true }
     case 'unreadable':
       return { ...strict, inForce: layers(withoutLoosening(own)), unreadable: base.reason }
     case 'absent': {

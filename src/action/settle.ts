@@ -1,6 +1,14 @@
 import * as core from '@actions/core'
 import { NO_CONFIG } from '../config/file.ts'
-import { analysisValues, impose, type Layers, policyRecord, recorded, stricterSettings } from '../config/in-force.ts'
+import {
+  analysisValues,
+  impose,
+  isSetIn,
+  type Layers,
+  policyRecord,
+  recorded,
+  stricterSettings,
+} from '../config/in-force.ts'
 import { readSettings, type Settings } from '../config/settings.ts'
 import type { FileName } from '../config/table.ts'
 import { explain } from '../errors.ts'
@@ -44,8 +52,13 @@ export async function settle(context: Context, rules: Rules, made?: Made): Promi
   const earlier = isJudged(context) ? await earlierGate(context, publishing, resolved, layers) : undefined
   if (earlier) {
     const others = made ? [] : otherOptions(earlier, settings)
+    // What the config file said when that was published, it may say no longer; but where inputs say it, that holds.
+    const ofFile = rules.ofBase ? (earlier.policy.from_file ?? []) : []
+    const replaced = new Set(ofFile.filter(name => !isSetIn(layers.inputs, name as FileName)))
     const stricter = [
-      ...stricterSettings(earlier.policy.settings, recorded(layers)).filter(([name]) => !made || name !== STATE_DICT),
+      ...stricterSettings(earlier.policy.settings, recorded(layers)).filter(
+        ([name]) => !(made && name === STATE_DICT) && !replaced.has(name),
+      ),
       ...others,
     ]
     if (stricter.length > 0) {
@@ -56,7 +69,7 @@ export async function settle(context: Context, rules: Rules, made?: Made): Promi
         resolved = await resolveBaseline(context, settings, publishing)
       }
     }
-    const before = earlierRules(earlier, settings)
+    const before = earlierRules(earlier, settings).filter(({ level }) => !replaced.has(`${level}-if`))
     const kept = loosenedRules(before, settings.policy.rules)
     const always = REPLACEABLE.filter(metric => !speaksOf(before, metric))
     settings = { ...settings, policy: { ...settings.policy, rules: [...settings.policy.rules, ...kept], always } }
@@ -167,10 +180,10 @@ function otherThanMade(earlier: Earlier, made: Made): [FileName, string | readon
 
 /** What judges; the state dict is that of the parts, where there are any. */
 function recordOf(layers: Layers, settings: Settings, made: Made | undefined): PolicyRecord {
-  const { rules, settings: options } = policyRecord(layers, settings)
-  if (!made) return { rules, settings: options }
-  const { [STATE_DICT]: _, ...others } = options
-  return { rules, settings: made.stateDict ? { ...others, [STATE_DICT]: made.stateDict } : others }
+  const record = policyRecord(layers, settings)
+  if (!made) return record
+  const { [STATE_DICT]: _, ...others } = record.settings
+  return { ...record, settings: made.stateDict ? { ...others, [STATE_DICT]: made.stateDict } : others }
 }
 
 /** What the report says judged it. That of a merge group is the branch's once it is merged: what judges from then on, too. */

@@ -21,6 +21,8 @@ const ANALYSIS: readonly FileName[] = [
 ]
 const RECORDED = FILE_NAMES.filter(name => optionOf(name).loosens && !ANALYSIS.includes(name))
 
+const JUDGING: readonly FileName[] = ['fail-if', 'warn-if', ...RECORDED]
+
 /** From strict to loose; an empty text is the default. What is not here is loosened by any change. */
 const ORDER: Partial<Record<FileName, readonly string[]>> = {
   enforce: ['', 'false'],
@@ -30,7 +32,16 @@ const ORDER: Partial<Record<FileName, readonly string[]>> = {
 
 /** What judges, for the report. */
 export function policyRecord(layers: Layers, { policy }: Pick<Settings, 'policy'>): PolicyRecord {
-  return { rules: policy.rules.map(({ level, text }) => ({ level, rule: text })), settings: recorded(layers) }
+  const from_file = JUDGING.filter(name => isSetIn(layers.config, name) && !isSetIn(layers.inputs, name))
+  return {
+    rules: policy.rules.map(({ level, text }) => ({ level, rule: text })),
+    settings: recorded(layers),
+    ...(from_file.length > 0 && { from_file }),
+  }
+}
+
+export function isSetIn({ settings, publishing }: Config, name: FileName): boolean {
+  return ((isOption(name) ? settings[name] : publishing[name as PublishingName])?.length ?? 0) > 0
 }
 
 /** The options that can let something pass and are not the default, in one spelling. */

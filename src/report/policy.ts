@@ -10,6 +10,11 @@ export function policySchemas(object: typeof z.object) {
       .describe(
         'Options that can let something pass, where they are not the default; those of the analysis stand in options',
       ),
+    from_file: z
+      .array(z.string().max(64))
+      .max(1000)
+      .optional()
+      .describe('Options that the config file set, rules too: where a later version of it is at hand, that counts'),
   })
   const gateChange = object({
     introduced: z.boolean().describe('The base branch has no config file: the pull request brings the first one'),

@@ -105,6 +105,16 @@ describe('a pull request that changes the config file is judged by that of its b
     expect(comment()).not.toContain('changes the gate')
   })
 
+  test('once merged, the file counts, though no run of the branch has published since', async () => {
+    await push('good', {}, { [CONFIG]: RULE })
+    const loose = { [CONFIG]: 'fail-if: delta(alpha) > 9\n' }
+    github.commitFiles(commits[3], loose)
+    expect(decided(await pull('worse', {}, loose))).toEqual({ status: 0, verdict: 'warned' })
+    expect(comment()).not.toContain('changes the gate')
+    // An input goes over the file: what the file had holds.
+    expect(decided(await pull('worse', { 'fail-if': 'alpha > 99' }, loose))).toEqual(FAILED)
+  })
+
   test('once merged, the change counts', async () => {
     await push('good', {}, { [CONFIG]: RULE })
     const merged = await push('worse', {}, { [CONFIG]: 'fail-if: delta(alpha) > 9\n' }, { sha: commits[3] })

@@ -90,6 +90,7 @@ describe('events', () => {
       head_repository: { full_name: 'eve/net', id: 2 },
       path: '.github/workflows/gate.yml@refs/heads/topic',
       actor: { login: 'eve' },
+      conclusion: 'skipped',
     }
     expect((await contextOf({ event: 'workflow_run', payload: { workflow_run } })).workflowRun).toEqual({
       id: 5,
@@ -100,6 +101,7 @@ describe('events', () => {
       headRepository: 'eve/net',
       workflowPath: '.github/workflows/gate.yml',
       actor: 'eve',
+      conclusion: 'skipped',
     })
   })
 
