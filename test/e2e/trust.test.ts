@@ -523,6 +523,7 @@ describe('a token that may write beside files of a fork', () => {
 test('a run that pull-request names a pull request for is judged like one, comments, and publishes no baseline', async () => {
   github.addPull({ number: 7 })
   await push('good', {}, { [CONFIG]: RULE })
+  github.commitFiles(commits[3], { [CONFIG]: RULE })
   const before = github.artifacts.length
   const inputs = { 'pull-request': '7' }
   const options = { event: 'workflow_dispatch', payload: { repository: { default_branch: 'main' } } }
