@@ -1,5 +1,5 @@
-import { expect, test } from 'vitest'
-import { summarise } from '../../src/metrics/summary.ts'
+import { describe, expect, test } from 'vitest'
+import { aggregates, summarise } from '../../src/metrics/summary.ts'
 import { SUMMARY_METRICS } from '../../src/report/columns.ts'
 import type { Skipped } from '../../src/report/schema.ts'
 import { layer } from '../support/models.ts'
@@ -63,4 +63,60 @@ test('coverage is the share of the parameters in rows without an error', () => {
   expect(summarise([layer('a', 2, { shape: [10, 10] }), { ...error('worker'), shape: [20, 15] }], []).coverage).toBe(
     0.25,
   )
+})
+
+describe('groups and slices', () => {
+  const names = ['h.0.attn.q_proj', 'h.0.mlp.fc1', 'h.1.attn.q_proj', 'h.1.mlp.fc1']
+  const rows = names.map((name, i) => layer(name, 2 + i))
+
+  test('the usual groups come first, then the blocks, each with its means; no group is empty', () => {
+    const { groups, convolutions } = aggregates(rows, [])
+    expect(convolutions).toBeUndefined()
+    expect(groups?.map(({ group, kind, layers, fitted, alpha }) => [group, kind, layers, fitted, alpha])).toEqual([
+      ['attention.q', 'function', 2, 2, 3],
+      ['mlp', 'function', 2, 2, 4],
+      ['h.0', 'block', 2, 2, 2.5],
+      ['h.1', 'block', 2, 2, 4.5],
+    ])
+  })
+
+  test('a layer without a fit is left out of its means, and with an error there are none', () => {
+    const [q0, fc0, q1, fc1] = rows
+    const broken = { ...q1!, status: 'error' as const, error: { code: 'worker' as const, message: '' } }
+    const { groups } = aggregates([q0!, { ...fc0!, status: 'degenerate' }, broken, fc1!], [])
+    expect(groups?.map(({ group, layers, fitted, alpha }) => [group, layers, fitted, alpha])).toEqual([
+      ['attention.q', 2, 1, null],
+      ['mlp', 2, 1, 5],
+      ['h.0', 2, 1, 2],
+      ['h.1', 2, 1, null],
+    ])
+  })
+
+  test('layers of no group make none', () => {
+    expect(aggregates([layer('a', 2)], [])).not.toHaveProperty('groups')
+  })
+
+  test('of the slices of a kernel there are means, over those that are fitted', () => {
+    const slice = (i: number, alpha: number | null) =>
+      layer('conv', alpha, { tensor: 'conv.weight', part: `slice ${i}` })
+    const { convolutions } = aggregates([slice(0, 2), slice(1, 4), slice(2, null), layer('a', 9, { part: 'q' })], [])
+    expect(convolutions).toMatchObject([{ name: 'conv', tensor: 'conv.weight', slices: 3, fitted: 2, alpha: 3 }])
+  })
+
+  test('a mean that was asked for is over the layers that have it', () => {
+    const mean = (...values: (number | null | undefined)[]) =>
+      summarise(
+        values.map((mp_softrank, i) => layer(`${i}`, 2, mp_softrank === undefined ? {} : { mp_softrank })),
+        [],
+      )
+    expect(mean(0.2, null, undefined, 0.4).mp_softrank).toBeCloseTo(0.3, 12)
+    expect(mean(null).mp_softrank).toBeNull()
+    expect(mean(undefined)).not.toHaveProperty('mp_softrank')
+  })
+
+  test('what is counted as a parameter', () => {
+    const share = (row: Skipped) => summarise([layer('a', 2, { shape: [10, 10] })], [row]).coverage
+    expect(share(skipped('identical', [10, 10]))).toBe(1)
+    expect(share(skipped('rank', [10, 10]))).toBe(0.5)
+  })
 })
