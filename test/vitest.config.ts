@@ -35,8 +35,8 @@ const client = {
 /** Minutes of waiting and of processor time: replays, deadlines, what is played against the double of GitHub, whole runs in many ways. */
 const LONG = [
   'test/**/*.long.test.ts',
-  'test/{pipeline/analyses,spectrum/lanczos}.test.ts',
-  'test/e2e/{acceptance,action,base,baseline,content,evasion,faults,github/double,identity,lost,parts,relay,runner,series,trust}.test.ts',
+  'test/{checkpoint/twins,layers/order,pipeline/analyses,spectrum/lanczos}.test.ts',
+  'test/e2e/{acceptance,action,base,baseline,cli,content,evasion,faults,github/double,identity,lost,parts,relay,runner,series,trust}.test.ts',
 ]
 
 const INCLUDED: Record<string, string[]> = { long: LONG, ci: [...LONG, 'test/e2e/**/*.test.ts'] }
