@@ -205,7 +205,16 @@ export function isRearranged(match: Match): boolean {
  * The layers of the baseline whose weights others have now, as far as sketches tell: they survive a cast, which bytes do not. Where there
  * are very many layers of one shape, none is looked for.
  */
-export function wanderers(matched: readonly Match[]): Map<Match, Layer> {
+export function wanderers(matched: readonly Match[]): ReadonlyMap<Match, Layer> {
+  const known = wandered.get(matched) ?? findWanderers(matched)
+  wandered.set(matched, known)
+  return known
+}
+
+/** Two rules ask, and every pair of layers of one shape is compared for it. */
+const wandered = new WeakMap<readonly Match[], ReadonlyMap<Match, Layer>>()
+
+function findWanderers(matched: readonly Match[]): Map<Match, Layer> {
   const byShape = new Map<string, Match[]>()
   for (const match of matched) {
     const key = match.base.shape.join()
