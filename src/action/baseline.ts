@@ -24,6 +24,7 @@ import { printableLines } from '../render/escape.ts'
 import { parseReport } from '../report/io.ts'
 import type { BaselineRecord } from '../report/schema.ts'
 import { checkoutOf, isSubmodule, mainCheckout } from './checkout.ts'
+import { editedByDvc } from './dvc.ts'
 import { type Publishing, readCheckpoints, wantsHistory } from './publishing.ts'
 import { baseRef, isJudged, repositoryPath } from './rules.ts'
 import { setOutput } from './safely.ts'
@@ -157,11 +158,9 @@ async function ofPath(
     }
     const base = await statAt(api, context, inRepository, baseRef(context))
     if (!base) {
-      // With DVC the repository has a small file beside it, which names the content.
-      const pointer = await statAt(api, context, `${inRepository}.dvc`, baseRef(context))
-      if (pointer && (await idOf(`${path}.dvc`, pointer.sha)) !== pointer.sha) {
-        return missing('disabled', `${what}: this change edits ${inRepository}.dvc, which names its content.`)
-      }
+      const pointer = await editedByDvc(api, context, { inRepository, path, ref: baseRef(context) })
+      if (pointer !== undefined)
+        return missing('disabled', `${what}: this change edits ${pointer}, which names its content.`)
       if (!(await broughtByHead(api, context, inRepository, path))) return asItIs
       const reason = `The branch ${branch} has no ${inRepository} yet: this change brings it, and is not compared with it.`
       return missing('first-run', reason)

@@ -21,11 +21,11 @@ const MOST = 20_000
 
 /** The config file of the base branch: `absent`, or why it can't be read. */
 export type BaseConfig =
-  | { readonly kind: 'found'; readonly config: Config }
+  | { readonly kind: 'found'; readonly config: Config; readonly path: string }
   | { readonly kind: 'absent' }
   | { readonly kind: 'unreadable'; readonly reason: string }
   /** Nothing is being judged here: the checkout's own counts. */
-  | { readonly kind: 'own' }
+  | { readonly kind: 'own'; readonly path?: string | undefined }
 
 /** What is set, and what a pull request would set. */
 export interface Rules {
@@ -38,6 +38,8 @@ export interface Rules {
   readonly unreadable: string
   /** The base branch's config file, as it is now, is what counts. */
   readonly ofBase?: true
+  /** Path of the config file in the repository; undefined where there is none, or it lies elsewhere. */
+  readonly path?: string
 }
 
 /** Whether this run judges a change that is not merged yet: whoever made it must not set the rules. */
@@ -53,9 +55,9 @@ export function baseRef({ pullRequest, mergeGroup }: Context): string {
 
 /** The config file of the branch that a change is to be merged into, which judges it. Failures do not throw. */
 export async function readBaseConfig(context: Context, token: string): Promise<BaseConfig> {
-  if (!isJudged(context)) return { kind: 'own' }
   const named = core.getInput('config')
   const path = named ? await repositoryPath(named, context, { within: true }) : CONFIG_PATH
+  if (!isJudged(context)) return { kind: 'own', path }
   // Made by a step, or of the runner: no file of the repository.
   if (path === undefined) return { kind: 'own' }
   const what = `The config file of the base branch, ${path}, can't be read`
@@ -64,7 +66,7 @@ export async function readBaseConfig(context: Context, token: string): Promise<B
   try {
     const api = await connect({ token, apiUrl: context.apiUrl, deadline })
     const bytes = await readAt(api, context, { path, ref: baseRef(context), most: limits.config.bytes })
-    if (bytes) return { kind: 'found', config: await parseUsable(context, bytes.toString('utf8'), path) }
+    if (bytes) return { kind: 'found', path, config: await parseUsable(context, bytes.toString('utf8'), path) }
     if (!named || !(await isSubmodule(await checkoutOf(named, workspaceOf())))) return { kind: 'absent' }
     return { kind: 'unreadable', reason: `${what}: it lies in a submodule, which the change may have moved.` }
   } catch (error) {
@@ -89,9 +91,12 @@ export async function readRules(base: BaseConfig): Promise<Rules> {
   const strict = { introduced: false, unreadable: '', proposed: layers(own) }
   switch (base.kind) {
     case 'own':
-      return { inForce: layers(own), proposed: undefined, introduced: false, unreadable: '' }
+      return {
+        ...{ inForce: layers(own), proposed: undefined, introduced: false, unreadable: '' },
+        ...(base.path !== undefined && isSet(own) && { path: base.path }),
+      }
     case 'found':
-      return { ...strict, inForce: layers(base.config), ofBase: true }
+      return { ...strict, inForce: layers(base.config), ofBase: true, path: base.path }
     case 'unreadable':
       return { ...strict, inForce: layers(withoutLoosening(own)), unreadable: base.reason }
     case 'absent': {

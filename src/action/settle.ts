@@ -5,12 +5,14 @@ import {
   impose,
   isSetIn,
   type Layers,
+  overridden,
   policyRecord,
   recorded,
   stricterSettings,
+  withoutInputs,
 } from '../config/in-force.ts'
 import { readSettings, type Settings } from '../config/settings.ts'
-import type { FileName } from '../config/table.ts'
+import { FILE_NAMES, type FileName } from '../config/table.ts'
 import { explain } from '../errors.ts'
 import { workflowPath } from '../github/baseline/options.ts'
 import type { Context } from '../github/context.ts'
@@ -49,34 +51,44 @@ export async function settle(context: Context, rules: Rules, made?: Made): Promi
   let settings = await readLayers(layers)
   let publishing = readPublishing(context, layers)
   let resolved = await resolveBaseline(context, settings, publishing)
-  const earlier = isJudged(context) ? await earlierGate(context, publishing, resolved, layers) : undefined
-  if (earlier) {
-    const others = made ? [] : otherOptions(earlier, settings)
+  const { earlier, unknown = '' } = isJudged(context) ? await earlierGate(context, publishing, resolved, layers) : {}
+  // What the base branch's config file says, inputs say otherwise only where they did before.
+  const said = earlier ? (earlier.policy.from_inputs ?? FILE_NAMES) : []
+  const newly = rules.ofBase ? overridden(layers, said) : []
+  const unread: string[] = []
+  if (earlier || newly.length > 0) {
+    const ofFile = withoutInputs(layers, newly)
     // What the config file said when that was published, it may say no longer; but where inputs say it, that holds.
-    const ofFile = rules.ofBase ? (earlier.policy.from_file ?? []) : []
-    const replaced = new Set(ofFile.filter(name => !isSetIn(layers.inputs, name as FileName)))
+    const isSameFile = rules.ofBase && [rules.path, undefined].includes(earlier?.policy.config)
+    const replaced = new Set(
+      (isSameFile ? (earlier?.policy.from_file ?? []) : []).filter(name => !isSetIn(layers.inputs, name as FileName)),
+    )
     const stricter = [
-      ...stricterSettings(earlier.policy.settings, recorded(layers)).filter(
-        ([name]) => !(made && name === STATE_DICT) && !replaced.has(name),
+      ...stricterSettings(earlier?.policy.settings ?? recorded(layers), recorded(layers)).filter(
+        ([name]) => !replaced.has(name),
       ),
-      ...others,
-    ]
-    if (stricter.length > 0) {
-      layers = impose(layers, stricter)
+      ...stricterSettings(recorded(ofFile), recorded(layers)),
+    ].filter(([name]) => !(made && name === STATE_DICT))
+    const rulesOfFile = newly.length > 0 ? (await readLayers(ofFile)).policy.rules : []
+    const imposed = [...stricter, ...(made || !earlier ? [] : otherOptions(earlier, settings))]
+    if (imposed.length > 0) {
+      layers = impose(layers, imposed)
       settings = await readLayers(layers)
       publishing = readPublishing(context, layers)
-      if (stricter.some(([name]) => name.startsWith('baseline'))) {
+      if (imposed.some(([name]) => name.startsWith('baseline'))) {
         resolved = await resolveBaseline(context, settings, publishing)
       }
     }
-    const before = earlierRules(earlier, settings).filter(({ level }) => !replaced.has(`${level}-if`))
+    const published = earlier ? earlierRules(earlier, settings, unread) : []
+    const before = [...published.filter(({ level }) => !replaced.has(`${level}-if`)), ...rulesOfFile]
     const kept = loosenedRules(before, settings.policy.rules)
     const always = REPLACEABLE.filter(metric => !speaksOf(before, metric))
-    settings = { ...settings, policy: { ...settings.policy, rules: [...settings.policy.rules, ...kept], always } }
+    const policy = { ...settings.policy, rules: [...settings.policy.rules, ...kept], ...(earlier && { always }) }
+    settings = { ...settings, policy }
   }
   settings = { ...settings, baseline: resolved.settings.baseline }
   announce(resolved, publishing)
-  const policy = recordOf(layers, settings, made)
+  const policy = recordOf(layers, rules, settings, made)
   const compared = rules.proposed && (await compareGates(rules, { settings, policy }, made))
   const fixed = made && earlier ? otherThanMade(earlier, made) : []
   const change = withOptions(compared?.change, fixed, made)
@@ -86,7 +98,11 @@ export async function settle(context: Context, rules: Rules, made?: Made): Promi
   const undecided =
     fixed.length > 0
       ? `the parts were made with other options (${fixed.map(([name]) => name).join(', ')}) than those of the base branch`
-      : edited && `this change edits ${edited}, of its base-model`
+      : unread.length > 0
+        ? `a rule of the base branch can't be read: ${unread.join('; ')}`
+        : rules.unreadable && unknown
+          ? `what judges the base branch is not known: ${rules.unreadable} ${unknown}`
+          : edited && `this change edits ${edited}, of its base-model`
   return {
     settings,
     publishing,
@@ -103,13 +119,13 @@ export async function settle(context: Context, rules: Rules, made?: Made): Promi
 
 type Earlier = Report & { policy: PolicyRecord }
 
-/** The report of the same gate on the branch that this goes into, where it says what judged it. */
+/** The report of the same gate on the branch that this goes into, where it says what judged it; or why that is `unknown`. */
 async function earlierGate(
   context: Context,
   publishing: Publishing,
   { found: searched }: ResolvedBaseline,
   { config }: Layers,
-): Promise<Earlier | undefined> {
+): Promise<{ readonly earlier?: Earlier; readonly unknown?: string }> {
   // What another workflow publishes was judged by that one's rules.
   const own = !publishing.baselineWorkflow || context.workflowPath === workflowPath(publishing.baselineWorkflow)
   // Nor does another branch of the change's choice.
@@ -119,23 +135,27 @@ async function earlierGate(
   const { 'baseline-key': key, 'baseline-artifact': artifact } = config.publishing
   const pinned = (key || artifact) && publishing.baselineArtifact !== ofConfig
   if (!pinned && own && ofBase && searched?.report?.policy && isTrusted(context, searched))
-    return searched.report as Earlier
+    return { earlier: searched.report as Earlier }
+  let unknown = ''
   // The options that say where to look may be what the change alters: where the config file alone says, then, or by default.
   const byDefault = { baselineBranch: '', baselineWorkflow: '', baselineMaxAge: undefined }
-  for (const baselineArtifact of new Set([ofConfig, publishing.defaultBaseline])) {
+  const names = [...(pinned ? [] : [publishing.baselineArtifact]), ofConfig, publishing.defaultBaseline]
+  for (const baselineArtifact of new Set(names)) {
     const found = await search(context, { ...publishing, ...byDefault, baselineArtifact })
-    if (found.report?.policy && isTrusted(context, found)) return found.report as Earlier
+    if (found.report?.policy && isTrusted(context, found)) return { earlier: found.report as Earlier }
+    if (found.state === 'forbidden' || found.state === 'unreachable') unknown ||= found.reason
   }
-  return undefined
+  return { unknown }
 }
 
-function earlierRules({ policy, figures = [] }: Earlier, settings: Settings): Rule[] {
+/** @param unread takes those that can't be read */
+function earlierRules({ policy, figures = [] }: Earlier, settings: Settings, unread: string[]): Rule[] {
   const names = [...settings.figures, ...figures].map(({ name }) => name)
   return policy.rules.flatMap(({ rule, level }) => {
     try {
       return [parseRule(rule, level, names)]
     } catch {
-      core.warning(printable(`A rule of the base branch can't be read by this version: ${rule}`))
+      unread.push(rule.slice(0, 200))
       return []
     }
   })
@@ -179,8 +199,8 @@ function otherThanMade(earlier: Earlier, made: Made): [FileName, string | readon
 }
 
 /** What judges; the state dict is that of the parts, where there are any. */
-function recordOf(layers: Layers, settings: Settings, made: Made | undefined): PolicyRecord {
-  const record = policyRecord(layers, settings)
+function recordOf(layers: Layers, { path }: Rules, settings: Settings, made: Made | undefined): PolicyRecord {
+  const record = policyRecord(layers, settings, path)
   if (!made) return record
   const { [STATE_DICT]: _, ...others } = record.settings
   return { ...record, settings: made.stateDict ? { ...others, [STATE_DICT]: made.stateDict } : others }
@@ -189,11 +209,12 @@ function recordOf(layers: Layers, settings: Settings, made: Made | undefined): P
 /** What the report says judged it. That of a merge group is the branch's once it is merged: what judges from then on, too. */
 async function published(
   { mergeGroup }: Context,
-  { proposed }: Rules,
+  rules: Rules,
   policy: PolicyRecord,
   made: Made | undefined,
 ): Promise<PolicyRecord> {
-  return mergeGroup && proposed ? recordOf(proposed, await readLayers(proposed), made) : policy
+  const { proposed } = rules
+  return mergeGroup && proposed ? recordOf(proposed, rules, await readLayers(proposed), made) : policy
 }
 
 interface InForce {
@@ -201,13 +222,10 @@ interface InForce {
   readonly policy: PolicyRecord
 }
 
-async function compareGates(
-  { proposed, introduced, unreadable }: Rules,
-  { settings, policy }: InForce,
-  made: Made | undefined,
-) {
+async function compareGates(all: Rules, { settings, policy }: InForce, made: Made | undefined) {
+  const { proposed, introduced, unreadable } = all
   const theirs = await readLayers(proposed!)
-  const { rules, settings: options } = recordOf(proposed!, theirs, made)
+  const { rules, settings: options } = recordOf(proposed!, all, theirs, made)
   const changes: GateChange['changes'] = []
   const differs = (option: string, old: string, now: string) => {
     const [before, after] = [old, now].map(value => value.slice(0, 65_536))

@@ -3,7 +3,7 @@ import { hillShareOf } from '../report/hill.ts'
 import type { PolicyRecord } from '../report/schema.ts'
 import type { Config } from './file.ts'
 import type { RawPublishing } from './publishing.ts'
-import type { RawSettings, Settings } from './settings.ts'
+import { linesOf, type RawSettings, type Settings } from './settings.ts'
 import { FILE_NAMES, type FileName, OPTION_NAMES, type OptionName, optionOf, type PublishingName } from './table.ts'
 
 /** What was set where, raw: the inputs over the config file. */
@@ -31,13 +31,21 @@ const ORDER: Partial<Record<FileName, readonly string[]>> = {
 }
 
 /** What judges, for the report. */
-export function policyRecord(layers: Layers, { policy }: Pick<Settings, 'policy'>): PolicyRecord {
+export function policyRecord(layers: Layers, { policy }: Pick<Settings, 'policy'>, path?: string): PolicyRecord {
+  const from_inputs = JUDGING.filter(name => isSetIn(layers.inputs, name))
   const from_file = JUDGING.filter(name => isSetIn(layers.config, name) && !isSetIn(layers.inputs, name))
   return {
     rules: policy.rules.map(({ level, text }) => ({ level, rule: text })),
     settings: recorded(layers),
+    ...(path !== undefined && { config: path }),
+    from_inputs,
     ...(from_file.length > 0 && { from_file }),
   }
+}
+
+/** What both layers set, so that the inputs' counts, but for what they are known to have set before. */
+export function overridden({ config, inputs }: Layers, known: readonly string[]): FileName[] {
+  return JUDGING.filter(name => isSetIn(config, name) && isSetIn(inputs, name) && !known.includes(name))
 }
 
 export function isSetIn({ settings, publishing }: Config, name: FileName): boolean {
@@ -55,7 +63,8 @@ function valueFrom({ config, inputs }: Layers, name: FileName): string {
     isOption(name) ? settings[name] : publishing[name as PublishingName],
   )
   const found = set.find(value => value !== undefined && value.length > 0) ?? ''
-  const text = (typeof found === 'string' ? found : found.join('\n')).trim()
+  const said = typeof found === 'string' ? found : found.join('\n')
+  const text = isOption(name) ? linesOf(said).join('\n') : said.trim()
   const value = (optionOf(name).type === 'flag' ? text.toLowerCase() : text).slice(0, 65_536)
   return value === optionOf(name).default || (name === 'baseline' && value === 'auto') ? '' : value
 }
@@ -66,10 +75,17 @@ export function stricterSettings(earlier: Values, later: Values): [FileName, str
     const [before, now] = [earlier[name] ?? '', later[name] ?? '']
     const order = ORDER[name]
     if (before === now || (name === 'baseline' && before === 'none')) return []
-    if (order) return order.indexOf(before) < order.indexOf(now) ? [[name, before]] : []
+    if (order?.includes(now)) return order.indexOf(before) < order.indexOf(now) ? [[name, before]] : []
     // Asking for a baseline of some age, or giving a label, where there was nothing of the kind, is compared like any other change.
     return [[name, before]]
   })
+}
+
+/** The layers without these options among the inputs, so that the config file's count. */
+export function withoutInputs({ config, inputs }: Layers, names: readonly FileName[]): Layers {
+  const rest = <T extends RawSettings | RawPublishing>(raw: T): T =>
+    Object.fromEntries(Object.entries(raw).filter(([name]) => !names.includes(name as FileName))) as T
+  return { config, inputs: { settings: rest(inputs.settings), publishing: rest(inputs.publishing) } }
 }
 
 /** The layers with these values in place of their own; an empty one is the default. */
@@ -114,6 +130,7 @@ export function analysisValues({ options }: Pick<Settings, 'options'>): [FileNam
     ['small-sample-fit', options.small_sample_fit ?? 'none'],
     ['hill-share', String(hillShareOf(options))],
     ['bootstrap', String(options.bootstrap ?? 0)],
+    ['structure', String(options.structure ?? true)],
     ...ADDED.map((name): [FileName, string] => [name, String(options.analyses?.includes(name) ?? false)]),
   ]
 }

@@ -87,15 +87,20 @@ export function resolvePartSettings(...layers: readonly RawSettings[]): Settings
   return resolveWith([], [...layers.map(layer => ({ ...layer, 'fail-if': '', 'warn-if': '' }))])
 }
 
+/** What an option says, without comments. */
+export function linesOf(text: string): string[] {
+  return text
+    .split(/\r?\n/)
+    .map(line => line.trim())
+    .filter(line => line !== '' && !line.startsWith('#'))
+}
+
 function resolveWith(figures: readonly CustomMetric[], layers: readonly RawSettings[]): Settings {
   const names = figures.map(({ name }) => name)
   const lines = (name: OptionName): string[] => {
     const found = layers.findLast(layer => layer[name] !== undefined && layer[name].length > 0)?.[name]
     const text = typeof found === 'string' || found === undefined ? (found ?? defaultOf(name)) : found.join('\n')
-    const lines = text
-      .split(/\r?\n/)
-      .map(line => line.trim())
-      .filter(line => line !== '' && !line.startsWith('#'))
+    const lines = linesOf(text)
     if (BOUNDED.has(name) && lines.length > limits.config.linesCount)
       throw new UserError(`${name} has ${lines.length} lines, more than ${limits.config.linesCount}.`)
     return lines

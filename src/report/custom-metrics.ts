@@ -11,7 +11,7 @@ const value = z.union([
   z.strictObject({ value: z.number(), better: z.enum(['higher', 'lower']).optional() }),
 ])
 /** What rules take for something else. */
-const TAKEN = ['delta', 'any', 'count', 'mean', 'median', 'min', 'max', '__proto__']
+const TAKEN = ['delta', 'any', 'count', 'mean', 'median', 'std', 'min', 'max', '__proto__']
 const FORMAT = 'It holds JSON such as {"accuracy": {"value": 0.93, "better": "higher"}, "steps": 1200}.'
 
 /**

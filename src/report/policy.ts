@@ -10,6 +10,16 @@ export function policySchemas(object: typeof z.object) {
       .describe(
         'Options that can let something pass, where they are not the default; those of the analysis stand in options',
       ),
+    config: z
+      .string()
+      .max(4096)
+      .optional()
+      .describe('Path in the repository of the config file that was read; absent where none was'),
+    from_inputs: z
+      .array(z.string().max(64))
+      .max(1000)
+      .optional()
+      .describe('Options that the inputs set, rules too, whatever the config file says'),
     from_file: z
       .array(z.string().max(64))
       .max(1000)

@@ -99,7 +99,10 @@ describe('a part', () => {
     expect((await merge(2)).outputs.verdict).toBe('passed')
   })
 
-  test('made with other options than the base branch’s leaves the gate undecided', async () => {
+  test.each([
+    ['exclude', 'a*', ''],
+    ['structure', 'false', 'true'],
+  ])('made with other options than the base branch’s leaves the gate undecided: %s', async (option, now, old) => {
     await runGate(
       github,
       'good',
@@ -107,10 +110,10 @@ describe('a part', () => {
       { event: 'push', sha: commits[2] },
       { GITHUB_JOB: 'gate' },
     )
-    await part('good', 'net', { inputs: { exclude: 'a*', checkpoint: 'net.safetensors' } })
+    await part('good', 'net', { inputs: { [option]: now, checkpoint: 'net.safetensors' } })
     const merged = await merge(1, { baseline: 'auto' })
     expect({ status: merged.status, verdict: merged.outputs.verdict }).toEqual({ status: 1, verdict: 'inconclusive' })
-    expect(readReport(merged).gate_change?.changes).toContainEqual({ option: 'exclude', old: '', new: 'a*' })
+    expect(readReport(merged).gate_change?.changes).toContainEqual({ option, old, new: now })
   })
 
   test.each<[string, Record<string, string>]>([

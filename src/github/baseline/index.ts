@@ -51,9 +51,10 @@ async function ofDefaultBranch(found: Baseline, request: BaselineRequest): Promi
   const tip = pullRequest?.headSha ?? mergeGroup?.headSha
   if (tip === undefined || !defaultBranch || base.branch === defaultBranch) return found
   const left = await mergeBase(api, context, defaultBranch, tip)
-  if (left.commit === null) return found
+  if (left.commit === null) return { ...found, state: 'unreachable', reason: `${found.reason} ${left.problem}` }
   const instead = await findBaseline({ ...request, base: left, nearest: true })
-  if (!instead.report) return found
+  // One that is there and can't be had is no first run.
+  if (!instead.report) return instead.state === 'first-run' ? found : { ...instead, branch: base.branch }
   const { distance, ...rest } = instead
   // It is not of the base commit, but of one before it.
   const reason = `The branch ${base.branch.slice(0, 100)} has no baseline; that of ${defaultBranch} counts. ${instead.reason}`
