@@ -38,6 +38,11 @@ const INITIALISED = ['gaussian', 'eva', 'orthogonal', 'true', 'false']
 const OTHER_PRODUCTS = ['kasa_config', 'use_bdlora', 'use_qalora', 'arrow_config']
 const OTHER_PARTS = ['.lora_E', '.lora_diag', '.lora_mid', '.dora_scale']
 const OTHER_KIND = 'a part of an adapter of a kind that has no reader: merge it before saving'
+const NO_TARGET =
+  'a factor of an adapter on a module that its adapter_config.json leaves out: PEFT does not load it. Save the adapter again'
+const OTHER_DORA = 'a factor of an adapter whose use_dora says otherwise than its magnitudes: save it again with PEFT'
+const WHOLE =
+  'a whole weight of the base model, which PEFT loads in its place: name its module in modules_to_save of adapter_config.json'
 const NO_SCALE =
   'a factor of an adapter whose scale is not known: keep its adapter_config.json, with its rank, beside it'
 
@@ -71,6 +76,7 @@ export async function describeAdapters(tensors: readonly Tensor[], stamps: Stamp
     if (update) updates.push(update)
     else for (const factor of factors) unread.set(factor, reason ?? NO_SCALE)
   }
+  if (isOfPeft(config)) for (const name of wholeWeights(tensors, config)) unread.set(name, WHOLE)
   const read = new Set(updates.flatMap(({ down, up }) => [down, up]))
   for (const { name, shape } of tensors) {
     if (FACTOR.test(name) && shape.length > 1 && !read.has(name) && !unread.has(name)) unread.set(name, NO_SPELLING)
@@ -83,6 +89,35 @@ export async function describeAdapters(tensors: readonly Tensor[], stamps: Stamp
     }),
   }
 }
+
+/**
+ * Weights of the base model among those of an adapter, but for what its config says is saved, and embeddings, which PEFT saves where
+ * they were resized.
+ */
+function wholeWeights(tensors: readonly Tensor[], config: unknown): string[] {
+  const saved = field(config, 'modules_to_save')
+  const ends = [...(Array.isArray(saved) ? saved : []), 'embed_tokens', 'lm_head', ...EMBEDDINGS]
+  return tensors.flatMap(({ name }) => {
+    const [, module] = /^base_model\.model\.(.*)\.weight$/.exec(name) ?? []
+    if (module === undefined || FACTOR.test(name) || module.includes('lora_magnitude_vector')) return []
+    if (name.includes('.modules_to_save.') || name.includes('.base_layer.') || name.includes('.original_module.'))
+      return []
+    return ends.some(end => `.${module}.`.includes(`.${end}.`)) ? [] : [name]
+  })
+}
+
+/** As the models of transformers call what has a vocabulary. */
+const EMBEDDINGS = [
+  'wte',
+  'word_embeddings',
+  'shared',
+  'embed_in',
+  'embed_out',
+  'embeddings',
+  'output',
+  'score',
+  'classifier',
+]
 
 interface Update {
   readonly factors: readonly string[]
@@ -109,6 +144,7 @@ async function updateOf(
     const [down, other] = [all.get(name)!, all.get(up(module, adapter)) ?? all.get(`${module}.lora.up.weight`)]
     if (!other) return { factors: [name] }
     const factors = [name, other.name]
+    if (isOfPeft(config) && !isTarget(plainModule(module), config)) return { factors, reason: NO_TARGET }
     const initialised = field(config, 'init_lora_weights')
     if (isOfPeft(config) && typeof initialised === 'string' && !INITIALISED.includes(initialised.toLowerCase())) {
       const reason = `a factor of an adapter that changes its base model when it is loaded (init_lora_weights: ${quoted(initialised)}): convert it with save_pretrained(…, path_initial_model_for_weight_conversion=…)`
@@ -126,6 +162,8 @@ async function updateOf(
       `${module}.lora_magnitude_vector${adapter}.weight`,
       `${module}.lora_magnitude_vector${adapter}`,
     ].find(key => all.has(key))
+    if (isOfPeft(config) && isTruthy(field(config, 'use_dora')) !== (magnitude !== undefined))
+      return { factors, reason: OTHER_DORA }
     const turned = field(config, 'fan_in_fan_out') === true && { turned: true as const }
     const update: LowRank = { key: `${plain}.weight`, down: name, up: other.name, embedding, scale, ...turned }
     return { factors, update: magnitude === undefined ? update : { ...update, magnitude } }
@@ -149,6 +187,30 @@ function isTruthy(value: unknown): boolean {
 
 function isOfPeft(config: unknown): boolean {
   return field(config, 'peft_type') === 'LORA'
+}
+
+/**
+ * Whether PEFT puts factors on a module, by the lists of its config: it passes over those of other modules. A text is a regular
+ * expression, which nobody is to run, or `all-linear`. Source: check_target_module_exists (peft/tuners/tuners_utils.py).
+ */
+function isTarget(module: string, config: unknown): boolean {
+  const isListed = (key: string, most: boolean): boolean => {
+    const listed = field(config, key)
+    if (!Array.isArray(listed)) return most
+    return listed.some(one => typeof one === 'string' && (module === one || module.endsWith(`.${one}`)))
+  }
+  if (Array.isArray(field(config, 'exclude_modules')) && isListed('exclude_modules', false)) return false
+  const targets = field(config, 'target_modules')
+  if (Array.isArray(targets) && targets.includes(module)) return true
+  if (!isListed('target_modules', true)) return false
+  const wanted = field(config, 'layers_to_transform')
+  const layers = typeof wanted === 'number' ? [wanted] : wanted
+  // With names of one's own for the list of layers there are expressions again.
+  const pattern = field(config, 'layers_pattern')
+  const isPlain = pattern === undefined || pattern === null || (Array.isArray(pattern) && pattern.length === 0)
+  if (!Array.isArray(layers) || layers.length === 0 || !isPlain) return true
+  const index = module.split('.').findLast((part, i, all) => i > 1 && i < all.length - 1 && /^\d+$/.test(part))
+  return index !== undefined && layers.includes(Number(index))
 }
 
 /** Of PEFT's names with PEFT's config, PEFT's scale: it passes over a tensor that others keep `alpha` in. */

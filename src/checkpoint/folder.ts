@@ -15,6 +15,8 @@ export interface Found {
   /** Of what says so. */
   readonly stamps?: readonly Stamp[]
   readonly ignored: string[]
+  /** Weights of further modules, whose names get the module's in front. */
+  readonly modules?: readonly { readonly file: string; readonly module: string }[]
 }
 
 /** Names that transformers, diffusers and PEFT give to a model, in the order in which we look for them. */
@@ -28,11 +30,38 @@ const STATE =
   /^(training_args|optimizer|optim|scheduler|scaler|sampler|trainer_state|rng_state|random_states|loss_and_metrics)(?![a-z])|_(states|optim)\.(pt|bin)$/i
 
 /**
+ * The files of a folder as its framework would read it, with those of the modules that sentence-transformers' modules.json lists.
+ * @throws CheckpointError where there is none, or more than one model
+ */
+export async function findInFolder(path: string): Promise<Found> {
+  const stamps: Stamp[] = []
+  const found = await findModel(path)
+  const modules = await modulesIn(path, stamps)
+  return { ...found, ...(modules.length > 0 && { modules, stamps: [...(found.stamps ?? []), ...stamps] }) }
+}
+
+/** Weights that lie in folders of their own, in the order of modules.json. */
+async function modulesIn(path: string, stamps: Stamp[]): Promise<{ file: string; module: string }[]> {
+  const listed = await new Relatives([], stamps).config(join(path, MODULES), MODULES)
+  const modules: { file: string; module: string }[] = []
+  for (const one of Array.isArray(listed) ? listed.slice(0, limits.checkpoint.ignoredEntries) : []) {
+    const module = field(one, 'path')
+    if (typeof module !== 'string' || !/^[\w-][\w.-]*$/.test(module)) continue
+    const names = await readdir(join(path, module)).catch((): string[] => [])
+    const name = ['model.safetensors', 'pytorch_model.bin'].find(name => names.includes(name))
+    if (name !== undefined) modules.push({ file: join(path, module, name), module })
+  }
+  return modules
+}
+
+const MODULES = 'modules.json'
+
+/**
  * The files of a folder as its framework would read it. Several formats of the same weights are one model: safetensors come first
  * (a single file, then shards by their index), then PyTorch's, then the one file of any other kind.
  * @throws CheckpointError where there is none, or more than one model
  */
-export async function findInFolder(path: string): Promise<Found> {
+async function findModel(path: string): Promise<Found> {
   const entries = await readdir(path, { withFileTypes: true })
   // macOS keeps notes beside files of file systems that are not its own.
   const names = entries
@@ -57,6 +86,9 @@ export async function findInFolder(path: string): Promise<Found> {
   }
 
   const stamps: Stamp[] = []
+  const further = names.filter(name => /^(?:model_\d+\.safetensors|pytorch_model_\d+\.bin)$/.test(name))
+  // Accelerate's save_state writes one for each model that it trains.
+  if (further.length > 0) throw several(path, [...conventionalIn(names), ...further])
   const { explicit, stems } = await byConfig(path, names, stamps)
   if (explicit !== undefined) return isShardIndex(explicit) ? sharded(explicit) : single(explicit)
   const conventional = [
@@ -105,6 +137,11 @@ async function byConfig(
   const isPipeline = ['_class_name', '_diffusers_version'].some(key => typeof field(config, key) === 'string')
   const first = isAdapter ? 'adapter_model' : isPipeline ? 'diffusion_pytorch_model' : 'model'
   return { stems: [first, ...STEMS.filter(stem => stem !== first)] }
+}
+
+/** The first of accelerate's models. */
+function conventionalIn(names: readonly string[]): string[] {
+  return ['model.safetensors', 'pytorch_model.bin'].filter(name => names.includes(name))
 }
 
 /** The one safetensors file or index of another name. */

@@ -69,19 +69,26 @@ async function described(path: string, options: ReadOptions): Promise<Checkpoint
     files,
     expected,
     ignored,
+    modules = [],
     stamps: indices = [],
   } = found.isDirectory() ? await findInFolder(path) : await ofIndex(path)
   if (!expected) for (const file of files) await refuseShard(file)
-  const parts = []
+  const parts: (Awaited<ReturnType<typeof readFile>> & { file: string })[] = []
   for (const file of files) parts.push({ file, ...(await readFile(file, options)) })
-  const tensors = parts.flatMap(part => part.contents.tensors)
-  const stamps = [...indices, ...parts.flatMap(part => [part.stamp, ...(part.contents.stamps ?? [])])]
   expected?.check(
     parts.map(({ file, contents: { tensors, unread = [] } }) => ({
       file,
       names: [...tensors, ...unread].map(tensor => tensor.name),
     })),
   )
+  for (const { file, module } of modules) {
+    const { contents, ...rest } = await readFile(file, options)
+    const named = <T extends { readonly name: string }>(one: T): T => ({ ...one, name: `${module}.${one.name}` })
+    const { tensors, unread = [] } = contents
+    parts.push({ file, ...rest, contents: { ...contents, tensors: tensors.map(named), unread: unread.map(named) } })
+  }
+  const tensors = parts.flatMap(part => part.contents.tensors)
+  const stamps = [...indices, ...parts.flatMap(part => [part.stamp, ...(part.contents.stamps ?? [])])]
   return {
     path,
     format: parts[0].format,

@@ -13,6 +13,8 @@ export interface Pair {
   readonly matched: readonly { readonly head: Layer; readonly base: Layer }[]
   readonly added: readonly Layer[]
   readonly removed: readonly Layer[]
+  /** Layers of the head that are called so because `rename` says it. */
+  readonly renamed?: ReadonlySet<Layer>
   /** How they are compared; undefined where nothing can be. */
   readonly judgement?: Judgement
   /** Columns that were computed in another way on each side, and in which; the others can be compared. */
@@ -102,9 +104,11 @@ function align(head: Model, base: Model | null, renames: readonly Rename[]): Pai
       plain(layer).startsWith(prefix) ? plain(layer).slice(prefix.length) : undefined
     pairUp(strip(ours.text), strip(theirs.text))
   }
+  const meant = [...partners].filter(([{ name }, base]) => name !== base.name && renamed(base.name, renames) === name)
   return {
     head,
     base,
+    ...(meant.length > 0 && { renamed: new Set(meant.map(([layer]) => layer)) }),
     matched: head.layers.flatMap(layer => {
       const partner = partners.get(layer)
       return partner ? [{ head: layer, base: partner }] : []

@@ -130,8 +130,8 @@ function memoise(engine: Engine): (tensor: Tensor) => Promise<Scan> {
 async function scanSkipped({ row, tensor }: PlannedSkip, engine: Engine): Promise<Skipped> {
   if (!tensor) return row
   const { digest, nonFinite, largest } = await engine.scan(tensor)
-  const meant =
-    row.code === 'buffer' && !/(^|[._/])(running|moving)_(mean|var)/.test(tensor.name) && /Inf/.test(nonFinite ?? '')
+  const isBuffer = row.code === 'buffer' && !/(^|[._/])(running|moving)_(mean|var)/.test(tensor.name)
+  const meant = (isBuffer || BOUND.test(tensor.name)) && /Inf/.test(nonFinite ?? '')
   return {
     ...row,
     digest,
@@ -139,6 +139,9 @@ async function scanSkipped({ row, tensor }: PlannedSkip, engine: Engine): Promis
     ...(largest !== undefined && { largest }),
   }
 }
+
+/** What observers of quantisation have seen, which is nothing at first, and the bounds of spaces of actions. */
+const BOUND = /(?:^|[._/])(?:min_vals?|max_vals?|low|high)$/
 
 /** What the stored tensors of a layer are, and the identity of its spectrum. */
 interface Identity {

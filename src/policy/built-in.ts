@@ -74,8 +74,10 @@ export const BUILT_IN_RULES = {
     operator: '>',
     threshold: 3,
     kind: 'certain',
-    what: 'the largest rise of a layer’s log_spectral_norm, to more than any layer of the baseline has: 3 is a λmax of a thousand times the baseline’s. A layer that was next to zero and now is like the others is no explosion',
-    measure: ({ matched }) => {
+    what: 'the largest rise of a layer’s log_spectral_norm, to more than any layer of the baseline has: 3 is a λmax of a thousand times the baseline’s. A layer that was next to zero and now is like the others is no explosion; nor are convolutions into which their batch norms were folded, all of which went',
+    measure: pair => {
+      const { matched } = pair
+      if (isFolded(pair)) return null
       const largest = matched.reduce(
         (most, { base }) => Math.max(most, base.log_spectral_norm ?? most),
         Number.NEGATIVE_INFINITY,
@@ -180,6 +182,28 @@ export const BUILT_IN_RULES = {
       return now === before ? { value: 0, reason: '' } : { value: head.layers.length, reason }
     },
   },
+  'other-names': {
+    level: 'warn',
+    operator: '>',
+    threshold: 0,
+    kind: 'certain',
+    what: 'layers of safetensors whose keys have other prefixes than in the baseline (`module.`, `_orig_mod.`), and layers that came whose key is the end of another’s: a framework that goes by names loads nothing of the former, and either of the latter. `rename` says that it is meant',
+    measure: ({ head, base, matched, added, renamed }) => {
+      if (base === null || !isOfNames(head) || !isOfNames(base)) return null
+      const moved = matched.filter(({ head, base }) => moduleOf(head) !== moduleOf(base) && !renamed?.has(head))
+      const ends = new Set(head.layers.flatMap(({ tensor }) => endsOf(tensor)))
+      const own = new Set(head.layers.map(({ tensor }) => tensor))
+      const twice = added.filter(({ tensor }) => ends.has(tensor) || endsOf(tensor).some(end => own.has(end)))
+      const reasons = new Map<Layer, string>([
+        ...moved.map(({ head, base }) => [head, `its key is ${JSON.stringify(head.tensor)}, ${JSON.stringify(base.tensor)} before`] as const),
+        ...twice.map(layer => [layer, 'its key is the end of another, or has another as its end'] as const),
+      ])
+      return counted(
+        [...reasons.keys()].map(head => ({ head })),
+        ({ head }) => reasons.get(head)!,
+      )
+    },
+  },
   'rearranged-weights': {
     level: 'warn',
     operator: '>',
@@ -231,22 +255,16 @@ export const BUILT_IN_RULES = {
     kind: 'measured',
     each: true,
     what: `layers that look random (S ≤ ${RANDOM_LIKE}) and did not in the baseline, whose spectrum moved by more than ${LEAST_DISTANCE} times what chance does, at the same norm (log_norm within ${SAME_NORM}) or where S was above ${PLAIN}`,
-    measure: ({ matched }, judgement) => {
-      const measured = byLayer(judgement)
-      if (!judgement.layers.some(({ S, distance }) => S.head !== null && S.base !== null && distance !== null))
-        return null
-      const lost = matched.filter(({ head, base }) => {
-        const { S, distance } = measured.get(head) ?? {}
-        if (S?.head == null || S.base == null || distance == null) return false
-        const moved = Math.sqrt(head.num_evals * head.N) * distance > LEAST_DISTANCE
-        const norm = Math.abs(subtract(head.log_norm ?? null, base.log_norm ?? null) ?? Number.POSITIVE_INFINITY)
-        const same = norm < SAME_NORM || S.base > PLAIN
-        return S.head <= RANDOM_LIKE && S.base > RANDOM_LIKE && moved && same
-      })
-      return counted(lost, ({ head, base }) => {
-        return `it looks random now: S fell from ${base.S!.toFixed(1)} to ${head.S!.toFixed(1)}`
-      })
-    },
+    measure: ({ matched }, judgement) => lostStructure(matched, judgement, true),
+  },
+  'lost-structure-and-norm': {
+    level: 'warn',
+    operator: '>',
+    threshold: 0,
+    kind: 'measured',
+    each: true,
+    what: 'the same of layers whose norm changed as well: a layer that was initialised anew, or a training with another weight decay',
+    measure: ({ matched }, judgement) => lostStructure(matched, judgement, false),
   },
   'lighter-tail': {
     level: 'fail',
@@ -432,6 +450,23 @@ export function ignoredRules(words: readonly string[] = []): ReadonlySet<string>
   return new Set([...words, ...(words.includes(MEASURED) ? measured : [])])
 }
 
+/** Layers that look random now, and did not: those whose norm stayed, or that had plain structure; or else the others. */
+function lostStructure(matched: Pair['matched'], judgement: Judgement, plainly: boolean): Measurement | null {
+  const measured = byLayer(judgement)
+  if (!judgement.layers.some(({ S, distance }) => S.head !== null && S.base !== null && distance !== null)) return null
+  const lost = matched.filter(({ head, base }) => {
+    const { S, distance } = measured.get(head) ?? {}
+    if (S?.head == null || S.base == null || distance == null) return false
+    const moved = Math.sqrt(head.num_evals * head.N) * distance > LEAST_DISTANCE
+    const norm = Math.abs(subtract(head.log_norm ?? null, base.log_norm ?? null) ?? Number.POSITIVE_INFINITY)
+    const isPlain = norm < SAME_NORM || S.base > PLAIN
+    return S.head <= RANDOM_LIKE && S.base > RANDOM_LIKE && moved && isPlain === plainly
+  })
+  return counted(lost, ({ head, base }) => {
+    return `it looks random now: S fell from ${base.S!.toFixed(1)} to ${head.S!.toFixed(1)}`
+  })
+}
+
 /** Rules that say nothing beside another that fails for the same reason. */
 const LESSER: Partial<Record<BuiltInName, BuiltInName>> = { 'slightly-lighter-tail': 'lighter-tail' }
 
@@ -534,6 +569,42 @@ function resultOf(
     ...(layer !== undefined && { layer }),
   }
 }
+
+const STATISTICS = /(?:^|[._/])(?:running|moving)_var(?:iance)?$/
+
+/** Whether all batch norms of the baseline went, and what is left has biases that it had not: each layer took the scale of its norm. */
+function isFolded({ head, base, matched }: Pair): boolean {
+  const normed = base?.skipped.filter(({ tensor }) => STATISTICS.test(tensor)).length ?? 0
+  if (normed === 0 || head.skipped.some(({ tensor }) => STATISTICS.test(tensor))) return false
+  const [biases, before] = [head, base!].map(({ skipped }) =>
+    skipped.filter(({ tensor }) => /(?:^|[._/])bias$/.test(tensor)),
+  )
+  const had = new Set(before.map(({ tensor }) => tensor))
+  const gained = new Set(biases.filter(({ tensor }) => !had.has(tensor)).map(moduleOf))
+  return matched.filter(({ head }) => gained.has(moduleOf(head))).length >= normed / 2
+}
+
+/** Whether a file is one of which frameworks load what has the right name, and no more. */
+function isOfNames({ source }: Pair['head']): boolean {
+  return source.format === 'safetensors'
+}
+
+/** The key without the parameter's own name, which another type of quantisation changes. */
+function moduleOf({ tensor }: { readonly tensor: string }): string {
+  return tensor.slice(0, Math.max(0, tensor.lastIndexOf('.')))
+}
+
+/** What follows each of the dots of a key. */
+function endsOf(key: string): string[] {
+  const ends: string[] = []
+  for (let dot = key.indexOf('.'); dot >= 0 && ends.length < MOST_ENDS; dot = key.indexOf('.', dot + 1)) {
+    ends.push(key.slice(dot + 1))
+  }
+  // The last is the parameter's name, which all have.
+  return ends.slice(0, -1)
+}
+
+const MOST_ENDS = 32
 
 /** How many, and the first of them. */
 function counted<Match extends { readonly head: Layer }>(

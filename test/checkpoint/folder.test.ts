@@ -48,6 +48,32 @@ test('model.safetensors stands for the folder, and so does a single file of anot
   expect((await openCheckpoint(other)).tensors).toHaveLength(1)
 })
 
+test('the modules that modules.json lists are read with the model, under their names', async () => {
+  const folder = temporaryFolder()
+  writeSafetensors({ a: { shape: [2, 2] } }, 'model.safetensors', folder)
+  for (const module of ['2_Dense', '3_Dense', '4_Other']) {
+    mkdirSync(join(folder, module))
+    writeSafetensors({ 'linear.weight': { shape: [3, 2] } }, 'model.safetensors', join(folder, module))
+  }
+  const paths = ['', '1_Pooling', '2_Dense', '3_Dense', '../4_Other', 7]
+  writeFileSync(join(folder, 'modules.json'), JSON.stringify(paths.map((path, idx) => ({ idx, path, type: 'x' }))))
+  const { tensors, stamps } = await openCheckpoint(folder)
+  expect(tensors.map(({ name }) => name)).toEqual(['a', '2_Dense.linear.weight', '3_Dense.linear.weight'])
+  expect(stamps.map(({ path }) => path)).toContain(join(folder, 'modules.json'))
+})
+
+test.each(['model_1.safetensors', 'pytorch_model_1.bin'])(
+  'a second model of accelerate, %s, is not passed over',
+  async name => {
+    const folder = temporaryFolder()
+    writeSafetensors({ a: { shape: [2, 2] } }, 'model.safetensors', folder)
+    writeFileSync(join(folder, name), 'another model')
+    expect(await refusal(folder)).toContain(
+      `has 2 files that may be the model, and no index: model.safetensors, ${name}`,
+    )
+  },
+)
+
 test.each([
   [
     'a missing shard',

@@ -124,6 +124,14 @@ describe("PEFT's scale", () => {
     ['the rank of the module', { r: 3, rank_pattern: { fc: 12 } }, 2],
     ['another rank of the module', { rank_pattern: { fc: 3 } }, undefined],
     ['a rank that nobody can tell', { rank_pattern: { '(a|b)': 12 } }, undefined],
+    ['a module of the list', { target_modules: ['q', 'fc'] }, 2],
+    ['a module by its whole name', { target_modules: ['a.fc'] }, 2],
+    ['none of the list', { target_modules: ['q', 'c', 'x.fc'] }, undefined],
+    ['all, or an expression that nobody runs', { target_modules: 'all-linear' }, 2],
+    ['one that is excluded', { exclude_modules: ['fc'] }, undefined],
+    ['others that are excluded', { exclude_modules: ['q'] }, 2],
+    ['no layer, where some are wanted', { layers_to_transform: [0] }, undefined],
+    ['DoRA without magnitudes', { use_dora: true }, undefined],
   ])('%s', async (_, change, scale) => expect(await scaleOf(change)).toBe(scale))
 
   test.each(['lora_diag', 'lora_mid.weight', 'dora_scale', 'lora_E'])('%s makes another product', async part => {

@@ -74,7 +74,7 @@ describe('each rule holds on its threshold, and breaks beyond it', () => {
       'random, of another norm, and hardly structured before',
       { S: 2.3, quantiles: [0, 1.1], log_norm: 2.41 },
       { S: 10 },
-      ['moved-spectrum', 'moved-norm'],
+      ['lost-structure-and-norm', 'moved-spectrum', 'moved-norm'],
     ],
     [
       'random, of another norm, and plainly structured before',
@@ -150,6 +150,72 @@ describe('what no spectrum shows', () => {
     expect(broken([exchanged[0], { ...other, digest: '7'.repeat(64) }], [before[0], other])).not.toContain(
       'exchanged-weights',
     )
+  })
+
+  describe('names that a framework goes by', () => {
+    const names = (head: Layer[], base: Layer[]) => broken(head, base).filter(name => name === 'other-names')
+    const keyed = (...keys: string[]) => keys.map((key, i) => tail(`l${i}`, { tensor: `${key}.weight` }))
+
+    test.each<[string, Layer[], string[]]>([
+      ['the same', keyed('a.x', 'a.y'), []],
+      ['a prefix of torch.compile', keyed('_orig_mod.a.x', '_orig_mod.a.y'), ['other-names']],
+      ['a prefix within one', keyed('a.x', 'a._orig_mod.y'), ['other-names']],
+    ])('%s', (_, head, found) => expect(names(head, keyed('a.x', 'a.y'))).toEqual(found))
+
+    test('another name of the parameter is another layout of the same', () => {
+      expect(names([tail('x', { tensor: 'x.qweight' })], [tail('x')])).toEqual([])
+    })
+
+    test('says both keys', () => {
+      const found = verdict(keyed('module.a.x'), keyed('a.x')).rules.find(({ name }) => name === 'other-names')
+      expect(found?.reason).toBe('its key is "module.a.x.weight", "a.x.weight" before')
+    })
+
+    test.each<[string, string, string[]]>([
+      ['the end of one that is there', 'x', ['other-names']],
+      ['one that is there as its end', 'model.a.x', ['other-names']],
+      ['another', 'b.z', []],
+      ['the end of a component', 'ax', []],
+    ])('a layer that came: %s', (_, key, found) => {
+      const there = [tail('a.x'), ...keyed('c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l', 'm')]
+      expect(names([...there, tail(key, { shape: [64, 65] })], there)).toEqual(found)
+    })
+
+    test('what rename says is meant', () => {
+      const [head, base] = [model('net', [tail('b.x')]), model('net', [tail('a.x')])]
+      const { pairs } = compare(
+        [head],
+        defaults,
+        { path: 'b', kind: 'report', options: defaults, models: [base] },
+        [],
+        [{ from: 'a.', to: 'b.' }],
+      )
+      expect(judge({ rules: [], ignore: [], enforce: true }, pairs, { cause: '' }).rules).toEqual([])
+    })
+
+    test('a pickle is loaded as its program likes', () => {
+      const of = (format: string, layers: Layer[]): Model => {
+        const one = model('net', layers)
+        return { ...one, source: { ...one.source, format } }
+      }
+      expect(verdictOf(of('torch-zip', keyed('module.a.x')), of('torch-zip', keyed('a.x'))).rules).toEqual([])
+    })
+  })
+
+  test('batch norms that were folded into their convolutions are no explosion', () => {
+    const net = (log_spectral_norm: number, tensors: string[]): Model => {
+      const one = model(
+        'net',
+        ['a', 'b'].map(name => tail(name, { log_spectral_norm })),
+      )
+      return { ...one, skipped: tensors.map(tensor => skipped(tensor, 1)) }
+    }
+    const base = net(1, ['a.bn.running_var', 'b.bn.running_var'])
+    const names = (head: Model) => verdictOf(head, base).rules.map(({ name }) => name)
+    expect(names(net(4.01, ['a.bias', 'b.bias']))).not.toContain('exploded')
+    expect(names(net(4.01, []))).toContain('exploded')
+    expect(names(net(4.01, ['c.bias', 'd.bias']))).toContain('exploded')
+    expect(names(net(4.01, ['a.bias', 'b.bias', 'b.bn.running_var']))).toContain('exploded')
   })
 
   test('weights under another key of the file', () => {
@@ -256,6 +322,7 @@ describe('measured rules judge one architecture alone', () => {
       'reshaped',
       'lost-layers',
       'unrelated',
+      'other-names',
     ])
     const net = model('net', layers(4, { sketch: [1], digest: '1'.repeat(64) }))
     const whole = { ...net, source: { ...net.source, state_dict: 'model' }, skipped: [skipped('bias', 1)] }
