@@ -195,7 +195,10 @@ export const BUILT_IN_RULES = {
       const own = new Set(head.layers.map(({ tensor }) => tensor))
       const twice = added.filter(({ tensor }) => ends.has(tensor) || endsOf(tensor).some(end => own.has(end)))
       const reasons = new Map<Layer, string>([
-        ...moved.map(({ head, base }) => [head, `its key is ${JSON.stringify(head.tensor)}, ${JSON.stringify(base.tensor)} before`] as const),
+        ...moved.map(
+          ({ head, base }) =>
+            [head, `its key is ${JSON.stringify(head.tensor)}, ${JSON.stringify(base.tensor)} before`] as const,
+        ),
         ...twice.map(layer => [layer, 'its key is the end of another, or has another as its end'] as const),
       ])
       return counted(

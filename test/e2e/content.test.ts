@@ -56,12 +56,15 @@ describe('a NaN or an infinity anywhere fails the gate, and the row says where',
     expect((await cli(path)).stdout).toMatch(new RegExp(`failed: .*${name}.*${where.replace(/[[\]]/g, '\\$&')}`))
   })
 
-  test.each(['fake_quant.min_val', 'post.max_val', 'action_space.low'])('but bounds that are infinite, %s', async name => {
-    const path = net({ [name]: with_(ones([60]), 0, Number.NEGATIVE_INFINITY) })
-    expect((await gate(path, '--baseline', path)).status).toBe(0)
-    const broken = net({ [name]: with_(ones([60]), 0, Number.NaN) })
-    expect((await gate(broken, '--baseline', path)).status).toBe(1)
-  })
+  test.each(['fake_quant.min_val', 'post.max_val', 'action_space.low'])(
+    'but bounds that are infinite, %s',
+    async name => {
+      const path = net({ [name]: with_(ones([60]), 0, Number.NEGATIVE_INFINITY) })
+      expect((await gate(path, '--baseline', path)).status).toBe(0)
+      const broken = net({ [name]: with_(ones([60]), 0, Number.NaN) })
+      expect((await gate(broken, '--baseline', path)).status).toBe(1)
+    },
+  )
 
   test('a layer is one row with an error, and its model has no means', async () => {
     const { status, report } = await gate(net({ 'fc.weight': with_(goldenTensor('G1'), 2, Number.NaN) }))
