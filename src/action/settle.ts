@@ -51,7 +51,9 @@ export async function settle(context: Context, rules: Rules, made?: Made): Promi
   let settings = await readLayers(layers)
   let publishing = readPublishing(context, layers)
   let resolved = await resolveBaseline(context, settings, publishing)
-  const { earlier, unknown = '' } = isJudged(context) ? await earlierGate(context, publishing, resolved, layers) : {}
+  const { earlier, isUnknown = false } = isJudged(context)
+    ? await earlierGate(context, publishing, resolved, layers)
+    : {}
   // What the base branch's config file says, inputs say otherwise only where they did before.
   const said = earlier ? (earlier.policy.from_inputs ?? FILE_NAMES) : []
   const newly = rules.ofBase ? overridden(layers, said) : []
@@ -100,8 +102,8 @@ export async function settle(context: Context, rules: Rules, made?: Made): Promi
       ? `the parts were made with other options (${fixed.map(([name]) => name).join(', ')}) than those of the base branch`
       : unread.length > 0
         ? `a rule of the base branch can't be read: ${unread.join('; ')}`
-        : rules.unreadable && unknown
-          ? `what judges the base branch is not known: ${rules.unreadable} ${unknown}`
+        : rules.unreadable && isUnknown
+          ? 'neither the config file of the base branch nor the report of what judged it can be read'
           : edited && `this change edits ${edited}, of its base-model`
   return {
     settings,
@@ -119,13 +121,13 @@ export async function settle(context: Context, rules: Rules, made?: Made): Promi
 
 type Earlier = Report & { policy: PolicyRecord }
 
-/** The report of the same gate on the branch that this goes into, where it says what judged it; or why that is `unknown`. */
+/** The report of the same gate on the branch that this goes into, where it says what judged it; or whether GitHub did not say. */
 async function earlierGate(
   context: Context,
   publishing: Publishing,
   { found: searched }: ResolvedBaseline,
   { config }: Layers,
-): Promise<{ readonly earlier?: Earlier; readonly unknown?: string }> {
+): Promise<{ readonly earlier?: Earlier; readonly isUnknown?: boolean }> {
   // What another workflow publishes was judged by that one's rules.
   const own = !publishing.baselineWorkflow || context.workflowPath === workflowPath(publishing.baselineWorkflow)
   // Nor does another branch of the change's choice.
@@ -136,16 +138,16 @@ async function earlierGate(
   const pinned = (key || artifact) && publishing.baselineArtifact !== ofConfig
   if (!pinned && own && ofBase && searched?.report?.policy && isTrusted(context, searched))
     return { earlier: searched.report as Earlier }
-  let unknown = ''
+  let isUnknown = false
   // The options that say where to look may be what the change alters: where the config file alone says, then, or by default.
   const byDefault = { baselineBranch: '', baselineWorkflow: '', baselineMaxAge: undefined }
   const names = [...(pinned ? [] : [publishing.baselineArtifact]), ofConfig, publishing.defaultBaseline]
   for (const baselineArtifact of new Set(names)) {
     const found = await search(context, { ...publishing, ...byDefault, baselineArtifact })
     if (found.report?.policy && isTrusted(context, found)) return { earlier: found.report as Earlier }
-    if (found.state === 'forbidden' || found.state === 'unreachable') unknown ||= found.reason
+    isUnknown ||= found.state === 'forbidden' || found.state === 'unreachable'
   }
-  return { unknown }
+  return { isUnknown }
 }
 
 /** @param unread takes those that can't be read */

@@ -15,13 +15,13 @@ export interface RunJob {
   readonly gated: boolean
 }
 
-/** The jobs of this run, each as of its last attempt. GitHub's errors pass through. */
+/** The jobs of this run, each as of its last attempt: of the run's last attempt GitHub may list those alone that ran again. GitHub's errors pass through. */
 export async function jobsOf({ octokit }: Api, { repository, run }: Context): Promise<RunJob[]> {
   const { owner, name: repo } = repository
   const jobs: RunJob[] = []
   for (let page = 1; page <= limits.github.artifactPages; page++) {
     const { data, headers } = await octokit.rest.actions.listJobsForWorkflowRun({
-      ...{ owner, repo, run_id: run.id, filter: 'latest', per_page: 100, page },
+      ...{ owner, repo, run_id: run.id, filter: 'all', per_page: 100, page },
     })
     for (const { name, run_attempt, runner_name, started_at, completed_at, conclusion, steps } of data.jobs) {
       jobs.push({
@@ -34,12 +34,14 @@ export async function jobsOf({ octokit }: Api, { repository, run }: Context): Pr
     }
     if (!headers.link?.includes('rel="next"')) break
   }
-  return jobs
+  const last = new Map<string, number>()
+  for (const { name, attempt } of jobs) last.set(name, Math.max(attempt, last.get(name) ?? 0))
+  return jobs.filter(({ name, attempt }) => attempt === last.get(name))
 }
 
 /**
  * The job that made something at a time on a runner, in an attempt; undefined where none of the latest jobs did: then it ran again
- * since.
+ * since. A job that did not run again may be listed as of a later attempt, with its old times.
  * @param slack milliseconds by which clocks may differ
  */
 export function jobThatMade(
@@ -49,8 +51,10 @@ export function jobThatMade(
 ): RunJob | undefined {
   return jobs.find(
     ({ attempt, runner, started, ended }) =>
-      attempt === made.attempt &&
-      (!made.runner || !runner || runner === made.runner) &&
-      (!Number.isFinite(made.time) || (made.time >= started - slack && made.time <= ended + slack)),
+      (attempt === made.attempt
+        ? (!made.runner || !runner || runner === made.runner) &&
+          (!Number.isFinite(made.time) || made.time >= started - slack)
+        : attempt > made.attempt && made.runner !== '' && runner === made.runner && made.time >= started) &&
+      !(made.time > ended + slack),
   )
 }

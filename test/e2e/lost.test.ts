@@ -92,6 +92,19 @@ describe('a part', () => {
     expect((await merge(2)).outputs.verdict).toBe('passed')
   })
 
+  test.each(['copied', 'left out'])(
+    'of a first attempt is taken where GitHub has the leg %s in the second',
+    async how => {
+      await part('good', 'small', { job: 'small' })
+      await part('worse', 'large', { job: 'large', ...BROKEN })
+      await part('good', 'large', { job: 'large', attempt: 2 })
+      if (how === 'copied')
+        for (const job of github.jobs.filter(({ key }) => key.startsWith('small'))) Object.assign(job, { attempt: 2 })
+      github.listsLastAttemptAlone = how === 'left out'
+      expect((await merge(2)).outputs.verdict).toBe('passed')
+    },
+  )
+
   test('is the newest by the time of its creation', async () => {
     await part('worse', 'm')
     await part('good', 'm', { attempt: 2 })

@@ -127,7 +127,7 @@ test('nothing to merge, and no permission to look', async () => {
 
 test('parts from files and folders, as a download leaves them', async () => {
   const [one, two] = [await leg('good', 0, 2, { shard: '1/2' }), await leg('good', 1, 2, { shard: '2/2' })]
-  github.permissions = { 'pull-requests': 'write' }
+  github.permissions = { contents: 'read', 'pull-requests': 'write' }
   const folder = one.job.workspace
   for (const [name, { outputs }] of Object.entries({ one, two })) {
     mkdirSync(join(folder, 'parts', name), { recursive: true })

@@ -117,6 +117,8 @@ export class GitHubDouble {
   /** The files of a commit; one that is not here has those of its first parent. */
   readonly files = new Map<string, Map<string, Buffer>>()
   readonly jobs: RunJob[] = []
+  /** Whether jobs that did not run again are missing from the last attempt of their run. */
+  listsLastAttemptAlone = false
   /** Logins with their permission: `admin`, `write`, `read`. */
   readonly collaborators = new Map<string, string>()
   /** Of the issues: `labeled` and the like, as parts of GitHub's own objects. */

@@ -187,7 +187,9 @@ export const routes: Record<string, Route> = {
     handle(call) {
       const ofRun = call.github.jobs.filter(({ runId }) => runId === Number(call.path.run_id))
       const latest = new Map(ofRun.sort((a, b) => a.attempt - b.attempt).map(job => [job.key, job]))
-      const found = call.query.get('filter') === 'all' ? ofRun : [...latest.values()]
+      const most = Math.max(...ofRun.map(({ attempt }) => attempt))
+      const last = [...latest.values()].filter(({ attempt }) => !call.github.listsLastAttemptAlone || attempt === most)
+      const found = call.query.get('filter') === 'all' ? ofRun : last
       return page(
         call,
         found,
