@@ -241,7 +241,7 @@ function comparability(comparison: Report['comparison'], search: BaselineRecord 
   if (!comparison) return { cause: 'unavailable', reason: 'no baseline was given' }
   return comparison.status === 'incomparable'
     ? { cause: 'incomparable', reason: comparison.reason, expected: true }
-    : { cause: '' }
+    : { cause: '', complete: comparison.removed.length === 0 }
 }
 
 /** A JSON object is an earlier report; anything else has to be a checkpoint. */

@@ -17,7 +17,11 @@ const LEAST_BASE = 1e-6
 
 /** Whether there is something to subtract, and if not, why: a sentence for people and its kind for the verdict. */
 export type Comparability =
-  | { readonly cause: '' }
+  | {
+      readonly cause: ''
+      /** All models of the baseline are among those that are judged, so that one which it lacks is a new one. */
+      readonly complete?: boolean
+    }
   | {
       readonly cause: 'no-baseline' | 'unavailable' | 'incomparable'
       readonly reason: string

@@ -69,13 +69,16 @@ export function judge(
   const rules = [...models, ...uncompared(comparability, models)]
   const first_run = comparability.cause === 'no-baseline'
   const status = worst(rules)
+  const isComplete = comparability.cause === '' && comparability.complete === true
+  const newcomers = new Set(isComplete ? pairs.flatMap(({ head, base }) => (base ? [] : [head.name])) : [])
+  const firstTime = ({ cause, model }: RuleResult) => cause === 'no-baseline' && (first_run || newcomers.has(model))
   return {
     status,
     first_run,
     enforced: policy.enforce,
     fails_job:
       policy.enforce &&
-      (status === 'failed' || (status === 'inconclusive' && failsOnInconclusive(policy, rules, first_run))),
+      (status === 'failed' || (status === 'inconclusive' && failsOnInconclusive(policy, rules, firstTime))),
     rules,
     ...(pairs.some(({ judgement }) => judgement) && { held: [...held].filter(name => !broken.has(name)) }),
     ...(limits.length > 0 && { tail_limits: limits }),
@@ -148,11 +151,14 @@ function worst(rules: readonly RuleResult[]): Verdict['status'] {
   return has('warn', 'violated') || has('warn', 'inconclusive') ? 'warned' : 'passed'
 }
 
-function failsOnInconclusive(policy: Policy, rules: readonly RuleResult[], firstRun: boolean): boolean {
+/** @param isFirstTime whether there is nothing to compare with yet, of the branch or of a model that joins others */
+function failsOnInconclusive(
+  policy: Policy,
+  rules: readonly RuleResult[],
+  isFirstTime: (rule: RuleResult) => boolean,
+): boolean {
   if (policy.failOnInconclusive !== undefined) return policy.failOnInconclusive
-  return !rules
-    .filter(rule => rule.level === 'fail' && rule.outcome === 'inconclusive')
-    .every(rule => firstRun && rule.cause === 'no-baseline')
+  return !rules.filter(rule => rule.level === 'fail' && rule.outcome === 'inconclusive').every(isFirstTime)
 }
 
 /** NaN and Inf are the checkpoint's fault and fail the gate; a worker that died leaves it undecided. */

@@ -140,6 +140,17 @@ test.each([
   expect(result.status).toBe('inconclusive')
 })
 
+test('a model that joins those of the baseline has a first run of its own, unless one is missing', () => {
+  const [small, large] = ['small', 'large'].map(name => model(name, base))
+  const fails = (heads: Model[], comparability: Comparability, ...rules: string[]) =>
+    verdict(['delta(alpha) > 1', ...rules], heads, [small], { comparability }).fails_job
+  const complete: Comparability = { cause: '', complete: true }
+  expect(fails([small, large], complete)).toBe(false)
+  expect(fails([small, large], { cause: '', complete: false })).toBe(true)
+  expect(fails([small, large], complete, 'alpha[nope] > 1')).toBe(true)
+  expect(fails([small, model('large', head)], complete, 'alpha > 4.9')).toBe(true)
+})
+
 test('inconclusive fails the job, except for the missing baseline of a first run', () => {
   expect(verdict(['delta(alpha) > 1'], head)).toMatchObject({
     status: 'inconclusive',
