@@ -128,10 +128,10 @@ async function analysePart(context: Context, { inForce }: Rules): Promise<Walked
 }
 
 async function merge(context: Context, rules: Rules): Promise<Walked> {
-  const parts = await collectParts(context, core.getInput('github-token'))
+  const { parts, failedJobs } = await collectParts(context, core.getInput('github-token'))
   for (const { where, report } of parts) core.info(printable(`${where}: ${phrase(headline(report))}`))
   const { publishing, ...settled } = await settle(context, rules, madeWith(parts))
-  return { publishing, report: await runMerge({ parts, ...common(context), ...settled }) }
+  return { publishing, report: await runMerge({ parts, failedJobs, ...common(context), ...settled }) }
 }
 
 /** What the parts were made with: an option of each is in none of the numbers. */

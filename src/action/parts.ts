@@ -6,7 +6,7 @@ import { UserError } from '../errors.ts'
 import { startDeadline } from '../github/api.ts'
 import { PART_PREFIX } from '../github/baseline/options.ts'
 import type { Context } from '../github/context.ts'
-import { downloadParts } from '../github/parts.ts'
+import { type Collected, downloadParts } from '../github/parts.ts'
 import { limits } from '../limits.ts'
 import type { NamedPart } from '../report/io.ts'
 import { readPart } from '../report/io.ts'
@@ -26,14 +26,14 @@ export function readJob(): Part['job'] {
  * The parts to merge: those that the input `reports` names, or else those that the other jobs of this run have uploaded.
  * @throws UserError where there is none, or one of them can't be read
  */
-export async function collectParts(context: Context, token: string): Promise<NamedPart[]> {
+export async function collectParts(context: Context, token: string): Promise<Collected> {
   const paths = core.getMultilineInput('reports')
-  if (paths.length > 0) return readParts(paths)
+  if (paths.length > 0) return { parts: await readParts(paths), failedJobs: [] }
   if (!token) throw new UserError('The parts cannot be fetched: the input github-token is empty.')
   const deadline = startDeadline()
   try {
-    const parts = await downloadParts(context, token, deadline)
-    if (parts.length > 0) return parts
+    const found = await downloadParts(context, token, deadline)
+    if (found.parts.length > 0) return found
   } finally {
     deadline.done()
   }

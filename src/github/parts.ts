@@ -8,12 +8,18 @@ import type { Context } from './context.ts'
 import { explainFailure } from './failures.ts'
 import { jobsOf, jobThatMade, type RunJob } from './jobs.ts'
 
+export interface Collected {
+  readonly parts: readonly NamedPart[]
+  /** Names of jobs of this run that failed and made no part. */
+  readonly failedJobs: readonly string[]
+}
+
 /**
  * The parts that the jobs of this very run have uploaded, the newest of each name: a leg that ran again takes the place of its
  * first attempt.
  * @throws UserError where GitHub does not give them, or one of them is not a part
  */
-export async function downloadParts(context: Context, token: string, deadline: Deadline): Promise<NamedPart[]> {
+export async function downloadParts(context: Context, token: string, deadline: Deadline): Promise<Collected> {
   const api = await connect({ token, apiUrl: context.apiUrl, deadline })
   try {
     const parts: NamedPart[] = []
@@ -28,8 +34,7 @@ export async function downloadParts(context: Context, token: string, deadline: D
         throw explained(error, `${where} can't be read`, context)
       }
     }
-    if (parts.length > 0) await checkJobs(api, context, parts)
-    return parts
+    return { parts, failedJobs: parts.length > 0 ? await checkJobs(api, context, parts) : [] }
   } catch (error) {
     throw explained(error, "The parts of this run can't be fetched", context)
   }
@@ -38,9 +43,10 @@ export async function downloadParts(context: Context, token: string, deadline: D
 /**
  * Each part is of a job that has not run again since, and has not failed: what a leg made before it broke is not what it would make.
  * And no job that should have made one failed without.
+ * @returns the names of other jobs that failed
  * @throws UserError that names the part
  */
-async function checkJobs(api: Api, context: Context, parts: readonly NamedPart[]): Promise<void> {
+async function checkJobs(api: Api, context: Context, parts: readonly NamedPart[]): Promise<string[]> {
   const jobs = await jobsOf(api, context)
   const makers = new Set<RunJob>()
   for (const { where, report } of parts) {
@@ -63,6 +69,7 @@ async function checkJobs(api: Api, context: Context, parts: readonly NamedPart[]
     }
   }
   refuseLost(jobs, makers)
+  return jobs.filter(job => job.broken && !makers.has(job)).map(({ name }) => name.slice(0, 100))
 }
 
 /** A job with a step of this Action that failed and made no part: its model would be missing in silence. */

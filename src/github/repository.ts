@@ -84,6 +84,9 @@ export function blobId(bytes: Buffer): string {
 export async function branchTip(api: Api, context: Context, branch: string): Promise<string> {
   const { owner, name: repo } = context.repository
   const { data } = await api.octokit.rest.repos.getBranch({ owner, repo, branch })
+  // What stands between may answer in GitHub's place.
+  if (typeof data?.commit?.sha !== 'string')
+    throw new UnreadableError(`the answer does not tell of the branch ${branch}`)
   return data.commit.sha
 }
 

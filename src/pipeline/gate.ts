@@ -43,6 +43,8 @@ export interface GateRequest {
   readonly figures?: readonly CustomMetric[] | undefined
   readonly provenance?: Provenance | undefined
   readonly governed?: GatePolicy | undefined
+  /** Names of jobs that failed, any of which may have been to give a model. */
+  readonly failedJobs?: readonly string[] | undefined
 }
 
 /** What judges, for the report, and what a change of it would say. */
@@ -165,7 +167,7 @@ async function conclude(
         ...(request.governed?.undecided ? [unchangedGate(request.governed.undecided)] : []),
         ...(request.policy.ignore?.includes('lost-models')
           ? []
-          : lostModels(pairs, compared?.comparison.removed ?? [])),
+          : lostModels(pairs, compared?.comparison.removed ?? [], request.failedJobs)),
       ],
       await earlierChanges(request.search?.history),
     ),

@@ -7,7 +7,15 @@ import type { NamedPart, PartialReport } from '../report/io.ts'
 import type { BaselineRecord, Provenance, Report } from '../report/schema.ts'
 import { WorkerPool } from '../spectrum/pool.ts'
 import { type AnalyseContext, modelName, type Source } from './analyse.ts'
-import { type FoundReport, type GatePolicy, gate, gatePart, gateParts, type PartRequest } from './gate.ts'
+import {
+  type FoundReport,
+  type GatePolicy,
+  type GateRequest,
+  gate,
+  gatePart,
+  gateParts,
+  type PartRequest,
+} from './gate.ts'
 import { refuseNoPath } from './paths.ts'
 
 export interface RunRequest {
@@ -50,12 +58,16 @@ export function runPart(
 
 /** As `run`, from parts that `runPart` made. The options that change numbers are theirs. */
 export function runMerge(
-  request: Omit<RunRequest, 'checkpoints'> & { readonly parts: readonly NamedPart[] },
+  request: Omit<RunRequest, 'checkpoints'> & Pick<GateRequest, 'failedJobs'> & { readonly parts: readonly NamedPart[] },
 ): Promise<Report> {
-  const { parts, settings, search, governed, provenance } = request
+  const { parts, failedJobs, settings, search, governed, provenance } = request
   const { policy, figures } = settings
   return withEngine(request, context =>
-    gateParts(parts, { baseline: baselineOf(request), search, policy, figures, governed, provenance }, context),
+    gateParts(
+      parts,
+      { baseline: baselineOf(request), search, policy, figures, governed, provenance, failedJobs },
+      context,
+    ),
   )
 }
 

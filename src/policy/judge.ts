@@ -106,9 +106,22 @@ function uncompared(comparability: Comparability, rules: readonly RuleResult[]):
   ]
 }
 
-/** Models of the baseline that no model was compared with. */
-export function lostModels(pairs: readonly Pair[], removed: readonly string[]): RuleResult[] {
+/**
+ * Models of the baseline that no model was compared with.
+ * @param failedJobs where there is one, it may be what a model is missing for
+ */
+export function lostModels(
+  pairs: readonly Pair[],
+  removed: readonly string[],
+  failedJobs: readonly string[] = [],
+): RuleResult[] {
   if (removed.length === 0) return []
+  const [failed] = failedJobs
+  const known: Pick<RuleResult, 'level' | 'outcome' | 'cause'> =
+    failed === undefined
+      ? { level: 'warn', outcome: 'violated', cause: '' }
+      : { level: 'fail', outcome: 'inconclusive', cause: 'no-value' }
+  const because = failed === undefined ? '' : `, and the job ${JSON.stringify(failed)} failed: run it again`
   const added = pairs.filter(({ base }) => base === null).map(({ head }) => head.name)
   const instead =
     added.length > 0
@@ -116,9 +129,9 @@ export function lostModels(pairs: readonly Pair[], removed: readonly string[]): 
       : ''
   return [
     {
-      ...{ rule: 'lost-models > 0', name: 'lost-models', level: 'warn', builtin: true, model: '', outcome: 'violated' },
-      ...{ value: removed.length, unit: '', threshold: 0, layers: 0, of: 0, cause: '' },
-      reason: `only the baseline has ${removed.join(', ')}${instead}`,
+      ...{ rule: 'lost-models > 0', name: 'lost-models', builtin: true, model: '', ...known },
+      ...{ value: removed.length, unit: '', threshold: 0, layers: 0, of: 0 },
+      reason: `only the baseline has ${removed.join(', ')}${because}${instead}`,
     },
   ]
 }

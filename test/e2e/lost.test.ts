@@ -63,6 +63,22 @@ describe('a part', () => {
     expect(annotations(merged)).toMatch(/The job "large.* failed, and there is no part of it/)
   })
 
+  test('whose job failed under a step of another name leaves the merge undecided', async () => {
+    const push = { event: 'push', sha: commits[2], runId: 9001 }
+    for (const model of ['small', 'large']) {
+      await runGate(github, 'good', { mode: 'part', strategy: ONE, checkpoint: `${model}=net.safetensors` }, push, {
+        GITHUB_JOB: model,
+      })
+    }
+    await runGate(github, 'good', { mode: 'merge', checkpoint: '' }, push, { GITHUB_JOB: 'gate' })
+    await part('good', 'small', { job: 'small' })
+    await part('good', 'large', { job: 'large', ...BROKEN })
+    for (const job of github.jobs) job.stepName = 'Check the spectra'
+    const merged = await merge(1, { baseline: 'auto', 'fail-if': '' })
+    expect({ status: merged.status, verdict: merged.outputs.verdict }).toEqual({ status: 1, verdict: 'inconclusive' })
+    expect(annotations(merged)).toMatch(/only the baseline has large, and the job/)
+  })
+
   test('of each call of a reusable workflow is there, where the models have names', async () => {
     await part('good', 'small')
     await part('worse', 'large')

@@ -211,6 +211,13 @@ test('models that only the baseline has warn, and say what is compared with noth
   ])
   expect(lostModels(pairModels(models(head), models(base)).pairs, ['dec'])[0].reason).toBe('only the baseline has dec')
   expect(lostModels(pairs, [])).toEqual([])
+  expect(lostModels(pairs, [], ['train'])).toEqual([])
+  expect(lostModels(pairs, names, ['train (large)'])).toMatchObject([
+    {
+      ...{ level: 'fail', outcome: 'inconclusive', cause: 'no-value' },
+      reason: expect.stringContaining('and the job "train (large)" failed: run it again'),
+    },
+  ])
 })
 
 test('NaN in a weight fails the gate without any rule', () => {

@@ -70,6 +70,8 @@ export interface RunJob {
   started: string
   completed: string | null
   failed: boolean
+  /** The user's name of the step of the gate. */
+  stepName?: string
 }
 
 export interface Pull {

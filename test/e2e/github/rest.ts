@@ -277,12 +277,14 @@ export const routes: Record<string, Route> = {
   },
 }
 
-function jobObject({ id, runId, attempt, key, runner, started, completed, failed }: RunJob): object {
+function jobObject({ id, runId, attempt, key, runner, started, completed, failed, stepName }: RunJob): object {
   return fill('job', {
     ...{ id, run_id: runId, run_attempt: attempt, name: key, runner_name: runner },
     ...{ started_at: started, completed_at: completed, status: completed ? 'completed' : 'in_progress' },
     conclusion: completed ? (failed ? 'failure' : 'success') : null,
-    steps: [{ name: 'Run spectral-gate/spectral-gate@v0', status: 'completed', conclusion: null, number: 1 }],
+    steps: [
+      { name: stepName ?? 'Run spectral-gate/spectral-gate@v0', status: 'completed', conclusion: null, number: 1 },
+    ],
   })
 }
 
