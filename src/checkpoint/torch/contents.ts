@@ -55,16 +55,18 @@ async function contentsOf(
     else unread.push(described)
   }
   const aside: Tensor[] = []
-  for (const [name, call] of found.aside) {
+  const reasons = new Map<string, string>()
+  for (const [name, call, reason = ASIDE] of found.aside) {
+    reasons.set(name, reason)
     const described = await describeTensor(source, name, call, locate)
     const { dtype, shape } = described
     if (!isFloat(dtype as DType) || shape.length < 2) continue
     if ('source' in described) aside.push(described)
-    else unread.push({ name, dtype, shape, reason: ASIDE, aside: true })
+    else unread.push({ name, dtype, shape, reason, aside: true })
   }
   // Masks, and tables of positions, are none.
   for (const { name, dtype, shape, constant } of await markConstants(aside))
-    if (constant === undefined) unread.push({ name, dtype, shape, reason: ASIDE, aside: true })
+    if (constant === undefined) unread.push({ name, dtype, shape, reason: reasons.get(name) ?? ASIDE, aside: true })
   const moment = value instanceof Map ? momentIn(key => value.get(key)) : undefined
   return { tensors, unread, ...(moment && { moment }), stateDict: found.stateDict, ignored: found.ignored }
 }

@@ -17,8 +17,8 @@ export class LeftOut {
   readonly unread: UnreadTensor[] = []
   /** Names of tensors that their modules keep as buffers. */
   readonly buffers = new Set<string>()
-  /** Tensors that may be weights and that their modules keep outside the state dict. */
-  readonly aside: (readonly [name: string, tensor: Inert])[] = []
+  /** Tensors that may be weights and that their modules keep outside the state dict, or that lie elsewhere, and why. */
+  readonly aside: (readonly [name: string, tensor: Inert, reason?: string])[] = []
   readonly #path: string
   readonly #ignored: string[] = []
   #more = 0

@@ -5,7 +5,7 @@ import type { UnreadTensor } from '../types.ts'
 import { isArray } from './arrays.ts'
 import { flatten, LeftOut } from './flatten.ts'
 import { isModule } from './modules.ts'
-import { isTensor } from './tensors.ts'
+import { isTensor, shapeOf } from './tensors.ts'
 import {
   entries,
   findHolders,
@@ -44,7 +44,7 @@ export interface StateDict {
   /** Names of tensors that their modules keep as buffers. */
   readonly buffers: ReadonlySet<string>
   /** Tensors with names of weights that their modules keep outside the state dict. */
-  readonly aside: readonly (readonly [name: string, tensor: Inert])[]
+  readonly aside: LeftOut['aside']
   readonly stateDict: string
   readonly ignored: readonly string[]
 }
@@ -113,7 +113,10 @@ class Finder {
       seen.add(node)
       const next = this.#next(path, node, depth === 0)
       if (!next) return this.#flatten(path, node, true)
-      if (depth === 0) this.#refuseTwo(node, next.key)
+      if (depth === 0) {
+        this.#refuseTwo(node, next.key)
+        this.#leaveOthers(node, next)
+      }
       this.#ignoreBeside(path, node, next.child)
       path = join(path, next.key)
       node = next.child
@@ -173,6 +176,38 @@ class Finder {
     )
   }
 
+  /** Matrices of other state dicts, which may be as much of the model; but for copies of this one, as averages and teachers are. */
+  #leaveOthers(node: Node, { key: nest, child: chosen }: { readonly key: string; readonly child: Node }): void {
+    const own = this.#matricesIn(chosen)
+    const reason = `lies beside the state dict ${quoted(nest)}, which is judged: name the one that is meant (state-dict)`
+    for (const [key, child] of entries(node)) {
+      if (child === chosen || !isNode(child) || !this.#holdsTensors(key, child) || isBeside(key)) continue
+      for (const [name, tensor] of this.#matricesIn(child))
+        if (!isAlike(own.get(name), tensor)) this.#leftOut.aside.push([join(key, name), tensor, reason])
+    }
+  }
+
+  #matricesIn(root: Node): Map<string, Inert> {
+    const found = new Map<string, Inert>()
+    const seen = new Set<Value>([root])
+    const left: [string, Node][] = [['', root]]
+    for (const [path, node] of left) {
+      for (const [key, child] of entries(node)) {
+        this.#budget.step()
+        const name = join(path, key)
+        if (isTensor(child) && (shapeOf(child)?.length ?? 0) > 1) {
+          this.#budget.name(name.length)
+          found.set(name, child)
+        }
+        if (!isNode(child) || seen.has(child) || name.length > limits.checkpoint.nameCharacters) continue
+        if (!this.#holders.has(child) || isOptimizer(key, child)) continue
+        seen.add(child)
+        left.push([name, child])
+      }
+    }
+    return found
+  }
+
   #holdsTensors(key: string, child: Value): boolean {
     return isTensor(child) || isArray(child) || (this.#holders.has(child) && !isOptimizer(key, child))
   }
@@ -228,4 +263,8 @@ class Finder {
   #where(path: string): string {
     return path === '' ? this.#path : `${this.#path}: ${quoted(path)}`
   }
+}
+
+function isAlike(own: Inert | undefined, other: Inert): boolean {
+  return own !== undefined && isTensor(own) && isTensor(other) && shapeOf(own)?.join() === shapeOf(other)?.join()
 }

@@ -228,6 +228,23 @@ describe('attributes of a pickled module', () => {
   })
 })
 
+describe('another state dict beside the one that is judged', () => {
+  const of = (name: string, more: object = {}) =>
+    makeZip(archive(dict({ model: dict({ 'a.weight': tensor(SQUARE) }), [name]: dict(more as never) }), FLOATS))
+  const left = async (bytes: Buffer, wanted?: string) =>
+    (await readBytes(bytes, wanted)).unread?.map(({ name, aside }) => [name, aside])
+
+  it.each<[string, string, object, unknown]>([
+    ['holds weights of another name', 'classifier', { 'b.weight': tensor(SQUARE) }, [['classifier.b.weight', true]]],
+    ['is a copy', 'teacher', { 'a.weight': tensor(SQUARE) }, []],
+    ['is an average', 'model_ema', { 'b.weight': tensor(SQUARE) }, []],
+    ['is an optimizer', 'optimizer', { 'b.weight': tensor(SQUARE) }, []],
+  ])('%s', async (_, name, tensors, rows) => {
+    expect(await left(of(name, tensors))).toEqual(rows)
+    expect(await left(of(name, tensors), 'model')).toEqual([])
+  })
+})
+
 it('weights at the top beside a dictionary of weights, of which nobody knows the one that is loaded', async () => {
   const weights = dict({ 'a.weight': tensor(SQUARE) })
   const both = makeZip(archive(dict({ 'a.weight': tensor(SQUARE), state_dict: weights }), FLOATS))
