@@ -66,11 +66,12 @@ export async function describeAdapters(tensors: readonly Tensor[], stamps: Stamp
     alpha: new Patterns(field(config, 'alpha_pattern')),
     rank: new Patterns(field(config, 'rank_pattern')),
   }
+  const targets = new Targets(config)
   const updates: LowRank[] = []
   const unread = new Map<string, string>()
   for (const { name } of tensors) {
     if (isOther(name)) unread.set(name, OTHER_KIND)
-    const found = await updateOf(name, all, { config, patterns })
+    const found = await updateOf(name, all, { config, targets, patterns })
     if (!found) continue
     const { update, factors, reason } = found
     if (update) updates.push(update)
@@ -96,18 +97,31 @@ export async function describeAdapters(tensors: readonly Tensor[], stamps: Stamp
  */
 function wholeWeights(tensors: readonly Tensor[], config: unknown): string[] {
   const saved = field(config, 'modules_to_save')
-  const ends = [...(Array.isArray(saved) ? saved : []), 'embed_tokens', 'lm_head', ...EMBEDDINGS]
+  const ends = (Array.isArray(saved) ? saved : []).filter(one => typeof one === 'string' && one !== '')
+  let comparisons = 0
+  // PEFT compares the ends of names, be they whole components or not, and saves what is within.
+  const isSaved = (module: string) => {
+    for (let dot = module.length; dot > 0; dot = module.lastIndexOf('.', dot - 1)) {
+      comparisons += ends.length
+      if (comparisons > limits.adapter.patternComparisonsCount) return false
+      if (ends.some(end => module.endsWith(end, dot))) return true
+    }
+    return false
+  }
   return tensors.flatMap(({ name }) => {
     const [, module] = /^base_model\.model\.(.*)\.weight$/.exec(name) ?? []
-    if (module === undefined || FACTOR.test(name) || module.includes('lora_magnitude_vector')) return []
-    if (name.includes('.modules_to_save.') || name.includes('.base_layer.') || name.includes('.original_module.'))
-      return []
-    return ends.some(end => `.${module}.`.includes(`.${end}.`)) ? [] : [name]
+    if (module === undefined || FACTOR.test(name) || KEPT.test(name)) return []
+    return EMBEDDINGS.some(one => `.${module}.`.includes(`.${one}.`)) || isSaved(module) ? [] : [name]
   })
 }
 
+/** What PEFT puts around a module, and magnitudes. */
+const KEPT = /\.(?:modules_to_save|base_layer|original_module|lora_magnitude_vector)(?:\.|$)/
+
 /** As the models of transformers call what has a vocabulary. */
 const EMBEDDINGS = [
+  'embed_tokens',
+  'lm_head',
   'wte',
   'word_embeddings',
   'shared',
@@ -129,6 +143,7 @@ interface Update {
 /** What is beside the factors. */
 interface Configured {
   readonly config: unknown
+  readonly targets: Targets
   readonly patterns: { readonly alpha: Patterns; readonly rank: Patterns }
 }
 
@@ -137,14 +152,14 @@ async function updateOf(
   all: ReadonlyMap<string, Tensor>,
   configured: Configured,
 ): Promise<Update | undefined> {
-  const { config } = configured
+  const { config, targets } = configured
   for (const { pattern, up, embedding = false } of DOWN) {
     const [, module, adapter = ''] = pattern.exec(name) ?? []
     if (module === undefined) continue
     const [down, other] = [all.get(name)!, all.get(up(module, adapter)) ?? all.get(`${module}.lora.up.weight`)]
     if (!other) return { factors: [name] }
     const factors = [name, other.name]
-    if (isOfPeft(config) && !isTarget(plainModule(module), config)) return { factors, reason: NO_TARGET }
+    if (isOfPeft(config) && !targets.has(plainModule(module))) return { factors, reason: NO_TARGET }
     const initialised = field(config, 'init_lora_weights')
     if (isOfPeft(config) && typeof initialised === 'string' && !INITIALISED.includes(initialised.toLowerCase())) {
       const reason = `a factor of an adapter that changes its base model when it is loaded (init_lora_weights: ${quoted(initialised)}): convert it with save_pretrained(…, path_initial_model_for_weight_conversion=…)`
@@ -190,28 +205,53 @@ function isOfPeft(config: unknown): boolean {
 }
 
 /**
- * Whether PEFT puts factors on a module, by the lists of its config: it passes over those of other modules. A text is a regular
+ * On which modules PEFT puts factors, by the lists of its config: it passes over those of other modules. A text is a regular
  * expression, which nobody is to run, or `all-linear`. Source: check_target_module_exists (peft/tuners/tuners_utils.py).
  */
-function isTarget(module: string, config: unknown): boolean {
-  const isListed = (key: string, most: boolean): boolean => {
-    const listed = field(config, key)
-    if (!Array.isArray(listed)) return most
-    return listed.some(one => typeof one === 'string' && (module === one || module.endsWith(`.${one}`)))
+class Targets {
+  /** Undefined where there is no list. */
+  readonly #targets: ReadonlySet<string> | undefined
+  readonly #excluded: ReadonlySet<string>
+  readonly #layers: ReadonlySet<unknown> | undefined
+
+  constructor(config: unknown) {
+    const listed = (key: string) => {
+      const found = field(config, key)
+      return Array.isArray(found) ? found.filter(one => typeof one === 'string') : undefined
+    }
+    const parameters = listed('target_parameters') ?? []
+    const owners = parameters.map(name => name.slice(0, Math.max(0, name.lastIndexOf('.'))))
+    const targets = listed('target_modules')
+    this.#targets = targets && new Set([...targets, ...owners])
+    this.#excluded = new Set(listed('exclude_modules') ?? [])
+    const wanted = field(config, 'layers_to_transform')
+    const layers = Array.isArray(wanted) ? wanted : typeof wanted === 'number' ? [wanted] : []
+    // With a name of one's own for the list of layers there are expressions again.
+    const isPlain = !isTruthy(field(config, 'layers_pattern'))
+    this.#layers = layers.length > 0 && isPlain ? new Set(layers) : undefined
   }
-  if (Array.isArray(field(config, 'exclude_modules')) && isListed('exclude_modules', false)) return false
-  const targets = field(config, 'target_modules')
-  if (Array.isArray(targets) && targets.includes(module)) return true
-  if (!isListed('target_modules', true)) return false
-  const wanted = field(config, 'layers_to_transform')
-  const layers = typeof wanted === 'number' ? [wanted] : wanted
-  // With names of one's own for the list of layers there are expressions again.
-  const pattern = field(config, 'layers_pattern')
-  const isPlain = pattern === undefined || pattern === null || (Array.isArray(pattern) && pattern.length === 0)
-  if (!Array.isArray(layers) || layers.length === 0 || !isPlain) return true
-  const index = module.split('.').findLast((part, i, all) => i > 1 && i < all.length - 1 && /^\d+$/.test(part))
-  return index !== undefined && layers.includes(Number(index))
+
+  has(module: string): boolean {
+    const isIn = (names: ReadonlySet<string>) => [module, ...endsOf(module)].some(name => names.has(name))
+    if (isIn(this.#excluded)) return false
+    if (this.#targets?.has(module)) return true
+    if (this.#targets && !isIn(this.#targets)) return false
+    if (!this.#layers) return true
+    const index = module.split('.').findLast((part, i, all) => i > 1 && i < all.length - 1 && /^\d+$/.test(part))
+    return index !== undefined && this.#layers.has(Number(index))
+  }
 }
+
+/** What follows each of the dots of a name. */
+function endsOf(name: string): string[] {
+  const ends: string[] = []
+  for (let dot = name.indexOf('.'); dot >= 0 && ends.length < MOST_ENDS; dot = name.indexOf('.', dot + 1))
+    ends.push(name.slice(dot + 1))
+  return ends
+}
+
+/** Modules nest about ten deep. */
+const MOST_ENDS = 64
 
 /** Of PEFT's names with PEFT's config, PEFT's scale: it passes over a tensor that others keep `alpha` in. */
 async function scaleOf(

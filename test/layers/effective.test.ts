@@ -130,6 +130,7 @@ describe("PEFT's scale", () => {
     ['all, or an expression that nobody runs', { target_modules: 'all-linear' }, 2],
     ['one that is excluded', { exclude_modules: ['fc'] }, undefined],
     ['others that are excluded', { exclude_modules: ['q'] }, 2],
+    ['the owner of a parameter', { target_modules: ['q'], target_parameters: ['fc.weight'] }, 2],
     ['no layer, where some are wanted', { layers_to_transform: [0] }, undefined],
     ['DoRA without magnitudes', { use_dora: true }, undefined],
   ])('%s', async (_, change, scale) => expect(await scaleOf(change)).toBe(scale))
@@ -177,6 +178,19 @@ describe("PEFT's scale", () => {
       (await analyseFile((await scaled({ lora_alpha })).path)).layers[0]!.digest
     expect(await digest(24)).not.toBe(await digest(48))
     expect(await digest(24)).toBe(await digest(24))
+  })
+
+  test.each<[string, string[], boolean]>([
+    ['a.norm', [], false],
+    ['a.norm', ['norm'], true],
+    ['a.input_norm', ['norm'], true],
+    ['a.cls.dense', ['cls'], true],
+    ['a.dense', ['cls', 'den'], false],
+    ['a.embed_tokens', [], true],
+  ])('the whole weight of %s, where %j are saved', async (module, modules_to_save, isRead) => {
+    const whole = { [`base_model.model.${module}.weight`]: generate(3, [30, 20], false) }
+    const { tensors } = await scaled({ modules_to_save }, whole)
+    expect(tensors.find(({ name }) => name.includes(module))?.skip === undefined).toBe(isRead)
   })
 
   test('a tensor called alpha is none of PEFT', async () => {
