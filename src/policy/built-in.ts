@@ -191,7 +191,7 @@ export const BUILT_IN_RULES = {
     measure: ({ head, base, matched, added, renamed }) => {
       if (base === null || !isOfNames(head) || !isOfNames(base)) return null
       const moved = matched.filter(({ head, base }) => moduleOf(head) !== moduleOf(base) && !renamed?.has(head))
-      const ends = new Set(head.layers.flatMap(({ tensor }) => endsOf(tensor)))
+      const ends = new Set(added.length > 0 ? head.layers.flatMap(({ tensor }) => endsOf(tensor)) : [])
       const own = new Set(head.layers.map(({ tensor }) => tensor))
       const twice = added.filter(({ tensor }) => ends.has(tensor) || endsOf(tensor).some(end => own.has(end)))
       const reasons = new Map<Layer, string>([
