@@ -7,6 +7,17 @@ export function withoutEnd(text: string, characters: string): string {
   return text.slice(0, length)
 }
 
+/** What follows each of the first dots of a name. */
+export function dottedEnds(name: string): string[] {
+  const ends: string[] = []
+  for (let dot = name.indexOf('.'); dot >= 0 && ends.length < MOST_ENDS; dot = name.indexOf('.', dot + 1))
+    ends.push(name.slice(dot + 1))
+  return ends
+}
+
+/** Modules nest about ten deep. */
+const MOST_ENDS = 32
+
 /** The first text that is there a second time. */
 export function firstTwice(texts: readonly string[]): string | undefined {
   const seen = new Set<string>()

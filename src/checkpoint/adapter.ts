@@ -1,5 +1,6 @@
 import { quoted } from '../errors.ts'
 import { limits } from '../limits.ts'
+import { dottedEnds } from '../words.ts'
 import type { LowRank } from './low-rank.ts'
 import { numbers } from './quantised/codec.ts'
 import { field, Relatives } from './quantised/family.ts'
@@ -232,7 +233,7 @@ class Targets {
   }
 
   has(module: string): boolean {
-    const isIn = (names: ReadonlySet<string>) => [module, ...endsOf(module)].some(name => names.has(name))
+    const isIn = (names: ReadonlySet<string>) => [module, ...dottedEnds(module)].some(name => names.has(name))
     if (isIn(this.#excluded)) return false
     if (this.#targets?.has(module)) return true
     if (this.#targets && !isIn(this.#targets)) return false
@@ -241,17 +242,6 @@ class Targets {
     return index !== undefined && this.#layers.has(Number(index))
   }
 }
-
-/** What follows each of the dots of a name. */
-function endsOf(name: string): string[] {
-  const ends: string[] = []
-  for (let dot = name.indexOf('.'); dot >= 0 && ends.length < MOST_ENDS; dot = name.indexOf('.', dot + 1))
-    ends.push(name.slice(dot + 1))
-  return ends
-}
-
-/** Modules nest about ten deep. */
-const MOST_ENDS = 64
 
 /** Of PEFT's names with PEFT's config, PEFT's scale: it passes over a tensor that others keep `alpha` in. */
 async function scaleOf(

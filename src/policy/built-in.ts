@@ -6,6 +6,7 @@ import { layerKey } from '../report/metrics.ts'
 import type { Judgement, Layer, RuleResult, Verdict } from '../report/schema.ts'
 import { isUpdate, RANDOM_LIKE, whyUnfitted } from '../report/state.ts'
 import { median } from '../statistics.ts'
+import { dottedEnds } from '../words.ts'
 import { type Earlier, NO_HISTORY } from './history.ts'
 
 /** A rule of ours: what it measures of a model against its baseline, and what is known of its errors. */
@@ -597,17 +598,10 @@ function moduleOf({ tensor }: { readonly tensor: string }): string {
   return tensor.slice(0, Math.max(0, tensor.lastIndexOf('.')))
 }
 
-/** What follows each of the dots of a key. */
+/** The last is the parameter's name, which all have. */
 function endsOf(key: string): string[] {
-  const ends: string[] = []
-  for (let dot = key.indexOf('.'); dot >= 0 && ends.length < MOST_ENDS; dot = key.indexOf('.', dot + 1)) {
-    ends.push(key.slice(dot + 1))
-  }
-  // The last is the parameter's name, which all have.
-  return ends.slice(0, -1)
+  return dottedEnds(key).slice(0, -1)
 }
-
-const MOST_ENDS = 32
 
 /** How many, and the first of them. */
 function counted<Match extends { readonly head: Layer }>(
