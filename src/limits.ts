@@ -117,6 +117,13 @@ export const limits = {
     filtersCount: 8,
   },
 
+  /** Files of DVC in a repository: one for each dataset, or for each pipeline, which may say much. */
+  dvc: {
+    filesCount: 10_000,
+    fileBytes: 4 * MiB,
+    bytes: 16 * MiB,
+  },
+
   adapter: {
     /** Each module is held against each pattern of a config, of which the largest have a thousand of each. */
     patternComparisonsCount: 10_000_000,

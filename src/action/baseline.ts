@@ -1,30 +1,27 @@
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { mkdtemp, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import * as core from '@actions/core'
 import { exists } from '../bytes/file.ts'
 import { openCheckpoint } from '../checkpoint/index.ts'
-import { lfsObject } from '../checkpoint/pointer.ts'
 import type { Settings } from '../config/settings.ts'
 import { UserError } from '../errors.ts'
 import { type Api, connect, startDeadline } from '../github/api.ts'
-import { branchOf, isAsCommitted } from '../github/base-commit.ts'
+import { branchOf } from '../github/base-commit.ts'
 import { searchBaseline } from '../github/baseline/index.ts'
 import { parseBaselineSource } from '../github/baseline/options.ts'
 import { missingBaseline } from '../github/baseline/search.ts'
 import type { Baseline } from '../github/baseline/types.ts'
 import type { Context } from '../github/context.ts'
 import { explainFailure } from '../github/failures.ts'
-import { MOST_AT, namesAt, readAt, statAt, UnreadableError } from '../github/repository.ts'
+import { MOST_AT, namesAt, readAt, UnreadableError } from '../github/repository.ts'
 import type { FoundReport } from '../pipeline/gate.ts'
 import { refuseRelative } from '../policy/rule.ts'
 import { printableLines } from '../render/escape.ts'
 import { parseReport } from '../report/io.ts'
 import type { BaselineRecord } from '../report/schema.ts'
 import { checkoutOf, isSubmodule, mainCheckout } from './checkout.ts'
-import { editedByDvc } from './dvc.ts'
+import { type Origin, Origins } from './origin.ts'
 import { type Publishing, readCheckpoints, wantsHistory } from './publishing.ts'
 import { baseRef, isJudged, repositoryPath } from './rules.ts'
 import { setOutput } from './safely.ts'
@@ -152,28 +149,29 @@ async function ofPath(
   try {
     const api = await connect({ token, apiUrl: context.apiUrl, deadline })
     const edited = (file: string) => missing('disabled', `${what}: this change edits ${file}, which is read with it.`)
+    const origins = new Origins(api, context)
     if (await isFolder(path)) {
-      const other = await editedIn(api, context, inRepository, path)
+      const other = await editedIn(api, context, origins, { inRepository, path })
       return other === undefined ? asItIs : edited(other)
     }
-    const base = await statAt(api, context, inRepository, baseRef(context))
-    if (!base) {
-      const pointer = await editedByDvc(api, context, { inRepository, path, ref: baseRef(context) })
-      if (pointer !== undefined)
-        return missing('disabled', `${what}: this change edits ${pointer}, which names its content.`)
-      if (!(await broughtByHead(api, context, inRepository, path))) return asItIs
-      const reason = `The branch ${branch} has no ${inRepository} yet: this change brings it, and is not compared with it.`
-      return missing('first-run', reason)
+    const origin = await origins.of(path, inRepository)
+    switch (origin.whose) {
+      case 'base':
+      case 'step': {
+        const other = await otherThanBase(context, origins, path)
+        return other === undefined ? asItIs : edited(other)
+      }
+      case 'head': {
+        const reason = `The branch ${branch} has no ${inRepository} yet: this change brings it, and is not compared with it.`
+        return missing('first-run', reason)
+      }
+      case 'unknown':
+        return missing('disabled', `${what}: ${origin.reason}.`)
+      case 'edited': {
+        const bytes = await readAt(api, context, { path: inRepository, ref: baseRef(context), most: MOST_AT })
+        return await ofBytes(settings, bytes!, inRepository)
+      }
     }
-    if ((await idOf(path, base.sha)) === base.sha) {
-      const other = await otherThanBase(api, context, path)
-      return other === undefined ? asItIs : edited(other)
-    }
-    const bytes = await readAt(api, context, { path: inRepository, ref: baseRef(context), most: MOST_AT })
-    const stored = lfsObject(bytes!)
-    if (stored === undefined) return await ofBytes(settings, bytes!, inRepository)
-    if ((await hashOfFile(path, 'sha256')) === stored) return asItIs
-    return missing('disabled', `${what}: it is kept in Git LFS, and what was checked out is another file.`)
   } catch (error) {
     if (error instanceof UserError) throw error
     if (error instanceof UnreadableError) return missing('unreachable', `${what}: ${error.message}.`)
@@ -201,45 +199,45 @@ export async function editedBaseModel(context: Context, path: string | null | un
   const deadline = startDeadline(MOST)
   try {
     const api = await connect({ token, apiUrl: context.apiUrl, deadline })
-    if (await isFolder(path)) return await editedIn(api, context, inRepository, path)
-    if (!(await statAt(api, context, inRepository, baseRef(context)))) return undefined
-    return (await isAtBase(api, context, path, inRepository)) ? await otherThanBase(api, context, path) : inRepository
+    const origins = new Origins(api, context)
+    if (await isFolder(path)) return await editedIn(api, context, origins, { inRepository, path })
+    const { whose } = await origins.of(path, inRepository)
+    if (whose === 'head') return undefined
+    return isOthers(whose) ? inRepository : await otherThanBase(context, origins, path)
   } finally {
     deadline.done()
   }
 }
 
 /** The first file of a folder that the change takes away, or alters and that is read. */
-async function editedIn(api: Api, context: Context, inRepository: string, path: string): Promise<string | undefined> {
+async function editedIn(
+  api: Api,
+  context: Context,
+  origins: Origins,
+  { inRepository, path }: { inRepository: string; path: string },
+): Promise<string | undefined> {
   for (const name of await namesAt(api, context, inRepository, baseRef(context)))
     if (!(await exists(join(path, name)))) return `${inRepository}/${name}`
-  return otherThanBase(api, context, path)
+  return otherThanBase(context, origins, path)
 }
 
-/** The first file that is read of a checkpoint, or beside it, and is in the repository another than the base branch's. */
-async function otherThanBase(api: Api, context: Context, path: string): Promise<string | undefined> {
+/** The first file that is read of a checkpoint, or beside it, and is another than the base branch's or a step's. */
+async function otherThanBase(context: Context, origins: Origins, path: string): Promise<string | undefined> {
   const checkpoint = await openCheckpoint(path).catch(() => undefined)
   const read = (checkpoint?.stamps ?? []).map(stamp => stamp.path).filter(file => resolve(file) !== resolve(path))
   for (const file of new Set(read)) {
     const inRepository = await repositoryPath(file, context)
-    if (inRepository !== undefined && !(await isAtBase(api, context, file, inRepository))) return inRepository
+    if (inRepository === undefined) {
+      // A change can put a submodule in the place of a folder.
+      if (await isSubmodule(await checkoutOf(file, process.env.GITHUB_WORKSPACE || process.cwd()))) return file
+    } else if (isOthers((await origins.of(file, inRepository)).whose)) return inRepository
   }
   return undefined
 }
 
-/** Whether a file is that of the base branch, or what its pointer of Git LFS names. */
-async function isAtBase(api: Api, context: Context, file: string, inRepository: string): Promise<boolean> {
-  const ref = baseRef(context)
-  const base = await statAt(api, context, inRepository, ref)
-  if (!base) return false
-  if ((await idOf(file, base.sha)) === base.sha) return true
-  if (base.size > MOST_POINTER) return false
-  const stored = lfsObject((await readAt(api, context, { path: inRepository, ref, most: MOST_POINTER }))!)
-  return stored !== undefined && (await hashOfFile(file, 'sha256')) === stored
+function isOthers(whose: Origin['whose']): boolean {
+  return whose !== 'base' && whose !== 'step'
 }
-
-/** Bytes of a pointer of Git LFS. */
-const MOST_POINTER = 1024
 
 async function ofBytes(settings: Settings, bytes: Buffer, path: string) {
   const none = { ...settings, baseline: undefined }
@@ -251,29 +249,4 @@ async function ofBytes(settings: Settings, bytes: Buffer, path: string) {
   const copy = join(folder, basename(path))
   await writeFile(copy, bytes)
   return { settings: { ...settings, baseline: copy }, baseline: undefined, search: undefined }
-}
-
-/** Whether the file that lies there is one of the judged commit. */
-async function broughtByHead(api: Api, context: Context, inRepository: string, path: string): Promise<boolean> {
-  const head = context.pullRequest?.headSha ?? context.mergeGroup!.headSha
-  const found = await statAt(api, context, inRepository, head)
-  if (!found) return false
-  if ((await idOf(path, found.sha)) === found.sha) return true
-  return isAsCommitted(await checkoutOf(path, process.env.GITHUB_WORKSPACE || process.cwd()), resolve(path))
-}
-
-/** The id that git gives to the content of a file, by the hash that the other id is of; empty where there is no file. */
-async function idOf(path: string, like: string): Promise<string> {
-  const found = await stat(path).catch(() => undefined)
-  if (!found?.isFile()) return ''
-  return hashOfFile(path, like.length === 64 ? 'sha256' : 'sha1', `blob ${found.size}\0`)
-}
-
-/** The hash of a file's content, in hexadecimal digits; empty where there is no file. */
-async function hashOfFile(path: string, algorithm: 'sha1' | 'sha256', before = ''): Promise<string> {
-  const found = await stat(path).catch(() => undefined)
-  if (!found?.isFile()) return ''
-  const hash = createHash(algorithm).update(before)
-  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer)
-  return hash.digest('hex')
 }

@@ -1,66 +1,183 @@
-import { join, posix, resolve } from 'node:path'
+import { join, posix } from 'node:path'
 import { readSmallFile } from '../bytes/small-file.ts'
 import { parseYaml, tooMuchYaml } from '../bytes/yaml.ts'
 import type { Api } from '../github/api.ts'
 import type { Context } from '../github/context.ts'
-import { blobId, readAt } from '../github/repository.ts'
+import { blobId, filesAt, readAt, UnreadableError } from '../github/repository.ts'
 import { limits } from '../limits.ts'
 
+/** What the base branch's files of DVC say of a file that lies here. */
+export type ByDvc =
+  /** Nothing that would tell it from another, and the head's say the same. */
+  | { readonly kind: 'untold' }
+  /** It is the one that they name. */
+  | { readonly kind: 'same' }
+  /** Nothing; the head has brought a file that names this very content. */
+  | { readonly kind: 'brought' }
+  /** It is another, or may be. */
+  | { readonly kind: 'other'; readonly reason: string }
+
+/** What a file of DVC says of a file, or of a folder that this lies in. */
+interface Output {
+  readonly by: string
+  readonly text: string
+  /** Of the file itself, in hexadecimal digits; undefined for a folder, and for what DVC does not know by its content. */
+  readonly md5?: string | undefined
+}
+
+type Mapping = Record<string, unknown>
+type Texts = Map<string, string>
+
 /**
- * The file by which DVC knows the content of another, where the judged change edits what it says of it; undefined where none does.
- * DVC keeps `PATH.dvc` beside a file or one of the folders that it lies in, or lists it in a `dvc.lock` in one of them.
- * GitHub's errors pass through.
- *
- * @param inRepository the path of the file in the repository
- * @param path the same, where it was checked out
- * @param ref of the base branch
+ * What DVC says of files that git does not have, on the base branch and in a checkout. It knows content by its MD5, in a `NAME.dvc` or,
+ * for what a pipeline makes, in the `dvc.lock` beside a `dvc.yaml`; paths in either are relative to the `wdir` that is set there.
  */
-export async function editedByDvc(
-  api: Api,
-  context: Context,
-  { inRepository, path, ref }: { inRepository: string; path: string; ref: string },
-): Promise<string | undefined> {
-  const above = foldersOf(inRepository)
-  const root = resolve(path, ...above.map(() => '..'))
-  const most = limits.checkpoint.configBytes
-  const at = async (name: string) => {
-    const base = await readAt(api, context, { path: name, ref, most })
-    const head = base && (await readSmallFile(join(root, name), most).catch(() => Buffer.alloc(0)))
-    return base && head && blobId(base) !== blobId(head) ? { base, head } : undefined
+export class Dvc {
+  readonly #api: Api
+  readonly #context: Context
+  readonly #of: { readonly root: string; readonly base: string; readonly head: string }
+  readonly #before: Texts = new Map()
+  readonly #after: Texts = new Map()
+  readonly #parsed = new Map<string, Promise<Mapping | undefined>>()
+  #listing: Promise<{ readonly all: boolean }> | undefined
+  #bytes = 0
+
+  /** @param of the folder of the checkout, the base branch as a ref, and the commit that is judged */
+  constructor(api: Api, context: Context, of: { readonly root: string; readonly base: string; readonly head: string }) {
+    this.#api = api
+    this.#context = context
+    this.#of = of
   }
-  for (const name of [inRepository, ...above.filter(folder => folder !== '')]) {
-    if (await at(`${name}.dvc`)) return `${name}.dvc`
+
+  /**
+   * Whether a file is the one that DVC keeps for the base branch.
+   * @param file its path in the repository
+   * @param md5 of the file that lies there
+   * @throws UnreadableError where there is more of DVC's files than can be read; GitHub's errors pass through
+   */
+  async ask(file: string, md5: () => Promise<string>): Promise<ByDvc> {
+    this.#listing ??= this.#readAll()
+    const { all } = await this.#listing
+    // Of a repository that is too large to be listed, those at the places where DVC puts them.
+    if (!all) for (const name of placesFor(file)) await this.#read(name, '')
+    const known = await this.#outputs(this.#before, file)
+    const proposed = await this.#outputs(this.#after, file)
+    const named = known.filter(output => output.md5 !== undefined)
+    if (named.length > 0) {
+      const digest = await md5()
+      if (named.some(output => output.md5 === digest)) return { kind: 'same' }
+      const reason = `it is kept by DVC, and what lies there is not what ${named[0].by} of that branch names`
+      return { kind: 'other', reason }
+    }
+    const added = notAmong(known, proposed)
+    if (added?.md5 !== undefined && known.length === 0 && added.md5 === (await md5())) return { kind: 'brought' }
+    const edited = notAmong(proposed, known) ?? added
+    if (!edited) return { kind: 'untold' }
+    return { kind: 'other', reason: `this change edits ${edited.by}, which names its content` }
   }
-  for (const folder of above) {
-    const lock = posix.join(folder, 'dvc.lock')
-    const found = await at(lock)
-    if (!found) continue
-    const [base, head] = await Promise.all(
-      [found.base, found.head].map(bytes => outputs(bytes.toString('utf8'), folder, inRepository)),
-    )
-    if (base === undefined || base !== head) return lock
+
+  async #readAll(): Promise<{ readonly all: boolean }> {
+    const [base, head] = [this.#of.base, this.#of.head].map(ref => filesAt(this.#api, this.#context, ref))
+    const listings = await Promise.all([base, head])
+    const names = listings.flatMap(({ files }) => [...files.keys()])
+    for (const name of new Set(names.filter(isOfDvc))) await this.#read(name, listings[0].files.get(name))
+    return { all: listings.every(({ all }) => all) }
   }
-  return undefined
+
+  /** @param id of the base branch's; undefined where it has none, empty where that is not known */
+  async #read(name: string, id: string | undefined): Promise<void> {
+    if (this.#before.has(name) || this.#after.has(name)) return
+    const most = limits.dvc.fileBytes
+    const own = await readSmallFile(join(this.#of.root, name), most).catch(() => undefined)
+    if (own) this.#put(this.#after, name, own)
+    if (id === undefined) return
+    const asked = { path: name, ref: this.#of.base, most }
+    const content = own && blobId(own) === id ? own : await readAt(this.#api, this.#context, asked)
+    if (content) this.#put(this.#before, name, content)
+  }
+
+  #put(texts: Texts, name: string, content: Buffer): void {
+    this.#bytes += content.length
+    if (texts.size >= limits.dvc.filesCount || this.#bytes > limits.dvc.bytes)
+      throw new UnreadableError('DVC has more files in the repository than are read')
+    texts.set(name, content.toString('utf8'))
+  }
+
+  /** What files of DVC say of a file; what one that can't be read says may be of it. */
+  async #outputs(texts: Texts, file: string): Promise<Output[]> {
+    const found: Output[] = []
+    for (const [by, text] of texts) {
+      if (by.endsWith('dvc.yaml')) continue
+      const folder = posix.dirname(by)
+      const said = await this.#parse(text)
+      if (said === undefined) found.push({ by, text })
+      else if (by.endsWith('dvc.lock')) {
+        const pipeline = await this.#parse(texts.get(posix.join(folder, 'dvc.yaml')) ?? '')
+        for (const [name, stage] of Object.entries(asMapping(said.stages) ?? said))
+          found.push(...covering(asMapping(stage), file, folder, wdirOf(pipeline, name)).map(out => ({ by, ...out })))
+      } else found.push(...covering(said, file, folder, said.wdir ?? '.').map(out => ({ by, ...out })))
+    }
+    return found
+  }
+
+  #parse(text: string): Promise<Mapping | undefined> {
+    if (!this.#parsed.has(text)) this.#parsed.set(text, parse(text))
+    return this.#parsed.get(text)!
+  }
 }
 
-/** The folders that a path of the repository lies in, the nearest first; the last is the repository, an empty text. */
-function foldersOf(path: string): string[] {
-  const folder = posix.dirname(path)
-  return folder === '.' ? [''] : [folder, ...foldersOf(folder)]
+function isOfDvc(name: string): boolean {
+  return /(?:^|\/)dvc\.(?:lock|yaml)$|[^/]\.dvc$/.test(name)
 }
 
-/** What a dvc.lock says of a file, or of a folder that it lies in; undefined where it can't be read. */
-async function outputs(text: string, folder: string, file: string): Promise<string | undefined> {
-  if (tooMuchYaml(text, { marks: limits.checkpoint.configMarks, depth: limits.config.nestingLevels })) return undefined
-  const lock = await parseYaml(text, false)
-    .then((document): { stages?: Record<string, { outs?: unknown[] }> } => document.toJS({ maxAliasCount: 0 }))
-    .catch(() => undefined)
-  if (typeof lock !== 'object' || lock === null) return undefined
-  const outs = Object.values(lock.stages ?? {}).flatMap(stage => (Array.isArray(stage?.outs) ? stage.outs : []))
-  const ofFile = outs.filter(out => {
-    const named = (out as { path?: unknown } | null)?.path
-    const place = typeof named === 'string' ? posix.join(folder, named) : ''
-    return place !== '' && (place === file || file.startsWith(`${place}/`))
+/** The first of some that others lack. */
+function notAmong(others: readonly Output[], some: readonly Output[]): Output | undefined {
+  return some.find(({ by, text }) => !others.some(other => other.by === by && other.text === text))
+}
+
+/** Where DVC keeps what it says of a file: beside it, or beside or in a folder that it lies in. */
+function placesFor(file: string): string[] {
+  const folder = posix.dirname(file)
+  const inFolder = ['dvc.lock', 'dvc.yaml'].map(name => posix.join(folder, name))
+  return [`${file}.dvc`, ...inFolder, ...(folder === '.' ? [] : placesFor(folder))]
+}
+
+/** What the outputs of a stage of a pipeline are relative to; undefined where that is not said. */
+function wdirOf(pipeline: Mapping | undefined, name: string): unknown {
+  const stages = asMapping(pipeline?.stages)
+  // One of several that are made from a template is called `NAME@ITEM`.
+  const stage = asMapping(stages?.[name] ?? stages?.[name.split('@')[0]])
+  return stage && ((asMapping(stage.do) ?? stage).wdir ?? '.')
+}
+
+/** Those outputs of a stage that are the file or a folder that it lies in. */
+function covering(stage: Mapping | undefined, file: string, folder: string, wdir: unknown): Omit<Output, 'by'>[] {
+  const outs = Array.isArray(stage?.outs) ? stage.outs.map(asMapping) : []
+  return outs.flatMap(out => {
+    if (typeof out?.path !== 'string') return []
+    const known = typeof wdir === 'string' && !wdir.includes('$')
+    // Where it is not known what the path is relative to, that may be any folder.
+    const place = asFolder(known ? posix.join(folder, wdir, out.path) : out.path)
+    const covers = known ? asFolder(file).startsWith(place) : asFolder(file).includes(place)
+    if (!covers) return []
+    const md5 = asFolder(file).endsWith(place) && typeof out.md5 === 'string' && !out.md5.endsWith('.dir')
+    return [{ text: JSON.stringify([place, out]), ...(md5 && { md5: out.md5 as string }) }]
   })
-  return JSON.stringify(ofFile)
+}
+
+/** A path with a slash on either side, that its components can be compared; what leads up and out is left out. */
+function asFolder(path: string): string {
+  return posix.join('/', posix.normalize(path).replace(/^(?:\.\.\/)+/, ''), '/')
+}
+
+/** What a text of YAML says; undefined where it can't be read, or is no mapping. */
+async function parse(text: string): Promise<Mapping | undefined> {
+  if (tooMuchYaml(text, { marks: limits.checkpoint.configMarks, depth: limits.config.nestingLevels })) return undefined
+  return parseYaml(text, false)
+    .then(document => asMapping(document.toJS({ maxAliasCount: 0 })))
+    .catch(() => undefined)
+}
+
+function asMapping(value: unknown): Mapping | undefined {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Mapping) : undefined
 }

@@ -32,12 +32,35 @@ export async function statAt(api: Api, context: Context, path: string, ref: stri
   }
 }
 
-/** Names of the files in a folder of the repository, at a commit or a branch. GitHub's errors pass through. */
+/** Names of the files in a folder of the repository, at a commit or a branch; empty where it has none. GitHub's errors pass through. */
 export async function namesAt(api: Api, context: Context, path: string, ref: string): Promise<string[]> {
   const { owner, name: repo } = context.repository
-  const { data } = await api.octokit.rest.repos.getContent({ owner, repo, path, ref })
-  if (!Array.isArray(data)) throw new UnreadableError(`${path} is no folder there`)
-  return data.flatMap(({ type, name }) => (type === 'file' ? [name] : []))
+  try {
+    const { data } = await api.octokit.rest.repos.getContent({ owner, repo, path, ref })
+    if (!Array.isArray(data)) throw new UnreadableError(`${path} is no folder there`)
+    return data.flatMap(({ type, name }) => (type === 'file' ? [name] : []))
+  } catch (error) {
+    if ((error as { status?: number }).status !== 404) throw error
+    await assureReadable(api, context, ref)
+    return []
+  }
+}
+
+/**
+ * The ids of all files of the repository by their paths, at a commit or a branch, and whether these are all: GitHub lists no more than
+ * 100,000. GitHub's errors pass through.
+ */
+export async function filesAt(
+  api: Api,
+  context: Context,
+  ref: string,
+): Promise<{ readonly files: ReadonlyMap<string, string>; readonly all: boolean }> {
+  const { owner, name: repo } = context.repository
+  const tree_sha = ref.startsWith('refs/heads/') ? await branchTip(api, context, ref.slice('refs/heads/'.length)) : ref
+  const { data } = await api.octokit.rest.git.getTree({ owner, repo, tree_sha, recursive: '1' })
+  if (!Array.isArray(data?.tree)) throw new UnreadableError(`the answer does not tell of the files of ${ref}`)
+  const files = data.tree.flatMap(({ type, path, sha }) => (type === 'blob' ? [[path, sha] as const] : []))
+  return { files: new Map(files), all: data.truncated === false }
 }
 
 /**

@@ -191,43 +191,6 @@ describe('a baseline that the repository keeps in Git LFS', () => {
   })
 })
 
-test('a baseline that DVC keeps is not the one that the pull request points to', async () => {
-  const inputs = { ...RULE, baseline: 'base.safetensors' }
-  const pointer = 'outs:\n- md5: 0123456789abcdef0123456789abcdef\n  path: base.safetensors\n'
-  github.commitFiles(commits[3], { 'base.safetensors.dvc': pointer })
-  const pulled = (net: Net) => ({ 'base.safetensors': readFileSync(writeSafetensors(nets[net])) })
-  const honest = await pull('worse', inputs, { files: { ...pulled('good'), 'base.safetensors.dvc': pointer } })
-  expect(decided(honest)).toEqual(FAILED)
-  const edited = await pull('worse', inputs, {
-    files: { ...pulled('worse'), 'base.safetensors.dvc': pointer.replace('0123', '4567') },
-  })
-  expect(decided(edited)).toEqual({ status: 1, verdict: 'inconclusive' })
-  expect(comment()).toMatch(/this change edits .*base\.safetensors\.dvc/)
-})
-
-test.each([
-  ['of a folder', 'models.dvc', 'outs:\n- md5: 0123456789abcdef0123456789abcdef.dir\n  path: models\n'],
-  [
-    'of a pipeline',
-    'dvc.lock',
-    'schema: "2.0"\nstages:\n  other:\n    outs:\n    - path: o\n      md5: 77\n  base:\n    outs:\n    - path: models/base.safetensors\n      md5: 0123\n',
-  ],
-])(
-  'a baseline that DVC keeps is not the one that the pull request points to, by the file %s',
-  async (_, name, said) => {
-    const inputs = { ...RULE, baseline: 'models/base.safetensors' }
-    github.commitFiles(commits[3], { [name]: said })
-    const pulled = (net: Net) => ({ 'models/base.safetensors': readFileSync(writeSafetensors(nets[net])) })
-    // What is said of other files is the change's.
-    const other = said.replace('md5: 77', 'md5: 78')
-    const honest = await pull('worse', inputs, { files: { ...pulled('good'), [name]: other } })
-    expect(decided(honest)).toEqual(FAILED)
-    const ended = await pull('worse', inputs, { files: { ...pulled('worse'), [name]: said.replace('0123', '4567') } })
-    expect(decided(ended)).toEqual({ status: 1, verdict: 'inconclusive' })
-    expect(comment()).toContain(`this change edits ${name}`)
-  },
-)
-
 test('a baseline that the pull request brings is not compared with, whatever git makes of its bytes', async () => {
   const worse = JSON.stringify(readReport(await runGate(github, 'worse', { baseline: 'none' }, { event: 'schedule' })))
   const prepare = ({ workspace }: Job) => {

@@ -13,6 +13,7 @@ const OPERATIONS = [
   'actions/list-artifacts-for-repo',
   'actions/list-workflow-run-artifacts',
   'actions/list-workflow-runs-for-repo',
+  'git/get-tree',
   'issues/create-comment',
   'issues/delete-comment',
   'issues/get-comment',

@@ -156,6 +156,16 @@ export const routes: Record<string, Route> = {
       }
     },
   },
+  'git/get-tree': {
+    needs: ['contents', 'read'],
+    handle({ github, path }) {
+      const files = filesOf(github, path.tree_sha!) ?? new Map<string, Buffer>()
+      const tree = [...files].map(([name, file]) => ({
+        ...{ path: name, mode: '100644', type: 'blob', sha: blobId(file), size: file.length },
+      }))
+      return { status: 200, body: fill('git-tree', { sha: path.tree_sha, tree, truncated: false }) }
+    },
+  },
   'repos/get-content': {
     needs: ['contents', 'read'],
     handle({ github, path, query, accept }) {
@@ -173,7 +183,7 @@ export const routes: Record<string, Route> = {
       if (accept.includes('raw')) {
         return { status: 200, body: file, headers: { 'content-type': 'application/vnd.github.raw+json' } }
       }
-      const sha = createHash('sha1').update(`blob ${file.length}\0`).update(file).digest('hex')
+      const sha = blobId(file)
       const content = file.length > 1024 * 1024 ? '' : file.toString('base64')
       const about = { name: path.path!.split('/').at(-1), path: path.path, sha, size: file.length }
       return {
@@ -295,6 +305,11 @@ function filesOf(github: GitHubDouble, start: string): Map<string, Buffer> | und
     if (files) return files
   }
   return undefined
+}
+
+/** The id that git gives to a file's content. */
+function blobId(file: Buffer): string {
+  return createHash('sha1').update(`blob ${file.length}\0`).update(file).digest('hex')
 }
 
 function exists({ github, path }: Call): boolean {

@@ -1,0 +1,137 @@
+import { createHash } from 'node:crypto'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { safetensorsBytes } from '../support/safetensors.ts'
+import { type Gated, nets, readReport, runGate, startRepository, type Workspace } from './gate.ts'
+import { type GitHubDouble, sha } from './github/double.ts'
+
+const BASELINE = 'models/base.safetensors'
+const FAILED = { status: 1, verdict: 'failed' }
+const UNDECIDED = { status: 1, verdict: 'inconclusive' }
+
+let github: GitHubDouble
+let base: string
+beforeEach(async () => {
+  const started = await startRepository()
+  github = started.github
+  base = started.commits[3]
+})
+afterEach(async () => {
+  expect(github.problems).toEqual([])
+  await github.stop()
+})
+
+type Net = keyof typeof nets
+type Files = NonNullable<Workspace['files']>
+const bytesOf = (net: Net) => safetensorsBytes(nets[net])
+const md5 = (net: Net) => createHash('md5').update(bytesOf(net)).digest('hex')
+const pointer = (net: Net, path = 'base.safetensors', wdir = '') =>
+  `${wdir}outs:\n- md5: ${md5(net)}\n  hash: md5\n  path: ${path}\n`
+const stage = (name: string, path: string, hash: string) =>
+  `  ${name}:\n    cmd: x\n    outs:\n    - path: ${path}\n      md5: ${hash}\n`
+const lock = (...stages: string[]) => `schema: '2.0'\nstages:\n${stages.join('')}`
+
+/** A pull request of a worse model: with the base branch's files of DVC, with its own, and with what then lies at the baseline's path. */
+async function gate(committed: Files, edits: Files, pulled: Net, path = BASELINE): Promise<Gated> {
+  const ofHead = Object.fromEntries(Object.entries({ ...committed, ...edits }).filter(([, text]) => text !== ''))
+  github.commitFiles(base, committed)
+  github.commitFiles(sha('head of 7'), ofHead)
+  const files = { ...ofHead, [path]: bytesOf(pulled) }
+  const inputs = { 'fail-if': 'delta(alpha) > 0.2', baseline: path }
+  return runGate(github, 'worse', inputs, { event: 'pull_request', pull: 7 }, {}, { files })
+}
+const decided = ({ status, outputs }: Gated) => ({ status, verdict: outputs.verdict })
+const comment = () => github.comments(7).at(-1)?.body ?? ''
+
+const KEPT: [string, Files][] = [
+  ['beside it', { [`${BASELINE}.dvc`]: pointer('good') }],
+  ['in another folder', { 'data/it.dvc': pointer('good', 'base.safetensors', 'wdir: ../models\n') }],
+  ['as an output', { 'dvc.lock': lock(stage('o', 'o', '77'), stage('base', BASELINE, md5('good'))) }],
+  [
+    'as an output of a stage in a folder',
+    {
+      'dvc.yaml': 'stages:\n  base:\n    wdir: models\n    cmd: x\n',
+      'dvc.lock': lock(stage('base', 'base.safetensors', md5('good'))),
+    },
+  ],
+  [
+    'as an output of a stage from a template',
+    {
+      'p/dvc.yaml': 'stages:\n  base:\n    foreach: [a]\n    do:\n      wdir: ../$\u007bitem}\n      cmd: x\n',
+      'p/dvc.lock': lock(stage('base@a', './base.safetensors', md5('good'))),
+    },
+  ],
+]
+
+describe.each(KEPT)('a baseline that DVC keeps %s', (_, committed) => {
+  test('is what the base branch names, whatever else the pull request edits', async () => {
+    expect(decided(await gate(committed, { 'model.safetensors.dvc': pointer('worse') }, 'good'))).toEqual(FAILED)
+  })
+
+  test.each<[string, (all: Files) => Files]>([
+    ['edits what names it', all => replaced(all, md5('good'), md5('worse'))],
+    ['adds a file beside it', () => ({ [`${BASELINE}.dvc`]: pointer('worse') })],
+    ['adds a pipeline', () => ({ 'models/dvc.lock': lock(stage('new', 'base.safetensors', md5('worse'))) })],
+    ['leaves it, and what lies there is another', () => ({})],
+  ])('is not another, where the pull request %s', async (_, edit) => {
+    expect(decided(await gate(committed, edit(committed), 'worse'))).toEqual(UNDECIDED)
+    expect(comment()).toContain('it is kept by DVC, and what lies there is not what')
+  })
+})
+
+describe('a baseline in a folder that DVC keeps as a whole', () => {
+  const committed = { 'models.dvc': `outs:\n- md5: ${'01'.repeat(16)}.dir\n  path: models\n` }
+
+  test('is compared with as long as nobody edits what names it', async () => {
+    const edits = { 'data.dvc': pointer('worse', 'data') }
+    expect(decided(await gate(committed, edits, 'good'))).toEqual(FAILED)
+  })
+
+  test.each<[string, Files]>([
+    ['models.dvc', replaced(committed, '0101', '4567')],
+    ['models.dvc', { 'models.dvc': '' }],
+    ['models.dvc', { 'models.dvc': 'outs: [\n' }],
+    [`${BASELINE}.dvc`, { [`${BASELINE}.dvc`]: pointer('worse') }],
+    ['p/dvc.lock', { 'p/dvc.lock': lock(stage('new', '../models/base.safetensors', md5('worse'))) }],
+  ])('is not compared with where the pull request edits %s', async (name, edits) => {
+    expect(decided(await gate(committed, edits, 'worse'))).toEqual(UNDECIDED)
+    expect(comment()).toContain(`this change edits ${name}, which names its content`)
+  })
+})
+
+test('a baseline that DVC keeps and the pull request brings is not compared with', async () => {
+  const ended = await gate({}, { [`${BASELINE}.dvc`]: pointer('worse') }, 'worse')
+  expect(readReport(ended)).toMatchObject({ baseline: { state: 'first-run' }, verdict: { status: 'inconclusive' } })
+})
+
+test('a baseline that a step made is compared with, though DVC keeps others of its name', async () => {
+  const committed = { 'other/base.safetensors.dvc': pointer('worse') }
+  expect(decided(await gate(committed, {}, 'good'))).toEqual(FAILED)
+})
+
+describe('a folder as the baseline', () => {
+  const files = (net: Net) => ({ 'base/config.json': '{}', 'base/model.safetensors': bytesOf(net) })
+  const committed = { 'base/config.json': '{}', 'base/model.safetensors.dvc': pointer('good', 'model.safetensors') }
+  const gateFolder = (ofBase: Files, ofHead: Files, pulled: Files) => {
+    github.commitFiles(base, ofBase)
+    github.commitFiles(sha('head of 7'), ofHead)
+    const inputs = { 'fail-if': 'delta(alpha) > 0.2', baseline: 'base' }
+    const workspace = { files: { ...ofHead, ...pulled } }
+    return runGate(github, 'worse', inputs, { event: 'pull_request', pull: 7 }, {}, workspace)
+  }
+
+  test('whose weights DVC keeps is what the base branch names', async () => {
+    expect(decided(await gateFolder(committed, committed, files('good')))).toEqual(FAILED)
+    const edited = replaced(committed, md5('good'), md5('worse'))
+    expect(decided(await gateFolder(committed, edited, files('worse')))).toEqual(UNDECIDED)
+  })
+
+  test('that a step made is compared with, but not with what the pull request puts into it', async () => {
+    expect(decided(await gateFolder({}, {}, files('good')))).toEqual(FAILED)
+    const brought = { 'base/model.safetensors': bytesOf('worse') }
+    expect(decided(await gateFolder({}, brought, files('worse')))).toEqual(UNDECIDED)
+  })
+})
+
+function replaced(files: Files, from: string, to: string): Files {
+  return Object.fromEntries(Object.entries(files).map(([name, text]) => [name, String(text).replace(from, to)]))
+}
