@@ -35,7 +35,7 @@ interface Measurement {
 
 /** Distance of two spectra in units of chance, from which on a loss of structure is believed. */
 const LEAST_DISTANCE = 2.8
-/** Growth of a bias or a norm that no training brings about. */
+/** Growth of a bias, a norm or a largest eigenvalue that no training brings about. */
 const EXPLODED = 1000
 /** Change of log_norm up to which a layer is the same one at the same scale. */
 const SAME_NORM = 0.4
@@ -73,12 +73,12 @@ export const BUILT_IN_RULES = {
   exploded: {
     level: 'fail',
     operator: '>',
-    threshold: 3,
+    threshold: Math.log10(EXPLODED),
     kind: 'certain',
-    what: 'the largest rise of a layer’s log_spectral_norm, to more than any layer of the baseline has: 3 is a λmax of a thousand times the baseline’s. A layer that was next to zero and now is like the others is no explosion; nor are convolutions into which their batch norms were folded, all of which went',
+    what: 'the largest rise of a layer’s log_spectral_norm, to more than any layer of the baseline has: 3 is a λmax of a thousand times the baseline’s. A layer that was next to zero and now is like the others is no explosion; nor is one into which a batch norm that went was folded, with a bias, and no further than a norm can scale',
     measure: pair => {
       const { matched } = pair
-      if (isFolded(pair)) return null
+      const folded = foldedIn(pair)
       const largest = matched.reduce(
         (most, { base }) => Math.max(most, base.log_spectral_norm ?? most),
         Number.NEGATIVE_INFINITY,
@@ -86,7 +86,8 @@ export const BUILT_IN_RULES = {
       const rises = matched.flatMap(({ head, base }) => {
         const rise = subtract(head.log_spectral_norm ?? null, base.log_spectral_norm ?? null)
         if (rise === null) return []
-        return [{ head, rise: head.log_spectral_norm! > largest ? rise : Math.min(rise, 0) }]
+        const counts = head.log_spectral_norm! > largest && !folded.has(head)
+        return [{ head, rise: counts ? rise : Math.min(rise, 0) }]
       })
       if (rises.length === 0) return null
       const { head, rise } = rises.reduce((most, one) => (one.rise > most.rise ? one : most))
@@ -576,17 +577,29 @@ function resultOf(
 
 const STATISTICS = /(?:^|[._/])(?:running|moving)_var(?:iance)?$/
 
-/** Whether all batch norms of the baseline went, and what is left has biases that it had not: each layer took the scale of its norm. */
-function isFolded({ head, base, matched }: Pair): boolean {
-  const normed = base?.skipped.filter(({ tensor }) => STATISTICS.test(tensor)).length ?? 0
-  if (normed === 0 || head.skipped.some(({ tensor }) => STATISTICS.test(tensor))) return false
-  const [biases, before] = [head, base!].map(({ skipped }) =>
-    skipped.filter(({ tensor }) => /(?:^|[._/])bias$/.test(tensor)),
-  )
-  const had = new Set(before.map(({ tensor }) => tensor))
-  const gained = new Set(biases.filter(({ tensor }) => !had.has(tensor)).map(moduleOf))
-  return matched.filter(({ head }) => gained.has(moduleOf(head))).length >= normed / 2
+/**
+ * Layers that grew and may each have taken the scale of a batch norm that went: they have a bias, they are no more than the norms, and
+ * grew no more than by γ²/ε, the most that a norm of no variance scales by (Ioffe and Szegedy 2015, Algorithm 1).
+ */
+function foldedIn({ head, base, matched }: Pair): ReadonlySet<Layer> {
+  const statistics = (model: Pair['head'] | null) =>
+    model?.skipped.filter(({ tensor }) => STATISTICS.test(tensor)) ?? []
+  const kept = new Set(statistics(head).map(({ tensor }) => tensor))
+  const gone = new Set(statistics(base).flatMap(row => (kept.has(row.tensor) ? [] : [moduleOf(row)])))
+  const scales = base?.skipped.filter(row => SCALE.test(row.tensor) && gone.has(moduleOf(row))) ?? []
+  const most = 2 * Math.log10(Math.max(...scales.map(({ largest = 1 }) => largest), 1)) - Math.log10(LEAST_EPSILON)
+  const biased = new Set(head.skipped.filter(({ tensor }) => BIAS.test(tensor)).map(moduleOf))
+  const grown = matched.filter(({ head, base }) => {
+    const rise = subtract(head.log_spectral_norm ?? null, base.log_spectral_norm ?? null)
+    return rise !== null && rise > Math.log10(EXPLODED) && rise <= most && biased.has(moduleOf(head))
+  })
+  return new Set(grown.length <= gone.size ? grown.map(({ head }) => head) : [])
 }
+
+const SCALE = /(?:^|[._/])(?:weight|gamma|scale)$/
+const BIAS = /(?:^|[._/])bias$/
+/** Of the frameworks' batch norms: PyTorch's; Keras has 1e-3. */
+const LEAST_EPSILON = 1e-5
 
 /** Whether a file is one of which frameworks load what has the right name, and no more. */
 function isOfNames({ source }: Pair['head']): boolean {

@@ -202,20 +202,33 @@ describe('what no spectrum shows', () => {
     })
   })
 
-  test('batch norms that were folded into their convolutions are no explosion', () => {
-    const net = (log_spectral_norm: number, tensors: string[]): Model => {
+  describe('batch norms that went', () => {
+    const net = (norms: Record<string, number>, tensors: string[]): Model => {
       const one = model(
         'net',
-        ['a', 'b'].map(name => tail(name, { log_spectral_norm })),
+        Object.entries(norms).map(([name, log_spectral_norm]) => tail(name, { log_spectral_norm })),
       )
-      return { ...one, skipped: tensors.map(tensor => skipped(tensor, 1)) }
+      return { ...one, skipped: tensors.map(tensor => skipped(tensor, tensor.endsWith('bn.weight') ? 10 : 1)) }
     }
-    const base = net(1, ['a.bn.running_var', 'b.bn.running_var'])
-    const names = (head: Model) => verdictOf(head, base).rules.map(({ name }) => name)
-    expect(names(net(4.01, ['a.bias', 'b.bias']))).not.toContain('exploded')
-    expect(names(net(4.01, []))).toContain('exploded')
-    expect(names(net(4.01, ['c.bias', 'd.bias']))).toContain('exploded')
-    expect(names(net(4.01, ['a.bias', 'b.bias', 'b.bn.running_var']))).toContain('exploded')
+    const NORMS = ['a.bn.running_var', 'a.bn.weight', 'b.bn.running_var', 'b.bn.weight']
+    const base = net({ a: 1, b: 1, c: 1 }, NORMS)
+    const exploded = (head: Model) => verdictOf(head, base).rules.find(({ name }) => name === 'exploded')?.layer
+
+    test('are no explosion of the layers into which they were folded', () => {
+      expect(exploded(net({ a: 4.01, b: 7.9, c: 1 }, ['a.bias', 'b.bias']))).toBeUndefined()
+      expect(exploded(net({ a: 4.01, b: 1, c: 1 }, ['a.bias', ...NORMS.slice(2)]))).toBeUndefined()
+    })
+
+    test.each<[string, Record<string, number>, string[], string]>([
+      ['no bias came', { a: 4.01, b: 1, c: 1 }, [], 'a'],
+      ['the biases are of others', { a: 4.01, b: 1, c: 1 }, ['c.bias'], 'a'],
+      ['all stay', { a: 4.01, b: 1, c: 1 }, ['a.bias', ...NORMS], 'a'],
+      ['more layers grew', { a: 4.01, b: 4.01, c: 4.02 }, ['a.bias', 'b.bias', 'c.bias'], 'c'],
+      ['another layer grew as well', { a: 4.01, b: 4.01, c: 4.02 }, ['a.bias', 'b.bias'], 'c'],
+      ['one layer grew more than a norm scales by', { a: 4.01, b: 8.1, c: 1 }, ['a.bias', 'b.bias'], 'b'],
+    ])('do not hide one where %s', (_, norms, tensors, layer) => {
+      expect(exploded(net(norms, tensors))).toBe(layer)
+    })
   })
 
   test('weights under another key of the file', () => {
