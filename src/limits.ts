@@ -305,5 +305,7 @@ export const limits = {
   folder: {
     /** A folder that is looked through for reports. */
     entriesCount: 10_000,
+    /** Of sentence-transformers: three or four. */
+    modulesCount: 64,
   },
 } as const

@@ -1,10 +1,10 @@
 import { readdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, posix } from 'node:path'
 import { CheckpointError, MissingCheckpointError, quoted } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { foreignFolder } from './foreign.ts'
 import { field, Relatives } from './quantised/family.ts'
-import { type Expectation, isShardIndex, readShardIndex } from './shards.ts'
+import { type Expectation, isShardIndex, readShardIndex, shardsOf } from './shards.ts'
 import { distributedFolder } from './torch/distributed.ts'
 import type { Stamp } from './types.ts'
 
@@ -16,7 +16,14 @@ export interface Found {
   readonly stamps?: readonly Stamp[]
   readonly ignored: string[]
   /** Weights of further modules, whose names get the module's in front. */
-  readonly modules?: readonly { readonly file: string; readonly module: string }[]
+  readonly modules?: readonly Module[]
+}
+
+/** One of sentence-transformers' modules: its path in the folder, and its weights. */
+interface Module {
+  readonly module: string
+  readonly files: readonly string[]
+  readonly expected: Expectation | undefined
 }
 
 /** Names that transformers, diffusers and PEFT give to a model, in the order in which we look for them. */
@@ -40,16 +47,38 @@ export async function findInFolder(path: string): Promise<Found> {
   return { ...found, ...(modules.length > 0 && { modules, stamps: [...(found.stamps ?? []), ...stamps] }) }
 }
 
-/** Weights that lie in folders of their own, in the order of modules.json. */
-async function modulesIn(path: string, stamps: Stamp[]): Promise<{ file: string; module: string }[]> {
-  const listed = await new Relatives([], stamps).config(join(path, MODULES), MODULES)
-  const modules: { file: string; module: string }[] = []
-  for (const one of Array.isArray(listed) ? listed.slice(0, limits.checkpoint.ignoredEntries) : []) {
-    const module = field(one, 'path')
-    if (typeof module !== 'string' || !/^[\w-][\w.-]*$/.test(module)) continue
-    const names = await readdir(join(path, module)).catch((): string[] => [])
-    const name = ['model.safetensors', 'pytorch_model.bin'].find(name => names.includes(name))
-    if (name !== undefined) modules.push({ file: join(path, module, name), module })
+/**
+ * Weights that lie in folders of their own, each once, in the order of modules.json.
+ * @throws CheckpointError where it lists too many, or one outside its folder
+ */
+async function modulesIn(path: string, stamps: Stamp[]): Promise<Module[]> {
+  const file = join(path, MODULES)
+  const listed = await new Relatives([], stamps).config(file, MODULES)
+  const most = limits.folder.modulesCount
+  if (!Array.isArray(listed)) return []
+  if (listed.length > most) throw new CheckpointError(file, `lists ${listed.length} modules, more than ${most}`)
+  const paths = listed.map(one => field(one, 'path')).filter(one => typeof one === 'string')
+  const modules: Module[] = []
+  for (const module of new Set(paths.map(one => posix.normalize(one || '.').replace(/(?<=.)\/+$/, '')))) {
+    // The model itself.
+    if (module === '.') continue
+    if (posix.isAbsolute(module) || module.split('/').includes('..')) {
+      const remedy = 'Put the module into the folder, and its path in modules.json.'
+      throw new CheckpointError(file, `names the module ${quoted(module)}, which lies outside its folder`, remedy)
+    }
+    const folder = join(path, module)
+    const names = await readdir(folder).catch((): string[] => [])
+    const [name] = conventionalIn(names)
+    if (name === undefined) continue
+    const {
+      files,
+      expected,
+      stamps: read = [],
+    } = isShardIndex(name)
+      ? await readShardIndex(folder, name, names)
+      : { files: [join(folder, name)], expected: undefined }
+    stamps.push(...read)
+    modules.push({ module, files, expected })
   }
   return modules
 }
@@ -87,8 +116,13 @@ async function findModel(path: string): Promise<Found> {
 
   const stamps: Stamp[] = []
   const further = names.filter(name => /^(?:model_\d+\.safetensors|pytorch_model_\d+\.bin)$/.test(name))
-  // Accelerate's save_state writes one for each model that it trains.
-  if (further.length > 0) throw several(path, [...conventionalIn(names), ...further])
+  if (further.length > 0) {
+    const shards = await Promise.all(names.filter(isShardIndex).map(index => shardsOf(join(path, index))))
+    const models = further.filter(name => !shards.some(listed => listed.has(name)))
+    // Accelerate's save_state writes one for each model that it trains.
+    const first = conventionalIn(names)
+    if (models.length > 0 && first.length > 0) throw several(path, [...first, ...models])
+  }
   const { explicit, stems } = await byConfig(path, names, stamps)
   if (explicit !== undefined) return isShardIndex(explicit) ? sharded(explicit) : single(explicit)
   const conventional = [
@@ -139,9 +173,11 @@ async function byConfig(
   return { stems: [first, ...STEMS.filter(stem => stem !== first)] }
 }
 
-/** The first of accelerate's models. */
+/** As transformers and accelerate call their model, or its shards' index. */
 function conventionalIn(names: readonly string[]): string[] {
-  return ['model.safetensors', 'pytorch_model.bin'].filter(name => names.includes(name))
+  return ['model.safetensors', 'pytorch_model.bin']
+    .flatMap(name => [name, `${name}.index.json`])
+    .filter(name => names.includes(name))
 }
 
 /** The one safetensors file or index of another name. */

@@ -21,7 +21,7 @@ import { describeQuantised } from './quantised/index.ts'
 import type { Contents, Reader, ReadOptions } from './reader.ts'
 import { safetensors } from './safetensors.ts'
 import { sb3 } from './sb3/index.ts'
-import { isShardIndex, readShardIndex, refuseShard } from './shards.ts'
+import { type Expectation, isShardIndex, readShardIndex, refuseShard } from './shards.ts'
 import { markSpectral } from './spectral.ts'
 import { stampOf } from './stamp.ts'
 import { METADATA, readDistributed } from './torch/dcp.ts'
@@ -73,19 +73,14 @@ async function described(path: string, options: ReadOptions): Promise<Checkpoint
     stamps: indices = [],
   } = found.isDirectory() ? await findInFolder(path) : await ofIndex(path)
   if (!expected) for (const file of files) await refuseShard(file)
-  const parts: (Awaited<ReturnType<typeof readFile>> & { file: string })[] = []
-  for (const file of files) parts.push({ file, ...(await readFile(file, options)) })
-  expected?.check(
-    parts.map(({ file, contents: { tensors, unread = [] } }) => ({
-      file,
-      names: [...tensors, ...unread].map(tensor => tensor.name),
-    })),
-  )
-  for (const { file, module } of modules) {
-    const { contents, ...rest } = await readFile(file, options)
+  const parts = await readParts(path, { files, expected }, options)
+  for (const { module, ...weights } of modules) {
     const named = <T extends { readonly name: string }>(one: T): T => ({ ...one, name: `${module}.${one.name}` })
-    const { tensors, unread = [] } = contents
-    parts.push({ file, ...rest, contents: { ...contents, tensors: tensors.map(named), unread: unread.map(named) } })
+    for (const { contents, ...rest } of await readParts(path, weights, options)) {
+      const { tensors, unread = [] } = contents
+      parts.push({ ...rest, contents: { ...contents, tensors: tensors.map(named), unread: unread.map(named) } })
+    }
+    refuseTooMany(path, parts)
   }
   const tensors = parts.flatMap(part => part.contents.tensors)
   const stamps = [...indices, ...parts.flatMap(part => [part.stamp, ...(part.contents.stamps ?? [])])]
@@ -101,6 +96,34 @@ async function described(path: string, options: ReadOptions): Promise<Checkpoint
     ignored: [...new Set([...ignored, ...parts.flatMap(part => part.contents.ignored)])],
     stamps,
   }
+}
+
+type Part = Awaited<ReturnType<typeof readFile>>
+
+/** @throws CheckpointError where they are not what is expected of them, or hold too much */
+async function readParts(
+  path: string,
+  { files, expected }: { readonly files: readonly string[]; readonly expected: Expectation | undefined },
+  options: ReadOptions,
+): Promise<Part[]> {
+  const parts: Part[] = []
+  for (const file of files) {
+    parts.push(await readFile(file, options))
+    refuseTooMany(path, parts)
+  }
+  expected?.check(
+    parts.map(({ contents: { tensors, unread = [] } }, at) => ({
+      file: files[at],
+      names: [...tensors, ...unread].map(tensor => tensor.name),
+    })),
+  )
+  return parts
+}
+
+function refuseTooMany(path: string, parts: readonly Part[]): void {
+  const most = limits.checkpoint.tensorsCount
+  const total = parts.reduce((sum, { contents: { tensors, unread = [] } }) => sum + tensors.length + unread.length, 0)
+  if (total > most) throw new CheckpointError(path, `has more than ${most} tensors in its files`)
 }
 
 /** Whether a folder is one of torch.distributed.checkpoint, and holds no weights in one piece beside that. */

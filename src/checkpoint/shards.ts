@@ -86,7 +86,7 @@ function piece(path: string, what: string, gguf: boolean): CheckpointError {
 }
 
 /** The files that an index names; none where it is none. */
-async function shardsOf(path: string): Promise<Set<string>> {
+export async function shardsOf(path: string): Promise<Set<string>> {
   try {
     return new Set(weightMap(path, await readSmallFile(path, limits.checkpoint.shardIndexBytes)).values())
   } catch {

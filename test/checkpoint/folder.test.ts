@@ -48,18 +48,59 @@ test('model.safetensors stands for the folder, and so does a single file of anot
   expect((await openCheckpoint(other)).tensors).toHaveLength(1)
 })
 
-test('the modules that modules.json lists are read with the model, under their names', async () => {
+/** A model of sentence-transformers, with these folders beside it and these paths in modules.json. */
+function modular(folders: readonly string[], paths: readonly unknown[]): string {
   const folder = temporaryFolder()
   writeSafetensors({ a: { shape: [2, 2] } }, 'model.safetensors', folder)
-  for (const module of ['2_Dense', '3_Dense', '4_Other']) {
-    mkdirSync(join(folder, module))
+  for (const module of folders) {
+    mkdirSync(join(folder, module), { recursive: true })
     writeSafetensors({ 'linear.weight': { shape: [3, 2] } }, 'model.safetensors', join(folder, module))
   }
-  const paths = ['', '1_Pooling', '2_Dense', '3_Dense', '../4_Other', 7]
   writeFileSync(join(folder, 'modules.json'), JSON.stringify(paths.map((path, idx) => ({ idx, path, type: 'x' }))))
+  return folder
+}
+
+test('the modules that modules.json lists are read with the model, under their names', async () => {
+  const folder = modular(['2_Dense', '3_Dense', '4_Other'], ['', '1_Pooling', '2_Dense', '3_Dense', 7])
   const { tensors, stamps } = await openCheckpoint(folder)
   expect(tensors.map(({ name }) => name)).toEqual(['a', '2_Dense.linear.weight', '3_Dense.linear.weight'])
   expect(stamps.map(({ path }) => path)).toContain(join(folder, 'modules.json'))
+})
+
+test('a module is read once, however its path is spelled', async () => {
+  const paths = ['./2 Dense/', '2 Dense', './', 'x//3_Dense', ...Array.from({ length: 50 }, () => '2 Dense')]
+  const { tensors } = await openCheckpoint(modular(['2 Dense', 'x/3_Dense'], paths))
+  expect(tensors.map(({ name }) => name)).toEqual(['a', '2 Dense.linear.weight', 'x/3_Dense.linear.weight'])
+})
+
+test('a module in shards is read by its index', async () => {
+  const folder = modular([], ['', '2_Dense'])
+  renameSync(sharded(), join(folder, '2_Dense'))
+  const { tensors } = await openCheckpoint(folder)
+  expect(tensors.map(({ name }) => name)).toEqual(['a', '2_Dense.a', '2_Dense.b', '2_Dense.c'])
+})
+
+test.each([
+  ['one outside the folder', ['../2_Dense'], /names the module "..\/2_Dense", which lies outside its folder/],
+  ['one of the machine', ['/2_Dense'], /names the module "\/2_Dense", which lies outside its folder/],
+  ['too many', Array.from({ length: 65 }, (_, i) => `${i}_Dense`), /lists 65 modules, more than 64/],
+])('refuses a modules.json with %s', async (_, paths, message) => {
+  expect(await refusal(modular(['2_Dense'], paths))).toMatch(message)
+})
+
+test('shards that are called as accelerate calls its further models are shards', async () => {
+  const folder = sharded({ a: 'model_1.safetensors', b: 'model_1.safetensors', c: 'model_2.safetensors' })
+  for (const number of [1, 2])
+    renameSync(join(folder, `m-${number}.safetensors`), join(folder, `model_${number}.safetensors`))
+  expect((await openCheckpoint(folder)).tensors.map(({ name }) => name).sort()).toEqual(['a', 'b', 'c'])
+  writeFileSync(join(folder, 'model_3.safetensors'), 'another model')
+  expect(await refusal(folder)).toContain('no index: model.safetensors.index.json, model_3.safetensors')
+})
+
+test('a file that is called as such a model, and is the only one, is the model', async () => {
+  const folder = temporaryFolder()
+  writeSafetensors({ a: { shape: [2, 2] } }, 'model_1.safetensors', folder)
+  expect((await openCheckpoint(folder)).tensors).toHaveLength(1)
 })
 
 test.each(['model_1.safetensors', 'pytorch_model_1.bin'])(
