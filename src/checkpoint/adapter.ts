@@ -111,28 +111,27 @@ function wholeWeights(tensors: readonly Tensor[], config: unknown): string[] {
   }
   return tensors.flatMap(({ name }) => {
     const [, module] = /^base_model\.model\.(.*)\.weight$/.exec(name) ?? []
-    if (module === undefined || FACTOR.test(name) || KEPT.test(name)) return []
-    return EMBEDDINGS.some(one => `.${module}.`.includes(`.${one}.`)) || isSaved(module) ? [] : [name]
+    if (module === undefined || FACTOR.test(name) || MAGNITUDE.test(module)) return []
+    return isEmbedding(module.replace(WRAPPED, '')) || isSaved(module) ? [] : [name]
   })
 }
 
-/** What PEFT puts around a module, and magnitudes. */
-const KEPT = /\.(?:modules_to_save|base_layer|original_module|lora_magnitude_vector)(?:\.|$)/
+const MAGNITUDE = /\.lora_magnitude_vector(?:\.[^.]+)?$/
+/** What PEFT calls a module that it put its own around. */
+const WRAPPED = /\.(?:base_layer|original_module|modules_to_save\.[^.]+)$/
 
-/** As the models of transformers call what has a vocabulary. */
-const EMBEDDINGS = [
-  'embed_tokens',
-  'lm_head',
-  'wte',
-  'word_embeddings',
-  'shared',
-  'embed_in',
-  'embed_out',
-  'embeddings',
-  'output',
-  'score',
-  'classifier',
-]
+function isEmbedding(module: string): boolean {
+  // ModernBERT's.
+  return module === 'decoder' || [module, ...dottedEnds(module)].some(end => EMBEDDINGS.has(end))
+}
+
+/** As the models of transformers call what has a vocabulary or, of those before PEFT listed them, what has the classes. */
+const EMBEDDINGS: ReadonlySet<string> = new Set([
+  ...['embed_tokens', 'tok_embeddings', 'word_embeddings', 'word_embedding', 'wte', 'shared', 'embed_in', 'embeddings'],
+  ...['lm_head', 'embed_out', 'output', 'output_layer', 'proj_out', 'vocab_projector', 'generator_lm_head', 'lm_loss'],
+  ...['predictions.decoder', 'lm_head.decoder', 'lm_predictions.lm_head'],
+  ...['score', 'classifier', 'classifier.dense', 'classifier.out_proj'],
+])
 
 interface Update {
   readonly factors: readonly string[]

@@ -187,6 +187,15 @@ describe("PEFT's scale", () => {
     ['a.cls.dense', ['cls'], true],
     ['a.dense', ['cls', 'den'], false],
     ['a.embed_tokens', [], true],
+    ['a.embed_tokens.base_layer', [], true],
+    ['cls.predictions.decoder', [], true],
+    ['decoder', [], true],
+    ['a.query.base_layer', [], false],
+    ['a.modules_to_save.x.fc', [], false],
+    ['a.cls.modules_to_save.x.fc', ['cls'], true],
+    ['a.attention.output.dense', [], false],
+    ['a.decoder.fc', [], false],
+    ['a.query.lora_magnitude_vector.x', [], true],
   ])('the whole weight of %s, where %j are saved', async (module, modules_to_save, isRead) => {
     const whole = { [`base_model.model.${module}.weight`]: generate(3, [30, 20], false) }
     const { tensors } = await scaled({ modules_to_save }, whole)
