@@ -189,13 +189,18 @@ export const BUILT_IN_RULES = {
     operator: '>',
     threshold: 0,
     kind: 'certain',
-    what: 'layers of safetensors whose keys have other prefixes than in the baseline (`module.`, `_orig_mod.`), and layers that came whose key is the end of another’s: a framework that goes by names loads nothing of the former, and either of the latter. `rename` says that it is meant',
+    what: 'layers of safetensors whose keys have other prefixes than in the baseline (`module.`, `_orig_mod.`), and layers that came whose key is the end of another’s of their shape, but for averages (`ema.`): a framework that goes by names loads nothing of the former, and either of the latter. `rename` says that it is meant',
     measure: ({ head, base, matched, added, renamed }) => {
       if (base === null || !isOfNames(head) || !isOfNames(base)) return null
-      const moved = matched.filter(({ head, base }) => moduleOf(head) !== moduleOf(base) && !renamed?.has(head))
-      const ends = new Set(added.length > 0 ? head.layers.flatMap(({ tensor }) => endsOf(tensor)) : [])
-      const own = new Set(head.layers.map(({ tensor }) => tensor))
-      const twice = added.filter(({ tensor }) => ends.has(tensor) || endsOf(tensor).some(end => own.has(end)))
+      const moved = matched.filter(({ head, base }) => ownerOf(head) !== ownerOf(base) && !renamed?.has(head))
+      // A framework that finds another shape says so.
+      const shaped = (key: string, { shape }: Layer) => `${shape.join('x')} ${key}`
+      const all = added.length > 0 ? head.layers : []
+      const ends = new Set(all.flatMap(one => endsOf(one.tensor).map(end => shaped(end, one))))
+      const own = new Set(all.map(one => shaped(one.tensor, one)))
+      const isTwice = (one: Layer) =>
+        ends.has(shaped(one.tensor, one)) || endsOf(one.tensor).some(end => own.has(shaped(end, one)))
+      const twice = added.filter(one => !isAveraged(one) && isTwice(one))
       const reasons = new Map<Layer, string>([
         ...moved.map(
           ({ head, base }) =>
@@ -610,6 +615,19 @@ function isOfNames({ source }: Pair['head']): boolean {
 function moduleOf({ tensor }: { readonly tensor: string }): string {
   return tensor.slice(0, Math.max(0, tensor.lastIndexOf('.')))
 }
+
+/** The module that a parameter is called after; one that is computed (torch.nn.utils.parametrizations) has a module of its own. */
+function ownerOf(layer: Layer): string {
+  return moduleOf(layer).replace(/\.parametrizations\.[^.]+$/, '')
+}
+
+/** Whether it is of a copy that training keeps beside the weights. */
+function isAveraged({ tensor }: Layer): boolean {
+  const [first] = tensor.split('.', 1)
+  return first.split('_').some(word => AVERAGES.has(word))
+}
+
+const AVERAGES: ReadonlySet<string> = new Set(['ema', 'average', 'averaged', 'shadow', 'teacher'])
 
 /** The last is the parameter's name, which all have. */
 function endsOf(key: string): string[] {

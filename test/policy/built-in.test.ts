@@ -171,14 +171,24 @@ describe('what no spectrum shows', () => {
       expect(found?.reason).toBe('its key is "module.a.x.weight", "a.x.weight" before')
     })
 
-    test.each<[string, string, string[]]>([
+    test.each<[string, string, string[], number?]>([
       ['the end of one that is there', 'x', ['other-names']],
       ['one that is there as its end', 'model.a.x', ['other-names']],
+      ['the same of another shape', 'model.a.x', [], 66],
+      ['an average', 'model_ema.a.x', []],
       ['another', 'b.z', []],
       ['the end of a component', 'ax', []],
-    ])('a layer that came: %s', (_, key, found) => {
-      const there = [tail('a.x'), ...keyed('c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l', 'm')]
-      expect(names([...there, tail(key, { shape: [64, 65] })], there)).toEqual(found)
+    ])('a layer that came: %s', (_, key, found, columns = 65) => {
+      const there = [tail('a.x', { shape: [64, 65] }), ...keyed('c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l', 'm')]
+      expect(names([...there, tail(key, { shape: [64, columns] })], there)).toEqual(found)
+    })
+
+    test('what weight_norm became is called after the same module', () => {
+      const [old, now] = ['a.x.weight_v', 'a.x.parametrizations.weight.original1'].map(tensor =>
+        tail('a.x', { tensor }),
+      )
+      expect(names([now], [old])).toEqual([])
+      expect(names([now], [tail('a.x', { tensor: 'a.y.weight_v' })])).toEqual(['other-names'])
     })
 
     test('what rename says is meant', () => {
