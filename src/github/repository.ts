@@ -136,6 +136,20 @@ export async function isOnBranch(api: Api, context: Context, sha: string, branch
   }
 }
 
+/** Whether two branches have no commit in common, which GitHub tells by a 404 of commits that it knows. Failures are no such thing. */
+export async function haveNothingInCommon(api: Api, context: Context, one: string, other: string): Promise<boolean> {
+  const { owner, name: repo } = context.repository
+  const tips = await Promise.all([one, other].map(branch => branchTip(api, context, branch))).catch(() => undefined)
+  if (!tips) return false
+  try {
+    const basehead = tips.join('...')
+    await api.octokit.rest.repos.compareCommitsWithBasehead({ owner, repo, basehead, per_page: 1 })
+    return false
+  } catch (error) {
+    return (error as { status?: number }).status === 404
+  }
+}
+
 async function assureReadable(api: Api, context: Context, ref: string): Promise<void> {
   if (ref.startsWith('refs/heads/')) await branchTip(api, context, ref.slice('refs/heads/'.length))
   else await parentsOf(api, context, ref)

@@ -129,9 +129,9 @@ describe('an input over an option of the base branch’s config file', () => {
 })
 
 describe('a branch without baselines of its own, where that of the default branch can’t be had', () => {
-  const into = async () => {
+  const into = async (left: string[] = [commits[2]]) => {
     const release = sha('release')
-    github.commits.set(release, [commits[2]]).set(sha('head of 8'), [release])
+    github.commits.set(release, left).set(sha('head of 8'), [release])
     github.branches.set('release', release)
     github.addPull({ number: 8, base: { sha: release, ref: 'release' } })
     await push('good', RULE)
@@ -161,6 +161,17 @@ describe('a branch without baselines of its own, where that of the default branc
   test('where it left is not known: no first run', async () => {
     await into()
     github.fault({ path: /compare\/[0-9a-f]*\.\.\./, times: 99, status: 422 })
+    expect(await state()).toEqual({ status: 1, state: 'unreachable' })
+  })
+
+  test('the branch has nothing in common with it: a first run', async () => {
+    await into([])
+    expect(await state()).toEqual({ status: 0, state: 'first-run' })
+  })
+
+  test('the change alone has nothing in common with it: no first run', async () => {
+    await into()
+    github.commits.set(sha('head of 8'), [])
     expect(await state()).toEqual({ status: 1, state: 'unreachable' })
   })
 })

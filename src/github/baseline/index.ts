@@ -1,6 +1,7 @@
 import { connect, startDeadline } from '../api.ts'
 import { mergeBase, readHead, resolveBase } from '../base-commit.ts'
 import type { Context } from '../context.ts'
+import { haveNothingInCommon } from '../repository.ts'
 import { type BaselineSource, workflowPath } from './options.ts'
 import { baselineOfRun, findBaseline } from './search.ts'
 import type { Baseline, BaselineRequest } from './types.ts'
@@ -51,7 +52,11 @@ async function ofDefaultBranch(found: Baseline, request: BaselineRequest): Promi
   const tip = pullRequest?.headSha ?? mergeGroup?.headSha
   if (tip === undefined || !defaultBranch || base.branch === defaultBranch) return found
   const left = await mergeBase(api, context, defaultBranch, tip)
-  if (left.commit === null) return { ...found, state: 'unreachable', reason: `${found.reason} ${left.problem}` }
+  if (left.commit === null) {
+    // Of the branch, which whoever judges has made, not of the change, whose author may have cut its history off.
+    if (await haveNothingInCommon(api, context, base.branch, defaultBranch)) return found
+    return { ...found, state: 'unreachable', reason: `${found.reason} ${left.problem}` }
+  }
   const instead = await findBaseline({ ...request, base: left, nearest: true })
   // One that is there and can't be had is no first run.
   if (!instead.report) return instead.state === 'first-run' ? found : { ...instead, branch: base.branch }
