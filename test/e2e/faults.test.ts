@@ -99,6 +99,14 @@ describe('the baseline', () => {
     expect(github.comments(7)).toHaveLength(1)
   })
 
+  test('of a run that GitHub does not know any more, while it lists the artifact: no first run', async () => {
+    await push('good')
+    github.fault({ path: new RegExp(`/actions/runs/${baselines()[0]!.runId}(?:\\?|$)`), status: 404, times: 9 })
+    const ended = await pull('good')
+    expect(seen(ended)).toEqual({ status: 1, verdict: 'inconclusive', state: 'expired' })
+    expect(ended.stdout).toContain('is of a run that GitHub does not know any more')
+  })
+
   test('a hash mismatch', async () => {
     await push('good')
     baselines()[0]!.digest = `sha256:${'0'.repeat(64)}`

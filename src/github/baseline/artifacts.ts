@@ -107,6 +107,11 @@ export class Artifacts {
     return reason === ''
   }
 
+  /** Whether it was refused only because GitHub does not know the run that made it. */
+  isWithoutRun({ id }: Candidate): boolean {
+    return this.#refused.get(id) === NO_RUN
+  }
+
   #add(artifact: Listed): void {
     const { branch, context } = this.#request
     const { id, name, size_in_bytes, expired, digest, created_at, workflow_run: run } = artifact
@@ -129,7 +134,7 @@ export class Artifacts {
     const { api, context, branch, workflowPath } = this.#request
     const { owner, name: repo } = context.repository
     const run = await getRun(api, { owner, repo, run_id: id })
-    if (!run) return 'their run is gone'
+    if (!run) return NO_RUN
     if (run.head_repository?.id === undefined || run.head_repository.id !== run.repository?.id) return FORK
     if (!EVENTS.includes(run.event)) return `made by the event ${clean(run.event)}`
     const onBranch = run.head_branch === branch || (run.event === 'merge_group' && isQueue(run.head_branch, branch))
@@ -146,6 +151,7 @@ export class Artifacts {
 }
 
 const FORK = 'made by a fork'
+const NO_RUN = 'their run is not known to GitHub'
 const OTHER_BRANCH = 'made on another branch'
 
 /** A branch of the merge queue for this branch: its commits become the branch's own. */

@@ -37,7 +37,11 @@ export async function findBaseline(request: BaselineRequest): Promise<Baseline> 
       }
       // However many were refused before, the newest ones are looked at.
       const most = state === 'degraded' ? limits.github.artifactRuns + 10 : limits.github.artifactRuns
-      if (!(await artifacts.trusted(candidate, most))) continue
+      if (!(await artifacts.trusted(candidate, most))) {
+        if (artifacts.isWithoutRun(candidate))
+          gone ??= { candidate, why: 'is of a run that GitHub does not know any more' }
+        continue
+      }
       if (state === 'degraded' && !(await ofTheBranch(candidate, request, artifacts))) continue
       if (await newestOfRun(api, context, twiceName(name), candidate.run)) throw new Failed(candidate, ambiguous())
       const read = await readArtifact(api, context, candidate).catch(error => {
