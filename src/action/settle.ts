@@ -47,76 +47,103 @@ export interface Made {
  * @throws UserError naming the option, or where a required baseline is missing
  */
 export async function settle(context: Context, rules: Rules, made?: Made): Promise<Settled> {
-  let layers = rules.inForce
-  let settings = await readLayers(layers)
-  let publishing = readPublishing(context, layers)
-  let resolved = await resolveBaseline(context, settings, publishing)
+  const own = await readAll(context, rules.inForce)
+  const resolved = await resolveBaseline(context, own.settings, own.publishing)
   const { earlier, isUnknown = false } = isJudged(context)
-    ? await earlierGate(context, publishing, resolved, layers)
+    ? await earlierGate(context, own.publishing, resolved, own.layers)
     : {}
-  // What the base branch's config file says, inputs say otherwise only where they did before.
-  const said = earlier ? (earlier.policy.from_inputs ?? FILE_NAMES) : []
-  const newly = rules.ofBase ? overridden(layers, said) : []
-  const unread: string[] = []
-  if (earlier || newly.length > 0) {
-    const ofFile = withoutInputs(layers, newly)
-    // What the config file said when that was published, it may say no longer; but where inputs say it, that holds.
-    const isSameFile = rules.ofBase && [rules.path, undefined].includes(earlier?.policy.config)
-    const replaced = new Set(
-      (isSameFile ? (earlier?.policy.from_file ?? []) : []).filter(name => !isSetIn(layers.inputs, name as FileName)),
-    )
-    const stricter = [
-      ...stricterSettings(earlier?.policy.settings ?? recorded(layers), recorded(layers)).filter(
-        ([name]) => !replaced.has(name),
-      ),
-      ...stricterSettings(recorded(ofFile), recorded(layers)),
-    ].filter(([name]) => !(made && name === STATE_DICT))
-    const rulesOfFile = newly.length > 0 ? (await readLayers(ofFile)).policy.rules : []
-    const imposed = [...stricter, ...(made || !earlier ? [] : otherOptions(earlier, settings))]
-    if (imposed.length > 0) {
-      layers = impose(layers, imposed)
-      settings = await readLayers(layers)
-      publishing = readPublishing(context, layers)
-      if (imposed.some(([name]) => name.startsWith('baseline'))) {
-        resolved = await resolveBaseline(context, settings, publishing)
-      }
-    }
-    const published = earlier ? earlierRules(earlier, settings, unread) : []
-    const before = [...published.filter(({ level }) => !replaced.has(`${level}-if`)), ...rulesOfFile]
-    const kept = loosenedRules(before, settings.policy.rules)
-    const always = REPLACEABLE.filter(metric => !speaksOf(before, metric))
-    const policy = { ...settings.policy, rules: [...settings.policy.rules, ...kept], ...(earlier && { always }) }
-    settings = { ...settings, policy }
-  }
-  settings = { ...settings, baseline: resolved.settings.baseline }
-  announce(resolved, publishing)
-  const policy = recordOf(layers, rules, settings, made)
+  const gate = await withWhatHolds(context, rules, made, { own, resolved, earlier })
+  const settings = { ...gate.settings, baseline: gate.resolved.settings.baseline }
+  announce(gate.resolved, gate.publishing)
+  const policy = recordOf(gate.layers, rules, settings, made)
   const compared = rules.proposed && (await compareGates(rules, { settings, policy }, made))
   const fixed = made && earlier ? otherThanMade(earlier, made) : []
   const change = withOptions(compared?.change, fixed, made)
   if (change) sayChange(change)
-  const { baseline, search } = resolved
-  const edited = await editedBaseModel(context, settings.options.base_model).catch(error => explain(error))
-  const undecided =
-    fixed.length > 0
-      ? `the parts were made with other options (${fixed.map(([name]) => name).join(', ')}) than those of the base branch`
-      : unread.length > 0
-        ? `a rule of the base branch can't be read: ${unread.join('; ')}`
-        : rules.unreadable && isUnknown
-          ? 'neither the config file of the base branch nor the report of what judged it can be read'
-          : edited && `this change edits ${edited}, of its base-model`
+  const { baseline, search } = gate.resolved
   return {
     settings,
-    publishing,
+    publishing: gate.publishing,
     baseline,
     search,
     governed: {
       policy: await published(context, rules, policy, made),
       change,
       proposed: compared?.proposed,
-      undecided,
+      undecided:
+        whyUndecided(rules, { fixed: fixed.map(([name]) => name), unread: gate.unread, isUnknown }) ||
+        (await whyBaseModel(context, settings)),
     },
   }
+}
+
+/** Layers of options, and what is read of them. */
+interface Options {
+  readonly layers: Layers
+  readonly settings: Settings
+  readonly publishing: Publishing
+}
+
+async function readAll(context: Context, layers: Layers): Promise<Options> {
+  return { layers, settings: await readLayers(layers), publishing: readPublishing(context, layers) }
+}
+
+/** The gate with those rules and options that the base branch was judged by, or that its config file has, and that this would loosen. */
+async function withWhatHolds(
+  context: Context,
+  rules: Rules,
+  made: Made | undefined,
+  { own, resolved, earlier }: { own: Options; resolved: ResolvedBaseline; earlier: Earlier | undefined },
+): Promise<Options & { readonly resolved: ResolvedBaseline; readonly unread: readonly string[] }> {
+  // What the base branch's config file says, inputs say otherwise only where they did before.
+  const said = earlier ? (earlier.policy.from_inputs ?? FILE_NAMES) : []
+  const newly = rules.ofBase ? overridden(own.layers, said) : []
+  if (!earlier && newly.length === 0) return { ...own, resolved, unread: [] }
+  const ofFile = withoutInputs(own.layers, newly)
+  // What the config file said when that was published, it may say no longer; but where inputs say it, that holds.
+  const isSameFile = rules.ofBase && [rules.path, undefined].includes(earlier?.policy.config)
+  const replaced = new Set(
+    (isSameFile ? (earlier?.policy.from_file ?? []) : []).filter(name => !isSetIn(own.layers.inputs, name as FileName)),
+  )
+  const now = recorded(own.layers)
+  const stricter = [
+    ...stricterSettings(earlier?.policy.settings ?? now, now).filter(([name]) => !replaced.has(name)),
+    ...stricterSettings(recorded(ofFile), now),
+  ].filter(([name]) => !(made && name === STATE_DICT))
+  const imposed = [...stricter, ...(made || !earlier ? [] : otherOptions(earlier, own.settings))]
+  const gate = imposed.length > 0 ? await readAll(context, impose(own.layers, imposed)) : own
+  const again = imposed.some(([name]) => name.startsWith('baseline'))
+  const unread: string[] = []
+  const published = earlier ? earlierRules(earlier, gate.settings, unread) : []
+  const rulesOfFile = newly.length > 0 ? (await readLayers(ofFile)).policy.rules : []
+  const before = [...published.filter(({ level }) => !replaced.has(`${level}-if`)), ...rulesOfFile]
+  const { policy } = gate.settings
+  const always = REPLACEABLE.filter(metric => !speaksOf(before, metric))
+  const held = [...policy.rules, ...loosenedRules(before, policy.rules)]
+  return {
+    ...gate,
+    settings: { ...gate.settings, policy: { ...policy, rules: held, ...(earlier && { always }) } },
+    resolved: again ? await resolveBaseline(context, gate.settings, gate.publishing) : resolved,
+    unread,
+  }
+}
+
+/** Why nothing can be decided; undefined where it can. */
+function whyUndecided(
+  rules: Rules,
+  { fixed, unread, isUnknown }: Record<'fixed' | 'unread', readonly string[]> & { isUnknown: boolean },
+): string | undefined {
+  if (fixed.length > 0)
+    return `the parts were made with other options (${fixed.join(', ')}) than those of the base branch`
+  if (unread.length > 0) return `a rule of the base branch can't be read: ${unread.join('; ')}`
+  return rules.unreadable && isUnknown
+    ? 'neither the config file of the base branch nor the report of what judged it can be read'
+    : undefined
+}
+
+async function whyBaseModel(context: Context, { options }: Settings): Promise<string | undefined> {
+  const edited = await editedBaseModel(context, options.base_model).catch(error => explain(error))
+  return edited && `this change edits ${edited}, of its base-model`
 }
 
 type Earlier = Report & { policy: PolicyRecord }
