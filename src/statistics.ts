@@ -18,3 +18,11 @@ export function standardDeviation(values: readonly number[]): number {
   const squares = values.reduce((sum, value) => sum + (value - centre) * (value - centre), 0)
   return Math.sqrt(squares / (values.length - 1))
 }
+
+/** The least and the greatest; infinite of none. Arguments of a function, as Math.min takes them, may be no more than 120,000. */
+export function extremes(values: readonly number[]): readonly [least: number, greatest: number] {
+  return values.reduce<readonly [number, number]>(
+    ([least, greatest], value) => [Math.min(least, value), Math.max(greatest, value)],
+    [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY],
+  )
+}

@@ -106,6 +106,9 @@ export class Dvc {
   /** What files of DVC say of a file; what one that can't be read says may be of it. */
   async #outputs(texts: Texts, file: string): Promise<Output[]> {
     const found: Output[] = []
+    const add = (by: string, outputs: readonly Omit<Output, 'by'>[]) => {
+      for (const output of outputs) found.push({ by, ...output })
+    }
     for (const [by, text] of texts) {
       if (by.endsWith('dvc.yaml')) continue
       const folder = posix.dirname(by)
@@ -114,8 +117,8 @@ export class Dvc {
       else if (by.endsWith('dvc.lock')) {
         const pipeline = await this.#parse(texts.get(posix.join(folder, 'dvc.yaml')) ?? '')
         for (const [name, stage] of Object.entries(asMapping(said.stages) ?? said))
-          found.push(...covering(asMapping(stage), file, folder, wdirOf(pipeline, name)).map(out => ({ by, ...out })))
-      } else found.push(...covering(said, file, folder, said.wdir ?? '.').map(out => ({ by, ...out })))
+          add(by, covering(asMapping(stage), file, folder, wdirOf(pipeline, name)))
+      } else add(by, covering(said, file, folder, said.wdir ?? '.'))
     }
     return found
   }

@@ -6,8 +6,9 @@ import { layerKey } from '../report/metrics.ts'
 import type { Judgement, Layer, RuleResult, Verdict } from '../report/schema.ts'
 import { isUpdate, RANDOM_LIKE, whyUnfitted } from '../report/state.ts'
 import { median } from '../statistics.ts'
-import { dottedEnds } from '../words.ts'
+import { foldedIn } from './folded.ts'
 import { type Earlier, NO_HISTORY } from './history.ts'
+import { endsOf, isAveraged, isOfNames, ownerOf } from './keys.ts'
 
 /** A rule of ours: what it measures of a model against its baseline, and what is known of its errors. */
 export interface BuiltInRule {
@@ -78,7 +79,7 @@ export const BUILT_IN_RULES = {
     what: 'the largest rise of a layer’s log_spectral_norm, to more than any layer of the baseline has: 3 is a λmax of a thousand times the baseline’s. A layer that was next to zero and now is like the others is no explosion; nor is one into which a batch norm that went was folded, with a bias, and no further than a norm can scale',
     measure: pair => {
       const { matched } = pair
-      const folded = foldedIn(pair)
+      const folded = foldedIn(pair, Math.log10(EXPLODED))
       const largest = matched.reduce(
         (most, { base }) => Math.max(most, base.log_spectral_norm ?? most),
         Number.NEGATIVE_INFINITY,
@@ -578,60 +579,6 @@ function resultOf(
     ...{ layers: layers ?? all.length, of: all.length, outcome: 'violated', reason, cause: '' },
     ...(layer !== undefined && { layer }),
   }
-}
-
-const STATISTICS = /(?:^|[._/])(?:running|moving)_var(?:iance)?$/
-
-/**
- * Layers that grew and may each have taken the scale of a batch norm that went: they have a bias, they are no more than the norms, and
- * grew no more than by γ²/ε, the most that a norm of no variance scales by (Ioffe and Szegedy 2015, Algorithm 1).
- */
-function foldedIn({ head, base, matched }: Pair): ReadonlySet<Layer> {
-  const statistics = (model: Pair['head'] | null) =>
-    model?.skipped.filter(({ tensor }) => STATISTICS.test(tensor)) ?? []
-  const kept = new Set(statistics(head).map(({ tensor }) => tensor))
-  const gone = new Set(statistics(base).flatMap(row => (kept.has(row.tensor) ? [] : [moduleOf(row)])))
-  const scales = base?.skipped.filter(row => SCALE.test(row.tensor) && gone.has(moduleOf(row))) ?? []
-  const most = 2 * Math.log10(Math.max(...scales.map(({ largest = 1 }) => largest), 1)) - Math.log10(LEAST_EPSILON)
-  const biased = new Set(head.skipped.filter(({ tensor }) => BIAS.test(tensor)).map(moduleOf))
-  const grown = matched.filter(({ head, base }) => {
-    const rise = subtract(head.log_spectral_norm ?? null, base.log_spectral_norm ?? null)
-    return rise !== null && rise > Math.log10(EXPLODED) && rise <= most && biased.has(moduleOf(head))
-  })
-  return new Set(grown.length <= gone.size ? grown.map(({ head }) => head) : [])
-}
-
-const SCALE = /(?:^|[._/])(?:weight|gamma|scale)$/
-const BIAS = /(?:^|[._/])bias$/
-/** Of the frameworks' batch norms: PyTorch's; Keras has 1e-3. */
-const LEAST_EPSILON = 1e-5
-
-/** Whether a file is one of which frameworks load what has the right name, and no more. */
-function isOfNames({ source }: Pair['head']): boolean {
-  return source.format === 'safetensors'
-}
-
-/** The key without the parameter's own name, which another type of quantisation changes. */
-function moduleOf({ tensor }: { readonly tensor: string }): string {
-  return tensor.slice(0, Math.max(0, tensor.lastIndexOf('.')))
-}
-
-/** The module that a parameter is called after; one that is computed (torch.nn.utils.parametrizations) has a module of its own. */
-function ownerOf(layer: Layer): string {
-  return moduleOf(layer).replace(/\.parametrizations\.[^.]+$/, '')
-}
-
-/** Whether it is of a copy that training keeps beside the weights. */
-function isAveraged({ tensor }: Layer): boolean {
-  const [first] = tensor.split('.', 1)
-  return first.split('_').some(word => AVERAGES.has(word))
-}
-
-const AVERAGES: ReadonlySet<string> = new Set(['ema', 'average', 'averaged', 'shadow', 'teacher'])
-
-/** The last is the parameter's name, which all have. */
-function endsOf(key: string): string[] {
-  return dottedEnds(key).slice(0, -1)
 }
 
 /** How many, and the first of them. */

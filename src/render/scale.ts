@@ -1,3 +1,5 @@
+import { extremes } from '../statistics.ts'
+
 /** A linear axis: places in pixels, and ticks at 1, 2 or 5 times a power of ten. */
 export interface Scale {
   readonly low: number
@@ -19,10 +21,7 @@ export function scale(
   [from, to]: readonly [number, number],
   { room: share = 0.06, wanted = 6 }: { readonly room?: number; readonly wanted?: number } = {},
 ): Scale {
-  let [least, greatest] = values.reduce(
-    ([a, b], value) => [Math.min(a, drawable(value)), Math.max(b, drawable(value))],
-    [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY],
-  )
+  let [least, greatest] = extremes(values.map(drawable))
   if (!(greatest > least)) {
     if (values.length === 0) [least, greatest] = [0, 0]
     const around = Math.abs(least) / 10 || 1

@@ -1,6 +1,7 @@
 import type { SummaryMetric } from '../../report/columns.ts'
 import { SUMMARY_METRICS } from '../../report/columns.ts'
 import type { Judgement, Model, Report, Verdict } from '../../report/schema.ts'
+import { extremes } from '../../statistics.ts'
 import { short } from '../escape.ts'
 import { format, formatChange, formatReal, plural } from '../numbers.ts'
 import { at, scale } from '../scale.ts'
@@ -92,7 +93,7 @@ export function flow(seen: readonly Seen[], compared: boolean): Element {
   const size = seen.length > 200 ? 2.5 : seen.length > 80 ? 3.2 : 4.5
   const chart = svg(
     room,
-    `alpha of ${plural(seen.length, 'layer')} in the order of the network${alphas.length > 0 ? `, from ${format(Math.min(...alphas), 2)} to ${format(Math.max(...alphas), 2)}` : ''}`,
+    `alpha of ${plural(seen.length, 'layer')} in the order of the network${alphas.length > 0 ? `, from ${format(extremes(alphas)[0], 2)} to ${format(extremes(alphas)[1], 2)}` : ''}`,
     h('path', { class: 'band', d: `M${x0} ${at(y.of(BAND[1]))}H${x1}V${at(y.of(BAND[0]))}H${x0}z` }),
     axes(
       room,
@@ -157,7 +158,7 @@ export function alphas(seen: readonly Seen[], compared: boolean): Element | unde
     return bins
   }
   const [heads, bases] = [into(head), into(base)]
-  const least = Math.max(0, Math.min(...[...head, ...base]) - 2 * width)
+  const least = Math.max(0, extremes([...head, ...base])[0] - 2 * width)
   const from = Math.max(0, Math.min(count - 1, Math.floor(Math.min(least, 1.5) / width)))
   const x = scale([from * width, count * width], across(SMALL), { room: 0 })
   const y = scale([0, ...heads, ...bases], upward(SMALL), { room: 0.0, wanted: 4 })
@@ -245,7 +246,7 @@ export function headAndBase(seen: readonly Seen[]): Element | undefined {
   const cut = (value: number) => Math.min(top, value)
   const x = scale(values.map(cut), across(SMALL))
   const y = scale(values.map(cut), upward(SMALL))
-  const [low, high] = [Math.min(...values.map(cut)), Math.max(...values.map(cut))]
+  const [low, high] = extremes(values.map(cut))
   const chart = svg(
     SMALL,
     `alpha of the head against the base, ${plural(both.length, 'layer')}`,
