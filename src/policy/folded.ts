@@ -1,13 +1,11 @@
+import { EPSILON, isVariance } from '../checkpoint/variance.ts'
 import type { Pair } from '../comparison/pair.ts'
 import { subtract } from '../comparison/subtract.ts'
 import type { Layer } from '../report/schema.ts'
 import { moduleOf } from './keys.ts'
 
-const STATISTICS = /(?:^|[._/])(?:running|moving)_var(?:iance)?$/
 const SCALE = /(?:^|[._/])(?:weight|gamma|scale)$/
 const BIAS = /(?:^|[._/])bias$/
-/** Of the frameworks' batch norms: PyTorch's; Keras has 1e-3. */
-const LEAST_EPSILON = 1e-5
 
 /**
  * Layers that grew and may each have taken the scale of a batch norm that went: they have a bias, they are no more than the norms, and
@@ -16,13 +14,12 @@ const LEAST_EPSILON = 1e-5
  * @param least growth of log_spectral_norm that is asked about
  */
 export function foldedIn({ head, base, matched }: Pair, least: number): ReadonlySet<Layer> {
-  const statistics = (model: Pair['head'] | null) =>
-    model?.skipped.filter(({ tensor }) => STATISTICS.test(tensor)) ?? []
+  const statistics = (model: Pair['head'] | null) => model?.skipped.filter(({ tensor }) => isVariance(tensor)) ?? []
   const kept = new Set(statistics(head).map(({ tensor }) => tensor))
   const gone = new Set(statistics(base).flatMap(row => (kept.has(row.tensor) ? [] : [moduleOf(row)])))
   const scales = base?.skipped.filter(row => SCALE.test(row.tensor) && gone.has(moduleOf(row))) ?? []
   const scale = scales.reduce((most, { largest = 1 }) => Math.max(most, largest), 1)
-  const most = 2 * Math.log10(scale) - Math.log10(LEAST_EPSILON)
+  const most = 2 * Math.log10(scale) - Math.log10(EPSILON.least)
   const biased = new Set(head.skipped.filter(({ tensor }) => BIAS.test(tensor)).map(moduleOf))
   const grown = matched.filter(({ head, base }) => {
     const rise = subtract(head.log_spectral_norm ?? null, base.log_spectral_norm ?? null)

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { isFloat, type Tensor } from '../checkpoint/types.ts'
+import { EPSILON, isVariance } from '../checkpoint/variance.ts'
 import { widen } from '../checkpoint/widen.ts'
 import { LayerError } from '../errors.ts'
 import type { Recipe } from '../recipe/recipe.ts'
@@ -77,6 +78,12 @@ export class Computer {
             const bad = firstNonFinite(dtype, bytes)
             const [value] = widen(dtype, bytes.subarray(bad * stream.bytes, (bad + 1) * stream.bytes))
             nonFinite = `${value} at index [${indexOf(at + bad, shape, source.strides).join(', ')}]`
+          } else if (isVariance(tensor.name)) {
+            const values = widen(dtype, bytes)
+            const bad = values.findIndex(value => value < -EPSILON.greatest)
+            const where = () => indexOf(at + bad, shape, source.strides).join(', ')
+            if (bad >= 0)
+              nonFinite = `${Number(values[bad].toPrecision(6))} at index [${where()}], a variance, whose root is NaN`
           }
         }
         at += bytes.length / stream.bytes

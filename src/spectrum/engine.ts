@@ -22,7 +22,7 @@ export interface SpectralNorms {
 export interface Scan {
   /** SHA-256, in hex, over type, shape, layout and bytes. */
   readonly digest: string
-  /** The first element that is NaN or infinite, if there is one, such as `NaN at index [2, 5]`. */
+  /** The first element that is NaN or infinite, or a variance below 0, if there is one, such as `NaN at index [2, 5]`. */
   readonly nonFinite?: string
   /** The largest magnitude of its elements, of floating-point tensors that are finite. */
   readonly largest?: number

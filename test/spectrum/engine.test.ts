@@ -148,6 +148,18 @@ test.each([
   await expect(pool.spectrum(recipe(tensor))).rejects.toMatchObject({ code: 'non-finite' })
 })
 
+test.each<[string, number, string | undefined]>([
+  ['bn.running_var', -0.3, '-0.3 at index [5], a variance, whose root is NaN'],
+  ['bn/moving_variance', -0.3, '-0.3 at index [5], a variance, whose root is NaN'],
+  ['bn.running_var', -1e-4, undefined],
+  ['bn.running_mean', -0.3, undefined],
+])('the variance %s of %d', async (name, value, nonFinite) => {
+  const values = new Float32Array(9).fill(1)
+  values[5] = value
+  const [tensor] = await tensorsOf({ [name]: { shape: [9], values } })
+  expect((await pool.scan(tensor)).nonFinite).toBe(nonFinite)
+})
+
 test('a file that shrinks while it is read is an error that names tensor and file', async () => {
   const path = writeSafetensors({ w: generate(1, [100, 100], false) })
   const [tensor] = (await openCheckpoint(path)).tensors
