@@ -1,6 +1,6 @@
-import { EPSILON, isVariance } from '../checkpoint/variance.ts'
 import type { Pair } from '../comparison/pair.ts'
 import { subtract } from '../comparison/subtract.ts'
+import { EPSILON, isVariance } from '../norms.ts'
 import type { Layer } from '../report/schema.ts'
 import { moduleOf } from './keys.ts'
 
