@@ -183,6 +183,11 @@ describe('what no spectrum shows', () => {
       expect(names([...there, tail(key, { shape: [64, columns] })], there)).toEqual(found)
     })
 
+    test('a parameter without a module is no end of others', () => {
+      const there = [tail('a.x', { shape: [64, 65] }), ...keyed('c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l')]
+      expect(names([...there, tail('w', { tensor: 'weight', shape: [64, 65] })], there)).toEqual([])
+    })
+
     test('what weight_norm became is called after the same module', () => {
       const [old, now] = ['a.x.weight_v', 'a.x.parametrizations.weight.original1'].map(tensor =>
         tail('a.x', { tensor }),
@@ -218,14 +223,15 @@ describe('what no spectrum shows', () => {
         'net',
         Object.entries(norms).map(([name, log_spectral_norm]) => tail(name, { log_spectral_norm })),
       )
-      return { ...one, skipped: tensors.map(tensor => skipped(tensor, tensor.endsWith('bn.weight') ? 10 : 1)) }
+      return { ...one, skipped: tensors.map(tensor => skipped(tensor, LARGEST[tensor] ?? 1)) }
     }
+    const LARGEST: Record<string, number> = { 'a.bn.weight': 100, 'b.bn.weight': 10, 'c.ln.weight': 1e6 }
     const NORMS = ['a.bn.running_var', 'a.bn.weight', 'b.bn.running_var', 'b.bn.weight']
-    const base = net({ a: 1, b: 1, c: 1 }, NORMS)
+    const base = net({ a: 1, b: 1, c: 1 }, [...NORMS, 'c.ln.weight'])
     const exploded = (head: Model) => verdictOf(head, base).rules.find(({ name }) => name === 'exploded')?.layer
 
     test('are no explosion of the layers into which they were folded', () => {
-      expect(exploded(net({ a: 4.01, b: 7.9, c: 1 }, ['a.bias', 'b.bias']))).toBeUndefined()
+      expect(exploded(net({ a: 4.01, b: 9.9, c: 1 }, ['a.bias', 'b.bias', 'c.bias']))).toBeUndefined()
       expect(exploded(net({ a: 4.01, b: 1, c: 1 }, ['a.bias', ...NORMS.slice(2)]))).toBeUndefined()
     })
 
@@ -235,7 +241,9 @@ describe('what no spectrum shows', () => {
       ['all stay', { a: 4.01, b: 1, c: 1 }, ['a.bias', ...NORMS], 'a'],
       ['more layers grew', { a: 4.01, b: 4.01, c: 4.02 }, ['a.bias', 'b.bias', 'c.bias'], 'c'],
       ['another layer grew as well', { a: 4.01, b: 4.01, c: 4.02 }, ['a.bias', 'b.bias'], 'c'],
-      ['one layer grew more than a norm scales by', { a: 4.01, b: 8.1, c: 1 }, ['a.bias', 'b.bias'], 'b'],
+      ['one layer grew more than a norm scales by', { a: 4.01, b: 10.1, c: 1 }, ['a.bias', 'b.bias'], 'b'],
+      ['what came is no bias', { a: 4.01, b: 1, c: 1 }, ['a.gain'], 'a'],
+      ['only norms without a variance went', { a: 1, b: 1, c: 4.01 }, ['c.bias', ...NORMS], 'c'],
     ])('do not hide one where %s', (_, norms, tensors, layer) => {
       expect(exploded(net(norms, tensors))).toBe(layer)
     })
