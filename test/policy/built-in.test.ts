@@ -28,6 +28,19 @@ const skipped = (tensor: string, largest: number, code: Skipped['code'] = 'rank'
 /** ln[(alpha − 1)/2] for a base of 3. */
 const hill = (change: number) => 1 + 2 * Math.exp(change)
 
+test.each<[string, Partial<Layer>, Partial<Layer>, RegExp]>([
+  ['exploded', { log_spectral_norm: 4.26 }, {}, /^its largest eigenvalue is 10\^3\.3 times the baseline’s$/],
+  ['lighter-tail', { alpha_hill: hill(0.2) }, {}, /^the tails became lighter by 0\.20; retrained seeds/],
+  ['heavier-tail', { alpha_hill: hill(-0.2) }, {}, /^the tails became heavier by 0\.20: more was learned/],
+  ['moved-norm', { log_norm: 1.8 }, {}, /^the weights are smaller: log_norm moved by −0\.20 in the mean$/],
+  ['pruned', { zeros: 0.6 }, { zeros: 0.01 }, /^60 % of its weights are 0, 1 % before/],
+])('%s says what was found', (name, head, base, reason) => {
+  const [now, before] = [head, base].map(more => ['a', 'b', 'c', 'd'].map(name => tail(name, more)))
+  const found = verdict(now, before)
+  expect(found.rules.find(rule => rule.name === name)?.reason).toMatch(reason)
+  expect(found.held).not.toContain(name)
+})
+
 describe('each rule holds on its threshold, and breaks beyond it', () => {
   test.each<[string, Partial<Layer>, Partial<Layer>, string[]]>([
     ['nothing', {}, {}, []],
