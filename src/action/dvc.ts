@@ -1,4 +1,5 @@
 import { join, posix } from 'node:path'
+import { exists } from '../bytes/file.ts'
 import { readSmallFile } from '../bytes/small-file.ts'
 import { parseYaml, tooMuchYaml } from '../bytes/yaml.ts'
 import type { Api } from '../github/api.ts'
@@ -88,7 +89,9 @@ export class Dvc {
   async #read(name: string, id: string | undefined): Promise<void> {
     if (this.#before.has(name) || this.#after.has(name)) return
     const most = limits.dvc.fileBytes
-    const own = await readSmallFile(join(this.#of.root, name), most).catch(() => undefined)
+    const path = join(this.#of.root, name)
+    // What is there and can't be read may say anything.
+    const own = await readSmallFile(path, most).catch(async () => ((await exists(path)) ? Buffer.alloc(0) : undefined))
     if (own) this.#put(this.#after, name, own)
     if (id === undefined) return
     const asked = { path: name, ref: this.#of.base, most }

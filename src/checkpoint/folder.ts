@@ -56,10 +56,15 @@ async function modulesIn(path: string, stamps: Stamp[]): Promise<Module[]> {
   const listed = await new Relatives([], stamps).config(file, MODULES)
   const most = limits.folder.modulesCount
   if (!Array.isArray(listed)) return []
-  if (listed.length > most) throw new CheckpointError(file, `lists ${listed.length} modules, more than ${most}`)
-  const paths = listed.map(one => field(one, 'path')).filter(one => typeof one === 'string')
+  // Others may have a file of that name.
+  const paths = listed.flatMap(one => {
+    const [path, type] = [field(one, 'path'), field(one, 'type')]
+    return typeof path === 'string' && typeof type === 'string' ? [posix.normalize(path || '.')] : []
+  })
+  const different = new Set(paths.map(path => path.replace(/(?<=.)\/$/, '')))
+  if (different.size > most) throw new CheckpointError(file, `lists ${different.size} modules, more than ${most}`)
   const modules: Module[] = []
-  for (const module of new Set(paths.map(one => posix.normalize(one || '.').replace(/(?<=.)\/+$/, '')))) {
+  for (const module of different) {
     // The model itself.
     if (module === '.') continue
     if (posix.isAbsolute(module) || module.split('/').includes('..')) {

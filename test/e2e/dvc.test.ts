@@ -92,10 +92,28 @@ describe('a baseline in a folder that DVC keeps as a whole', () => {
     ['models.dvc', { 'models.dvc': 'outs: [\n' }],
     [`${BASELINE}.dvc`, { [`${BASELINE}.dvc`]: pointer('worse') }],
     ['p/dvc.lock', { 'p/dvc.lock': lock(stage('new', '../models/base.safetensors', md5('worse'))) }],
+    ['p/dvc.lock', { 'p/dvc.lock': '#'.repeat(5_000_000) }],
   ])('is not compared with where the pull request edits %s', async (name, edits) => {
     expect(decided(await gate(committed, edits, 'worse'))).toEqual(UNDECIDED)
     expect(comment()).toContain(`this change edits ${name}, which names its content`)
   })
+})
+
+describe('in a repository that is too large to be listed', () => {
+  test.each(KEPT.filter(([, files]) => Object.keys(files).every(name => /^(?:models|dvc)\b/.test(name))))(
+    'a baseline that DVC keeps %s is what the base branch names',
+    async (_, committed) => {
+      github.listedFiles = 0
+      expect(decided(await gate(committed, {}, 'good'))).toEqual(FAILED)
+      expect(decided(await gate(committed, replaced(committed, md5('good'), md5('worse')), 'worse'))).toEqual(UNDECIDED)
+    },
+  )
+})
+
+test('where DVC has more in the repository than is read, nothing is decided', async () => {
+  const many = Object.fromEntries(['a', 'b', 'c', 'd', 'e'].map(name => [`${name}.dvc`, `#${'x'.repeat(3_900_000)}`]))
+  expect(decided(await gate({ [`${BASELINE}.dvc`]: pointer('good') }, many, 'worse'))).toEqual(UNDECIDED)
+  expect(comment()).toContain('DVC has more files in the repository than are read')
 })
 
 test('a baseline that DVC keeps and the pull request brings is not compared with', async () => {

@@ -119,6 +119,8 @@ export class GitHubDouble {
   /** The files of a commit; one that is not here has those of its first parent. */
   readonly files = new Map<string, Map<string, Buffer>>()
   readonly jobs: RunJob[] = []
+  /** How many files of a tree are listed. */
+  listedFiles = 100_000
   /** Whether jobs that did not run again are missing from the last attempt of their run. */
   listsLastAttemptAlone = false
   /** Logins with their permission: `admin`, `write`, `read`. */

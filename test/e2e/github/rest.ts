@@ -163,7 +163,9 @@ export const routes: Record<string, Route> = {
       const tree = [...files].map(([name, file]) => ({
         ...{ path: name, mode: '100644', type: 'blob', sha: blobId(file), size: file.length },
       }))
-      return { status: 200, body: fill('git-tree', { sha: path.tree_sha, tree, truncated: false }) }
+      const truncated = tree.length > github.listedFiles
+      const listed = tree.slice(0, github.listedFiles)
+      return { status: 200, body: fill('git-tree', { sha: path.tree_sha, tree: listed, truncated }) }
     },
   },
   'repos/get-content': {
