@@ -45,6 +45,16 @@ export function keptTensors({ head, base }: Pick<Pair, 'head' | 'base'>): { head
   })
 }
 
+/** Tensors of the baseline that are no layers, and that the other side has under none of its names, neither among those nor as a layer. */
+export function lostTensors({ head, base }: Pick<Pair, 'head' | 'base'>): Skipped[] {
+  if (!base) return []
+  const names = (model: Pair['head']) =>
+    layerNames([...new Set([...model.layers, ...model.skipped].map(({ tensor }) => tensor))].map(name => ({ name })))
+  const [now, before] = [names(head), names(base)]
+  const known = new Set(now.values())
+  return base.skipped.filter(({ tensor }) => !now.has(tensor) && !known.has(before.get(tensor) ?? tensor))
+}
+
 /** By the names that layers have, so that a wrapper's prefix on one side does not matter. */
 function named(skipped: readonly Skipped[]): [string, Skipped][] {
   const names = layerNames(skipped.map(({ tensor }) => ({ name: tensor })))

@@ -1,14 +1,14 @@
 import { FEW_LEVELS, isPruned, isRearranged, isRounded, PRUNED, wanderers } from '../comparison/judgement.ts'
 import type { Pair } from '../comparison/pair.ts'
 import { subtract } from '../comparison/subtract.ts'
-import { keptTensors } from '../comparison/tensors.ts'
+import { keptTensors, lostTensors } from '../comparison/tensors.ts'
 import { layerKey } from '../report/metrics.ts'
-import type { Judgement, Layer, RuleResult, Verdict } from '../report/schema.ts'
+import type { Judgement, Layer, RuleResult, Skipped, Verdict } from '../report/schema.ts'
 import { isUpdate, RANDOM_LIKE, whyUnfitted } from '../report/state.ts'
 import { median } from '../statistics.ts'
-import { foldedIn } from './folded.ts'
+import { foldedIn, foldedNorms } from './folded.ts'
 import { type Earlier, NO_HISTORY } from './history.ts'
-import { endsOf, isAveraged, isOfNames, ownerOf } from './keys.ts'
+import { areNamedAlike, containers, endsOf, isAveraged, isOfNames, moduleOf, ownerOf } from './keys.ts'
 
 /** A rule of ours: what it measures of a model against its baseline, and what is known of its errors. */
 export interface BuiltInRule {
@@ -258,6 +258,21 @@ export const BUILT_IN_RULES = {
         const most = magnitudes.reduce((most, one) => Math.max(most, one), 0)
         return (head, base) => (most > 0 && head > most && head > EXPLODED * base ? became(head, base) : null)
       }),
+  },
+  'lost-tensors': {
+    level: 'warn',
+    operator: '>',
+    threshold: 0,
+    kind: 'certain',
+    what: 'such tensors that only the baseline has, of modules whose layers are still there, under whatever name: a framework that goes by names leaves them as they are initialised. Counted are weights and biases, not buffers, single numbers or what is of a loss',
+    measure: (pair, { relation }) => {
+      if (relation !== 'same' || !areNamedAlike(pair)) return null
+      const lost = lostParameters(pair)
+      const [first] = lost
+      return first
+        ? { value: lost.length, layer: first.tensor, reason: 'only the baseline has it' }
+        : { value: 0, reason: '' }
+    },
   },
   'lost-structure': {
     level: 'fail',
@@ -580,6 +595,35 @@ function resultOf(
     ...(layer !== undefined && { layer }),
   }
 }
+
+/** Parameters without a spectrum that went from beside layers that stayed, and that nothing in their module took the place of. */
+function lostParameters(pair: Pair): Skipped[] {
+  const { head, base, matched } = pair
+  const digests = new Set(head.skipped.map(({ digest }) => digest).filter(digest => digest !== undefined))
+  const had = new Set(base?.skipped.map(({ tensor }) => tensor))
+  const placeOf = (row: Skipped) => JSON.stringify([moduleOf(row), row.shape])
+  const came = new Set(head.skipped.filter(({ tensor }) => !had.has(tensor)).map(placeOf))
+  const around = new Set(matched.flatMap(({ base }) => containers(base.tensor)))
+  const folded = foldedNorms(pair)
+  // Packed for quantised kernels, with its bias.
+  const packed = new Set(
+    matched.filter(({ head }) => /_packed_params$/.test(head.tensor)).map(({ base }) => moduleOf(base)),
+  )
+  return lostTensors(pair).filter(row => {
+    const module = moduleOf(row)
+    const isKept = digests.has(row.digest ?? '') || came.has(placeOf(row)) || folded.has(module) || packed.has(module)
+    return isOfModule(row) && !isKept && around.has(moduleOf({ tensor: module }))
+  })
+}
+
+/** Whether it is called as the parameters of modules are, is none of a loss, and more than the zeros that a bias begins as. */
+function isOfModule({ tensor, code, shape, largest }: Skipped): boolean {
+  const isParameter = ['rank', 'size'].includes(code) && (largest ?? 0) > 0 && !shape.every(n => n === 1)
+  return isParameter && PARAMETER.test(tensor) && !LOSS.test(tensor)
+}
+
+const PARAMETER = /(?:^|[./_])(?:weight|bias|gamma|beta|scale)$/
+const LOSS = /(?:^|[./])(?:criterion|loss(?:es|_fn)?)[./]/
 
 /** How many, and the first of them. */
 function counted<Match extends { readonly head: Layer }>(

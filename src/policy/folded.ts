@@ -7,6 +7,23 @@ import { moduleOf } from './keys.ts'
 const SCALE = /(?:^|[._/])(?:weight|gamma|scale)$/
 const BIAS = /(?:^|[._/])bias$/
 
+/** The modules of batch norms that only the baseline has. */
+function goneNorms({ head, base }: Pick<Pair, 'head' | 'base'>): ReadonlySet<string> {
+  const kept = new Set(head.skipped.map(({ tensor }) => tensor))
+  const variances = base?.skipped.filter(({ tensor }) => isVariance(tensor) && !kept.has(tensor)) ?? []
+  return new Set(variances.map(moduleOf))
+}
+
+/** Of batch norms that went, all that may have been folded: for each a bias came, or is another. */
+export function foldedNorms(pair: Pick<Pair, 'head' | 'base'>): ReadonlySet<string> {
+  const gone = goneNorms(pair)
+  const had = new Map(pair.base?.skipped.map(({ tensor, digest }) => [tensor, digest]))
+  const biases = pair.head.skipped.filter(
+    ({ tensor, digest }) => BIAS.test(tensor) && (!had.has(tensor) || had.get(tensor) !== digest),
+  )
+  return biases.length >= gone.size ? gone : new Set()
+}
+
 /**
  * Layers that grew and may each have taken the scale of a batch norm that went: they have a bias, they are no more than the norms, and
  * grew no more than by γ²/ε, the most that a norm of no variance scales by (Ioffe and Szegedy 2015, Algorithm 1).

@@ -6,9 +6,21 @@ export function isOfNames({ source }: Model): boolean {
   return source.format === 'safetensors'
 }
 
+/** Whether both are of one framework, which gives a parameter one name; ONNX numbers what it makes. */
+export function areNamedAlike({ head, base }: { readonly head: Model; readonly base: Model | null }): boolean {
+  const family = ({ source: { format } }: Model) => (/^(?:torch|safetensors)/.test(format) ? 'torch' : format)
+  return base !== null && family(head) === family(base) && head.source.format !== 'onnx'
+}
+
 /** The key without the parameter's own name, which another type of quantisation changes. */
 export function moduleOf({ tensor }: { readonly tensor: string }): string {
   return tensor.slice(0, Math.max(0, tensor.lastIndexOf('.')))
+}
+
+/** All modules that a key lies in; the whole model, an empty text, is one. */
+export function containers(key: string): string[] {
+  const ends = dottedEnds(key)
+  return ['', ...ends.map(end => key.slice(0, key.length - end.length - 1))]
 }
 
 /** The module that a parameter is called after; one that is computed (torch.nn.utils.parametrizations) has a module of its own. */

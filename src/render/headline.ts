@@ -107,6 +107,7 @@ const BUILT_IN: Record<string, readonly [one: string, many: string, verb: string
   'exchanged-weights': ['layer', 'layers', 'changed places'],
   'zeroed-tensors': ['tensor', 'tensors', 'became 0'],
   'exploded-tensors': ['tensor', 'tensors', 'exploded'],
+  'lost-tensors': ['tensor', 'tensors', 'went'],
   'lost-structure': ['layer', 'layers', 'lost structure'],
   'newly-over-trained': ['layer', 'layers', 'fell below 2'],
   rounded: ['layer', 'layers', 'got coarser'],

@@ -348,6 +348,64 @@ describe('what no spectrum shows', () => {
     expect(verdictOf(norms(...head), norms(...base)).rules.map(({ name }) => name)).toEqual(names)
   })
 
+  describe('tensors that went', () => {
+    const net = (rows: Skipped[], more: Partial<Layer> = {}, format = 'safetensors'): Model => {
+      const one = model('net', [tail('a.fc', more), tail('b.fc', more)])
+      return { ...one, source: { ...one.source, format }, skipped: rows }
+    }
+    const lost = (head: Model, base: Model) => verdictOf(head, base).rules.find(({ name }) => name === 'lost-tensors')
+    const norm = skipped('a.norm.weight', 1)
+    const digest = '1'.repeat(64)
+
+    test('are said with the first of them', () => {
+      const found = lost(net([]), net([skipped('a.fc.bias', 1), norm]))
+      expect(found).toMatchObject({ value: 2, layer: 'a.fc.bias', reason: 'only the baseline has it', level: 'warn' })
+    })
+
+    test.each<[string, Skipped[], Skipped[]]>([
+      ['nothing', [norm], [norm]],
+      ['a buffer', [], [skipped('a.norm.weight', 1, 'buffer')]],
+      ['a single number', [], [{ ...norm, shape: [1] }]],
+      ['integers', [], [{ tensor: 'a.norm.weight', shape: [64], dtype: 'I64', code: 'dtype', reason: '' }]],
+      ['zeros', [], [skipped('a.fc.bias', 0)]],
+      ['a constant', [], [skipped('a.pixel_mean', 1)]],
+      ['what is of a loss', [], [skipped('criterion.weight', 1)]],
+      ['what is of a module that went', [], [skipped('head.norm.weight', 1)]],
+      ['another name for the same', [{ ...skipped('c.bias', 1), digest }], [{ ...skipped('a.fc.bias', 1), digest }]],
+      ['another name in the module', [skipped('a.norm.weight', 1)], [skipped('a.norm.gamma', 1)]],
+      ['a wrapper', [skipped('module.a.norm.weight', 1)], [norm]],
+      ['another shape', [{ ...norm, shape: [65] }], [norm]],
+      [
+        'a norm that was folded',
+        [skipped('a.fc.bias', 1)],
+        [skipped('a.bn.running_var', 1, 'buffer'), skipped('a.bn.weight', 1)],
+      ],
+      [
+        'a norm that was folded into a bias',
+        [{ ...skipped('a.fc.bias', 1), digest }],
+        [skipped('a.bn.running_var', 1, 'buffer'), skipped('a.bn.weight', 1), skipped('a.fc.bias', 1)],
+      ],
+    ])('are not: %s', (_, head, base) => expect(lost(net(head), net(base))).toBeUndefined())
+
+    test('are, of a batch norm that went alone', () => {
+      const bias = { ...skipped('a.fc.bias', 1), digest }
+      const norm = [skipped('a.bn.running_var', 1, 'buffer'), skipped('a.bn.weight', 1)]
+      expect(lost(net([bias]), net([bias, ...norm]))).toMatchObject({ value: 1, layer: 'a.bn.weight' })
+    })
+
+    test('may be packed with the weights, or called otherwise by another framework', () => {
+      const base = net([skipped('a.fc.bias', 1)])
+      const packed = model(
+        'net',
+        ['a', 'b'].map(name => tail(`${name}.fc`, { tensor: `${name}.fc._packed_params` })),
+      )
+      expect(lost({ ...packed, source: base.source }, base)).toBeUndefined()
+      expect(lost(net([], {}, 'torch-zip'), base)?.value).toBe(1)
+      expect(lost(net([], {}, 'gguf'), base)).toBeUndefined()
+      expect(lost(net([], {}, 'onnx'), net(base.skipped as Skipped[], {}, 'onnx'))).toBeUndefined()
+    })
+  })
+
   test('names the tensor, and both magnitudes', () => {
     expect(verdictOf(norms(skipped('b', 1e6)), norms(skipped('b', 0.3333))).rules).toMatchObject([
       { layer: 'b', value: 1, reason: 'its largest magnitude is 1000000, 0.333 before' },
