@@ -188,10 +188,10 @@ async function isFolder(path: string): Promise<boolean> {
 }
 
 /**
- * The file of the base model that the judged change edits, where that lies in the repository; undefined where it is the base branch's, or
- * that has none. GitHub's errors pass through.
+ * Why the base model may be the judged change's, where it lies in the repository; undefined where it is the base branch's, where that has
+ * none, or a step made it. GitHub's errors pass through.
  */
-export async function editedBaseModel(context: Context, path: string | null | undefined): Promise<string | undefined> {
+export async function whyBaseModel(context: Context, path: string | null | undefined): Promise<string | undefined> {
   if (!path || !isJudged(context)) return undefined
   const inRepository = await repositoryPath(path, context)
   const token = core.getInput('github-token')
@@ -200,10 +200,12 @@ export async function editedBaseModel(context: Context, path: string | null | un
   try {
     const api = await connect({ token, apiUrl: context.apiUrl, deadline })
     const origins = new Origins(api, context)
-    if (await isFolder(path)) return await editedIn(api, context, origins, { inRepository, path })
-    const { whose } = await origins.of(path, inRepository)
-    if (whose === 'head') return undefined
-    return isOthers(whose) ? inRepository : await otherThanBase(context, origins, path)
+    const said = (edited: string | undefined) => edited && `this change edits ${edited}, of its base-model`
+    if (await isFolder(path)) return said(await editedIn(api, context, origins, { inRepository, path }))
+    const origin = await origins.of(path, inRepository)
+    if (origin.whose === 'head') return undefined
+    if (origin.whose === 'unknown') return `its base-model ${inRepository} is not known: ${origin.reason}`
+    return said(origin.whose === 'edited' ? inRepository : await otherThanBase(context, origins, path))
   } finally {
     deadline.done()
   }

@@ -23,7 +23,7 @@ import { parseRule, type Rule } from '../policy/rule.ts'
 import { printable, printableLines } from '../render/escape.ts'
 import { isAdded } from '../report/analyses.ts'
 import type { AnalysisOptions, GateChange, PolicyRecord, Report } from '../report/schema.ts'
-import { announce, editedBaseModel, isTrusted, type ResolvedBaseline, resolveBaseline, search } from './baseline.ts'
+import { announce, isTrusted, type ResolvedBaseline, resolveBaseline, search, whyBaseModel } from './baseline.ts'
 import { type Publishing, readPublishing } from './publishing.ts'
 import { baseRef, isJudged, type Rules } from './rules.ts'
 
@@ -72,7 +72,7 @@ export async function settle(context: Context, rules: Rules, made?: Made): Promi
       proposed: compared?.proposed,
       undecided:
         whyUndecided(rules, { fixed: fixed.map(([name]) => name), unread: gate.unread, isUnknown }) ||
-        (await whyBaseModel(context, settings)),
+        (await whyBaseModel(context, settings.options.base_model).catch(error => explain(error))),
     },
   }
 }
@@ -139,11 +139,6 @@ function whyUndecided(
   return rules.unreadable && isUnknown
     ? 'neither the config file of the base branch nor the report of what judged it can be read'
     : undefined
-}
-
-async function whyBaseModel(context: Context, { options }: Settings): Promise<string | undefined> {
-  const edited = await editedBaseModel(context, options.base_model).catch(error => explain(error))
-  return edited && `this change edits ${edited}, of its base-model`
 }
 
 type Earlier = Report & { policy: PolicyRecord }

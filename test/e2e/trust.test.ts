@@ -296,6 +296,30 @@ describe('numbers', () => {
     )
   })
 
+  test('of a base model that a step fetched are what they are, unless DVC keeps another for the base branch', async () => {
+    const zeros = { 'a.weight': { shape: [60, 40] }, 'b.weight': { shape: [24, 16, 3, 3] } }
+    const bytes = readFileSync(writeSafetensors(zeros))
+    const inputs = (path: string) => ({ 'base-model': path, 'fail-if': 'any(alpha) > 99' })
+    for (const commit of commits.slice(2)) github.commitFiles(commit, { 'README.md': '' })
+    for (const [path, files] of [
+      ['base', { 'base/model.safetensors': bytes }],
+      ['base.safetensors', { 'base.safetensors': bytes }],
+    ] as const) {
+      await push('good', inputs(path), files)
+      expect(decided(await pull('good', inputs(path), files))).toEqual({ status: 0, verdict: 'passed' })
+    }
+    const pointer = `outs:\n- md5: ${'ab'.repeat(16)}\n  path: base.safetensors\n`
+    github.commitFiles(commits[3], { 'base.safetensors.dvc': pointer })
+    const files = { 'base.safetensors': bytes, 'base.safetensors.dvc': pointer }
+    const other = await pull('good', inputs('base.safetensors'), files)
+    expect(decided(other)).toEqual({ status: 1, verdict: 'inconclusive' })
+    expect(
+      readReport(other)
+        .verdict?.rules.map(({ reason }) => reason)
+        .join(),
+    ).toMatch(/base-model .* is not known: it is kept by DVC/)
+  })
+
   test('of a file with another beside it are compared with as long as both are the base branch’s', async () => {
     const entry = (key: string, value: string) => message(13, message(1, key), message(2, value))
     const stored = tensor('w', [60, 40], entry('location', 'base.data'), number(14, 1))
