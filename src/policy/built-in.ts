@@ -2,6 +2,7 @@ import { FEW_LEVELS, isPruned, isRearranged, isRounded, PRUNED, wanderers } from
 import type { Pair } from '../comparison/pair.ts'
 import { subtract } from '../comparison/subtract.ts'
 import { keptTensors, lostTensors } from '../comparison/tensors.ts'
+import { isStatistic } from '../norms.ts'
 import { layerKey } from '../report/metrics.ts'
 import type { Judgement, Layer, RuleResult, Skipped, Verdict } from '../report/schema.ts'
 import { isUpdate, RANDOM_LIKE, whyUnfitted } from '../report/state.ts'
@@ -264,7 +265,7 @@ export const BUILT_IN_RULES = {
     operator: '>',
     threshold: 0,
     kind: 'certain',
-    what: 'such tensors that only the baseline has, of modules whose layers are still there, under whatever name: a framework that goes by names leaves them as they are initialised. Counted are weights and biases, not buffers, single numbers or what is of a loss',
+    what: 'such tensors that only the baseline has, of modules whose layers are still there, under whatever name: a framework that goes by names leaves them as they are initialised. Counted are weights, biases and the statistics of batch norms, not other buffers, single numbers or what is of a loss',
     measure: (pair, { relation }) => {
       if (relation !== 'same' || !areNamedAlike(pair)) return null
       const lost = lostParameters(pair)
@@ -616,10 +617,13 @@ function lostParameters(pair: Pair): Skipped[] {
   })
 }
 
-/** Whether it is called as the parameters of modules are, is none of a loss, and more than the zeros that a bias begins as. */
+/**
+ * Whether it is called as the parameters of modules and the statistics of batch norms are, is none of a loss, and more than the zeros
+ * that a bias begins as.
+ */
 function isOfModule({ tensor, code, shape, largest }: Skipped): boolean {
-  const isParameter = ['rank', 'size'].includes(code) && (largest ?? 0) > 0 && !shape.every(n => n === 1)
-  return isParameter && PARAMETER.test(tensor) && !LOSS.test(tensor)
+  if ((largest ?? 0) === 0 || shape.every(n => n === 1) || LOSS.test(tensor)) return false
+  return (['rank', 'size'].includes(code) && PARAMETER.test(tensor)) || isStatistic(tensor)
 }
 
 const PARAMETER = /(?:^|[./_])(?:weight|bias|gamma|beta|scale)$/

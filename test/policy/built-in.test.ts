@@ -390,7 +390,13 @@ describe('what no spectrum shows', () => {
     test('are, of a batch norm that went alone', () => {
       const bias = { ...skipped('a.fc.bias', 1), digest }
       const norm = [skipped('a.bn.running_var', 1, 'buffer'), skipped('a.bn.weight', 1)]
-      expect(lost(net([bias]), net([bias, ...norm]))).toMatchObject({ value: 1, layer: 'a.bn.weight' })
+      expect(lost(net([bias]), net([bias, ...norm]))).toMatchObject({ value: 2, layer: 'a.bn.running_var' })
+    })
+
+    test('are, of the statistics of a batch norm', () => {
+      const statistics = ['mean', 'var'].map(name => skipped(`a.bn.running_${name}`, 1, 'buffer'))
+      const weight = skipped('a.bn.weight', 1)
+      expect(lost(net([weight]), net([weight, ...statistics]))).toMatchObject({ value: 2, layer: 'a.bn.running_mean' })
     })
 
     test('may be packed with the weights, or called otherwise by another framework', () => {
