@@ -9,7 +9,7 @@ import { isUpdate, RANDOM_LIKE, whyUnfitted } from '../report/state.ts'
 import { median } from '../statistics.ts'
 import { foldedIn, foldedNorms } from './folded.ts'
 import { type Earlier, NO_HISTORY } from './history.ts'
-import { areNamedAlike, containers, endsOf, isAveraged, isOfNames, moduleOf, ownerOf } from './keys.ts'
+import { areNamedAlike, containers, endsOf, isAveraged, isOfNames, keysOf, moduleOf, ownerOf } from './keys.ts'
 
 /** A rule of ours: what it measures of a model against its baseline, and what is known of its errors. */
 export interface BuiltInRule {
@@ -606,6 +606,7 @@ function lostParameters(pair: Pair): Skipped[] {
   const came = new Set(head.skipped.filter(({ tensor }) => !had.has(tensor)).map(placeOf))
   const around = new Set(matched.flatMap(({ base }) => containers(base.tensor)))
   const folded = foldedNorms(pair)
+  const keys = keysOf(pair)
   // Packed for quantised kernels, with its bias.
   const packed = new Set(
     matched.filter(({ head }) => /_packed_params$/.test(head.tensor)).map(({ base }) => moduleOf(base)),
@@ -613,7 +614,7 @@ function lostParameters(pair: Pair): Skipped[] {
   return lostTensors(pair).filter(row => {
     const module = moduleOf(row)
     const isKept = digests.has(row.digest ?? '') || came.has(placeOf(row)) || folded.has(module) || packed.has(module)
-    return isOfModule(row) && !isKept && around.has(moduleOf({ tensor: module }))
+    return isOfModule(row) && !isKept && !keys.has(row.tensor) && around.has(moduleOf({ tensor: module }))
   })
 }
 

@@ -2,22 +2,22 @@ import type { Pair } from '../comparison/pair.ts'
 import { subtract } from '../comparison/subtract.ts'
 import { EPSILON, isVariance } from '../norms.ts'
 import type { Layer } from '../report/schema.ts'
-import { moduleOf } from './keys.ts'
+import { keysOf, moduleOf } from './keys.ts'
 
 const SCALE = /(?:^|[._/])(?:weight|gamma|scale)$/
 const BIAS = /(?:^|[._/])bias$/
 
 /** The modules of batch norms that only the baseline has. */
-function goneNorms({ head, base }: Pick<Pair, 'head' | 'base'>): ReadonlySet<string> {
-  const kept = new Set(head.skipped.map(({ tensor }) => tensor))
-  const variances = base?.skipped.filter(({ tensor }) => isVariance(tensor) && !kept.has(tensor)) ?? []
+function goneNorms({ base }: Pick<Pair, 'base'>, keys: ReadonlyMap<string, string>): ReadonlySet<string> {
+  const variances = base?.skipped.filter(({ tensor }) => isVariance(tensor) && !keys.has(tensor)) ?? []
   return new Set(variances.map(moduleOf))
 }
 
 /** Of batch norms that went, all that may have been folded: for each a bias came, or is another. */
-export function foldedNorms(pair: Pick<Pair, 'head' | 'base'>): ReadonlySet<string> {
-  const gone = goneNorms(pair)
-  const had = new Map(pair.base?.skipped.map(({ tensor, digest }) => [tensor, digest]))
+export function foldedNorms(pair: Pick<Pair, 'head' | 'base' | 'matched'>): ReadonlySet<string> {
+  const keys = keysOf(pair)
+  const gone = goneNorms(pair, keys)
+  const had = new Map(pair.base?.skipped.map(({ tensor, digest }) => [keys.get(tensor), digest]))
   const biases = pair.head.skipped.filter(
     ({ tensor, digest }) => BIAS.test(tensor) && (!had.has(tensor) || had.get(tensor) !== digest),
   )
@@ -31,9 +31,7 @@ export function foldedNorms(pair: Pick<Pair, 'head' | 'base'>): ReadonlySet<stri
  * @param least growth of log_spectral_norm that is asked about
  */
 export function foldedIn({ head, base, matched }: Pair, least: number): ReadonlySet<Layer> {
-  const statistics = (model: Pair['head'] | null) => model?.skipped.filter(({ tensor }) => isVariance(tensor)) ?? []
-  const kept = new Set(statistics(head).map(({ tensor }) => tensor))
-  const gone = new Set(statistics(base).flatMap(row => (kept.has(row.tensor) ? [] : [moduleOf(row)])))
+  const gone = goneNorms({ base }, keysOf({ head, base, matched }))
   const scales = base?.skipped.filter(row => SCALE.test(row.tensor) && gone.has(moduleOf(row))) ?? []
   const scale = scales.reduce((most, { largest = 1 }) => Math.max(most, largest), 1)
   const most = 2 * Math.log10(scale) - Math.log10(EPSILON.least)

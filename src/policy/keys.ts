@@ -1,3 +1,4 @@
+import type { Pair } from '../comparison/pair.ts'
 import type { Layer, Model } from '../report/schema.ts'
 import { dottedEnds } from '../words.ts'
 
@@ -16,6 +17,39 @@ export function areNamedAlike({ head, base }: { readonly head: Model; readonly b
 export function moduleOf({ tensor }: { readonly tensor: string }): string {
   return tensor.slice(0, Math.max(0, tensor.lastIndexOf('.')))
 }
+
+/**
+ * What the tensors of the baseline that are no layers are called on the other side: as they were, or with another beginning, as its layers
+ * there have. What that has not is left out.
+ */
+export function keysOf({ head, base, matched }: Pick<Pair, 'head' | 'base' | 'matched'>): ReadonlyMap<string, string> {
+  const now = new Set([...head.layers, ...head.skipped].map(({ tensor }) => tensor))
+  const renamed = renamings(matched)
+  const found = (base?.skipped ?? []).flatMap(({ tensor }) => {
+    const names = renamed.flatMap(([from, to]) => (tensor.startsWith(from) ? [to + tensor.slice(from.length)] : []))
+    const name = [tensor, ...names].find(name => now.has(name))
+    return name === undefined ? [] : [[tensor, name] as const]
+  })
+  return new Map(found)
+}
+
+/** What keys begin with on either side where they end alike, of layers whose keys differ; the first of many. */
+function renamings(matched: Pair['matched']): [from: string, to: string][] {
+  const found = new Map<string, [string, string]>()
+  for (const { head, base } of matched) {
+    if (head.tensor === base.tensor || found.size === MOST_RENAMINGS) continue
+    const [from, to] = [base, head].map(({ tensor }) => tensor.split('.'))
+    while (from.length > 0 && to.length > 0 && from.at(-1) === to.at(-1)) {
+      from.pop()
+      to.pop()
+    }
+    const renaming = [from, to].map(parts => parts.map(part => `${part}.`).join('')) as [string, string]
+    found.set(JSON.stringify(renaming), renaming)
+  }
+  return [...found.values()]
+}
+
+const MOST_RENAMINGS = 64
 
 /** All modules that a key lies in; the whole model, an empty text, is one. */
 export function containers(key: string): string[] {

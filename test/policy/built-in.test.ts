@@ -248,6 +248,16 @@ describe('what no spectrum shows', () => {
       expect(exploded(net({ a: 4.01, b: 1, c: 1 }, ['a.bias', ...NORMS.slice(2)]))).toBeUndefined()
     })
 
+    test('are not those of a model whose keys have another beginning', () => {
+      const prefixed = net(
+        { a: 4.01, b: 1, c: 1 },
+        ['a.bias', ...NORMS].map(name => `net.main.${name}`),
+      )
+      const layers = prefixed.layers.map(one => ({ ...one, tensor: `net.main.${one.tensor}` }))
+      const before = net({ a: 1, b: 1, c: 1 }, ['a.bias', ...NORMS])
+      expect(verdictOf({ ...prefixed, layers }, before).rules.map(({ name }) => name)).toContain('exploded')
+    })
+
     test.each<[string, Record<string, number>, string[], string]>([
       ['no bias came', { a: 4.01, b: 1, c: 1 }, [], 'a'],
       ['the biases are of others', { a: 4.01, b: 1, c: 1 }, ['c.bias'], 'a'],
@@ -386,6 +396,16 @@ describe('what no spectrum shows', () => {
         [skipped('a.bn.running_var', 1, 'buffer'), skipped('a.bn.weight', 1), skipped('a.fc.bias', 1)],
       ],
     ])('are not: %s', (_, head, base) => expect(lost(net(head), net(base))).toBeUndefined())
+
+    test('may have another beginning, as the layers around them', () => {
+      const named = (prefix: string, ...tensors: string[]) => ({
+        ...net(tensors.map(tensor => skipped(`${prefix}${tensor}`, 1))),
+        layers: ['a.fc', 'b.fc'].map(name => tail(name, { tensor: `${prefix}${name}.weight` })),
+      })
+      const base = named('', 'a.norm.weight', 'b.norm.weight')
+      expect(lost(named('net.backbone.', 'a.norm.weight', 'b.norm.weight'), base)).toBeUndefined()
+      expect(lost(named('net.backbone.', 'a.norm.weight'), base)).toMatchObject({ value: 1, layer: 'b.norm.weight' })
+    })
 
     test('are, of a batch norm that went alone', () => {
       const bias = { ...skipped('a.fc.bias', 1), digest }
