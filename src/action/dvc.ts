@@ -4,7 +4,7 @@ import { readSmallFile } from '../bytes/small-file.ts'
 import { parseYaml, tooMuchYaml } from '../bytes/yaml.ts'
 import type { Api } from '../github/api.ts'
 import type { Context } from '../github/context.ts'
-import { blobId, filesAt, readAt, UnreadableError } from '../github/repository.ts'
+import { blobId, type Listing, readAt, UnreadableError } from '../github/repository.ts'
 import { limits } from '../limits.ts'
 
 /** What the base branch's files of DVC say of a file that lies here. */
@@ -26,6 +26,15 @@ interface Output {
   readonly md5?: string | undefined
 }
 
+interface Sides {
+  /** The folder of the checkout. */
+  readonly root: string
+  /** The base branch, as a ref. */
+  readonly base: string
+  /** The files of the repository, on the base branch and at the commit that is judged. */
+  readonly listed: Record<'base' | 'head', () => Promise<Listing>>
+}
+
 type Mapping = Record<string, unknown>
 type Texts = Map<string, string>
 
@@ -36,15 +45,14 @@ type Texts = Map<string, string>
 export class Dvc {
   readonly #api: Api
   readonly #context: Context
-  readonly #of: { readonly root: string; readonly base: string; readonly head: string }
+  readonly #of: Sides
   readonly #before: Texts = new Map()
   readonly #after: Texts = new Map()
   readonly #parsed = new Map<string, Promise<Mapping | undefined>>()
   #listing: Promise<{ readonly all: boolean }> | undefined
   #bytes = 0
 
-  /** @param of the folder of the checkout, the base branch as a ref, and the commit that is judged */
-  constructor(api: Api, context: Context, of: { readonly root: string; readonly base: string; readonly head: string }) {
+  constructor(api: Api, context: Context, of: Sides) {
     this.#api = api
     this.#context = context
     this.#of = of
@@ -78,10 +86,9 @@ export class Dvc {
   }
 
   async #readAll(): Promise<{ readonly all: boolean }> {
-    const [base, head] = [this.#of.base, this.#of.head].map(ref => filesAt(this.#api, this.#context, ref))
-    const listings = await Promise.all([base, head])
+    const listings = await Promise.all([this.#of.listed.base(), this.#of.listed.head()])
     const names = listings.flatMap(({ files }) => [...files.keys()])
-    for (const name of new Set(names.filter(isOfDvc))) await this.#read(name, listings[0].files.get(name))
+    for (const name of new Set(names.filter(isOfDvc))) await this.#read(name, listings[0].files.get(name)?.sha)
     return { all: listings.every(({ all }) => all) }
   }
 

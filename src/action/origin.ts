@@ -6,7 +6,7 @@ import { lfsObject } from '../checkpoint/pointer.ts'
 import type { Api } from '../github/api.ts'
 import { isAsCommitted } from '../github/base-commit.ts'
 import type { Context } from '../github/context.ts'
-import { readAt, statAt } from '../github/repository.ts'
+import { type FileAt, filesAt, type Listing, readAt, statAt } from '../github/repository.ts'
 import { checkoutOf } from './checkout.ts'
 import { Dvc } from './dvc.ts'
 import { baseRef } from './rules.ts'
@@ -27,6 +27,7 @@ export class Origins {
   readonly #head: string
   /** By the folder of the checkout. */
   readonly #dvc = new Map<string, Dvc>()
+  readonly #listings = new Map<string, Listing>()
 
   constructor(api: Api, context: Context) {
     this.#api = api
@@ -38,7 +39,7 @@ export class Origins {
   /** @param inRepository the path of the file in the repository; `path`: the same, where it was checked out */
   async of(path: string, inRepository: string): Promise<Origin> {
     const ref = this.#base
-    const base = await statAt(this.#api, this.#context, inRepository, ref)
+    const base = await this.#at(inRepository, ref)
     if (!base) return this.#ofUnknown(path, inRepository)
     if ((await idOf(path, base.sha)) === base.sha) return { whose: 'base' }
     if (base.size > MOST_POINTER) return { whose: 'edited' }
@@ -49,10 +50,23 @@ export class Origins {
     return { whose: 'unknown', reason: 'it is kept in Git LFS, and what was checked out is another file' }
   }
 
+  /** One request a file, unless all of them have been listed. */
+  async #at(inRepository: string, ref: string): Promise<FileAt | undefined> {
+    const listing = this.#listings.get(ref)
+    return listing?.all ? listing.files.get(inRepository) : statAt(this.#api, this.#context, inRepository, ref)
+  }
+
+  async #list(ref: string): Promise<Listing> {
+    const listing = this.#listings.get(ref) ?? (await filesAt(this.#api, this.#context, ref))
+    this.#listings.set(ref, listing)
+    return listing
+  }
+
   /** Of a file that the base branch does not have in git. */
   async #ofUnknown(path: string, inRepository: string): Promise<Origin> {
     const root = resolve(path, ...inRepository.split('/').map(() => '..'))
-    const dvc = this.#dvc.get(root) ?? new Dvc(this.#api, this.#context, { root, base: this.#base, head: this.#head })
+    const listed = { base: () => this.#list(this.#base), head: () => this.#list(this.#head) }
+    const dvc = this.#dvc.get(root) ?? new Dvc(this.#api, this.#context, { root, base: this.#base, listed })
     this.#dvc.set(root, dvc)
     const said = await dvc.ask(inRepository, () => hashOfFile(path, 'md5'))
     if (said.kind === 'same') return { whose: 'base' }
@@ -63,7 +77,7 @@ export class Origins {
 
   /** Whether the file that lies there is one of the judged commit. */
   async #isOfHead(path: string, inRepository: string): Promise<boolean> {
-    const found = await statAt(this.#api, this.#context, inRepository, this.#head)
+    const found = await this.#at(inRepository, this.#head)
     if (!found) return false
     if ((await idOf(path, found.sha)) === found.sha) return true
     return isAsCommitted(await checkoutOf(path, process.env.GITHUB_WORKSPACE || process.cwd()), resolve(path))

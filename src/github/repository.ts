@@ -46,20 +46,21 @@ export async function namesAt(api: Api, context: Context, path: string, ref: str
   }
 }
 
-/**
- * The ids of all files of the repository by their paths, at a commit or a branch, and whether these are all: GitHub lists no more than
- * 100,000. GitHub's errors pass through.
- */
-export async function filesAt(
-  api: Api,
-  context: Context,
-  ref: string,
-): Promise<{ readonly files: ReadonlyMap<string, string>; readonly all: boolean }> {
+/** The files of the repository by their paths, and whether these are all: GitHub lists no more than 100,000. */
+export interface Listing {
+  readonly files: ReadonlyMap<string, FileAt>
+  readonly all: boolean
+}
+
+/** All files of the repository, at a commit or a branch. GitHub's errors pass through. */
+export async function filesAt(api: Api, context: Context, ref: string): Promise<Listing> {
   const { owner, name: repo } = context.repository
   const tree_sha = ref.startsWith('refs/heads/') ? await branchTip(api, context, ref.slice('refs/heads/'.length)) : ref
   const { data } = await api.octokit.rest.git.getTree({ owner, repo, tree_sha, recursive: '1' })
   if (!Array.isArray(data?.tree)) throw new UnreadableError(`the answer does not tell of the files of ${ref}`)
-  const files = data.tree.flatMap(({ type, path, sha }) => (type === 'blob' ? [[path, sha] as const] : []))
+  const files = data.tree.flatMap(({ type, path, sha, size = 0 }) =>
+    type === 'blob' ? [[path, { sha, size }] as const] : [],
+  )
   return { files: new Map(files), all: data.truncated === false }
 }
 
