@@ -1,12 +1,12 @@
 import { mkdtemp, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { basename, join, resolve } from 'node:path'
+import { basename, join, relative, resolve } from 'node:path'
 import * as core from '@actions/core'
 import { exists } from '../bytes/file.ts'
 import { openCheckpoint } from '../checkpoint/index.ts'
 import type { Settings } from '../config/settings.ts'
 import { UserError } from '../errors.ts'
-import { type Api, connect, startDeadline } from '../github/api.ts'
+import { connect, startDeadline } from '../github/api.ts'
 import { branchOf } from '../github/base-commit.ts'
 import { searchBaseline } from '../github/baseline/index.ts'
 import { parseBaselineSource } from '../github/baseline/options.ts'
@@ -14,7 +14,7 @@ import { missingBaseline } from '../github/baseline/search.ts'
 import type { Baseline } from '../github/baseline/types.ts'
 import type { Context } from '../github/context.ts'
 import { explainFailure } from '../github/failures.ts'
-import { MOST_AT, namesAt, readAt, UnreadableError } from '../github/repository.ts'
+import { MOST_AT, readAt, UnreadableError } from '../github/repository.ts'
 import type { FoundReport } from '../pipeline/gate.ts'
 import { refuseRelative } from '../policy/rule.ts'
 import { printableLines } from '../render/escape.ts'
@@ -151,7 +151,7 @@ async function ofPath(
     const edited = (file: string) => missing('disabled', `${what}: this change edits ${file}, which is read with it.`)
     const origins = new Origins(api, context)
     if (await isFolder(path)) {
-      const other = await editedIn(api, context, origins, { inRepository, path })
+      const other = await editedIn(context, origins, { inRepository, path })
       return other === undefined ? asItIs : edited(other)
     }
     const origin = await origins.of(path, inRepository)
@@ -201,7 +201,7 @@ export async function whyBaseModel(context: Context, path: string | null | undef
     const api = await connect({ token, apiUrl: context.apiUrl, deadline })
     const origins = new Origins(api, context)
     const said = (edited: string | undefined) => edited && `this change edits ${edited}, of its base-model`
-    if (await isFolder(path)) return said(await editedIn(api, context, origins, { inRepository, path }))
+    if (await isFolder(path)) return said(await editedIn(context, origins, { inRepository, path }))
     const origin = await origins.of(path, inRepository)
     if (origin.whose === 'head') return undefined
     if (origin.whose === 'unknown') return `its base-model ${inRepository} is not known: ${origin.reason}`
@@ -213,13 +213,12 @@ export async function whyBaseModel(context: Context, path: string | null | undef
 
 /** The first file of a folder that the change takes away, or alters and that is read. */
 async function editedIn(
-  api: Api,
   context: Context,
   origins: Origins,
   { inRepository, path }: { inRepository: string; path: string },
 ): Promise<string | undefined> {
-  for (const name of await namesAt(api, context, inRepository, baseRef(context)))
-    if (!(await exists(join(path, name)))) return `${inRepository}/${name}`
+  for (const name of await origins.below(inRepository))
+    if (!(await exists(join(path, relative(inRepository, name))))) return name
   return otherThanBase(context, origins, path)
 }
 

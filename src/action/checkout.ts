@@ -1,16 +1,18 @@
-import { readdir, stat } from 'node:fs/promises'
+import { readdir, realpath, stat } from 'node:fs/promises'
 import { dirname, join, relative, resolve, sep } from 'node:path'
 import { exists } from '../bytes/file.ts'
 
 /**
  * The checkout that a path lies in: the nearest folder above it that has a `.git`, no further up than the workspace, or else
- * the workspace.
+ * the workspace. A link to a checkout is none: a change can put one in the place of a folder, so that other files have its paths.
  */
 export async function checkoutOf(path: string, workspace: string): Promise<string> {
   const root = resolve(workspace || '.')
+  const real = await realpath(root).catch(() => root)
   for (let at = dirname(resolve(root, path)); isInside(at, root); at = dirname(at)) {
-    if (await exists(join(at, '.git'))) return at
     if (at === root) break
+    const isLinked = (await realpath(at).catch(() => '')) !== join(real, relative(root, at))
+    if (!isLinked && (await exists(join(at, '.git')))) return at
   }
   return root
 }

@@ -9,8 +9,8 @@ import { limits } from '../limits.ts'
 
 /** What the base branch's files of DVC say of a file that lies here. */
 export type ByDvc =
-  /** Nothing that would tell it from another, and the head's say the same. */
-  | { readonly kind: 'untold' }
+  /** Nothing that would tell it from another, and the head's say the same; `by` what has it in a folder, where something has. */
+  | { readonly kind: 'untold'; readonly by: string | undefined }
   /** It is the one that they name. */
   | { readonly kind: 'same' }
   /** Nothing; the head has brought a file that names this very content. */
@@ -24,6 +24,8 @@ interface Output {
   readonly text: string
   /** Of the file itself, in hexadecimal digits; undefined for a folder, and for what DVC does not know by its content. */
   readonly md5?: string | undefined
+  /** Whether it is known to be of the file, not of one whose path ends alike. */
+  readonly isSure?: boolean
 }
 
 interface Sides {
@@ -75,20 +77,29 @@ export class Dvc {
     if (named.length > 0) {
       const digest = await md5()
       if (named.some(output => output.md5 === digest)) return { kind: 'same' }
-      const reason = `it is kept by DVC, and what lies there is not what ${named[0].by} of that branch names`
-      return { kind: 'other', reason }
+      const sure = named.find(({ isSure }) => isSure)
+      const reason = `it is kept by DVC, and what lies there is not what ${sure?.by} of that branch names`
+      if (sure) return { kind: 'other', reason }
     }
     const added = notAmong(known, proposed)
     if (added?.md5 !== undefined && known.length === 0 && added.md5 === (await md5())) return { kind: 'brought' }
-    const edited = notAmong(proposed, known) ?? added
-    if (!edited) return { kind: 'untold' }
-    return { kind: 'other', reason: `this change edits ${edited.by}, which names its content` }
+    const edited = (notAmong(proposed, known) ?? added)?.by
+    if (edited !== undefined) return { kind: 'other', reason: `this change edits ${edited}, which names its content` }
+    if (known.length === 0) return { kind: 'untold', by: undefined }
+    // What another remote has under the same MD5, DVC takes for it.
+    const names = new Set([...this.#before.keys(), ...this.#after.keys()])
+    const config = [...names].find(name => isConfig(name) && this.#before.get(name) !== this.#after.get(name))
+    if (config === undefined) return { kind: 'untold', by: known[0].by }
+    return { kind: 'other', reason: `this change edits ${config}, which says where its content comes from` }
   }
 
   async #readAll(): Promise<{ readonly all: boolean }> {
     const listings = await Promise.all([this.#of.listed.base(), this.#of.listed.head()])
     const names = listings.flatMap(({ files }) => [...files.keys()])
-    for (const name of new Set(names.filter(isOfDvc))) await this.#read(name, listings[0].files.get(name)?.sha)
+    for (const name of new Set(names.filter(isOfDvc))) {
+      const id = listings[0].files.get(name)?.sha
+      await this.#read(name, id ?? (listings[0].all ? undefined : ''))
+    }
     return { all: listings.every(({ all }) => all) }
   }
 
@@ -120,7 +131,7 @@ export class Dvc {
       for (const output of outputs) found.push({ by, ...output })
     }
     for (const [by, text] of texts) {
-      if (by.endsWith('dvc.yaml')) continue
+      if (by.endsWith('dvc.yaml') || isConfig(by)) continue
       const folder = posix.dirname(by)
       const said = await this.#parse(text)
       if (said === undefined) found.push({ by, text })
@@ -140,7 +151,11 @@ export class Dvc {
 }
 
 function isOfDvc(name: string): boolean {
-  return /(?:^|\/)dvc\.(?:lock|yaml)$|[^/]\.dvc$/.test(name)
+  return /(?:^|\/)dvc\.(?:lock|yaml)$|[^/]\.dvc$/.test(name) || isConfig(name)
+}
+
+function isConfig(name: string): boolean {
+  return /(?:^|\/)\.dvc\/config(?:\.local)?$/.test(name)
 }
 
 /** The first of some that others lack. */
@@ -152,7 +167,7 @@ function notAmong(others: readonly Output[], some: readonly Output[]): Output | 
 function placesFor(file: string): string[] {
   const folder = posix.dirname(file)
   const inFolder = ['dvc.lock', 'dvc.yaml'].map(name => posix.join(folder, name))
-  return [`${file}.dvc`, ...inFolder, ...(folder === '.' ? [] : placesFor(folder))]
+  return [`${file}.dvc`, ...inFolder, ...(folder === '.' ? ['.dvc/config'] : placesFor(folder))]
 }
 
 /** What the outputs of a stage of a pipeline are relative to; undefined where that is not said. */
@@ -174,7 +189,7 @@ function covering(stage: Mapping | undefined, file: string, folder: string, wdir
     const covers = known ? asFolder(file).startsWith(place) : asFolder(file).includes(place)
     if (!covers) return []
     const md5 = asFolder(file).endsWith(place) && typeof out.md5 === 'string' && !out.md5.endsWith('.dir')
-    return [{ text: JSON.stringify([place, out]), ...(md5 && { md5: out.md5 as string }) }]
+    return [{ text: JSON.stringify([place, out]), isSure: known, ...(md5 && { md5: out.md5 as string }) }]
   })
 }
 

@@ -6,7 +6,7 @@ import { lfsObject } from '../checkpoint/pointer.ts'
 import type { Api } from '../github/api.ts'
 import { isAsCommitted } from '../github/base-commit.ts'
 import type { Context } from '../github/context.ts'
-import { type FileAt, filesAt, type Listing, readAt, statAt } from '../github/repository.ts'
+import { type FileAt, filesAt, type Listing, namesAt, readAt, statAt } from '../github/repository.ts'
 import { checkoutOf } from './checkout.ts'
 import { Dvc } from './dvc.ts'
 import { baseRef } from './rules.ts'
@@ -50,6 +50,15 @@ export class Origins {
     return { whose: 'unknown', reason: 'it is kept in Git LFS, and what was checked out is another file' }
   }
 
+  /** The files below a folder of the base branch, by their paths in the repository. */
+  async below(folder: string): Promise<string[]> {
+    const { files, all } = await this.#list(this.#base)
+    const own = [...files.keys()].filter(name => name.startsWith(`${folder}/`))
+    if (all) return own
+    const names = await namesAt(this.#api, this.#context, folder, this.#base)
+    return [...new Set([...own, ...names.map(name => `${folder}/${name}`)])]
+  }
+
   /** One request a file, unless all of them have been listed. */
   async #at(inRepository: string, ref: string): Promise<FileAt | undefined> {
     const listing = this.#listings.get(ref)
@@ -71,8 +80,10 @@ export class Origins {
     const said = await dvc.ask(inRepository, () => hashOfFile(path, 'md5'))
     if (said.kind === 'same') return { whose: 'base' }
     if (said.kind === 'other') return { whose: 'unknown', reason: said.reason }
-    const brought = said.kind === 'brought' || (await this.#isOfHead(path, inRepository))
-    return { whose: brought ? 'head' : 'step' }
+    const isOfHead = said.kind === 'brought' || (await this.#isOfHead(path, inRepository))
+    if (isOfHead && said.kind === 'untold' && said.by !== undefined)
+      return { whose: 'unknown', reason: `this change brings a file that ${said.by} of that branch has in a folder` }
+    return { whose: isOfHead ? 'head' : 'step' }
   }
 
   /** Whether the file that lies there is one of the judged commit. */

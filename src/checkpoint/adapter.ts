@@ -118,7 +118,7 @@ function wholeWeights(tensors: readonly Tensor[], config: unknown): string[] {
 
 const MAGNITUDE = /\.lora_magnitude_vector(?:\.[^.]+)?$/
 /** What PEFT calls a module that it put its own around. */
-const WRAPPED = /\.(?:base_layer|original_module|modules_to_save\.[^.]+)$/
+const WRAPPED = /(?:\.token_adapter)?\.(?:base_layer|original_module|modules_to_save\.[^.]+)$/
 
 function isEmbedding(module: string): boolean {
   // ModernBERT's.
@@ -127,7 +127,17 @@ function isEmbedding(module: string): boolean {
 
 /** As the models of transformers call what has a vocabulary or, of those before PEFT listed them, what has the classes. */
 const EMBEDDINGS: ReadonlySet<string> = new Set([
-  ...['embed_tokens', 'tok_embeddings', 'word_embeddings', 'word_embedding', 'wte', 'shared', 'embed_in', 'embeddings'],
+  ...[
+    'embed_tokens',
+    'tok_embeddings',
+    'word_embeddings',
+    'word_embedding',
+    'token_embedding',
+    'wte',
+    'shared',
+    'embed_in',
+    'embeddings',
+  ],
   ...['lm_head', 'embed_out', 'output', 'output_layer', 'proj_out', 'vocab_projector', 'generator_lm_head', 'lm_loss'],
   ...['predictions.decoder', 'lm_head.decoder', 'lm_predictions.lm_head'],
   ...['score', 'classifier', 'classifier.dense', 'classifier.out_proj'],

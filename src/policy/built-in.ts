@@ -619,16 +619,23 @@ function lostParameters(pair: Pair): Skipped[] {
 }
 
 /**
- * Whether it is called as the parameters of modules and the statistics of batch norms are, is none of a loss, and more than the zeros
- * that a bias begins as.
+ * Whether it is called as the parameters of modules and the statistics of batch norms are, is none of a loss or of
+ * quantisation, and more than the zeros that a bias begins as.
  */
 function isOfModule({ tensor, code, shape, largest }: Skipped): boolean {
-  if ((largest ?? 0) === 0 || shape.every(n => n === 1) || LOSS.test(tensor)) return false
+  if ((largest ?? 0) === 0 || shape.every(n => n === 1) || isBeside(tensor)) return false
   return (['rank', 'size'].includes(code) && PARAMETER.test(tensor)) || isStatistic(tensor)
 }
 
-const PARAMETER = /(?:^|[./_])(?:weight|bias|gamma|beta|scale)$/
-const LOSS = /(?:^|[./])(?:criterion|loss(?:es|_fn)?)[./]/
+const PARAMETER = /(?:^|[./])(?:weight|bias|gamma|beta|scale)$/
+
+/** Whether it belongs to a loss, or to what quantises for training. */
+function isBeside(tensor: string): boolean {
+  return tensor
+    .split(/[./]/)
+    .slice(0, -1)
+    .some(component => /loss|criterion|quant|observer|post_process/i.test(component))
+}
 
 /** How many, and the first of them. */
 function counted<Match extends { readonly head: Layer }>(

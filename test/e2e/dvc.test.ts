@@ -45,19 +45,18 @@ const comment = () => github.comments(7).at(-1)?.body ?? ''
 const KEPT: [string, Files][] = [
   ['beside it', { [`${BASELINE}.dvc`]: pointer('good') }],
   ['in another folder', { 'data/it.dvc': pointer('good', 'base.safetensors', 'wdir: ../models\n') }],
-  ['as an output', { 'dvc.lock': lock(stage('o', 'o', '77'), stage('base', BASELINE, md5('good'))) }],
+  [
+    'as an output',
+    {
+      'dvc.yaml': 'stages:\n  base:\n    cmd: x\n',
+      'dvc.lock': lock(stage('o', 'o', '77'), stage('base', BASELINE, md5('good'))),
+    },
+  ],
   [
     'as an output of a stage in a folder',
     {
       'dvc.yaml': 'stages:\n  base:\n    wdir: models\n    cmd: x\n',
       'dvc.lock': lock(stage('base', 'base.safetensors', md5('good'))),
-    },
-  ],
-  [
-    'as an output of a stage from a template',
-    {
-      'p/dvc.yaml': 'stages:\n  base:\n    foreach: [a]\n    do:\n      wdir: ../$\u007bitem}\n      cmd: x\n',
-      'p/dvc.lock': lock(stage('base@a', './base.safetensors', md5('good'))),
     },
   ],
 ]
@@ -99,6 +98,25 @@ describe('a baseline in a folder that DVC keeps as a whole', () => {
   })
 })
 
+describe('a baseline that may be an output of a stage from a template', () => {
+  const committed: Files = {
+    'p/dvc.yaml': 'stages:\n  base:\n    foreach: [a]\n    do:\n      wdir: ../$\u007bitem}\n      cmd: x\n',
+    'p/dvc.lock': lock(stage('base@a', './base.safetensors', md5('good'))),
+  }
+
+  test.each<[string, Files, Net, object]>([
+    ['is what that names', {}, 'good', FAILED],
+    ['is not what the pull request has it name', replaced(committed, md5('good'), md5('worse')), 'worse', UNDECIDED],
+    ['is not what the pull request has elsewhere', { [`${BASELINE}.dvc`]: pointer('worse') }, 'worse', UNDECIDED],
+  ])('%s', async (_, edits, pulled, expected) => {
+    expect(decided(await gate(committed, edits, pulled))).toEqual(expected)
+  })
+
+  test('may be what a step made', async () => {
+    expect(decided(await gate(replaced(committed, md5('good'), md5('worse')), {}, 'good'))).toEqual(FAILED)
+  })
+})
+
 describe('in a repository that is too large to be listed', () => {
   test.each(KEPT.filter(([, files]) => Object.keys(files).every(name => /^(?:models|dvc)\b/.test(name))))(
     'a baseline that DVC keeps %s is what the base branch names',
@@ -110,10 +128,40 @@ describe('in a repository that is too large to be listed', () => {
   )
 })
 
+test('what is listed of the head alone is asked for on the base branch, where that is too large to be listed', async () => {
+  const committed = { 'a.txt': 'a', 'b.txt': 'b', [`${BASELINE}.dvc`]: pointer('good') }
+  github.listedFiles = 2
+  const edits = { 'a.txt': '', 'b.txt': '', [`${BASELINE}.dvc`]: pointer('worse') }
+  expect(decided(await gate(committed, edits, 'worse'))).toEqual(UNDECIDED)
+})
+
 test('where DVC has more in the repository than is read, nothing is decided', async () => {
   const many = Object.fromEntries(['a', 'b', 'c', 'd', 'e'].map(name => [`${name}.dvc`, `#${'x'.repeat(3_900_000)}`]))
   expect(decided(await gate({ [`${BASELINE}.dvc`]: pointer('good') }, many, 'worse'))).toEqual(UNDECIDED)
   expect(comment()).toContain('DVC has more files in the repository than are read')
+})
+
+describe('a baseline in a folder that DVC keeps as a whole, by another way', () => {
+  const committed = {
+    'models.dvc': `outs:\n- md5: ${'01'.repeat(16)}.dir\n  path: models\n`,
+    '.dvc/config': '[core]\n',
+  }
+
+  test('is not the file that the pull request brings', async () => {
+    const ended = await gate(committed, { [BASELINE]: bytesOf('worse') }, 'worse')
+    expect(decided(ended)).toEqual(UNDECIDED)
+    expect(comment()).toContain('this change brings a file that models.dvc of that branch has in a folder')
+  })
+
+  test('is not what another remote has', async () => {
+    expect(decided(await gate(committed, { '.dvc/config': '[\'remote "other"\']\n' }, 'worse'))).toEqual(UNDECIDED)
+    expect(comment()).toContain('this change edits .dvc/config, which says where its content comes from')
+  })
+
+  test('is compared with where its content is known, whatever the remote', async () => {
+    const known = { ...KEPT[0][1], '.dvc/config': '[core]\n' }
+    expect(decided(await gate(known, { '.dvc/config': '' }, 'good'))).toEqual(FAILED)
+  })
 })
 
 test('a baseline that DVC keeps and the pull request brings is not compared with', async () => {

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { copyFileSync, mkdirSync, readFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { writeSafetensors } from '../support/safetensors.ts'
@@ -168,6 +168,42 @@ test('a rule that is added does not switch off one that always holds', async () 
   const plain = await pull('good', RULE, { prepare })
   expect(decided(plain)).toEqual({ status: 1, verdict: 'inconclusive' })
   expect(decided(await pull('good', inputs, { prepare }))).toEqual({ status: 1, verdict: 'inconclusive' })
+})
+
+describe('a link in the place of a folder, so that files beside it have its paths', () => {
+  const link =
+    (name: string) =>
+    ({ workspace }: Job) => {
+      mkdirSync(join(workspace, '.git'), { recursive: true })
+      symlinkSync('.', join(workspace, name))
+    }
+
+  test('the base branch’s config file counts', async () => {
+    github.commitFiles(commits[3], { 'conf/gate.yml': 'fail-if: alpha > 2.5\n' })
+    const files = { 'gate.yml': 'enforce: false\n' }
+    const ended = await pull('worse', { config: 'conf/gate.yml' }, { files, prepare: link('conf') })
+    expect(decided(ended)).toEqual(FAILED)
+  })
+
+  test('the base branch’s baseline counts', async () => {
+    github.commitFiles(commits[3], { 'models/base.safetensors': readFileSync(writeSafetensors(nets.good)) })
+    const files = { 'base.safetensors': readFileSync(writeSafetensors(nets.worse)) }
+    github.commitFiles(sha('head of 7'), files)
+    const inputs = { ...RULE, baseline: 'models/base.safetensors' }
+    expect(decided(await pull('worse', inputs, { files, prepare: link('models') }))).toEqual(FAILED)
+  })
+})
+
+test('a baseline’s folder is the base branch’s down to its folders', async () => {
+  const bytes = (net: Net) => readFileSync(writeSafetensors(nets[net]))
+  const modules = JSON.stringify(['', '2_Dense'].map((path, idx) => ({ idx, path, type: 'x' })))
+  const top = { 'base/model.safetensors': bytes('good'), 'base/modules.json': modules }
+  const whole = { ...top, 'base/2_Dense/model.safetensors': bytes('good') }
+  github.commitFiles(commits[3], whole)
+  const inputs = { ...RULE, baseline: 'base' }
+  const ended = await pull('good', inputs, { files: top })
+  expect(decided(ended)).toEqual({ status: 1, verdict: 'inconclusive' })
+  expect(ended.stdout).toContain('this change edits base/2_Dense/model.safetensors')
 })
 
 describe('a baseline that the repository keeps in Git LFS', () => {

@@ -188,6 +188,7 @@ describe("PEFT's scale", () => {
     ['a.dense', ['cls', 'den'], false],
     ['a.embed_tokens', [], true],
     ['a.embed_tokens.base_layer', [], true],
+    ['a.embed_tokens.token_adapter.base_layer', [], true],
     ['cls.predictions.decoder', [], true],
     ['decoder', [], true],
     ['a.query.base_layer', [], false],

@@ -248,6 +248,18 @@ describe('what no spectrum shows', () => {
       expect(exploded(net({ a: 4.01, b: 1, c: 1 }, ['a.bias', ...NORMS.slice(2)]))).toBeUndefined()
     })
 
+    test('are none of a layer whose bias is the same, or has other channels', () => {
+      const digest = '1'.repeat(64)
+      const grown = net({ a: 4.01, b: 1, c: 1 }, [])
+      const bias = { ...skipped('a.bias', 1), digest }
+      const before = { ...base, skipped: [...base.skipped, bias] }
+      const found = (head: Skipped) =>
+        verdictOf({ ...grown, skipped: [head] }, before).rules.find(({ name }) => name === 'exploded')?.layer
+      expect(found(bias)).toBe('a')
+      expect(found({ ...bias, digest: '2'.repeat(64) })).toBeUndefined()
+      expect(found({ ...bias, digest: '2'.repeat(64), shape: [10] })).toBe('a')
+    })
+
     test('are not those of a model whose keys have another beginning', () => {
       const prefixed = net(
         { a: 4.01, b: 1, c: 1 },
@@ -261,6 +273,7 @@ describe('what no spectrum shows', () => {
     test.each<[string, Record<string, number>, string[], string]>([
       ['no bias came', { a: 4.01, b: 1, c: 1 }, [], 'a'],
       ['the biases are of others', { a: 4.01, b: 1, c: 1 }, ['c.bias'], 'a'],
+      ['only the variance went', { a: 4.01, b: 1, c: 1 }, ['a.bias', 'a.bn.weight', ...NORMS.slice(2)], 'a'],
       ['all stay', { a: 4.01, b: 1, c: 1 }, ['a.bias', ...NORMS], 'a'],
       ['more layers grew', { a: 4.01, b: 4.01, c: 4.02 }, ['a.bias', 'b.bias', 'c.bias'], 'c'],
       ['another layer grew as well', { a: 4.01, b: 4.01, c: 4.02 }, ['a.bias', 'b.bias'], 'c'],
@@ -380,6 +393,9 @@ describe('what no spectrum shows', () => {
       ['zeros', [], [skipped('a.fc.bias', 0)]],
       ['a constant', [], [skipped('a.pixel_mean', 1)]],
       ['what is of a loss', [], [skipped('criterion.weight', 1)]],
+      ['what is of a loss of another name', [], [skipped('ce_loss.weight', 1)]],
+      ['the weights of classes', [], [skipped('a.pos_weight', 1)]],
+      ['what quantises for training', [], [skipped('a.fc.weight_fake_quant.scale', 1)]],
       ['what is of a module that went', [], [skipped('head.norm.weight', 1)]],
       ['another name for the same', [{ ...skipped('c.bias', 1), digest }], [{ ...skipped('a.fc.bias', 1), digest }]],
       ['another name in the module', [skipped('a.norm.weight', 1)], [skipped('a.norm.gamma', 1)]],
