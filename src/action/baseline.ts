@@ -23,7 +23,7 @@ import type { BaselineRecord } from '../report/schema.ts'
 import { checkoutOf, isSubmodule, mainCheckout } from './checkout.ts'
 import { type Origin, Origins } from './origin.ts'
 import { type Publishing, readCheckpoints, wantsHistory } from './publishing.ts'
-import { baseRef, isJudged, repositoryPath } from './rules.ts'
+import { baseRef, isJudged, repositoryPath, workspaceOf } from './rules.ts'
 import { setOutput } from './safely.ts'
 
 export interface ResolvedBaseline {
@@ -138,7 +138,7 @@ async function ofPath(
     baseline: undefined,
     search: { state, reason, branch, wanted: null, history: [] },
   })
-  if (await isSubmodule(await checkoutOf(path, process.env.GITHUB_WORKSPACE || process.cwd()))) {
+  if (await isSubmodule(await checkoutOf(path, workspaceOf()))) {
     return missing('disabled', `The baseline ${path} lies in a submodule: the change may have moved it.`)
   }
   if (inRepository === undefined) return asItIs
@@ -230,7 +230,7 @@ async function otherThanBase(context: Context, origins: Origins, path: string): 
     const inRepository = await repositoryPath(file, context)
     if (inRepository === undefined) {
       // A change can put a submodule in the place of a folder.
-      if (await isSubmodule(await checkoutOf(file, process.env.GITHUB_WORKSPACE || process.cwd()))) return file
+      if (await isSubmodule(await checkoutOf(file, workspaceOf()))) return file
     } else if (isOthers((await origins.of(file, inRepository)).whose)) return inRepository
   }
   return undefined

@@ -11,8 +11,9 @@ export async function checkoutOf(path: string, workspace: string): Promise<strin
   const real = await realpath(root).catch(() => root)
   for (let at = dirname(resolve(root, path)); isInside(at, root); at = dirname(at)) {
     if (at === root) break
+    if (!(await exists(join(at, '.git')))) continue
     const isLinked = (await realpath(at).catch(() => '')) !== join(real, relative(root, at))
-    if (!isLinked && (await exists(join(at, '.git')))) return at
+    if (!isLinked) return at
   }
   return root
 }

@@ -9,7 +9,7 @@ import type { Context } from '../github/context.ts'
 import { type FileAt, filesAt, type Listing, namesAt, readAt, statAt } from '../github/repository.ts'
 import { checkoutOf } from './checkout.ts'
 import { Dvc } from './dvc.ts'
-import { baseRef } from './rules.ts'
+import { baseRef, workspaceOf } from './rules.ts'
 
 /**
  * Whose a file is that lies here: of the base branch, by git, Git LFS or DVC; the judged change's, which brings it; another than the base
@@ -91,7 +91,7 @@ export class Origins {
     const found = await this.#at(inRepository, this.#head)
     if (!found) return false
     if ((await idOf(path, found.sha)) === found.sha) return true
-    return isAsCommitted(await checkoutOf(path, process.env.GITHUB_WORKSPACE || process.cwd()), resolve(path))
+    return isAsCommitted(await checkoutOf(path, workspaceOf()), resolve(path))
   }
 }
 

@@ -151,7 +151,8 @@ async function parseUsable(context: Context, text: string, path: string): Promis
   return config
 }
 
-function workspaceOf(): string {
+/** Where the job's files lie. */
+export function workspaceOf(): string {
   return process.env.GITHUB_WORKSPACE || process.cwd()
 }
 

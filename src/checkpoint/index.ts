@@ -73,14 +73,14 @@ async function described(path: string, options: ReadOptions): Promise<Checkpoint
     stamps: indices = [],
   } = found.isDirectory() ? await findInFolder(path) : await ofIndex(path)
   if (!expected) for (const file of files) await refuseShard(file)
-  const parts = await readParts(path, { files, expected }, options)
+  const admit = tensorsWithin(path)
+  const parts = await readParts({ files, expected }, admit, options)
   for (const { module, ...weights } of modules) {
     const named = <T extends { readonly name: string }>(one: T): T => ({ ...one, name: `${module}.${one.name}` })
-    for (const { contents, ...rest } of await readParts(path, weights, options)) {
+    for (const { contents, ...rest } of await readParts(weights, admit, options)) {
       const { tensors, unread = [] } = contents
       parts.push({ ...rest, contents: { ...contents, tensors: tensors.map(named), unread: unread.map(named) } })
     }
-    refuseTooMany(path, parts)
   }
   const tensors = parts.flatMap(part => part.contents.tensors)
   const stamps = [...indices, ...parts.flatMap(part => [part.stamp, ...(part.contents.stamps ?? [])])]
@@ -102,15 +102,12 @@ type Part = Awaited<ReturnType<typeof readFile>>
 
 /** @throws CheckpointError where they are not what is expected of them, or hold too much */
 async function readParts(
-  path: string,
   { files, expected }: { readonly files: readonly string[]; readonly expected: Expectation | undefined },
+  admit: (part: Part) => Part,
   options: ReadOptions,
 ): Promise<Part[]> {
   const parts: Part[] = []
-  for (const file of files) {
-    parts.push(await readFile(file, options))
-    refuseTooMany(path, parts)
-  }
+  for (const file of files) parts.push(admit(await readFile(file, options)))
   expected?.check(
     parts.map(({ contents: { tensors, unread = [] } }, at) => ({
       file: files[at],
@@ -120,10 +117,16 @@ async function readParts(
   return parts
 }
 
-function refuseTooMany(path: string, parts: readonly Part[]): void {
+/** Lets parts through for as long as they have no more tensors together than a checkpoint may have. */
+function tensorsWithin(path: string): (part: Part) => Part {
   const most = limits.checkpoint.tensorsCount
-  const total = parts.reduce((sum, { contents: { tensors, unread = [] } }) => sum + tensors.length + unread.length, 0)
-  if (total > most) throw new CheckpointError(path, `has more than ${most} tensors in its files`)
+  let total = 0
+  return part => {
+    const { tensors, unread = [] } = part.contents
+    total += tensors.length + unread.length
+    if (total > most) throw new CheckpointError(path, `has more than ${most} tensors in its files`)
+    return part
+  }
 }
 
 /** Whether a folder is one of torch.distributed.checkpoint, and holds no weights in one piece beside that. */

@@ -48,11 +48,14 @@ export function keptTensors({ head, base }: Pick<Pair, 'head' | 'base'>): { head
 /** Tensors of the baseline that are no layers, and that the other side has under none of its names, neither among those nor as a layer. */
 export function lostTensors({ head, base }: Pick<Pair, 'head' | 'base'>): Skipped[] {
   if (!base) return []
-  const names = (model: Pair['head']) =>
-    layerNames([...new Set([...model.layers, ...model.skipped].map(({ tensor }) => tensor))].map(name => ({ name })))
-  const [now, before] = [names(head), names(base)]
+  const [now, before] = [head, base].map(({ layers, skipped }) => namesOf([...layers, ...skipped]))
   const known = new Set(now.values())
   return base.skipped.filter(({ tensor }) => !now.has(tensor) && !known.has(before.get(tensor) ?? tensor))
+}
+
+/** The names that the tensors of rows would have as layers; several rows may be of one. */
+function namesOf(rows: readonly { readonly tensor: string }[]): Map<string, string> {
+  return layerNames([...new Set(rows.map(({ tensor }) => tensor))].map(name => ({ name })))
 }
 
 /** By the names that layers have, so that a wrapper's prefix on one side does not matter. */
@@ -107,9 +110,7 @@ interface Other {
 /** Rows without a partner among the layers, by name, shape and part. */
 function others(model: Pair['head'], layers: readonly Layer[]): Map<string, Other> {
   const skipped = model.skipped.filter(({ code }) => code !== 'optimizer')
-  const names = layerNames(
-    [...new Set([...model.layers, ...skipped].map(({ tensor }) => tensor))].map(name => ({ name })),
-  )
+  const names = namesOf([...model.layers, ...skipped])
   const rows = [
     ...layers.map(row => ({ row })),
     ...skipped.map(({ tensor, shape, digest }) => ({

@@ -19,30 +19,30 @@ export class UnreadableError extends Error {
  * none is believed only of a branch or commit that the token may read. GitHub's errors pass through.
  */
 export async function statAt(api: Api, context: Context, path: string, ref: string): Promise<FileAt | undefined> {
-  const { owner, name: repo } = context.repository
-  try {
-    const { data } = await api.octokit.rest.repos.getContent({ owner, repo, path, ref })
-    if (Array.isArray(data)) throw new UnreadableError(`${path} is a folder`)
-    if (data.type !== 'file') throw new UnreadableError(`${path} is a ${data.type}`)
-    return { sha: data.sha, size: data.size }
-  } catch (error) {
-    if ((error as { status?: number }).status !== 404) throw error
-    await assureReadable(api, context, ref)
-    return undefined
-  }
+  const data = await contentAt(api, context, path, ref)
+  if (data === undefined) return undefined
+  if (Array.isArray(data)) throw new UnreadableError(`${path} is a folder`)
+  if (data.type !== 'file') throw new UnreadableError(`${path} is a ${data.type}`)
+  return { sha: data.sha, size: data.size }
 }
 
 /** Names of the files in a folder of the repository, at a commit or a branch; empty where it has none. GitHub's errors pass through. */
 export async function namesAt(api: Api, context: Context, path: string, ref: string): Promise<string[]> {
+  const data = await contentAt(api, context, path, ref)
+  if (data === undefined) return []
+  if (!Array.isArray(data)) throw new UnreadableError(`${path} is no folder there`)
+  return data.flatMap(({ type, name }) => (type === 'file' ? [name] : []))
+}
+
+/** What lies at a path, a file or a folder; undefined where nothing does. */
+async function contentAt(api: Api, context: Context, path: string, ref: string) {
   const { owner, name: repo } = context.repository
   try {
-    const { data } = await api.octokit.rest.repos.getContent({ owner, repo, path, ref })
-    if (!Array.isArray(data)) throw new UnreadableError(`${path} is no folder there`)
-    return data.flatMap(({ type, name }) => (type === 'file' ? [name] : []))
+    return (await api.octokit.rest.repos.getContent({ owner, repo, path, ref })).data
   } catch (error) {
     if ((error as { status?: number }).status !== 404) throw error
     await assureReadable(api, context, ref)
-    return []
+    return undefined
   }
 }
 

@@ -268,11 +268,7 @@ export const BUILT_IN_RULES = {
     what: 'such tensors that only the baseline has, of modules whose layers are still there, under whatever name: a framework that goes by names leaves them as they are initialised. Counted are weights, biases and the statistics of batch norms, not other buffers, single numbers or what is of a loss',
     measure: (pair, { relation }) => {
       if (relation !== 'same' || !areNamedAlike(pair)) return null
-      const lost = lostParameters(pair)
-      const [first] = lost
-      return first
-        ? { value: lost.length, layer: first.tensor, reason: 'only the baseline has it' }
-        : { value: 0, reason: '' }
+      return tallied(lostParameters(pair).map(({ tensor }) => ({ layer: tensor, reason: 'only the baseline has it' })))
     },
   },
   'lost-structure': {
@@ -605,8 +601,8 @@ function lostParameters(pair: Pair): Skipped[] {
   const placeOf = (row: Skipped) => JSON.stringify([moduleOf(row), row.shape])
   const came = new Set(head.skipped.filter(({ tensor }) => !had.has(tensor)).map(placeOf))
   const around = new Set(matched.flatMap(({ base }) => containers(base.tensor)))
-  const folded = foldedNorms(pair)
   const keys = keysOf(pair)
+  const folded = foldedNorms(pair, keys)
   // Packed for quantised kernels, with its bias.
   const packed = new Set(
     matched.filter(({ head }) => /_packed_params$/.test(head.tensor)).map(({ base }) => moduleOf(base)),
@@ -678,6 +674,11 @@ function ofTensors(
     const reason = why(head.largest!, base.largest!)
     return reason === null ? [] : [{ reason, layer: head.tensor }]
   })
+  return tallied(found)
+}
+
+/** The same of what is no layer. */
+function tallied(found: readonly Pick<Measurement, 'layer' | 'reason'>[]): Measurement {
   return { value: found.length, ...(found[0] ?? { reason: '' }) }
 }
 

@@ -21,9 +21,11 @@ function newBiases({ head, base }: Pick<Pair, 'head' | 'base'>, keys: ReadonlyMa
   )
 }
 
-/** Of batch norms that went, all that may have been folded: for each a bias came, or is another. */
-export function foldedNorms(pair: Pick<Pair, 'head' | 'base' | 'matched'>): ReadonlySet<string> {
-  const keys = keysOf(pair)
+/**
+ * Of batch norms that went, all that may have been folded: for each a bias came, or is another.
+ * @param keys what the baseline's tensors are called on the other side
+ */
+export function foldedNorms(pair: Pick<Pair, 'head' | 'base'>, keys: ReadonlyMap<string, string>): ReadonlySet<string> {
   const gone = new Set(goneVariances(pair, keys).map(moduleOf))
   return newBiases(pair, keys).length >= gone.size ? gone : new Set()
 }

@@ -69,6 +69,8 @@ export class Computer {
     let nonFinite: string | undefined
     let largest = 0
     let at = 0
+    const isOfSquares = isVariance(tensor.name)
+    const place = (index: number) => `at index [${indexOf(at + index, shape, source.strides).join(', ')}]`
     try {
       for (const bytes of stream.all()) {
         hash.update(bytes)
@@ -77,13 +79,12 @@ export class Computer {
           if (!Number.isFinite(largest)) {
             const bad = firstNonFinite(dtype, bytes)
             const [value] = widen(dtype, bytes.subarray(bad * stream.bytes, (bad + 1) * stream.bytes))
-            nonFinite = `${value} at index [${indexOf(at + bad, shape, source.strides).join(', ')}]`
-          } else if (isVariance(tensor.name)) {
+            nonFinite = `${value} ${place(bad)}`
+          } else if (isOfSquares) {
             const values = widen(dtype, bytes)
             const bad = values.findIndex(value => value < -EPSILON.greatest)
-            const where = () => indexOf(at + bad, shape, source.strides).join(', ')
             if (bad >= 0)
-              nonFinite = `${Number(values[bad].toPrecision(6))} at index [${where()}], a variance, whose root is NaN`
+              nonFinite = `${Number(values[bad].toPrecision(6))} ${place(bad)}, a variance, whose root is NaN`
           }
         }
         at += bytes.length / stream.bytes

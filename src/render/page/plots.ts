@@ -77,6 +77,7 @@ export function flow(seen: readonly Seen[], compared: boolean): Element {
   const [x0, x1] = across(room)
   const x = scale([0.5, seen.length + 0.5], [x0, x1], { room: 0, wanted: 10 })
   const alphas = seen.flatMap(({ layer, base }) => [layer.alpha, base?.alpha ?? null].filter(value => value !== null))
+  const [lowest, highest] = extremes(alphas)
   const top = ceiling(alphas)
   const y = scale([0.8, Math.max(6.6, top)], upward(room), { room: 0.02 })
   const floor = room.height - room.bottom
@@ -93,7 +94,7 @@ export function flow(seen: readonly Seen[], compared: boolean): Element {
   const size = seen.length > 200 ? 2.5 : seen.length > 80 ? 3.2 : 4.5
   const chart = svg(
     room,
-    `alpha of ${plural(seen.length, 'layer')} in the order of the network${alphas.length > 0 ? `, from ${format(extremes(alphas)[0], 2)} to ${format(extremes(alphas)[1], 2)}` : ''}`,
+    `alpha of ${plural(seen.length, 'layer')} in the order of the network${alphas.length > 0 ? `, from ${format(lowest, 2)} to ${format(highest, 2)}` : ''}`,
     h('path', { class: 'band', d: `M${x0} ${at(y.of(BAND[1]))}H${x1}V${at(y.of(BAND[0]))}H${x0}z` }),
     axes(
       room,
