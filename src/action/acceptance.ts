@@ -1,13 +1,13 @@
 import * as core from '@actions/core'
 import { pullOfGroup, readAcceptance } from '../github/acceptance.ts'
 import { connect, startDeadline } from '../github/api.ts'
+import { isJudged } from '../github/base-commit.ts'
 import type { Context, PullRequest } from '../github/context.ts'
 import { explainFailure } from '../github/failures.ts'
 import { accept, isAcceptable } from '../policy/accept.ts'
 import { printable } from '../render/escape.ts'
 import type { Report } from '../report/schema.ts'
 import type { Publishing } from './publishing.ts'
-import { isJudged } from './rules.ts'
 
 /** Milliseconds: the outputs wait for it. */
 const MOST = 20_000

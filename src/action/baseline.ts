@@ -1,13 +1,15 @@
-import { mkdtemp, stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { basename, join, relative, resolve } from 'node:path'
+import { basename, join, posix } from 'node:path'
 import * as core from '@actions/core'
 import { exists } from '../bytes/file.ts'
 import { openCheckpoint } from '../checkpoint/index.ts'
+import { SIDECARS } from '../checkpoint/quantised/family.ts'
+import type { ReadOptions } from '../checkpoint/reader.ts'
 import type { Settings } from '../config/settings.ts'
-import { UserError } from '../errors.ts'
-import { connect, startDeadline } from '../github/api.ts'
-import { branchOf } from '../github/base-commit.ts'
+import { explain, UserError } from '../errors.ts'
+import { type Api, connect, startDeadline } from '../github/api.ts'
+import { baseBranch, baseRef, branchOf, isJudged } from '../github/base-commit.ts'
 import { searchBaseline } from '../github/baseline/index.ts'
 import { parseBaselineSource } from '../github/baseline/options.ts'
 import { missingBaseline } from '../github/baseline/search.ts'
@@ -15,15 +17,15 @@ import type { Baseline } from '../github/baseline/types.ts'
 import type { Context } from '../github/context.ts'
 import { explainFailure } from '../github/failures.ts'
 import { MOST_AT, readAt, UnreadableError } from '../github/repository.ts'
+import { limits } from '../limits.ts'
 import type { FoundReport } from '../pipeline/gate.ts'
 import { refuseRelative } from '../policy/rule.ts'
 import { printableLines } from '../render/escape.ts'
 import { parseReport } from '../report/io.ts'
 import type { BaselineRecord } from '../report/schema.ts'
-import { checkoutOf, isSubmodule, mainCheckout } from './checkout.ts'
-import { type Origin, Origins } from './origin.ts'
+import { mainCheckout, repositoryPath } from './checkout.ts'
+import { Origins } from './origin.ts'
 import { type Publishing, readCheckpoints, wantsHistory } from './publishing.ts'
-import { baseRef, isJudged, repositoryPath, workspaceOf } from './rules.ts'
 import { setOutput } from './safely.ts'
 
 export interface ResolvedBaseline {
@@ -36,8 +38,9 @@ export interface ResolvedBaseline {
   readonly found: Baseline | undefined
 }
 
-/** Milliseconds that GitHub may take to give a file of the base branch. */
+/** Milliseconds that GitHub may take to give a file of the base branch, and bytes of its own that are hashed in one meanwhile. */
 const MOST = 60_000
+const HASHED = 100_000
 /** What a search with a report may be in, if the report is to be believed. */
 const TRUSTED: readonly string[] = ['exact', 'ancestor', 'degraded']
 
@@ -82,7 +85,7 @@ export function search(
  * default branch.
  */
 export function isTrusted(context: Context, { state, branch }: Baseline): boolean {
-  const own = isJudged(context) ? baseRef(context).slice('refs/heads/'.length) : branchOf(context.ref)
+  const own = isJudged(context) ? baseBranch(context) : branchOf(context.ref)
   return TRUSTED.includes(state) && branch !== '' && [own, context.defaultBranch].includes(branch)
 }
 
@@ -131,46 +134,34 @@ async function ofPath(
 ): Promise<Pick<ResolvedBaseline, 'settings' | 'baseline' | 'search'>> {
   const asItIs = { settings, baseline: undefined, search: undefined }
   if (!isJudged(context)) return asItIs
-  const inRepository = await repositoryPath(path, context)
-  const branch = baseRef(context).slice('refs/heads/'.length)
+  const branch = baseBranch(context)
   const missing = (state: BaselineRecord['state'], reason: string) => ({
     settings: { ...settings, baseline: undefined },
     baseline: undefined,
     search: { state, reason, branch, wanted: null, history: [] },
   })
-  if (await isSubmodule(await checkoutOf(path, workspaceOf()))) {
-    return missing('disabled', `The baseline ${path} lies in a submodule: the change may have moved it.`)
-  }
-  if (inRepository === undefined) return asItIs
-  const what = `The baseline ${inRepository} of the branch ${branch} can't be read`
+  // Outside of what a change can alter.
+  if ((await repositoryPath(path, context, { within: true })) === undefined) return asItIs
+  const what = `The baseline ${path} of the branch ${branch} can't be read`
   const token = core.getInput('github-token')
   if (!token) return missing('forbidden', `${what}: the input github-token is empty.`)
-  const deadline = startDeadline(MOST)
+  const deadline = startDeadline(await timeFor(path))
   try {
     const api = await connect({ token, apiUrl: context.apiUrl, deadline })
-    const edited = (file: string) => missing('disabled', `${what}: this change edits ${file}, which is read with it.`)
-    const origins = new Origins(api, context)
-    if (await isFolder(path)) {
-      const other = await editedIn(context, origins, { inRepository, path })
-      return other === undefined ? asItIs : edited(other)
-    }
-    const origin = await origins.of(path, inRepository)
+    const origin = await new Origins(api, context).ofCheckpoint(path, readOptions(settings))
     switch (origin.whose) {
       case 'base':
-      case 'step': {
-        const other = await otherThanBase(context, origins, path)
-        return other === undefined ? asItIs : edited(other)
-      }
-      case 'head': {
-        const reason = `The branch ${branch} has no ${inRepository} yet: this change brings it, and is not compared with it.`
-        return missing('first-run', reason)
-      }
+      case 'step':
+        return asItIs
+      case 'head':
+        return missing(
+          'first-run',
+          `The branch ${branch} has no ${path} yet: this change brings it, and is not compared with it.`,
+        )
       case 'unknown':
         return missing('disabled', `${what}: ${origin.reason}.`)
-      case 'edited': {
-        const bytes = await readAt(api, context, { path: inRepository, ref: baseRef(context), most: MOST_AT })
-        return await ofBytes(settings, bytes!, inRepository)
-      }
+      case 'edited':
+        return await ofBase(api, context, settings, origin.inRepository)
     }
   } catch (error) {
     if (error instanceof UserError) throw error
@@ -183,64 +174,63 @@ async function ofPath(
   }
 }
 
-async function isFolder(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined))?.isDirectory() ?? false
-}
-
 /**
- * Why the base model may be the judged change's, where it lies in the repository; undefined where it is the base branch's, where that has
- * none, or a step made it. GitHub's errors pass through.
+ * Why the base model may be the judged change's, where it lies in the repository; undefined where it is the base branch's, or a step
+ * made it.
+ * @param isRead whether it is read here, not where parts were made
+ * @param isFirst whether nothing was judged with it before, so that the change may bring it
  */
-export async function whyBaseModel(context: Context, path: string | null | undefined): Promise<string | undefined> {
-  if (!path || !isJudged(context)) return undefined
-  const inRepository = await repositoryPath(path, context)
+export async function whyBaseModel(
+  context: Context,
+  path: string | null | undefined,
+  { isRead, isFirst }: Record<'isRead' | 'isFirst', boolean>,
+): Promise<string | undefined> {
   const token = core.getInput('github-token')
-  if (inRepository === undefined || !token) return undefined
-  const deadline = startDeadline(MOST)
+  if (!path || !isJudged(context) || !token) return undefined
+  if ((await repositoryPath(path, context, { within: true })) === undefined) return undefined
+  const branch = baseBranch(context)
+  const unknown = `whether its base-model ${path} is that of the branch ${branch} is not known`
+  const deadline = startDeadline(await timeFor(path))
   try {
-    const api = await connect({ token, apiUrl: context.apiUrl, deadline })
-    const origins = new Origins(api, context)
-    const said = (edited: string | undefined) => edited && `this change edits ${edited}, of its base-model`
-    if (await isFolder(path)) return said(await editedIn(context, origins, { inRepository, path }))
-    const origin = await origins.of(path, inRepository)
-    if (origin.whose === 'head') return undefined
-    if (origin.whose === 'unknown') return `its base-model ${inRepository} is not known: ${origin.reason}`
-    return said(origin.whose === 'edited' ? inRepository : await otherThanBase(context, origins, path))
+    const origins = new Origins(await connect({ token, apiUrl: context.apiUrl, deadline }), context)
+    const isAbsent = !isRead && !(await exists(path))
+    const origin = await (isAbsent ? origins.ofAbsent(path) : origins.ofCheckpoint(path, {}))
+    switch (origin.whose) {
+      case 'base':
+      case 'step':
+        return undefined
+      case 'head':
+        return isFirst ? undefined : `this change brings its base-model ${path}`
+      case 'edited':
+        return `its base-model ${path} is not that of the branch ${branch}`
+      case 'unknown':
+        return `${unknown}: ${origin.reason}`
+    }
+  } catch (error) {
+    if (error instanceof UserError || error instanceof UnreadableError) return `${unknown}: ${error.message}`
+    return explainFailure(error, unknown, 'contents: read', context)
   } finally {
     deadline.done()
   }
 }
 
-/** The first file of a folder that the change takes away, or alters and that is read. */
-async function editedIn(
-  context: Context,
-  origins: Origins,
-  { inRepository, path }: { inRepository: string; path: string },
-): Promise<string | undefined> {
-  for (const name of await origins.below(inRepository))
-    if (!(await exists(join(path, relative(inRepository, name))))) return name
-  return otherThanBase(context, origins, path)
+/** Milliseconds for a file, or for the files in a folder. */
+async function timeFor(path: string): Promise<number> {
+  const names = await readdir(path).catch(() => [''])
+  const found = await Promise.all(names.map(name => stat(join(path, name)).catch(() => undefined)))
+  const bytes = found.reduce((sum, one) => sum + (one?.isFile() ? one.size : 0), 0)
+  return Math.min(MOST + bytes / HASHED, 10 * MOST)
 }
 
-/** The first file that is read of a checkpoint, or beside it, and is another than the base branch's or a step's. */
-async function otherThanBase(context: Context, origins: Origins, path: string): Promise<string | undefined> {
-  const checkpoint = await openCheckpoint(path).catch(() => undefined)
-  const read = (checkpoint?.stamps ?? []).map(stamp => stamp.path).filter(file => resolve(file) !== resolve(path))
-  for (const file of new Set(read)) {
-    const inRepository = await repositoryPath(file, context)
-    if (inRepository === undefined) {
-      // A change can put a submodule in the place of a folder.
-      if (await isSubmodule(await checkoutOf(file, workspaceOf()))) return file
-    } else if (isOthers((await origins.of(file, inRepository)).whose)) return inRepository
-  }
-  return undefined
+/** Options that the pipeline reads the baseline with. */
+function readOptions({ stateDict }: Settings): ReadOptions {
+  return { stateDict: readCheckpoints().length === 1 ? stateDict : undefined }
 }
 
-function isOthers(whose: Origin['whose']): boolean {
-  return whose !== 'base' && whose !== 'step'
-}
-
-async function ofBytes(settings: Settings, bytes: Buffer, path: string) {
+/** The base branch's file, with those beside it that say how it is meant. */
+async function ofBase(api: Api, context: Context, settings: Settings, path: string) {
+  const ref = baseRef(context)
+  const bytes = (await readAt(api, context, { path, ref, most: MOST_AT }))!
   const none = { ...settings, baseline: undefined }
   if (/^\s*\{/.test(bytes.toString('utf8', 0, 64))) {
     const report = parseReport(bytes, path)
@@ -249,5 +239,14 @@ async function ofBytes(settings: Settings, bytes: Buffer, path: string) {
   const folder = await mkdtemp(join(process.env.RUNNER_TEMP || tmpdir(), 'spectral-gate-base-'))
   const copy = join(folder, basename(path))
   await writeFile(copy, bytes)
+  for (const name of SIDECARS) {
+    const beside = posix.join(posix.dirname(path), name)
+    const said = await readAt(api, context, { path: beside, ref, most: limits.checkpoint.configBytes })
+    if (said) await writeFile(join(folder, name), said)
+  }
+  // What else it needs is not here: tensors of a graph that lie in files beside it.
+  await openCheckpoint(copy, readOptions(settings)).catch(error => {
+    throw new UnreadableError(`this change edits it, and that branch's can't be read alone (${explain(error)})`)
+  })
   return { settings: { ...settings, baseline: copy }, baseline: undefined, search: undefined }
 }

@@ -1,6 +1,8 @@
-import { readdir, realpath, stat } from 'node:fs/promises'
-import { dirname, join, relative, resolve, sep } from 'node:path'
+import { readdir, readFile, realpath, stat } from 'node:fs/promises'
+import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
 import { exists } from '../bytes/file.ts'
+import { isOfAnother } from '../github/base-commit.ts'
+import type { Context } from '../github/context.ts'
 
 /**
  * The checkout that a path lies in: the nearest folder above it that has a `.git`, no further up than the workspace, or else
@@ -45,10 +47,13 @@ export function withoutName(checkpoint: string): string {
   return /^[^=/\\]+=(.+)$/s.exec(checkpoint)?.[1] ?? checkpoint
 }
 
-/** Whether a folder is a submodule's checkout, or a worktree's: its `.git` is a file. */
+/** Whether a folder is a submodule's checkout: its `.git` is a file, and not that of another worktree of a checkout. */
 export async function isSubmodule(checkout: string): Promise<boolean> {
-  const found = await stat(join(checkout, '.git')).catch(() => undefined)
-  return found?.isFile() ?? false
+  const file = join(checkout, '.git')
+  const found = await stat(file).catch(() => undefined)
+  if (!found?.isFile()) return false
+  const folder = /^gitdir: (.+)$/m.exec(found.size < 8192 ? await readFile(file, 'utf8') : '')?.[1]
+  return folder === undefined || !(await exists(join(resolve(checkout, folder), 'commondir')))
 }
 
 export function isCheckout(folder: string): Promise<boolean> {
@@ -66,4 +71,36 @@ async function subfolders(folder: string): Promise<string[]> {
     .filter(entry => entry.isDirectory() && entry.name !== '.git' && entry.name !== 'node_modules')
     .slice(0, 1000)
     .map(entry => join(folder, entry.name))
+}
+
+/** Where the job's files lie. */
+export function workspaceOf(): string {
+  return process.env.GITHUB_WORKSPACE || process.cwd()
+}
+
+/**
+ * The path of a file within the repository, as it was checked out; undefined where it lies outside the workspace, or was checked out
+ * from another repository.
+ * @param within a submodule, and another repository's checkout, count as part of the checkout that they lie in: a change can put one in
+ * the place of a folder
+ */
+export async function repositoryPath(
+  path: string,
+  context: Context,
+  { within = false } = {},
+): Promise<string | undefined> {
+  let checkout = await checkoutOf(path, workspaceOf())
+  while (within && ((await isSubmodule(checkout)) || (await isOfAnother(checkout, context)))) {
+    const around = await checkoutOf(checkout, workspaceOf())
+    if (around === checkout || !(await isCheckout(around))) break
+    checkout = around
+  }
+  const below = pathWithin(checkout, path)
+  return below === undefined || (await isOfAnother(checkout, context)) ? undefined : below
+}
+
+/** The path of a file below a checkout, as the repository has it; undefined where it does not lie there. */
+export function pathWithin(checkout: string, path: string): string | undefined {
+  const below = relative(checkout, resolve(path))
+  return below.startsWith('..') || isAbsolute(below) ? undefined : below.split(sep).join('/')
 }

@@ -1,11 +1,12 @@
 import { join, posix } from 'node:path'
 import { exists } from '../bytes/file.ts'
 import { readSmallFile } from '../bytes/small-file.ts'
-import { parseYaml, tooMuchYaml } from '../bytes/yaml.ts'
+import { hasKey, parseYaml, tooMuchYaml } from '../bytes/yaml.ts'
 import type { Api } from '../github/api.ts'
 import type { Context } from '../github/context.ts'
 import { blobId, type Listing, readAt, UnreadableError } from '../github/repository.ts'
 import { limits } from '../limits.ts'
+import { printable } from '../render/escape.ts'
 
 /** What the base branch's files of DVC say of a file that lies here. */
 export type ByDvc =
@@ -63,10 +64,10 @@ export class Dvc {
   /**
    * Whether a file is the one that DVC keeps for the base branch.
    * @param file its path in the repository
-   * @param md5 of the file that lies there
+   * @param md5 of the file that lies there; undefined where none needs to, and only what names it counts
    * @throws UnreadableError where there is more of DVC's files than can be read; GitHub's errors pass through
    */
-  async ask(file: string, md5: () => Promise<string>): Promise<ByDvc> {
+  async ask(file: string, md5?: () => Promise<string>): Promise<ByDvc> {
     this.#listing ??= this.#readAll()
     const { all } = await this.#listing
     // Of a repository that is too large to be listed, those at the places where DVC puts them.
@@ -74,23 +75,30 @@ export class Dvc {
     const known = await this.#outputs(this.#before, file)
     const proposed = await this.#outputs(this.#after, file)
     const named = known.filter(output => output.md5 !== undefined)
-    if (named.length > 0) {
+    if (md5 && named.length > 0) {
       const digest = await md5()
-      if (named.some(output => output.md5 === digest)) return { kind: 'same' }
-      const sure = named.find(({ isSure }) => isSure)
-      const reason = `it is kept by DVC, and what lies there is not what ${sure?.by} of that branch names`
-      if (sure) return { kind: 'other', reason }
+      // Where it is known which output it is, others whose paths end alike are of other files.
+      const sure = named.filter(({ isSure }) => isSure)
+      const likely = sure.length > 0 ? sure : named
+      const isNamed = likely.some(output => output.md5 === digest)
+      if (isNamed && new Set(likely.map(output => output.md5)).size === 1) return { kind: 'same' }
+      const { by } = likely[0]
+      if (isNamed)
+        return { kind: 'other', reason: `it is kept by DVC, and which output of ${printable(by)} it is is not known` }
+      const reason = `it is kept by DVC, and what lies there is not what ${printable(by)} of that branch names`
+      if (sure.length > 0) return { kind: 'other', reason }
     }
     const added = notAmong(known, proposed)
-    if (added?.md5 !== undefined && known.length === 0 && added.md5 === (await md5())) return { kind: 'brought' }
+    if (added?.md5 !== undefined && known.length === 0 && added.md5 === (await md5?.())) return { kind: 'brought' }
     const edited = (notAmong(proposed, known) ?? added)?.by
-    if (edited !== undefined) return { kind: 'other', reason: `this change edits ${edited}, which names its content` }
+    if (edited !== undefined)
+      return { kind: 'other', reason: `this change edits ${printable(edited)}, which names its content` }
     if (known.length === 0) return { kind: 'untold', by: undefined }
     // What another remote has under the same MD5, DVC takes for it.
     const names = new Set([...this.#before.keys(), ...this.#after.keys()])
     const config = [...names].find(name => isConfig(name) && this.#before.get(name) !== this.#after.get(name))
-    if (config === undefined) return { kind: 'untold', by: known[0].by }
-    return { kind: 'other', reason: `this change edits ${config}, which says where its content comes from` }
+    if (config === undefined) return { kind: 'untold', by: printable(known[0].by) }
+    return { kind: 'other', reason: `this change edits ${printable(config)}, which says where its content comes from` }
   }
 
   async #readAll(): Promise<{ readonly all: boolean }> {
@@ -155,7 +163,7 @@ function isOfDvc(name: string): boolean {
 }
 
 function isConfig(name: string): boolean {
-  return /(?:^|\/)\.dvc\/config(?:\.local)?$/.test(name)
+  return /(?:^|\/)(?:\.dvc\/config(?:\.local)?|\.dvcignore)$/.test(name)
 }
 
 /** The first of some that others lack. */
@@ -174,8 +182,10 @@ function placesFor(file: string): string[] {
 function wdirOf(pipeline: Mapping | undefined, name: string): unknown {
   const stages = asMapping(pipeline?.stages)
   // One of several that are made from a template is called `NAME@ITEM`.
-  const stage = asMapping(stages?.[name] ?? stages?.[name.split('@')[0]])
-  return stage && ((asMapping(stage.do) ?? stage).wdir ?? '.')
+  const [template, ...item] = name.split('@')
+  const stage = asMapping(stages?.[name] ?? stages?.[template])
+  const wdir = stage && ((asMapping(stage.do) ?? stage).wdir ?? '.')
+  return typeof wdir === 'string' ? wdir.replace(/\$\{ ?(?:item|key) ?\}/g, () => item.join('@')) : wdir
 }
 
 /** Those outputs of a stage that are the file or a folder that it lies in. */
@@ -183,6 +193,9 @@ function covering(stage: Mapping | undefined, file: string, folder: string, wdir
   const outs = Array.isArray(stage?.outs) ? stage.outs.map(asMapping) : []
   return outs.flatMap(out => {
     if (typeof out?.path !== 'string') return []
+    // From the root of the machine, by whatever way, it may be any file.
+    if (posix.isAbsolute(out.path) || (typeof wdir === 'string' && posix.isAbsolute(wdir)))
+      return [{ text: JSON.stringify(out) }]
     const known = typeof wdir === 'string' && !wdir.includes('$')
     // Where it is not known what the path is relative to, that may be any folder.
     const place = asFolder(known ? posix.join(folder, wdir, out.path) : out.path)
@@ -198,11 +211,13 @@ function asFolder(path: string): string {
   return posix.join('/', posix.normalize(path).replace(/^(?:\.\.\/)+/, ''), '/')
 }
 
-/** What a text of YAML says; undefined where it can't be read, or is no mapping. */
+/** What a text of YAML says; undefined where it can't be read, is no mapping, or merges mappings (`<<`), as DVC's parser does. */
 async function parse(text: string): Promise<Mapping | undefined> {
   if (tooMuchYaml(text, { marks: limits.checkpoint.configMarks, depth: limits.config.nestingLevels })) return undefined
   return parseYaml(text, false)
-    .then(document => asMapping(document.toJS({ maxAliasCount: 0 })))
+    .then(async document =>
+      (await hasKey(document, '<<')) ? undefined : asMapping(document.toJS({ maxAliasCount: 0 })),
+    )
     .catch(() => undefined)
 }
 

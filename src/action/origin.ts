@@ -1,23 +1,41 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { stat } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { lstat, readlink, stat } from 'node:fs/promises'
+import { dirname, join, posix, relative, resolve, sep } from 'node:path'
+import { exists } from '../bytes/file.ts'
+import { readSmallFile } from '../bytes/small-file.ts'
+import { openCheckpoint } from '../checkpoint/index.ts'
 import { lfsObject } from '../checkpoint/pointer.ts'
+import { SIDECARS } from '../checkpoint/quantised/family.ts'
+import type { ReadOptions } from '../checkpoint/reader.ts'
+import { CheckpointError } from '../errors.ts'
 import type { Api } from '../github/api.ts'
-import { isAsCommitted } from '../github/base-commit.ts'
+import { baseRef, isAsCommitted, isOfAnother } from '../github/base-commit.ts'
 import type { Context } from '../github/context.ts'
-import { type FileAt, filesAt, type Listing, namesAt, readAt, statAt } from '../github/repository.ts'
-import { checkoutOf } from './checkout.ts'
+import { blobId, type FileAt, filesAt, hasAt, type Listing, namesAt, readAt, statAt } from '../github/repository.ts'
+import { limits } from '../limits.ts'
+import { checkoutOf, isCheckout, isSubmodule, pathWithin, workspaceOf } from './checkout.ts'
 import { Dvc } from './dvc.ts'
-import { baseRef, workspaceOf } from './rules.ts'
 
 /**
  * Whose a file is that lies here: of the base branch, by git, Git LFS or DVC; the judged change's, which brings it; another than the base
  * branch's of this path, `edited`, where that is in git and can be had, `unknown` where not; or what a step has made.
  */
 export type Origin =
-  | { readonly whose: 'base' | 'head' | 'edited' | 'step' }
-  | { readonly whose: 'unknown'; readonly reason: string }
+  | { readonly whose: 'base' | 'head' | 'step' }
+  | { readonly whose: 'edited'; readonly inRepository: string }
+  | Unknown
+
+/** Where a file or folder lies, its links followed: in the repository, at this path, or not. */
+export type Place =
+  | { readonly kind: 'inside'; readonly path: string; readonly inRepository: string }
+  | { readonly kind: 'outside' }
+  | ({ readonly kind: 'unknown' } & Unknown)
+
+interface Unknown {
+  readonly whose: 'unknown'
+  readonly reason: string
+}
 
 /** Tells whose files are, where a change is judged. GitHub's errors pass through, and UnreadableError. */
 export class Origins {
@@ -36,27 +54,139 @@ export class Origins {
     this.#head = context.pullRequest?.headSha ?? context.mergeGroup!.headSha
   }
 
+  /**
+   * Whose a checkpoint is: a file or a folder, with all that is read of it or beside it. A folder whose files are the base branch's or a
+   * step's is a step's.
+   * @param options those that it will be read with
+   */
+  async ofCheckpoint(path: string, options: ReadOptions): Promise<Origin> {
+    const place = await this.place(path)
+    if (place.kind === 'unknown') return unknown(place.reason)
+    if (place.kind === 'outside') return { whose: 'step' }
+    if (!(await isFolder(path))) return this.#ofFile(path, place, options)
+    const before = (await this.#below(place.inRepository)).filter(name => !UNREAD.test(name))
+    for (const name of before)
+      if (!(await exists(join(path, posix.relative(place.inRepository, name)))))
+        return unknown(`${name} is not here, which that branch has`)
+    const read = await this.#ofOthers(path, options)
+    const of = new Set(read.map(({ origin }) => origin.whose))
+    if (before.length === 0 && of.size === 1 && of.has('head')) return { whose: 'head' }
+    return whyOther(read) ?? { whose: 'step' }
+  }
+
+  /** The same of a checkpoint that is not here, by what both sides have at its path. */
+  async ofAbsent(path: string): Promise<Origin> {
+    const place = await this.place(path)
+    if (place.kind !== 'inside') return place.kind === 'unknown' ? place : { whose: 'step' }
+    const { inRepository } = place
+    const [base, head] = [await this.#list(this.#base), await this.#list(this.#head)]
+    if (!base.all || !head.all) return unknown('it is not here, and the repository has too many files to be listed')
+    const beside = SIDECARS.map(name => posix.join(posix.dirname(inRepository), name))
+    const isOfIt = (name: string) =>
+      name === inRepository || name.startsWith(`${inRepository}/`) || beside.includes(name)
+    const names = [...base.files.keys(), ...head.files.keys()].filter(isOfIt)
+    const edited = names.find(name => base.files.get(name)?.sha !== head.files.get(name)?.sha)
+    if (edited !== undefined) return unknown(`this change edits ${edited}`)
+    const said = await this.#dvcOf(place.path, inRepository).ask(inRepository)
+    return said.kind === 'other' ? unknown(said.reason) : { whose: 'step' }
+  }
+
+  async #ofFile(path: string, place: Place & { kind: 'inside' }, options: ReadOptions): Promise<Origin> {
+    const origin = await this.of(place.path, place.inRepository)
+    if (origin.whose !== 'base' && origin.whose !== 'step') return origin
+    for (const name of SIDECARS) {
+      const beside = posix.join(posix.dirname(place.inRepository), name)
+      if (!(await exists(join(dirname(path), name))) && (await this.#at(beside, this.#base)))
+        return unknown(`${beside} is not here, which that branch has beside it`)
+    }
+    return whyOther(await this.#ofOthers(path, options)) ?? origin
+  }
+
+  /** Of the files that are read of a checkpoint, or beside it, but for itself. */
+  async #ofOthers(path: string, options: ReadOptions): Promise<Read[]> {
+    // What is no checkpoint is a report, of which nothing else is read.
+    const checkpoint = await openCheckpoint(path, options).catch(async error => {
+      if (error instanceof CheckpointError && !(await isFolder(path))) return undefined
+      throw error
+    })
+    const files = new Set((checkpoint?.stamps ?? []).map(stamp => resolve(stamp.path)))
+    files.delete(resolve(path))
+    const own = await checkoutAt(path)
+    const found: Read[] = []
+    for (const file of files) {
+      const place = await this.place(file)
+      const name = place.kind === 'inside' ? place.inRepository : file
+      if ((await checkoutAt(file)) !== own) found.push({ name, origin: unknown(COVERED) })
+      else if (place.kind === 'unknown') found.push({ name, origin: place })
+      else if (place.kind === 'inside') found.push({ name, origin: await this.of(place.path, place.inRepository) })
+    }
+    return found
+  }
+
+  /** Where a path of the workspace lies in the repository. */
+  async place(path: string): Promise<Place> {
+    const followed = await this.follow(path)
+    if ('reason' in followed) return { kind: 'unknown', ...unknown(followed.reason) }
+    const { path: real } = followed
+    const checkout = await checkoutAt(real)
+    if (await isSubmodule(checkout)) return { kind: 'unknown', ...unknown(SUBMODULE) }
+    const around = await checkoutOf(checkout, workspaceOf())
+    if (around !== checkout && (await isCheckout(around)) && !(await isOfAnother(around, this.#context))) {
+      if (await hasAt(this.#api, this.#context, pathWithin(around, real)!, this.#base))
+        return { kind: 'unknown', ...unknown(COVERED) }
+    }
+    const inRepository = pathWithin(checkout, real)
+    if (inRepository === undefined || (await isOfAnother(checkout, this.#context))) return { kind: 'outside' }
+    return { kind: 'inside', path: real, inRepository }
+  }
+
+  /**
+   * A path without links that are in the repository, or that a step made, between it and its checkout; or why they may be the judged
+   * change's. Links that lie in the place of what the base branch has are not followed.
+   */
+  async follow(path: string): Promise<{ readonly path: string } | { readonly reason: string }> {
+    let at = resolve(path)
+    for (let count = 0; count < MOST_LINKS; count++) {
+      const checkout = await checkoutOf(at, workspaceOf())
+      const link = pathWithin(checkout, at) === undefined ? undefined : await firstLink(checkout, at)
+      if (link === undefined) return { path: at }
+      const target = await readlink(link)
+      if (!(await isOfAnother(checkout, this.#context))) {
+        const [base, head] = [await this.#list(this.#base), await this.#list(this.#head)]
+        const [whole, name] = [pathWithin(checkout, at)!, pathWithin(checkout, link)!]
+        if (base.files.has(whole) || [...base.files.keys()].some(file => file.startsWith(`${whole}/`)))
+          return { path: at }
+        const isBase = base.links.get(name) === blobId(Buffer.from(target))
+        const isStep = base.all && head.all && !base.links.has(name) && !head.links.has(name)
+        if (!isBase && !isStep) return { reason: `it is reached through the link ${name}, which is not that branch's` }
+      }
+      at = resolve(dirname(link), target, relative(link, at))
+    }
+    return { reason: 'it is reached through too many links' }
+  }
+
   /** @param inRepository the path of the file in the repository; `path`: the same, where it was checked out */
   async of(path: string, inRepository: string): Promise<Origin> {
     const ref = this.#base
     const base = await this.#at(inRepository, ref)
     if (!base) return this.#ofUnknown(path, inRepository)
-    if ((await idOf(path, base.sha)) === base.sha) return { whose: 'base' }
-    if (base.size > MOST_POINTER) return { whose: 'edited' }
+    if (await isBlob(path, base)) return { whose: 'base' }
+    const edited = { whose: 'edited', inRepository } as const
+    if (base.size > MOST_POINTER) return edited
     const pointer = await readAt(this.#api, this.#context, { path: inRepository, ref, most: MOST_POINTER })
     const stored = lfsObject(pointer!)
-    if (stored === undefined) return { whose: 'edited' }
+    if (stored === undefined) return edited
     if ((await hashOfFile(path, 'sha256')) === stored) return { whose: 'base' }
-    return { whose: 'unknown', reason: 'it is kept in Git LFS, and what was checked out is another file' }
+    return unknown('it is kept in Git LFS, and what was checked out is another file')
   }
 
   /** The files below a folder of the base branch, by their paths in the repository. */
-  async below(folder: string): Promise<string[]> {
-    const { files, all } = await this.#list(this.#base)
-    const own = [...files.keys()].filter(name => name.startsWith(`${folder}/`))
+  async #below(folder: string): Promise<string[]> {
+    const { files, links, all } = await this.#list(this.#base)
+    const own = [...files.keys(), ...links.keys()].filter(name => folder === '' || name.startsWith(`${folder}/`))
     if (all) return own
     const names = await namesAt(this.#api, this.#context, folder, this.#base)
-    return [...new Set([...own, ...names.map(name => `${folder}/${name}`)])]
+    return [...new Set([...own, ...names.map(name => posix.join(folder, name))])]
   }
 
   /** One request a file, unless all of them have been listed. */
@@ -73,36 +203,91 @@ export class Origins {
 
   /** Of a file that the base branch does not have in git. */
   async #ofUnknown(path: string, inRepository: string): Promise<Origin> {
+    const said = await this.#dvcOf(path, inRepository).ask(inRepository, () => hashOfFile(path, 'md5'))
+    if (said.kind === 'same') return { whose: 'base' }
+    if (said.kind === 'other') return unknown(said.reason)
+    const isOfHead = said.kind === 'brought' || (await this.#isOfHead(path, inRepository))
+    if (isOfHead && said.kind === 'untold' && said.by !== undefined)
+      return unknown(`this change brings a file that ${said.by} of that branch has in a folder`)
+    return { whose: isOfHead ? 'head' : 'step' }
+  }
+
+  #dvcOf(path: string, inRepository: string): Dvc {
     const root = resolve(path, ...inRepository.split('/').map(() => '..'))
     const listed = { base: () => this.#list(this.#base), head: () => this.#list(this.#head) }
     const dvc = this.#dvc.get(root) ?? new Dvc(this.#api, this.#context, { root, base: this.#base, listed })
     this.#dvc.set(root, dvc)
-    const said = await dvc.ask(inRepository, () => hashOfFile(path, 'md5'))
-    if (said.kind === 'same') return { whose: 'base' }
-    if (said.kind === 'other') return { whose: 'unknown', reason: said.reason }
-    const isOfHead = said.kind === 'brought' || (await this.#isOfHead(path, inRepository))
-    if (isOfHead && said.kind === 'untold' && said.by !== undefined)
-      return { whose: 'unknown', reason: `this change brings a file that ${said.by} of that branch has in a folder` }
-    return { whose: isOfHead ? 'head' : 'step' }
+    return dvc
   }
 
   /** Whether the file that lies there is one of the judged commit. */
   async #isOfHead(path: string, inRepository: string): Promise<boolean> {
     const found = await this.#at(inRepository, this.#head)
     if (!found) return false
-    if ((await idOf(path, found.sha)) === found.sha) return true
-    return isAsCommitted(await checkoutOf(path, workspaceOf()), resolve(path))
+    return (await isBlob(path, found)) || isAsCommitted(await checkoutOf(path, workspaceOf()), resolve(path))
   }
 }
 
+/** A file that is read with others, by its path in the repository where it has one. */
+interface Read {
+  readonly name: string
+  readonly origin: Origin
+}
+
+function unknown(reason: string): Unknown {
+  return { whose: 'unknown', reason }
+}
+
+/** Why files may be others than the base branch's or a step's. */
+function whyOther(read: readonly Read[]): Origin | undefined {
+  const other = read.find(({ origin }) => origin.whose !== 'base' && origin.whose !== 'step')
+  if (!other) return undefined
+  const { name, origin } = other
+  return unknown(
+    `${name}, which is read with it, ${origin.whose === 'unknown' ? `is not known: ${origin.reason}` : "is not that branch's"}`,
+  )
+}
+
+const SUBMODULE = 'it lies in a submodule, which the change may have moved'
+const COVERED = 'another checkout lies in its place'
+/** What no reader reads. */
+const UNREAD = /(?:^|\/)(?:\.git\w*|LICENSE|NOTICE)$|\.(?:md|txt|py|ipynb|png|jpe?g|svg|pdf|csv)$/i
 /** Bytes of a pointer of Git LFS. */
 const MOST_POINTER = 1024
+/** As Linux has it. */
+const MOST_LINKS = 40
 
-/** The id that git gives to the content of a file, by the hash that the other id is of; empty where there is no file. */
-async function idOf(path: string, like: string): Promise<string> {
+export async function isFolder(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isDirectory() ?? false
+}
+
+/** The checkout that a file lies in; of a folder, that of what it holds. */
+async function checkoutAt(path: string): Promise<string> {
+  return checkoutOf((await isFolder(path)) ? join(path, 'x') : path, workspaceOf())
+}
+
+/** The first link below a folder on the way to a path. */
+async function firstLink(folder: string, path: string): Promise<string | undefined> {
+  let at = folder
+  for (const name of relative(folder, path).split(sep)) {
+    at = join(at, name)
+    if ((await lstat(at).catch(() => undefined))?.isSymbolicLink()) return at
+  }
+  return undefined
+}
+
+/** Whether a file has the content of one of the repository, but for the line ends that git may give to text. */
+async function isBlob(path: string, { sha, size }: FileAt): Promise<boolean> {
   const found = await stat(path).catch(() => undefined)
-  if (!found?.isFile()) return ''
-  return hashOfFile(path, like.length === 64 ? 'sha256' : 'sha1', `blob ${found.size}\0`)
+  if (!found?.isFile()) return false
+  if (found.size === size) return (await hashOfFile(path, hashOf(sha), `blob ${size}\0`)) === sha
+  if (found.size < size || !path.endsWith('.json')) return false
+  const text = await readSmallFile(path, limits.checkpoint.configBytes).catch(() => undefined)
+  return text !== undefined && blobId(Buffer.from(text.toString('latin1').replaceAll('\r\n', '\n'), 'latin1')) === sha
+}
+
+function hashOf(id: string): 'sha1' | 'sha256' {
+  return id.length === 64 ? 'sha256' : 'sha1'
 }
 
 /** The hash of a file's content, in hexadecimal digits; empty where there is no file. */

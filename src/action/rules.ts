@@ -1,4 +1,4 @@
-import { isAbsolute, join, relative, resolve, sep } from 'node:path'
+import { join, relative } from 'node:path'
 import * as core from '@actions/core'
 import { exists } from '../bytes/file.ts'
 import { CONFIG_PATH, type Config, NO_CONFIG, parseConfig, readConfig } from '../config/file.ts'
@@ -6,14 +6,15 @@ import { type Layers, withoutLoosening } from '../config/in-force.ts'
 import { assureUsable } from '../config/settings.ts'
 import { explain, UserError } from '../errors.ts'
 import { connect, startDeadline } from '../github/api.ts'
-import { branchOf, isOfAnother } from '../github/base-commit.ts'
+import { baseRef, isJudged, isOfAnother } from '../github/base-commit.ts'
 import { parseBaselineSource } from '../github/baseline/options.ts'
 import type { Context } from '../github/context.ts'
 import { explainFailure } from '../github/failures.ts'
 import { readAt, UnreadableError } from '../github/repository.ts'
 import { limits } from '../limits.ts'
 import { printable } from '../render/escape.ts'
-import { checkoutOf, isCheckout, isSubmodule, mainCheckout } from './checkout.ts'
+import { checkoutOf, isSubmodule, mainCheckout, repositoryPath, workspaceOf } from './checkout.ts'
+import { Origins } from './origin.ts'
 import { readCheckpoints, readInputs, readPublishing } from './publishing.ts'
 
 /** Milliseconds that GitHub may take to give a file of the base branch. */
@@ -42,17 +43,6 @@ export interface Rules {
   readonly path?: string
 }
 
-/** Whether this run judges a change that is not merged yet: whoever made it must not set the rules. */
-export function isJudged({ pullRequest, mergeGroup }: Context): boolean {
-  return pullRequest !== null || mergeGroup !== null
-}
-
-/** The branch that a change is to be merged into, as a ref. */
-export function baseRef({ pullRequest, mergeGroup }: Context): string {
-  const name = pullRequest?.baseRef ?? (branchOf(mergeGroup?.baseRef ?? '') || mergeGroup?.baseRef)
-  return `refs/heads/${name}`
-}
-
 /** The config file of the branch that a change is to be merged into, which judges it. Failures do not throw. */
 export async function readBaseConfig(context: Context, token: string): Promise<BaseConfig> {
   const named = core.getInput('config')
@@ -65,9 +55,17 @@ export async function readBaseConfig(context: Context, token: string): Promise<B
   const deadline = startDeadline(MOST)
   try {
     const api = await connect({ token, apiUrl: context.apiUrl, deadline })
-    const bytes = await readAt(api, context, { path, ref: baseRef(context), most: limits.config.bytes })
-    if (bytes) return { kind: 'found', path, config: await parseUsable(context, bytes.toString('utf8'), path) }
-    if (!named || !(await isSubmodule(await checkoutOf(named, workspaceOf())))) return { kind: 'absent' }
+    const followed = named ? await new Origins(api, context).follow(named) : { path: CONFIG_PATH }
+    if ('reason' in followed) return { kind: 'unreadable', reason: `${what}: ${followed.reason}.` }
+    const reached = named ? await repositoryPath(followed.path, context, { within: true }) : CONFIG_PATH
+    if (reached === undefined) return { kind: 'own' }
+    const bytes = await readAt(api, context, { path: reached, ref: baseRef(context), most: limits.config.bytes })
+    if (bytes) {
+      return { kind: 'found', path: reached, config: await parseUsable(context, bytes.toString('utf8'), reached) }
+    }
+    const checkout = await checkoutOf(followed.path, workspaceOf())
+    if (!named || !(await isSubmodule(checkout)))
+      return { kind: named && (await isOfAnother(checkout, context)) ? 'own' : 'absent' }
     return { kind: 'unreadable', reason: `${what}: it lies in a submodule, which the change may have moved.` }
   } catch (error) {
     if (error instanceof UnreadableError) return { kind: 'unreadable', reason: `${what}: ${error.message}.` }
@@ -149,30 +147,4 @@ async function parseUsable(context: Context, text: string, path: string): Promis
     check(readInputs())
   }
   return config
-}
-
-/** Where the job's files lie. */
-export function workspaceOf(): string {
-  return process.env.GITHUB_WORKSPACE || process.cwd()
-}
-
-/**
- * The path of a file within the repository, as it was checked out; undefined where it lies outside the workspace, or was checked out
- * from another repository.
- * @param within a submodule counts as part of the checkout that it lies in: a change can put one in the place of a folder
- */
-export async function repositoryPath(
-  path: string,
-  context: Context,
-  { within = false } = {},
-): Promise<string | undefined> {
-  let checkout = await checkoutOf(path, workspaceOf())
-  while (within && (await isSubmodule(checkout))) {
-    const around = await checkoutOf(checkout, workspaceOf())
-    if (around === checkout || !(await isCheckout(around))) break
-    checkout = around
-  }
-  const below = relative(checkout, resolve(path))
-  if (below.startsWith('..') || isAbsolute(below) || (await isOfAnother(checkout, context))) return undefined
-  return below.split(sep).join('/')
 }

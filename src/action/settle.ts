@@ -13,8 +13,8 @@ import {
 } from '../config/in-force.ts'
 import { readSettings, type Settings } from '../config/settings.ts'
 import { FILE_NAMES, type FileName } from '../config/table.ts'
-import { explain } from '../errors.ts'
-import { workflowPath } from '../github/baseline/options.ts'
+import { baseRef, isJudged } from '../github/base-commit.ts'
+import { parseBaselineSource, workflowPath } from '../github/baseline/options.ts'
 import type { Context } from '../github/context.ts'
 import type { GatePolicy } from '../pipeline/gate.ts'
 import { REPLACEABLE, speaksOf } from '../policy/judge.ts'
@@ -25,7 +25,8 @@ import { isAdded } from '../report/analyses.ts'
 import type { AnalysisOptions, GateChange, PolicyRecord, Report } from '../report/schema.ts'
 import { announce, isTrusted, type ResolvedBaseline, resolveBaseline, search, whyBaseModel } from './baseline.ts'
 import { type Publishing, readPublishing } from './publishing.ts'
-import { baseRef, isJudged, type Rules } from './rules.ts'
+import type { Rules } from './rules.ts'
+import { workflowOnBase } from './workflow.ts'
 
 /** Everything that decides, with what it is compared with. */
 export interface Settled extends Pick<ResolvedBaseline, 'baseline' | 'search'> {
@@ -52,6 +53,8 @@ export async function settle(context: Context, rules: Rules, made?: Made): Promi
   const { earlier, isUnknown = false } = isJudged(context)
     ? await earlierGate(context, own.publishing, resolved, own.layers)
     : {}
+  // Where the base branch has no such workflow, there is nothing to know.
+  const workflow = isUnknown ? await workflowOnBase(context) : 'none'
   const gate = await withWhatHolds(context, rules, made, { own, resolved, earlier })
   const settings = { ...gate.settings, baseline: gate.resolved.settings.baseline }
   announce(gate.resolved, gate.publishing)
@@ -61,6 +64,9 @@ export async function settle(context: Context, rules: Rules, made?: Made): Promi
   const change = withOptions(compared?.change, fixed, made)
   if (change) sayChange(change)
   const { baseline, search } = gate.resolved
+  const wasRead = (isSame: (earlier: Earlier) => boolean) => (earlier ? isSame(earlier) : workflow !== 'none')
+  const path = search?.state === 'first-run' && recorded(gate.layers).baseline
+  const { base_model: baseModel } = settings.options
   return {
     settings,
     publishing: gate.publishing,
@@ -71,8 +77,14 @@ export async function settle(context: Context, rules: Rules, made?: Made): Promi
       change,
       proposed: compared?.proposed,
       undecided:
-        whyUndecided(rules, { fixed: fixed.map(([name]) => name), unread: gate.unread, isUnknown }) ||
-        (await whyBaseModel(context, settings.options.base_model).catch(error => explain(error))),
+        whyUndecided(rules, { fixed: fixed.map(([name]) => name), unread: gate.unread, isUnknown, workflow }) ||
+        (isPath(path) && wasRead(({ policy }) => policy.settings.baseline === path)
+          ? `this change brings the baseline ${path}, where the base branch was compared with what a step made`
+          : undefined) ||
+        (await whyBaseModel(context, baseModel, {
+          isRead: made === undefined,
+          isFirst: !wasRead(({ options }) => Boolean(options.base_model)),
+        })),
     },
   }
 }
@@ -101,7 +113,7 @@ async function withWhatHolds(
   if (!earlier && newly.length === 0) return { ...own, resolved, unread: [] }
   const ofFile = withoutInputs(own.layers, newly)
   // What the config file said when that was published, it may say no longer; but where inputs say it, that holds.
-  const isSameFile = rules.ofBase && [rules.path, undefined].includes(earlier?.policy.config)
+  const isSameFile = rules.ofBase && rules.path === earlier?.policy.config
   const replaced = new Set(
     (isSameFile ? (earlier?.policy.from_file ?? []) : []).filter(name => !isSetIn(own.layers.inputs, name as FileName)),
   )
@@ -131,14 +143,25 @@ async function withWhatHolds(
 /** Why nothing can be decided; undefined where it can. */
 function whyUndecided(
   rules: Rules,
-  { fixed, unread, isUnknown }: Record<'fixed' | 'unread', readonly string[]> & { isUnknown: boolean },
+  {
+    fixed,
+    unread,
+    isUnknown,
+    workflow,
+  }: Record<'fixed' | 'unread', readonly string[]> & { isUnknown: boolean; workflow: 'same' | 'other' | 'none' },
 ): string | undefined {
   if (fixed.length > 0)
     return `the parts were made with other options (${fixed.join(', ')}) than those of the base branch`
   if (unread.length > 0) return `a rule of the base branch can't be read: ${unread.join('; ')}`
-  return rules.unreadable && isUnknown
-    ? 'neither the config file of the base branch nor the report of what judged it can be read'
+  if (rules.unreadable && isUnknown)
+    return 'neither the config file of the base branch nor the report of what judged it can be read'
+  return isUnknown && workflow === 'other'
+    ? 'this change edits the workflow, and the report of what judged the base branch can’t be read: the job needs the permission `actions: read`'
     : undefined
+}
+
+function isPath(baseline: string | false | undefined): baseline is string {
+  return Boolean(baseline) && parseBaselineSource(String(baseline)).kind === 'path'
 }
 
 type Earlier = Report & { policy: PolicyRecord }

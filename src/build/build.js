@@ -15,7 +15,7 @@ const client = await clientPlugin()
  */
 const APART = {
   '@actions/artifact': { file: 'artifact', exports: 'DefaultArtifactClient' },
-  yaml: { file: 'yaml', exports: 'LineCounter, parseDocument' },
+  yaml: { file: 'yaml', exports: 'LineCounter, isScalar, parseDocument, visit' },
   jstat: { file: 'jstat', exports: 'default' },
   'csv-parse/sync': { file: 'csv-parse', exports: 'parse' },
   'ml-matrix': { file: 'ml-matrix', exports: 'Matrix, QrDecomposition' },

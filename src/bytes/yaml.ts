@@ -48,3 +48,17 @@ export async function parseYaml(text: string, uniqueKeys = true): Promise<Docume
   const { line, col } = lineCounter.linePos(error.pos[0])
   throw new SyntaxError(`${error.message} at line ${line}, column ${col}`)
 }
+
+/** Whether any mapping of a document has a key. */
+export async function hasKey(document: Document, name: string): Promise<boolean> {
+  const { isScalar, visit } = await import('yaml')
+  let found = false
+  visit(document, {
+    Pair(_, { key }) {
+      if (!isScalar(key) || key.value !== name) return undefined
+      found = true
+      return visit.BREAK
+    },
+  })
+  return found
+}

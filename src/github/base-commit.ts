@@ -191,6 +191,21 @@ export async function mergeBase(
   }
 }
 
+/** Whether this run judges a change that is not merged yet: whoever made it must not set the rules. */
+export function isJudged({ pullRequest, mergeGroup }: Context): boolean {
+  return pullRequest !== null || mergeGroup !== null
+}
+
+/** The branch that a change is to be merged into. */
+export function baseBranch({ pullRequest, mergeGroup }: Context): string {
+  return pullRequest?.baseRef ?? (branchOf(mergeGroup?.baseRef ?? '') || mergeGroup!.baseRef)
+}
+
+/** The same, as a ref. */
+export function baseRef(context: Context): string {
+  return `refs/heads/${baseBranch(context)}`
+}
+
 /** The name of a branch's ref; empty where it is no branch. */
 export function branchOf(ref: string): string {
   return ref.startsWith('refs/heads/') ? ref.slice('refs/heads/'.length) : ''

@@ -34,6 +34,11 @@ export async function namesAt(api: Api, context: Context, path: string, ref: str
   return data.flatMap(({ type, name }) => (type === 'file' ? [name] : []))
 }
 
+/** Whether the repository has a file or folder at a path, at a commit or a branch. GitHub's errors pass through. */
+export async function hasAt(api: Api, context: Context, path: string, ref: string): Promise<boolean> {
+  return (await contentAt(api, context, path, ref)) !== undefined
+}
+
 /** What lies at a path, a file or a folder; undefined where nothing does. */
 async function contentAt(api: Api, context: Context, path: string, ref: string) {
   const { owner, name: repo } = context.repository
@@ -49,8 +54,13 @@ async function contentAt(api: Api, context: Context, path: string, ref: string) 
 /** The files of the repository by their paths, and whether these are all: GitHub lists no more than 100,000. */
 export interface Listing {
   readonly files: ReadonlyMap<string, FileAt>
+  /** Symbolic links, with the ids of the paths that they lead to. */
+  readonly links: ReadonlyMap<string, string>
   readonly all: boolean
 }
+
+/** The mode of a symbolic link in git's trees. */
+const LINK = '120000'
 
 /** All files of the repository, at a commit or a branch. GitHub's errors pass through. */
 export async function filesAt(api: Api, context: Context, ref: string): Promise<Listing> {
@@ -58,10 +68,13 @@ export async function filesAt(api: Api, context: Context, ref: string): Promise<
   const tree_sha = ref.startsWith('refs/heads/') ? await branchTip(api, context, ref.slice('refs/heads/'.length)) : ref
   const { data } = await api.octokit.rest.git.getTree({ owner, repo, tree_sha, recursive: '1' })
   if (!Array.isArray(data?.tree)) throw new UnreadableError(`the answer does not tell of the files of ${ref}`)
-  const files = data.tree.flatMap(({ type, path, sha, size = 0 }) =>
-    type === 'blob' ? [[path, { sha, size }] as const] : [],
-  )
-  return { files: new Map(files), all: data.truncated === false }
+  const files = new Map<string, FileAt>()
+  const links = new Map<string, string>()
+  for (const { type, mode, path, sha, size = 0 } of data.tree) {
+    if (mode === LINK) links.set(path, sha)
+    else if (type === 'blob') files.set(path, { sha, size })
+  }
+  return { files, links, all: data.truncated === false }
 }
 
 /**

@@ -126,6 +126,26 @@ export const BUILT_IN_RULES = {
       return counted(lost, () => 'only the baseline has it')
     },
   },
+  'new-layers': {
+    level: 'warn',
+    operator: '>',
+    threshold: 0,
+    kind: 'certain',
+    what: 'layers that only this model has, beside those of the baseline: not copies of others (tied weights), and not averages (`ema.`). Nothing is there to compare them with, and a framework may load them in the place of others',
+    measure: ({ head, base, added, removed }, { relation }) => {
+      if (relation !== 'same') return null
+      const known = new Set([...removed.map(({ name }) => name), ...base!.skipped.map(({ tensor }) => tensor)])
+      const all = new Set(added)
+      const stayed = new Set(head.layers.flatMap(layer => (all.has(layer) ? [] : (layer.digest ?? []))))
+      const isCopy = ({ digest }: Layer) => digest !== undefined && stayed.has(digest)
+      const isKnown = (layer: Layer) => known.has(layer.name) || known.has(layer.tensor)
+      const came = added.filter(layer => !isKnown(layer) && !isCopy(layer) && !isAveraged(layer))
+      return counted(
+        came.map(head => ({ head })),
+        () => 'the baseline has no such layer',
+      )
+    },
+  },
   unrelated: {
     level: 'warn',
     operator: '>',

@@ -104,6 +104,7 @@ const BUILT_IN: Record<string, readonly [one: string, many: string, verb: string
   'dead-layer': ['layer', 'layers', 'died'],
   reshaped: ['layer', 'layers', 'changed shape'],
   'lost-layers': ['layer', 'layers', 'went'],
+  'new-layers': ['layer', 'layers', 'came'],
   'exchanged-weights': ['layer', 'layers', 'changed places'],
   'zeroed-tensors': ['tensor', 'tensors', 'became 0'],
   'exploded-tensors': ['tensor', 'tensors', 'exploded'],

@@ -203,7 +203,7 @@ test('a baseline’s folder is the base branch’s down to its folders', async (
   const inputs = { ...RULE, baseline: 'base' }
   const ended = await pull('good', inputs, { files: top })
   expect(decided(ended)).toEqual({ status: 1, verdict: 'inconclusive' })
-  expect(ended.stdout).toContain('this change edits base/2_Dense/model.safetensors')
+  expect(ended.stdout).toContain('base/2_Dense/model.safetensors is not here, which that branch has')
 })
 
 describe('a baseline that the repository keeps in Git LFS', () => {

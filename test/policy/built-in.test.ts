@@ -309,6 +309,13 @@ describe('what no spectrum shows', () => {
     expect(broken(tied.slice(1, 2), tied.slice(0, 2))).toEqual(['lost-layers'])
   })
 
+  test('a layer that came is told, unless it is a copy of another or an average', () => {
+    const all = Array.from('0123456789', digest => weights(`layer.${digest}`, digest))
+    expect(broken([...all, weights('out', 'a')], all)).toEqual(['new-layers'])
+    expect(broken([...all, weights('out', '1')], all)).toEqual([])
+    expect(broken([...all, weights('ema.layer.1', 'a')], all)).toEqual([])
+  })
+
   describe('weights with the eigenvalues of others', () => {
     const known = { digest: '1'.repeat(64), sketch: [1, 0], log_norm: 2 }
     const moved = { ...known, digest: '2'.repeat(64), sketch: [0, 1] }
@@ -476,7 +483,7 @@ describe('measured rules judge one architecture alone', () => {
   test('small layers beside all that were there make no other architecture', () => {
     const small = (n: number, N = 16) => Array.from({ length: n }, (_, i) => tail(`d.${i}`, { shape: [N, N], N, M: N }))
     const worse = layers(9, { zeros: 0.5 })
-    expect(broken([...worse, ...small(3)], layers(9))).toEqual(['pruned'])
+    expect(broken([...worse, ...small(3)], layers(9))).toEqual(['new-layers', 'pruned'])
     expect(broken([...worse, ...small(3, 40)], layers(9))).toEqual(['resized'])
     expect(broken([...worse.slice(0, 8), ...small(3)], layers(9))).toEqual(['lost-layers'])
   })

@@ -59,6 +59,8 @@ export class Relatives {
   }
 }
 
+/** Files beside one that say how the weights in it are meant. */
+export const SIDECARS: readonly string[] = ['adapter_config.json', 'config.json', 'quantize_config.json']
 /** A module with more tensors is a whole model without modules. */
 const CROWD = 64
 /** `layer.weight.quant_state` and the like lie below the layer that they belong to. */

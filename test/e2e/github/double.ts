@@ -59,6 +59,15 @@ export interface Run {
   created?: string
 }
 
+/** A symbolic link. */
+export class Link {
+  readonly target: string
+
+  constructor(target: string) {
+    this.target = target
+  }
+}
+
 /** A job of a run, as far as it has gone. */
 export interface RunJob {
   id: number
@@ -118,6 +127,8 @@ export class GitHubDouble {
   readonly branches = new Map([['main', sha('main')]])
   /** The files of a commit; one that is not here has those of its first parent. */
   readonly files = new Map<string, Map<string, Buffer>>()
+  /** Which of these are symbolic links: they hold the path that they lead to. */
+  readonly links = new WeakSet<Buffer>()
   readonly jobs: RunJob[] = []
   /** How many files of a tree are listed. */
   listedFiles = 100_000
@@ -327,8 +338,14 @@ export class GitHubDouble {
   }
 
   /** Puts files into a commit. */
-  commitFiles(commit: string, files: Record<string, string | Buffer>): void {
-    this.files.set(commit, new Map(Object.entries(files).map(([name, content]) => [name, Buffer.from(content)])))
+  commitFiles(commit: string, files: Record<string, string | Buffer | Link>): void {
+    const stored = (file: string | Buffer | Link): Buffer => {
+      if (!(file instanceof Link)) return Buffer.from(file)
+      const target = Buffer.from(file.target)
+      this.links.add(target)
+      return target
+    }
+    this.files.set(commit, new Map(Object.entries(files).map(([name, file]) => [name, stored(file)])))
   }
 
   /** Where an artifact can be fetched without a token. */

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { posix } from 'node:path'
 import type { Artifact, Comment, GitHubDouble, Pull, Run, RunJob, Scope } from './double.ts'
 import { fill } from './schema.ts'
 
@@ -161,7 +162,8 @@ export const routes: Record<string, Route> = {
     handle({ github, path }) {
       const files = filesOf(github, path.tree_sha!) ?? new Map<string, Buffer>()
       const tree = [...files].map(([name, file]) => ({
-        ...{ path: name, mode: '100644', type: 'blob', sha: blobId(file), size: file.length },
+        ...{ path: name, mode: github.links.has(file) ? '120000' : '100644', type: 'blob' },
+        ...{ sha: blobId(file), size: file.length },
       }))
       const truncated = tree.length > github.listedFiles
       const listed = tree.slice(0, github.listedFiles)
@@ -182,16 +184,13 @@ export const routes: Record<string, Route> = {
         return { status: 200, body: fill('content-directory', entries) }
       }
       if (!file) return NOT_FOUND
-      if (accept.includes('raw')) {
-        return { status: 200, body: file, headers: { 'content-type': 'application/vnd.github.raw+json' } }
+      if (github.links.has(file)) {
+        const to = posix.join(posix.dirname(path.path!), file.toString())
+        if (files?.has(to)) return contentOf(files.get(to)!, path.path!, accept)
+        const target = { type: 'symlink', target: file.toString(), sha: blobId(file) }
+        return { status: 200, body: fill('content-symlink', { ...target, path: path.path, size: file.length }) }
       }
-      const sha = blobId(file)
-      const content = file.length > 1024 * 1024 ? '' : file.toString('base64')
-      const about = { name: path.path!.split('/').at(-1), path: path.path, sha, size: file.length }
-      return {
-        status: 200,
-        body: fill('content-file', { ...about, type: 'file', encoding: content ? 'base64' : 'none', content }),
-      }
+      return contentOf(file, path.path!, accept)
     },
   },
   'actions/list-jobs-for-workflow-run': {
@@ -307,6 +306,18 @@ function filesOf(github: GitHubDouble, start: string): Map<string, Buffer> | und
     if (files) return files
   }
   return undefined
+}
+
+function contentOf(file: Buffer, path: string, accept: string): Answer {
+  if (accept.includes('raw')) {
+    return { status: 200, body: file, headers: { 'content-type': 'application/vnd.github.raw+json' } }
+  }
+  const content = file.length > 1024 * 1024 ? '' : file.toString('base64')
+  const about = { name: path.split('/').at(-1), path, sha: blobId(file), size: file.length }
+  return {
+    status: 200,
+    body: fill('content-file', { ...about, type: 'file', encoding: content ? 'base64' : 'none', content }),
+  }
 }
 
 /** The id that git gives to a file's content. */
