@@ -59,6 +59,8 @@ export interface Tensor {
   readonly source: ByteSource
   /** What the layer is called where the key says nothing: the ONNX node that uses it, for one. */
   readonly label?: string
+  /** Where the framework looks for it, whatever it is called: of Keras. */
+  readonly place?: string
   /** Why its values can't be read as weights, where they can't: it becomes a row of `skipped`. */
   readonly skip?: string
   /** Why it is a layer whose values can't be had. */
@@ -83,6 +85,7 @@ export interface UnreadTensor {
   readonly reason: string
   /** The model has it, and its state dict does not. */
   readonly aside?: true
+  readonly place?: string
 }
 
 export type Format =

@@ -63,8 +63,10 @@ export function planLayers(
   const shapes = new Map(tensors.map(({ name, shape }) => [name, shape]))
   const layers: PlannedLayer[] = []
   const whole: Plan['whole'][number][] = []
-  const skipped: PlannedSkip[] = unread.map(({ name, shape, dtype, reason, aside }) => {
-    return { row: { tensor: name, shape: [...shape], dtype, code: aside ? 'aside' : 'unread', reason } }
+  const skipped: PlannedSkip[] = unread.map(({ name, shape, dtype, reason, aside, place }) => {
+    return {
+      row: { tensor: name, ...placed(place), shape: [...shape], dtype, code: aside ? 'aside' : 'unread', reason },
+    }
   })
   for (const tensor of tensors) {
     const name = names.get(tensor.name)!
@@ -79,7 +81,7 @@ export function planLayers(
       unfit(weight) ??
       selected(name, tensor.name)
     const skip = (shape: readonly number[], why: Refusal) => {
-      const row = { tensor: tensor.name, shape: [...shape], dtype: tensor.dtype, ...why }
+      const row = { tensor: tensor.name, ...placed(tensor.place), shape: [...shape], dtype: tensor.dtype, ...why }
       skipped.push(isReadable(tensor, why) ? { row, tensor } : { row })
     }
     if (refusal) {
@@ -125,6 +127,10 @@ function siblingsOf(key: string, shapes: ReadonlyMap<string, readonly number[]>)
 /** Whether its values belong to the model, and can be had. */
 function isReadable(tensor: Tensor, { code }: Refusal): boolean {
   return code !== 'unread' && code !== 'optimizer' && tensor.broken === undefined && size(tensor.shape) > 0
+}
+
+function placed(place: string | undefined): { place?: string } {
+  return place === undefined ? {} : { place }
 }
 
 function partOf(key: string): string {
@@ -315,6 +321,7 @@ function plan(weight: Weight, options: AnalysisOptions): PlannedLayer | Refusal 
   return {
     name,
     tensor: tensor.name,
+    ...placed(tensor.place),
     ...(part !== undefined && { part }),
     layer_type: convolution?.type ?? (conv2d ? 'conv2d' : 'dense'),
     shape: [...((sliceOf === undefined && convolution?.shape) || shape)],

@@ -2,6 +2,7 @@ import type { LayerError } from '../errors.ts'
 import type { PlannedLayer } from '../layers/select.ts'
 import { ANALYSES, askedIn } from '../report/analyses.ts'
 import { type ColumnFrom, columnsFrom, columnsOf, type LayerMetric, metricsWith } from '../report/columns.ts'
+import type { DescribedLayer } from '../report/description.ts'
 import { NORM_METRICS } from '../report/metrics.ts'
 import type { AnalysisOptions, Layer } from '../report/schema.ts'
 import type { Spectrum } from '../spectrum/engine.ts'
@@ -205,22 +206,19 @@ export function withOnly(row: Layer, options: RowOptions = {}): Layer {
 
 /** The row of a layer whose fingerprint another row has: its numbers, under this layer's names. */
 export function sameRow(
-  layer: Head,
+  layer: DescribedLayer,
   { digest, ...identity }: Pick<Layer, 'digest' | 'fingerprint'>,
-  { part: _, ...row }: Layer,
+  { part: _, place: __, ...row }: Layer,
   from: 'baseline' | 'run',
 ): Layer {
   const same = { ...row, ...head(layer) }
   return row.status === 'error' ? same : { ...same, ...identity, ...(digest !== undefined && { digest }), reused: from }
 }
 
-type Head = Pick<
-  Layer,
-  'name' | 'tensor' | 'part' | 'layer_type' | 'shape' | 'dtype' | 'N' | 'M' | 'Q' | 'rf' | 'num_evals'
->
-
-function head({ name, tensor, part, layer_type, shape, dtype, N, M, Q, rf, num_evals }: Head): Head {
-  return { name, tensor, ...(part !== undefined && { part }), layer_type, shape, dtype, N, M, Q, rf, num_evals }
+function head({ name, tensor, place, part, ...one }: DescribedLayer): DescribedLayer {
+  const { layer_type, shape, dtype, N, M, Q, rf, num_evals } = one
+  const which = { ...(place !== undefined && { place }), ...(part !== undefined && { part }) }
+  return { name, tensor, ...which, layer_type, shape, dtype, N, M, Q, rf, num_evals }
 }
 
 function scaled({ scale }: PlannedLayer, { matrices }: Spectrum, noiseFloor: number): Float64Array[] {

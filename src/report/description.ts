@@ -3,7 +3,7 @@ import type { Layer, Skipped } from './schema.ts'
 /** What is known of a layer from its header alone. */
 export type DescribedLayer = Pick<
   Layer,
-  'name' | 'tensor' | 'part' | 'layer_type' | 'shape' | 'dtype' | 'N' | 'M' | 'Q' | 'rf' | 'num_evals'
+  'name' | 'tensor' | 'place' | 'part' | 'layer_type' | 'shape' | 'dtype' | 'N' | 'M' | 'Q' | 'rf' | 'num_evals'
 >
 
 /** What an analysis of a checkpoint would look at: no weight has been read for it. */

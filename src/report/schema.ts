@@ -94,9 +94,13 @@ function schemas(strictness: Strictness) {
     counts: z.array(count).max(100).describe('Eigenvalues in each bin; those of 0 are in none'),
   })
 
+  const place = name.describe(
+    'Where the framework looks for the tensor whatever it is called: a path in a Keras 3 file, or the numbers of the layer and of the weight in the lists of an older one',
+  )
   const layer = object({
     name: name.describe("The tensor's key without wrapper prefixes and without .weight"),
     tensor: name.describe('The exact key in the file'),
+    place: place.optional(),
     part: name.optional().describe('A slice, gate or head, where a tensor has several'),
     layer_type: oneOf(['dense', 'conv2d', 'conv1d', 'conv3d']),
     shape,
@@ -129,6 +133,7 @@ function schemas(strictness: Strictness) {
 
   const skipped = object({
     tensor: name,
+    place: place.optional(),
     shape,
     dtype: text(16),
     code: oneOf([

@@ -20,14 +20,17 @@ export interface KerasLayer {
 }
 
 /**
- * The layers of a model's JSON, those of nested models too, in order. Empty where the text is none that Keras writes: it
- * only serves names and orientation.
+ * The layers of a model's JSON, those of nested models too, in order. Empty where the text is none that Keras writes.
+ * @param whole is given the groups of Keras' own models, such as `layers`, whose layers are all among them
  */
-export function readConfig(text: string | undefined): KerasLayer[] {
+export function readConfig(text: string | undefined, whole?: Set<string>): KerasLayer[] {
   const layers: KerasLayer[] = []
-  if (text && text.length <= limits.keras.configBytes) collect(parse(text), '', 0, layers, { characters: 0 })
+  if (text && text.length <= limits.keras.configBytes) collect(parse(text), '', 0, layers, { characters: 0, whole })
   return layers
 }
+
+/** What Keras saves as the layers that their config lists, and nothing else in their group. */
+const MODELS = ['Sequential', 'Functional']
 
 function parse(text: string): unknown {
   try {
@@ -42,13 +45,14 @@ function collect(
   place: string,
   depth: number,
   found: KerasLayer[],
-  total: { characters: number },
+  total: { characters: number; readonly whole: Set<string> | undefined },
 ): void {
   const config = field(model, 'config')
   // The config of a Keras 1 Sequential is the list itself.
   const layers = Array.isArray(config) ? config : field(config, 'layers')
   if (!Array.isArray(layers) || depth > limits.keras.nestingLevels) return
   const used = new Map<string, number>()
+  if (MODELS.includes(field(model, 'class_name') as string)) total.whole?.add(`${place}layers`)
   for (const layer of layers) {
     const className = field(layer, 'class_name')
     if (typeof className !== 'string') continue
@@ -58,7 +62,10 @@ function collect(
     const at = `${place}layers/${uses ? `${kind}_${uses}` : kind}`
     // No file has a group of such a name.
     total.characters += at.length
-    if (at.length > limits.checkpoint.nameCharacters || total.characters > limits.keras.placesCharacters) continue
+    if (at.length > limits.checkpoint.nameCharacters || total.characters > limits.keras.placesCharacters) {
+      total.whole?.delete(`${place}layers`)
+      continue
+    }
     const options = field(layer, 'config')
     const name = field(options, 'name') ?? field(layer, 'name')
     const ordering = field(options, 'dim_ordering')

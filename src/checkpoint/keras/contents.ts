@@ -20,6 +20,7 @@ import { isVariable, variableNames } from './variables.ts'
 const MODEL = 'model_weights'
 const TOP_LEVEL = 'top_level_model_weights'
 const OPTIMIZER = new Set(['optimizer_weights', 'optimizer'])
+const SAVE_AGAIN = 'Save the model again with model.save or model.save_weights.'
 
 interface Item {
   readonly path: string
@@ -56,6 +57,8 @@ class Collector implements Visitor {
   readonly unread: UnreadTensor[] = []
   readonly #path: string
   readonly #items: Item[] = []
+  /** Groups of which Keras 3 loads the layers of the config alone. */
+  readonly #whole = new Set<string>()
   /** Names that Keras 3 gives to layers, by their place. */
   readonly #given = new Map<string, string>()
   readonly #order = new Map<string, number>()
@@ -63,6 +66,9 @@ class Collector implements Visitor {
   /** Groups that say which weights are theirs, and all that these groups name. */
   readonly #listing = new Set<string>()
   readonly #listed = new Set<string>()
+  /** Of the older format: the layers that have weights, in the order of the list, and where in its layer a weight stands. */
+  readonly #layerNames: string[] = []
+  readonly #slots = new Map<string, { readonly layer: string; readonly index: number }>()
   readonly #reached = new Set<string>()
   #layers: readonly KerasLayer[]
   #keras = false
@@ -72,12 +78,13 @@ class Collector implements Visitor {
   constructor(path: string, config: string | undefined, isVersion3: boolean) {
     this.#path = path
     this.#isVersion3 = isVersion3
-    this.#layers = readConfig(config)
+    this.#layers = readConfig(config, this.#whole)
     for (const { place } of this.#layers) this.#order.set(place, this.#order.size)
   }
 
   async visit({ path, attributes, dataset }: Found): Promise<void> {
     this.#reached.add(path)
+    if (dataset && this.#lists && this.#isVersion3 && isVariable(path)) this.#refuseBoth(path)
     if (dataset && this.#isUnlisted(path)) {
       this.leaveOut(path, 'not in weight_names')
       return
@@ -114,8 +121,11 @@ class Collector implements Visitor {
     const weights = this.#lists ? await listed(attributes, 'weight_names') : undefined
     const prefix = path ? `${path}/` : ''
     if (weights) this.#listing.add(path)
+    if (isTop && layers && this.#layerNames.length === 0)
+      for (const name of layers) this.#layerNames.push(prefix + name)
+    for (const [i, name] of (weights ?? []).entries()) this.#slots.set(prefix + name, { layer: path, index: i })
     for (const name of [...(layers ?? []), ...(weights ?? [])]) {
-      this.#listed.add(prefix + name)
+      this.#list(prefix + name)
       if (this.#order.size < limits.checkpoint.tensorsCount) this.#order.set(prefix + name, this.#order.size)
     }
     if (path === '') {
@@ -128,11 +138,39 @@ class Collector implements Visitor {
     }
     if (layers) {
       const heads = new Set([...layers.map(name => name.split('/', 1)[0]), TOP_LEVEL])
+      const unlisted = kept.find(({ name }) => !heads.has(name))
+      if (isTop && this.#isVersion3 && unlisted) this.#refuseBoth(prefix + unlisted.name)
       for (const { name } of kept) if (!heads.has(name)) this.leaveOut(prefix + name, 'not in layer_names')
       kept = kept.filter(({ name }) => heads.has(name))
     }
+    if (this.#whole.has(path)) {
+      for (const { name } of kept)
+        if (!this.#order.has(prefix + name)) this.leaveOut(prefix + name, 'not in the config')
+      kept = kept.filter(({ name }) => this.#order.has(prefix + name))
+    }
     const rank = ({ name }: Link) => this.#order.get(prefix + name) ?? Number.POSITIVE_INFINITY
     return [...kept].sort((a, b) => compare(rank(a), rank(b)))
+  }
+
+  /** @throws CheckpointError where a layer or weight is listed twice: Keras would load it in two places */
+  #list(name: string): void {
+    if (this.#listed.has(name))
+      throw new CheckpointError(this.#path, `lists ${quoted(name)} twice among its layers or weights`, SAVE_AGAIN)
+    this.#listed.add(name)
+  }
+
+  /** @throws CheckpointError always: older versions of Keras load what is listed, Keras 3 the groups in their places */
+  #refuseBoth(path: string): never {
+    const both = `lists layers as older versions of Keras do, and has ${quoted(path)} for Keras 3, which reads no lists`
+    throw new CheckpointError(this.#path, both, SAVE_AGAIN)
+  }
+
+  /** Where Keras looks for what lies at a path: the older format goes by the order of its lists, version 3 by the path itself. */
+  #placeOf(path: string, layers: ReadonlyMap<string, number>): { place?: string } {
+    if (isVariable(path) && !this.#lists) return { place: path }
+    const slot = this.#slots.get(path)
+    const layer = slot && (layers.get(slot.layer) ?? (slot.layer.endsWith(TOP_LEVEL) ? TOP_LEVEL : undefined))
+    return layer === undefined ? {} : { place: `${layer}/${slot!.index}` }
   }
 
   /**
@@ -145,7 +183,7 @@ class Collector implements Visitor {
       throw new CheckpointError(
         this.#path,
         `lists ${quoted(name)} among its layers or weights, where none is`,
-        'Save the model again with model.save or model.save_weights.',
+        SAVE_AGAIN,
       )
     }
   }
@@ -179,6 +217,8 @@ class Collector implements Visitor {
       this.#given,
       this.#layers,
     )
+    const full = new Set([...this.#slots.values()].map(({ layer }) => layer))
+    const numbers = new Map(this.#layerNames.filter(name => full.has(name)).map((name, i) => [name, i]))
     const tensors = items.map(item => {
       const { path, dtype, dataset } = item
       let how: Orientation = 'as-is'
@@ -187,7 +227,8 @@ class Collector implements Visitor {
       }
       if (how === 'as-is' && !this.#keras && /(?:^|\/)kernel(?::0)?$/.test(path)) how = 'kernel'
       const { shape, strides } = asPyTorch(dataset.shape, contiguous(dataset.shape), how)
-      return { name: names.get(path) ?? path, dtype, shape, source: source(place, item, strides) }
+      const named = { name: names.get(path) ?? path, ...this.#placeOf(path, numbers) }
+      return { ...named, dtype, shape, source: source(place, item, strides) }
     })
     return this.#dequantised(items, tensors)
   }
@@ -196,7 +237,8 @@ class Collector implements Visitor {
     if (this.#items.length + this.unread.length === limits.checkpoint.tensorsCount) {
       throw new CheckpointError(this.#path, `holds more than ${limits.checkpoint.tensorsCount} tensors`)
     }
-    this.unread.push({ name, dtype, shape, reason })
+    const place = isVariable(name) && !this.#lists ? { place: name } : {}
+    this.unread.push({ name, dtype, shape, reason, ...place })
   }
 
   #add(item: Item): void {

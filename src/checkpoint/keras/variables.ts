@@ -27,22 +27,27 @@ export function isVariable(path: string): boolean {
  */
 export function layerKind(path: string, given: ReadonlyMap<string, string>): string {
   const place = VARIABLE.exec(path)?.[1] ?? ''
-  const kinds = [place.slice(place.lastIndexOf('/') + 1), given.get(place) ?? ''].map(name => name.replace(/_\d+$/, ''))
+  const kinds = [place.slice(place.lastIndexOf('/') + 1), given.get(place) ?? ''].map(kindOf)
   return kinds.find(kind => VARIABLES.some(([pattern]) => pattern.test(kind))) ?? kinds[0]
+}
+
+/** A name without the number that makes it unique. */
+function kindOf(name: string): string {
+  return name.replace(/_\d+$/, '')
 }
 
 /**
  * The names of Keras 3 variables: those that the layers have in the model, and what each variable is (`stem/kernel`,
  * `head/deep/bias`). A variable that nothing is known of, or whose name would not be its own, keeps its path.
  * @param given the names that the file itself gives to layers, by their place
- * @param layers of the model's config, where there is one
+ * @param layers of the model's config, where there is one: what Keras calls them
  */
 export function variableNames(
   variables: readonly Variable[],
   given: ReadonlyMap<string, string>,
   layers: readonly KerasLayer[],
 ): Map<string, string> {
-  const known = new Map([...layers.map(({ place, name }) => [place, name] as const), ...given])
+  const known = new Map([...given, ...layers.flatMap(({ place, name }) => (name ? [[place, name] as const] : []))])
   const ranks = new Map<string, number[]>()
   for (const { path, rank } of variables) {
     const [, place = '', index] = VARIABLE.exec(path) ?? []
@@ -62,14 +67,17 @@ export function variableNames(
   return names
 }
 
-/** Children of `layers` go by their name in the model; attributes of a layer (`cell`) by that of the attribute. */
+/**
+ * Children of `layers` go by their name in the model, but for one that Keras counted: it counts all layers of a session, and loads by the
+ * number in the group. Attributes of a layer (`cell`) go by the name of the attribute.
+ */
 function layerName(place: string, known: ReadonlyMap<string, string>): string {
   const path = place.split('/')
   const name: string[] = []
   path.forEach((component, i) => {
     if (CONTAINERS.has(component) && i + 1 < path.length) return
-    const isLayer = CONTAINERS.has(path[i - 1] ?? '')
-    name.push((isLayer && known.get(path.slice(0, i + 1).join('/'))) || component)
+    const own = CONTAINERS.has(path[i - 1] ?? '') && known.get(path.slice(0, i + 1).join('/'))
+    name.push(own && kindOf(own) !== kindOf(component) ? own : component)
   })
   return name.join('/')
 }

@@ -60,11 +60,11 @@ test.each<[string, string, number[]]>([
   ['int4', 'd/kernel', [64, 24]],
   ['int4-odd', 'dense/kernel', [48, 25]],
   ['einsum-heads', 'einsum_dense/kernel', [48, 4, 9]],
-  ['einsum-merge', 'einsum_dense_1/kernel', [4, 9, 30]],
-  ['einsum-int4', 'einsum_dense_2/kernel', [48, 36]],
+  ['einsum-merge', 'einsum_dense/kernel', [4, 9, 30]],
+  ['einsum-int4', 'einsum_dense/kernel', [48, 36]],
   ['embedding', 'embedding/embeddings', [50, 25]],
-  ['embedding-int4', 'embedding_1/embeddings', [50, 25]],
-  ['embedding-blocks', 'embedding_2/embeddings', [50, 25]],
+  ['embedding-int4', 'embedding/embeddings', [50, 25]],
+  ['embedding-blocks', 'embedding/embeddings', [50, 25]],
 ])('%s: what Keras quantised is what its layer applies', async (name, layer, shape) => {
   const npy = readFileSync(fixture(`${name}.expected.npy`))
   const end = npy.byteOffset + npy.length
