@@ -4,10 +4,12 @@ import { layerKey } from '../report/metrics.ts'
 import type { Judgement, Layer, Model } from '../report/schema.ts'
 import { isUpdate } from '../report/state.ts'
 import { firstTwice } from '../words.ts'
+import { byPlace } from './places.ts'
 
 /** A model beside its baseline, layers aligned by name and shape. */
 export interface Pair {
   readonly head: Model
+  /** Its tensors under the names that the head has in their places, where it is loaded by places. */
   readonly base: Model | null
   /** Layers found on both sides, in the order of the head. */
   readonly matched: readonly { readonly head: Layer; readonly base: Layer }[]
@@ -15,6 +17,8 @@ export interface Pair {
   readonly removed: readonly Layer[]
   /** Layers of the head that are called so because `rename` says it. */
   readonly renamed?: ReadonlySet<Layer>
+  /** By tensors of the head, of what is loaded by its place: what the baseline has there, where the names changed places. */
+  readonly exchanged?: ReadonlyMap<string, string>
   /** How they are compared; undefined where nothing can be. */
   readonly judgement?: Judgement
   /** Columns that were computed in another way on each side, and in which; the others can be compared. */
@@ -29,9 +33,9 @@ export interface Rename {
 
 /**
  * Pairs the models of two reports. One model on each side is a pair whatever it is called; otherwise they are paired by name.
- * Layers are aligned by the exact key of their tensor where that is their name, by (name, shape, part), those of the baseline under the
- * names that they have now, and what that leaves over by the exact key of its tensor, then without what wrappers
- * put into names (PEFT's `base_layer`), then without a prefix that most of one side have and the other does not. What an adapter adds
+ * What Keras loads has the name of its place in the head on both sides. Layers are aligned by the exact key of their tensor where that is
+ * their name, by (name, shape, part), those of the baseline under the names that they have now, and what that leaves over by the exact key
+ * of its tensor, then without what wrappers put into names (PEFT's `base_layer`), then without a prefix that most of one side have and the other does not. What an adapter adds
  * to a weight is never aligned with the weight.
  * @throws UserError where two models of one side have the same name
  */
@@ -49,7 +53,7 @@ export function pairModels(
     )
   const byName = new Map(single ? [[heads[0].name, bases[0]]] : bases.map(model => [model.name, model]))
   const pairs = heads.map(head => align(head, byName.get(head.name) ?? null, renames))
-  const taken = new Set(pairs.map(pair => pair.base))
+  const taken = new Set(heads.map(({ name }) => byName.get(name)))
   return { pairs, removed: bases.filter(base => !taken.has(base)) }
 }
 
@@ -63,7 +67,8 @@ export function refuseNamesakes(names: readonly string[], whose = ''): void {
   )
 }
 
-function align(head: Model, base: Model | null, renames: readonly Rename[]): Pair {
+function align(head: Model, original: Model | null, renames: readonly Rename[]): Pair {
+  const { base, exchanged } = inPlaces(head, original, renames)
   const left = new Set(base?.layers)
   const partners = new Map<Layer, Layer>()
   const pairUp = (keyOfHead: (layer: Layer) => string | undefined, keyOfBase = keyOfHead) => {
@@ -109,6 +114,7 @@ function align(head: Model, base: Model | null, renames: readonly Rename[]): Pai
     head,
     base,
     ...(meant.length > 0 && { renamed: new Set(meant.map(([layer]) => layer)) }),
+    ...(exchanged.size > 0 && { exchanged }),
     matched: head.layers.flatMap(layer => {
       const partner = partners.get(layer)
       return partner ? [{ head: layer, base: partner }] : []
@@ -116,6 +122,26 @@ function align(head: Model, base: Model | null, renames: readonly Rename[]): Pai
     added: head.layers.filter(layer => !partners.has(layer)),
     removed: [...left],
   }
+}
+
+/** A baseline by the names that its places have in the head. What `rename` says of any of its layers comes before. */
+function inPlaces(
+  head: Model,
+  base: Model | null,
+  renames: readonly Rename[],
+): Pick<Pair, 'base'> & Required<Pick<Pair, 'exchanged'>> {
+  const rows = (model: Model) => [...model.layers, ...model.skipped]
+  const isMeant = base?.layers.some(({ name }) => renamed(name, renames) !== name)
+  const { names, exchanged } = byPlace(rows(head), base && !isMeant ? rows(base) : [])
+  if (!base || names.size === 0) return { base, exchanged }
+  const called = new Map(head.layers.map(({ tensor, name }) => [tensor, name]))
+  const under = (tensor: string) => names.get(tensor) ?? tensor
+  const layers = base.layers.map(layer => {
+    const tensor = under(layer.tensor)
+    return tensor === layer.tensor ? layer : { ...layer, tensor, name: called.get(tensor) ?? tensor }
+  })
+  const skipped = base.skipped.map(row => ({ ...row, tensor: under(row.tensor) }))
+  return { base: { ...base, layers, skipped }, exchanged }
 }
 
 /** By the longest rename that fits. */

@@ -1,6 +1,7 @@
 import { readAttention } from '../checkpoint/attention.ts'
 import { type Checkpoint, openCheckpoint } from '../checkpoint/index.ts'
 import type { Tensor } from '../checkpoint/types.ts'
+import { byPlace } from '../comparison/places.ts'
 import { CheckpointError, UserError } from '../errors.ts'
 import { mergeAdapter } from '../layers/merged.ts'
 import { type Plan, type PlannedLayer, type PlannedSkip, planLayers } from '../layers/select.ts'
@@ -19,20 +20,30 @@ export async function openBase(path: string): Promise<Checkpoint> {
 }
 
 /**
- * The plan of what was added to a base model: W − W_base for each layer that both have under one name, or exact key, with one shape. A
- * low-rank update that stands alone is the difference already. Layers that are the same, and those that the base lacks, are left out,
- * each with its reason.
+ * The plan of what was added to a base model: W − W_base for each layer that both have in one place, under one name, or exact key, with
+ * one shape. A low-rank update that stands alone is the difference already. Layers that are the same, and those that the base lacks, are
+ * left out, each with its reason.
  */
 export async function againstBase(
   { layers, skipped, whole }: Plan,
   base: Plan,
   scan: (tensor: Tensor) => Promise<Scan>,
 ): Promise<Plan> {
-  const byName = new Map(base.layers.map(layer => [layerKey(layer), layer]))
-  const byTensor = new Map(base.layers.map(layer => [layerKey({ ...layer, name: layer.tensor }), layer]))
+  const rows = (plan: Plan) => [...plan.layers, ...plan.skipped.map(({ row }) => row)]
+  const { names } = byPlace(rows({ layers, skipped, whole }), rows(base))
+  const inPlace = new Map(
+    base.layers.flatMap(layer => {
+      const name = names.get(layer.tensor)
+      return name === undefined ? [] : [[layerKey({ ...layer, name }), layer]]
+    }),
+  )
+  const others = base.layers.filter(({ tensor }) => !names.has(tensor))
+  const byName = new Map(others.map(layer => [layerKey(layer), layer]))
+  const byTensor = new Map(others.map(layer => [layerKey({ ...layer, name: layer.tensor }), layer]))
   const planned = await Promise.all(
     layers.map(async (layer): Promise<PlannedLayer | PlannedSkip> => {
-      const partner = byName.get(layerKey(layer)) ?? byTensor.get(layerKey({ ...layer, name: layer.tensor }))
+      const exact = layerKey({ ...layer, name: layer.tensor })
+      const partner = inPlace.get(exact) ?? byName.get(layerKey(layer)) ?? byTensor.get(exact)
       if (layer.recipe.values.op === 'product') return layer
       if (!partner) return left(layer, 'unmatched', 'the base model has no layer of this name and shape')
       const broken = layer.broken ?? partner.broken
@@ -78,8 +89,12 @@ export async function mergedWithBase(adapter: Checkpoint, base: Checkpoint, opti
   }
 }
 
-function left({ tensor, shape, dtype }: PlannedLayer, code: 'identical' | 'unmatched', reason: string): PlannedSkip {
-  return { row: { tensor, shape, dtype, code, reason } }
+function left(
+  { tensor, place, shape, dtype }: PlannedLayer,
+  code: 'identical' | 'unmatched',
+  reason: string,
+): PlannedSkip {
+  return { row: { tensor, ...(place !== undefined && { place }), shape, dtype, code, reason } }
 }
 
 /** Whether both read the same bytes in the same way. */

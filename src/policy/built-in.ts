@@ -211,8 +211,9 @@ export const BUILT_IN_RULES = {
     operator: '>',
     threshold: 0,
     kind: 'certain',
-    what: 'layers of safetensors whose keys have other prefixes than in the baseline (`module.`, `_orig_mod.`), and layers that came whose key is the end of another’s of their shape, but for averages (`ema.`): a framework that goes by names loads nothing of the former, and either of the latter. `rename` says that it is meant',
-    measure: ({ head, base, matched, added, renamed }) => {
+    what: 'layers of safetensors whose keys have other prefixes than in the baseline (`module.`, `_orig_mod.`), and layers that came whose key is the end of another’s of their shape, but for averages (`ema.`): a framework that goes by names loads nothing of the former, and either of the latter. Layers of Keras whose names changed places with others’: it loads by places. `rename` says that it is meant',
+    measure: ({ head, base, matched, added, renamed, exchanged }) => {
+      if (exchanged) return ofExchanged(exchanged, matched)
       if (base === null || !isOfNames(head) || !isOfNames(base)) return null
       const moved = matched.filter(({ head, base }) => ownerOf(head) !== ownerOf(base) && !renamed?.has(head))
       // A framework that finds another shape says so.
@@ -651,6 +652,18 @@ function isBeside(tensor: string): boolean {
     .split(/[./]/)
     .slice(0, -1)
     .some(component => /loss|criterion|quant|observer|post_process/i.test(component))
+}
+
+/** Of what Keras loads by its place: layers, or where there are none other tensors, whose names changed places. */
+function ofExchanged(exchanged: NonNullable<Pair['exchanged']>, matched: Pair['matched']): Measurement {
+  const layers = new Map(matched.map(({ head }) => [head.tensor, head.name]))
+  const found = [...exchanged].filter(([tensor]) => layers.has(tensor))
+  const [[tensor, was]] = found.length > 0 ? found : exchanged
+  return {
+    value: found.length || exchanged.size,
+    layer: layers.get(tensor) ?? tensor,
+    reason: `it is in the place that ${JSON.stringify(was)} has in the baseline, and Keras loads by places`,
+  }
 }
 
 /** How many, and the first of them. */

@@ -40,6 +40,14 @@ test('the spectrum of the difference and the distances are WeightWatcher’s', a
   expectClose(layer.delta_W! * layer.delta_W!, layer.norm!)
 })
 
+test('layers of Keras are held against what is in their place', async () => {
+  const places = (name: string) => `test/fixtures/keras/places/${name}.weights.h5`
+  const model = await analyseAgainst(places('exchanged'), places('named'))
+  expect(model.layers.map(({ name }) => name)).toEqual(['mid', 'stem'])
+  const later = analyseAgainst(places('later'), places('session'))
+  await expect(later).rejects.toThrow(/3 × identical to that of the base model/)
+})
+
 test('by hand: norms, cosine, and CKA of each slice', async () => {
   const [head, base] = [4, 5].map(seed => generate(seed, [6, 8, 1, 2], true))
   const [w, v] = [head, base].map(({ values }) => Array.from(values as Float32Array))

@@ -209,6 +209,15 @@ describe('what no spectrum shows', () => {
       expect(names([now], [tail('a.x', { tensor: 'a.y.weight_v' })])).toEqual(['other-names'])
     })
 
+    test('places of Keras: tensors without a spectrum alone', () => {
+      const of = (...tensors: string[]) => ({
+        ...model('net', [tail('x', { place: '0/0' })]),
+        skipped: tensors.map((tensor, i) => ({ ...skipped(tensor, 1), place: `1/${i}` })),
+      })
+      const found = verdictOf(of('b', 'a'), of('a', 'b')).rules.find(({ name }) => name === 'other-names')
+      expect(found).toMatchObject({ value: 2, layer: 'b', reason: expect.stringContaining('"a" has in the baseline') })
+    })
+
     test('what rename says is meant', () => {
       const [head, base] = [model('net', [tail('b.x')]), model('net', [tail('a.x')])]
       const { pairs } = compare(
