@@ -90,6 +90,8 @@ describe('a baseline in a folder that DVC keeps as a whole', () => {
     ['models.dvc', { 'models.dvc': '' }],
     ['models.dvc', { 'models.dvc': 'outs: [\n' }],
     [`${BASELINE}.dvc`, { [`${BASELINE}.dvc`]: pointer('worse') }],
+    ['merged.dvc', { 'merged.dvc': `<<: {outs: [{md5: ${md5('worse')}, path: models/base.safetensors}]}\n` }],
+    ['root.dvc', { 'root.dvc': pointer('worse', '/proc/self/cwd/models/base.safetensors') }],
     ['p/dvc.lock', { 'p/dvc.lock': lock(stage('new', '../models/base.safetensors', md5('worse'))) }],
     ['p/dvc.lock', { 'p/dvc.lock': '#'.repeat(5_000_000) }],
   ])('is not compared with where the pull request edits %s', async (name, edits) => {
@@ -100,7 +102,8 @@ describe('a baseline in a folder that DVC keeps as a whole', () => {
 
 describe('a baseline that may be an output of a stage from a template', () => {
   const committed: Files = {
-    'p/dvc.yaml': 'stages:\n  base:\n    foreach: [a]\n    do:\n      wdir: ../$\u007bitem}\n      cmd: x\n',
+    'p/dvc.yaml':
+      'stages:\n  base:\n    foreach: {a: {in: models}}\n    do:\n      wdir: ../$\u007bitem.in}\n      cmd: x\n',
     'p/dvc.lock': lock(stage('base@a', './base.safetensors', md5('good'))),
   }
 
@@ -110,6 +113,24 @@ describe('a baseline that may be an output of a stage from a template', () => {
     ['is not what the pull request has elsewhere', { [`${BASELINE}.dvc`]: pointer('worse') }, 'worse', UNDECIDED],
   ])('%s', async (_, edits, pulled, expected) => {
     expect(decided(await gate(committed, edits, pulled))).toEqual(expected)
+  })
+
+  test('is not that of another stage', async () => {
+    const two = {
+      ...committed,
+      'p/dvc.lock': lock(
+        stage('base@a', './base.safetensors', md5('good')),
+        stage('base@b', 'base.safetensors', md5('worse')),
+      ),
+    }
+    expect(decided(await gate(two, {}, 'worse'))).toEqual(UNDECIDED)
+    expect(comment()).toContain('which output of p/dvc.lock it is is not known')
+    const named = {
+      'p/dvc.yaml': 'stages:\n  base:\n    foreach: [models, b]\n    do:\n      wdir: ../$\u007bitem}\n      cmd: x\n',
+      'p/dvc.lock': String(two['p/dvc.lock']).replace('@a', '@models'),
+    }
+    expect(decided(await gate(named, {}, 'good'))).toEqual(FAILED)
+    expect(decided(await gate(named, {}, 'worse'))).toEqual(UNDECIDED)
   })
 
   test('may be what a step made', async () => {
@@ -156,6 +177,11 @@ describe('a baseline in a folder that DVC keeps as a whole, by another way', () 
   test('is not what another remote has', async () => {
     expect(decided(await gate(committed, { '.dvc/config': '[\'remote "other"\']\n' }, 'worse'))).toEqual(UNDECIDED)
     expect(comment()).toContain('this change edits .dvc/config, which says where its content comes from')
+  })
+
+  test('is not what DVC ignores', async () => {
+    expect(decided(await gate(committed, { '.dvcignore': 'models\n' }, 'worse'))).toEqual(UNDECIDED)
+    expect(comment()).toContain('this change edits .dvcignore')
   })
 
   test('is compared with where its content is known, whatever the remote', async () => {
