@@ -1,3 +1,4 @@
+import { basename, dirname } from 'node:path'
 import { quoted } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { dottedEnds } from '../words.ts'
@@ -20,14 +21,24 @@ const DOWN = [
   },
   { pattern: /^(.*)[._]lora\.down()\.weight$/, up: (module: string) => `${module}_lora.up.weight` },
 ]
-/** Components, but the first, of the names of parts of adapters of other kinds, which are no products of two factors. */
+/**
+ * Components, but the first, of the names of parts of adapters of other kinds, which are no products of two factors: where no config
+ * tells. Those that a model might begin a name with are whole. Source: `adapter_layer_names` and `other_param_names` in peft/tuners.
+ */
 const OTHER =
-  /^(?:hada_[wt]\w*|lora_(?:mid|diag)|dora_scale|(?:lokr|vera_lambda|b?oft|randlora)_\w+|ia3_l|lora_(?:E|ranknum)|bone_block|fourierft_spectrum|hra_u|prompt_encoder|ln_tuning)$/
+  /^(?:hada_[wt]|lokr_|b?oft_|p?vera_lambda_|(?:rand|gra|de|g|vb|tiny|uni)lora_|fourierft_|waveft_|supertuning_|adamss_|frod_|_?osf_|trainable_tokens_)\w+$/
+const OTHER_WHOLE = [
+  /^(?:lora_(?:mid|diag|E|ranknum|arrow|monteclora_sampler|velora_embed)|dora_scale|ia3_l|hra_u|(?:bone|miss)_block|beft_bias|c3a_kernel)$/,
+  /^(?:(?:p?vera|hira|hira_embedding|lily|peanut|poly_lora)_[AB]|(?:lily|poly)_router|peanut_(?:en|de)coders|deft_[PR]|psoft_R)$/,
+  /^(?:road_(?:theta|alpha)|shira_(?:weight|indices)|shadow_(?:down|up|update_(?:transform|gate)|backbone|projection|head))$/,
+  /^(?:ln_tuning|ln_tuning_layers|adaption_(?:prompt|gate)|prompt_encoder)$/,
+]
+/** Prompts that are learnt, which are of no module. */
+const PROMPTS: ReadonlySet<string> = new Set(['prompt_embeddings', 'prefix_task_cols', 'prefix_task_rows'])
+
 function isOther(name: string): boolean {
-  return name
-    .split('.')
-    .slice(1)
-    .some(component => OTHER.test(component))
+  const [, ...components] = name.split('.')
+  return PROMPTS.has(name) || components.some(one => [OTHER, ...OTHER_WHOLE].some(kind => kind.test(one)))
 }
 /** Factors in any spelling: loralib and LitGPT have them as parameters of their own, MLX, torchtune and llama.cpp in small letters. */
 const FACTOR = /(?:^|[._])lora[._](?:[abAB]|up|down|mid|embedding_[AB])(?:[._]|$)/
@@ -39,6 +50,8 @@ const INITIALISED = ['gaussian', 'eva', 'orthogonal', 'true', 'false']
 const OTHER_PRODUCTS = ['kasa_config', 'use_bdlora', 'use_qalora', 'arrow_config']
 const OTHER_PARTS = ['.lora_E', '.lora_diag', '.lora_mid', '.dora_scale']
 const OTHER_KIND = 'a part of an adapter of a kind that has no reader: merge it before saving'
+/** What PEFT puts before the keys of the model, and of what is beside it; how it calls the file that it loads. */
+const [OF_MODEL, OF_PEFT, FILE] = ['base_model.model.', 'base_model.', /^adapter_model\./]
 const NO_TARGET =
   'a factor of an adapter on a module that its adapter_config.json leaves out: PEFT does not load it. Save the adapter again'
 const OTHER_DORA = 'a factor of an adapter whose use_dora says otherwise than its magnitudes: save it again with PEFT'
@@ -60,9 +73,12 @@ interface Found {
  * @param stamps where that of the config is put
  */
 export async function describeAdapters(tensors: readonly Tensor[], stamps: Stamp[]): Promise<Found> {
-  if (!tensors.some(({ name }) => FACTOR.test(name) || isOther(name))) return { tensors: [...tensors], updates: [] }
+  if (!tensors.some(tensor => FACTOR.test(tensor.name) || isOther(tensor.name) || isSavedByPeft(tensor)))
+    return { tensors: [...tensors], updates: [] }
   const all = new Map(tensors.map(tensor => [tensor.name, tensor]))
   const config = await new Relatives([], stamps).config(tensors[0].source.path, 'adapter_config.json')
+  const kind = field(config, 'peft_type')
+  if (typeof kind === 'string' && !isOfPeft(config)) return { tensors: ofOtherKind(tensors, config, kind), updates: [] }
   const patterns = {
     alpha: new Patterns(field(config, 'alpha_pattern')),
     rank: new Patterns(field(config, 'rank_pattern')),
@@ -78,7 +94,11 @@ export async function describeAdapters(tensors: readonly Tensor[], stamps: Stamp
     if (update) updates.push(update)
     else for (const factor of factors) unread.set(factor, reason ?? NO_SCALE)
   }
-  if (isOfPeft(config)) for (const name of wholeWeights(tensors, config)) unread.set(name, WHOLE)
+  const isWhole = savedBy(config)
+  for (const { name } of isOfPeft(config) ? tensors : []) {
+    const isOfModel = name.startsWith(OF_MODEL) && name.endsWith('.weight') && !isPart(name)
+    if (isOfModel && !isWhole(name)) unread.set(name, WHOLE)
+  }
   const read = new Set(updates.flatMap(({ down, up }) => [down, up]))
   for (const { name, shape } of tensors) {
     if (FACTOR.test(name) && shape.length > 1 && !read.has(name) && !unread.has(name)) unread.set(name, NO_SPELLING)
@@ -92,11 +112,30 @@ export async function describeAdapters(tensors: readonly Tensor[], stamps: Stamp
   }
 }
 
+function isSavedByPeft({ name, source }: Tensor): boolean {
+  return name.startsWith(OF_PEFT) || FILE.test(basename(source.path))
+}
+
 /**
- * Weights of the base model among those of an adapter, but for what its config says is saved, and embeddings, which PEFT saves where
- * they were resized.
+ * Of an adapter whose config says that it is of a kind other than LoRA: nothing of it is a weight of the model, whatever it is called,
+ * but what is saved whole.
  */
-function wholeWeights(tensors: readonly Tensor[], config: unknown): string[] {
+function ofOtherKind(tensors: readonly Tensor[], config: unknown, kind: string): Tensor[] {
+  const folder = dirname(tensors[0].source.path)
+  const skip = `${OTHER_KIND.replace(':', ` (peft_type: ${quoted(kind)}):`)}`
+  const isWhole = savedBy(config)
+  return tensors.map(tensor => {
+    const isOfIt = isSavedByPeft(tensor) || isPart(tensor.name)
+    const isRead = !isOfIt || dirname(tensor.source.path) !== folder || isWhole(tensor.name)
+    return isRead ? tensor : { ...tensor, skip }
+  })
+}
+
+/**
+ * Which tensors of an adapter are whole weights that it saves: those of the modules that its config names, and embeddings, which PEFT
+ * saves where they were resized.
+ */
+function savedBy(config: unknown): (name: string) => boolean {
   const saved = field(config, 'modules_to_save')
   const ends = (Array.isArray(saved) ? saved : []).filter(one => typeof one === 'string' && one !== '')
   let comparisons = 0
@@ -109,14 +148,19 @@ function wholeWeights(tensors: readonly Tensor[], config: unknown): string[] {
     }
     return false
   }
-  return tensors.flatMap(({ name }) => {
-    const [, module] = /^base_model\.model\.(.*)\.weight$/.exec(name) ?? []
-    if (module === undefined || FACTOR.test(name) || MAGNITUDE.test(module)) return []
-    return isEmbedding(module.replace(WRAPPED, '')) || isSaved(module) ? [] : [name]
-  })
+  return name => {
+    if (!name.startsWith(OF_MODEL) || isPart(name)) return false
+    const module = name.slice(OF_MODEL.length, Math.max(OF_MODEL.length, name.lastIndexOf('.')))
+    return isEmbedding(module.replace(WRAPPED, '')) || isSaved(module)
+  }
 }
 
-const MAGNITUDE = /\.lora_magnitude_vector(?:\.[^.]+)?$/
+/** Whether it is called as a part of an adapter is. */
+function isPart(name: string): boolean {
+  return FACTOR.test(name) || MAGNITUDE.test(name) || isOther(name)
+}
+
+const MAGNITUDE = /\.lora_magnitude_vector(?:\.|$)/
 /** What PEFT calls a module that it put its own around. */
 const WRAPPED = /(?:\.token_adapter)?\.(?:base_layer|original_module|modules_to_save\.[^.]+)$/
 

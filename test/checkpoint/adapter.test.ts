@@ -1,0 +1,114 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { openCheckpoint } from '../../src/checkpoint/index.ts'
+import { temporaryFolder } from '../support/folder.ts'
+import { generate } from '../support/golden.ts'
+import { type Written, writeSafetensors } from '../support/safetensors.ts'
+
+const MODEL = 'base_model.model.'
+
+/** A folder as PEFT saves it. */
+function saved(config: object | undefined, tensors: Record<string, Written>, file = 'adapter_model.safetensors') {
+  const folder = temporaryFolder()
+  writeSafetensors(tensors, file, folder)
+  if (config) writeFileSync(join(folder, 'adapter_config.json'), JSON.stringify(config))
+  return openCheckpoint(folder)
+}
+
+const matrix = generate(1, [30, 20], false)
+const lora = (module: string, seed = 1): Record<string, Written> => ({
+  [`${MODEL}${module}.lora_A.weight`]: generate(seed, [4, 20], false),
+  [`${MODEL}${module}.lora_B.weight`]: generate(seed + 1, [30, 4], false),
+})
+const LORA = { peft_type: 'LORA', r: 4, lora_alpha: 8 }
+
+/** Which tensors are read, but for factors, and why the others are not. */
+async function readOf(opened: ReturnType<typeof saved>) {
+  const { tensors, updates = [] } = await opened
+  const factors = new Set(updates.flatMap(({ down, up }) => [down, up]))
+  return {
+    updates: updates.map(({ key }) => key),
+    read: tensors.filter(({ name, skip }) => skip === undefined && !factors.has(name)).map(({ name }) => name),
+    reasons: [...new Set(tensors.flatMap(({ skip }) => skip ?? []))],
+  }
+}
+
+describe('adapters of other kinds than LoRA', () => {
+  /** As PEFT 0.21.2 saves them. */
+  const PARTS = [
+    ['ADALORA', `${MODEL}q.lora_E`],
+    ['ADAPTION_PROMPT', `${MODEL}attn.adaption_prompt`],
+    ['BEFT', `${MODEL}q.beft_bias`],
+    ['BOFT', `${MODEL}q.boft_s`],
+    ['CPT', 'prompt_embeddings'],
+    ['DEFT', `${MODEL}q.deft_P`],
+    ['DELORA', `${MODEL}q.delora_A`],
+    ['FROD', 'base_model.frod_V.self_attn_q_proj'],
+    ['GLORA', `${MODEL}q.glora_A.Xd`],
+    ['GRALORA', `${MODEL}q.gralora_A`],
+    ['HIRA', `${MODEL}q.hira_A`],
+    ['HRA', `${MODEL}q.hra_u`],
+    ['IA3', `${MODEL}q.ia3_l`],
+    ['LILY', `${MODEL}q.lily_router.weight`],
+    ['LOHA', `${MODEL}q.hada_w1_a`],
+    ['LOKR', `${MODEL}q.lokr_w2`],
+    ['MISS', `${MODEL}q.miss_block`],
+    ['MULTITASK_PROMPT_TUNING', 'prefix_task_rows'],
+    ['OFT', `${MODEL}q.oft_R.weight`],
+    ['OSF', `${MODEL}q.osf_svd_params.U_low`],
+    ['PEANUT', `${MODEL}q.peanut_A.weight`],
+    ['POLY', `${MODEL}q.poly_lora_A`],
+    ['PSOFT', `${MODEL}q.psoft_R.weight`],
+    ['PVERA', 'base_model.pvera_A'],
+    ['RANDLORA', 'base_model.randlora_A'],
+    ['ROAD', `${MODEL}q.road_theta`],
+    ['SHADOW', 'base_model.shadow_backbone.default.layers.0.mlp.down_proj.weight'],
+    ['SHIRA', `${MODEL}q.shira_indices`],
+    ['SUPERTUNING', `${MODEL}q.supertuning_values`],
+    ['TINYLORA', 'base_model.tinylora_v.0'],
+    ['TRAINABLE_TOKENS', `${MODEL}embed_tokens.trainable_tokens_delta`],
+    ['UNILORA', 'base_model.unilora_theta_d'],
+    ['VBLORA', 'base_model.vblora_vector_bank'],
+    ['VERA', 'base_model.vera_A'],
+  ] as const
+
+  test.each(PARTS)('nothing of %s is a layer: %s', async (peft_type, name) => {
+    const why = `a part of an adapter of a kind that has no reader (peft_type: "${peft_type}"): merge it before saving`
+    expect(await readOf(saved({ peft_type }, { [name]: matrix }))).toEqual({ updates: [], read: [], reasons: [why] })
+    const bare = await readOf(saved(undefined, { [name]: matrix }, 'net.safetensors'))
+    expect(bare).toEqual({ updates: [], read: [], reasons: [expect.stringMatching(/has no reader: merge/)] })
+  })
+
+  test('the config decides, whatever the parts are called', async () => {
+    const named = { ...lora('q'), [`${MODEL}v.new_part`]: matrix, something: matrix, [`${MODEL}v.weight`]: matrix }
+    const { updates, read } = await readOf(saved({ peft_type: 'NEW' }, named))
+    expect({ updates, read }).toEqual({ updates: [], read: [] })
+  })
+
+  test('what they save whole is read', async () => {
+    const whole = [`${MODEL}cls.dense.weight`, `${MODEL}embed_tokens.weight`]
+    const parts = { [`${MODEL}cls.dense.hada_w1_a`]: matrix, [`${MODEL}embed_tokens.vera_A`]: matrix }
+    const tensors = { ...Object.fromEntries(whole.map(name => [name, matrix])), ...parts }
+    expect((await readOf(saved({ peft_type: 'LOHA', modules_to_save: ['cls'] }, tensors))).read).toEqual(whole)
+  })
+
+  test('a whole model beside such a config stays one', async () => {
+    const { read } = await readOf(saved({ peft_type: 'IA3' }, { 'q.weight': matrix }, 'model.safetensors'))
+    expect(read).toEqual(['q.weight'])
+  })
+
+  test.each(['road_encoder', 'poly_attn', 'lily_head', 'deft_block', 'shadow_net', 'miss_proj', 'vera', 'hira_proj'])(
+    'a module of a model is none of their parts: %s',
+    async module => {
+      const name = `model.${module}.weight`
+      expect((await readOf(saved(undefined, { [name]: matrix }, 'model.safetensors'))).read).toEqual([name])
+    },
+  )
+
+  test("MonteCLoRA's sampler is no layer, and its factors are LoRA's", async () => {
+    const sampler = { [`${MODEL}q.lora_monteclora_sampler.gaussian_var_prior`]: generate(3, [4, 4], false) }
+    const { updates, read } = await readOf(saved({ ...LORA, monteclora_config: {} }, { ...lora('q'), ...sampler }))
+    expect({ updates, read }).toEqual({ updates: ['q.weight'], read: [] })
+  })
+})
