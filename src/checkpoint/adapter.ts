@@ -42,6 +42,8 @@ function isOther(name: string): boolean {
 }
 /** Factors in any spelling: loralib and LitGPT have them as parameters of their own, MLX, torchtune and llama.cpp in small letters. */
 const FACTOR = /(?:^|[._])lora[._](?:[abAB]|up|down|mid|embedding_[AB])(?:[._]|$)/
+/** The first of two factors as PEFT spells it, and what it calls an adapter that nobody named. */
+const [PEFTS, DEFAULT] = [/\.lora_(?:embedding_)?A\b/, '.default']
 const NO_SPELLING = 'a factor of an adapter under a name that has no reader: save it as PEFT does'
 
 /** Initialisations that leave the base model's weights as they are; all others change them, again when the adapter is loaded. */
@@ -55,10 +57,15 @@ const [OF_MODEL, OF_PEFT, FILE] = ['base_model.model.', 'base_model.', /^adapter
 const NO_TARGET =
   'a factor of an adapter on a module that its adapter_config.json leaves out: PEFT does not load it. Save the adapter again'
 const OTHER_DORA = 'a factor of an adapter whose use_dora says otherwise than its magnitudes: save it again with PEFT'
+const NO_KEY =
+  'a tensor under a key that PEFT does not load: save the adapter again with PEFT, whose keys begin with base_model.model.'
 const WHOLE =
   'a whole weight of the base model, which PEFT loads in its place: name its module in modules_to_save of adapter_config.json'
 const NO_SCALE =
   'a factor of an adapter whose scale is not known: keep its adapter_config.json, with its rank, beside it'
+
+const TWICE =
+  'a factor of an adapter that is there twice, with and without the name of an adapter, of which PEFT loads one: leave the other out'
 
 interface Found {
   readonly tensors: Tensor[]
@@ -85,15 +92,17 @@ export async function describeAdapters(tensors: readonly Tensor[], stamps: Stamp
   }
   const targets = new Targets(config)
   const updates: LowRank[] = []
+  const twice = twiceIn(tensors)
   const unread = new Map<string, string>()
   for (const { name } of tensors) {
     if (isOther(name)) unread.set(name, OTHER_KIND)
-    const found = await updateOf(name, all, { config, targets, patterns })
+    const found = await updateOf(name, all, { config, targets, patterns, twice })
     if (!found) continue
     const { update, factors, reason } = found
     if (update) updates.push(update)
     else for (const factor of factors) unread.set(factor, reason ?? NO_SCALE)
   }
+  for (const name of twice) unread.set(name, TWICE)
   const isWhole = savedBy(config)
   for (const { name } of isOfPeft(config) ? tensors : []) {
     const isOfModel = name.startsWith(OF_MODEL) && name.endsWith('.weight') && !isPart(name)
@@ -199,6 +208,27 @@ interface Configured {
   readonly config: unknown
   readonly targets: Targets
   readonly patterns: { readonly alpha: Patterns; readonly rank: Patterns }
+  /** Factors that are there under several names. */
+  readonly twice: ReadonlySet<string>
+}
+
+/** Of a factor, or magnitudes, all but the name of an adapter, which PEFT puts in, and what follows it. */
+const UNNAMED = [
+  /^(.*\.lora_(?:A|B|down|up))(?:\.[^.]+)?\.weight$/,
+  /^(.*\.lora_(?:embedding_[AB]|magnitude_vector))(?:\.[^.]+){0,2}$/,
+]
+
+/** Factors that are there with the name of an adapter and without one. */
+function twiceIn(tensors: readonly Tensor[]): Set<string> {
+  const byFactor = new Map<string, string[]>()
+  for (const { name } of tensors) {
+    const factor = UNNAMED.map(form => form.exec(name)?.[1]).find(found => found !== undefined)
+    if (factor !== undefined) byFactor.set(factor, [...(byFactor.get(factor) ?? []), name])
+  }
+  const isUnnamed = (factor: string) => (name: string) => name === factor || name === `${factor}.weight`
+  return new Set(
+    [...byFactor].flatMap(([factor, names]) => (names.length > 1 && names.some(isUnnamed(factor)) ? names : [])),
+  )
 }
 
 async function updateOf(
@@ -206,13 +236,22 @@ async function updateOf(
   all: ReadonlyMap<string, Tensor>,
   configured: Configured,
 ): Promise<Update | undefined> {
-  const { config, targets } = configured
+  const { config, targets, twice } = configured
   for (const { pattern, up, embedding = false } of DOWN) {
     const [, module, adapter = ''] = pattern.exec(name) ?? []
     if (module === undefined) continue
     const [down, other] = [all.get(name)!, all.get(up(module, adapter)) ?? all.get(`${module}.lora.up.weight`)]
     if (!other) return { factors: [name] }
     const factors = [name, other.name]
+    const magnitude = [
+      `${module}.lora_magnitude_vector${adapter}.weight`,
+      `${module}.lora_magnitude_vector${adapter}`,
+    ].find(key => all.has(key))
+    if ([...factors, magnitude ?? ''].some(one => twice.has(one))) return { factors, reason: TWICE }
+    if (isOfPeft(config) && FILE.test(basename(down.source.path))) {
+      const reason = unloaded(name, adapter)
+      if (reason !== undefined) return { factors, reason }
+    }
     if (isOfPeft(config) && !targets.has(plainModule(module))) return { factors, reason: NO_TARGET }
     const initialised = field(config, 'init_lora_weights')
     if (isOfPeft(config) && typeof initialised === 'string' && !INITIALISED.includes(initialised.toLowerCase())) {
@@ -227,10 +266,6 @@ async function updateOf(
     if (scale === undefined || isOther || hasMore)
       return { factors, ...(scale !== undefined && { reason: OTHER_KIND }) }
     const plain = plainModule(module)
-    const magnitude = [
-      `${module}.lora_magnitude_vector${adapter}.weight`,
-      `${module}.lora_magnitude_vector${adapter}`,
-    ].find(key => all.has(key))
     if (isOfPeft(config) && isTruthy(field(config, 'use_dora')) !== (magnitude !== undefined))
       return { factors, reason: OTHER_DORA }
     const turned = field(config, 'fan_in_fan_out') === true && { turned: true as const }
@@ -238,6 +273,15 @@ async function updateOf(
     return { factors, update: magnitude === undefined ? update : { ...update, magnitude } }
   }
   return undefined
+}
+
+/** Why PEFT would not load a factor of a file that it loads. */
+function unloaded(name: string, adapter: string): string | undefined {
+  if (!PEFTS.test(name)) return NO_SPELLING
+  if (!name.startsWith(OF_MODEL)) return NO_KEY
+  return adapter === '' || adapter === DEFAULT
+    ? undefined
+    : `a factor under the name of an adapter (${quoted(adapter.slice(1))}), which PEFT does not load by default: save the adapter with save_pretrained`
 }
 
 /** Whether two factors have a product: their ranks are equal, and what is beside them is a kernel's. */
@@ -304,7 +348,7 @@ async function scaleOf(
   { config, patterns }: Configured,
 ) {
   const own = all.get(`${module}.alpha`)
-  const isPeft = isOfPeft(config) && /\.lora_(?:embedding_)?A\b/.test(down.name)
+  const isPeft = isOfPeft(config) && PEFTS.test(down.name)
   if (own && !isPeft && size(own.shape) === 1 && own.source.kind === 'file') {
     const { path, offset } = own.source
     const [alpha] = await numbers({ path, offset, dtype: own.dtype, shape: [1] })

@@ -71,7 +71,9 @@ export function effectiveWeights(tensors: readonly Tensor[], updates: readonly L
   for (const [name, { key, tensor, values }] of weights) {
     if (isHooked(key, all)) weights.set(name, { key, tensor, values, broken: UNKNOWN })
   }
-  for (const update of updates) addUpdate(update, all, add)
+  const keys = new Map<string, number>()
+  for (const { key } of updates) keys.set(key, (keys.get(key) ?? 0) + 1)
+  for (const update of updates) addUpdate(update, all, add, keys.get(update.key)! > 1)
   for (const { key, members } of parametrised(tensors).values()) addParametrised(key, members, add)
   return { weights, parts }
 }
@@ -94,7 +96,8 @@ function unfit(values: Values | undefined): string | undefined {
 
 type Add = (key: string, tensor: Tensor, values: Values, used: readonly (Tensor | undefined)[], broken?: string) => void
 
-function addUpdate(update: LowRank, all: ReadonlyMap<string, Tensor>, add: Add): void {
+/** @param isAgain another update is of the same weight */
+function addUpdate(update: LowRank, all: ReadonlyMap<string, Tensor>, add: Add, isAgain: boolean): void {
   const [down, up] = [all.get(update.down)!, all.get(update.up)!]
   const change = changeOf(update, down, up)
   const prefix = update.down.slice(0, update.down.search(/\.lora_|[._]lora\./))
@@ -102,7 +105,7 @@ function addUpdate(update: LowRank, all: ReadonlyMap<string, Tensor>, add: Add):
   const base = beside.map(name => all.get(name)).find(Boolean)
   const magnitude = update.magnitude === undefined ? undefined : all.get(update.magnitude)
   if (!base) {
-    add(update.key, up, change, [down, magnitude])
+    add(update.key, up, change, [down, magnitude], isAgain ? AGAIN : undefined)
     return
   }
   const merged = isFloat(base.dtype) && base.broken === undefined && mergedWith(base, change, magnitude, update)

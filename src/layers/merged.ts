@@ -30,11 +30,16 @@ export function mergeAdapter(
   const lost = new Set<string>()
   const updates: LowRank[] = []
   const unmatched: Merged['unmatched'][number][] = []
-  for (const update of adapter.updates ?? []) {
+  const matches = (adapter.updates ?? []).map(update => {
     const found = exact.get(update.key) ?? candidate(update.key, bySpelling)
-    if (found && typeof found !== 'string' && !byName.has(found.name) && !used.has(found.name)) {
-      used.set(found.name, found)
-      updates.push({ ...update, key: found.name, base: found.name })
+    return { update, found, name: found && typeof found !== 'string' ? found.name : '' }
+  })
+  const counts = new Map<string, number>()
+  for (const { name } of matches) counts.set(name, (counts.get(name) ?? 0) + 1)
+  for (const { update, found, name } of matches) {
+    if (found && typeof found !== 'string' && !byName.has(name) && counts.get(name) === 1) {
+      used.set(name, found)
+      updates.push({ ...update, key: name, base: name })
       continue
     }
     const reason =
@@ -42,7 +47,7 @@ export function mergeAdapter(
         ? `the base model has no ${update.key}`
         : `which weight of the base model ${update.key} is cannot be told`
     unmatched.push({ tensor: byName.get(update.up)!, reason })
-    for (const name of [update.up, update.down, update.magnitude]) if (name !== undefined) lost.add(name)
+    for (const one of [update.up, update.down, update.magnitude]) if (one !== undefined) lost.add(one)
   }
   return { tensors: [...used.values(), ...adapter.tensors.filter(({ name }) => !lost.has(name))], updates, unmatched }
 }

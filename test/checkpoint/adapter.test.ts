@@ -112,3 +112,42 @@ describe('adapters of other kinds than LoRA', () => {
     expect({ updates, read }).toEqual({ updates: ['q.weight'], read: [] })
   })
 })
+
+describe('keys that PEFT loads', () => {
+  const [A, B] = [`${MODEL}q.lora_A`, `${MODEL}q.lora_B`]
+  const [down, up, other] = [generate(1, [4, 20], false), generate(2, [30, 4], false), generate(5, [4, 20], false)]
+  const pair = { [`${A}.weight`]: down, [`${B}.weight`]: up }
+  const named = (name: string) => ({ [`${A}.${name}.weight`]: down, [`${B}.${name}.weight`]: up })
+  const plain = { 'q.lora_A.weight': down, 'q.lora_B.weight': up }
+  const embedded = { [`${MODEL}e.lora_embedding_A`]: down, [`${MODEL}e.lora_embedding_B`]: up }
+
+  test.each<[string, Record<string, Written>]>([
+    ['a factor', { ...pair, [`${A}.default.weight`]: other }],
+    ['the other one', { ...pair, [`${B}.default.weight`]: up }],
+    ['under any name', { ...pair, [`${A}.foo.weight`]: other }],
+    ['both factors', { ...pair, ...named('default') }],
+    ['of an embedding', { ...embedded, [`${MODEL}e.lora_embedding_A.default`]: other }],
+    ['magnitudes', { ...pair, ...magnitudes('.default.weight'), ...magnitudes('') }],
+  ])('a factor that is there twice is not read: %s', async (_, tensors) => {
+    const use_dora = Object.keys(tensors).some(name => name.includes('magnitude'))
+    const { updates, read, reasons } = await readOf(saved({ ...LORA, use_dora }, tensors))
+    expect({ updates, read }).toEqual({ updates: [], read: [] })
+    expect(reasons).toEqual([expect.stringMatching(/there twice/)])
+  })
+
+  function magnitudes(end: string): Record<string, Written> {
+    return { [`${MODEL}q.lora_magnitude_vector${end}`]: generate(4, [30, 1], false) }
+  }
+
+  test.each<[string, Record<string, Written>, RegExp | undefined]>([
+    ['as PEFT saves them', pair, undefined],
+    ["with the name of the adapter that is PEFT's default", named('default'), undefined],
+    ['with that of another', named('foo'), /under the name of an adapter \("foo"\)/],
+    ['without its prefix', plain, /a key that PEFT does not load/],
+    ["as kohya's", { [`${MODEL}q.lora_down.weight`]: down, [`${MODEL}q.lora_up.weight`]: up }, /save it as PEFT does/],
+  ])('factors %s', async (_, tensors, reason) => {
+    const { updates, read, reasons } = await readOf(saved(LORA, tensors))
+    expect({ updates, read }).toEqual({ updates: reason ? [] : ['q.weight'], read: [] })
+    expect(reasons).toEqual(reason ? [expect.stringMatching(reason)] : [])
+  })
+})

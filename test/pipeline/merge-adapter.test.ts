@@ -96,3 +96,14 @@ test('names: the very key, what stands before it, kohya’s underscores; never t
   expect(find('encoder.q.weight', 'decoder.q.weight')).toBe('the base model has no encoder.q.weight')
   expect(find('q.weight', 'a.q.weight', 'b.q.weight')).toBe('which weight of the base model q.weight is cannot be told')
 })
+
+test('two updates of one weight of the base model are neither merged', () => {
+  const tensor = (name: string) => ({ name }) as never
+  const updates = ['a', 'b'].map(one => ({ key: `${one}.q.weight`, down: one, up: one, embedding: false, scale: 1 }))
+  const merged = mergeAdapter({ tensors: ['a', 'b'].map(tensor), updates }, { tensors: [tensor('q.weight')] })
+  expect(merged.updates).toEqual([])
+  expect(merged.unmatched.map(({ reason }) => reason)).toEqual([
+    'which weight of the base model a.q.weight is cannot be told',
+    'which weight of the base model b.q.weight is cannot be told',
+  ])
+})
