@@ -60,7 +60,7 @@ const OTHER_DORA = 'a factor of an adapter whose use_dora says otherwise than it
 const NO_KEY =
   'a tensor under a key that PEFT does not load: save the adapter again with PEFT, whose keys begin with base_model.model.'
 const WHOLE =
-  'a whole weight of the base model, which PEFT loads in its place: name its module in modules_to_save of adapter_config.json'
+  'a whole tensor of the base model, which PEFT loads in its place: name its module in modules_to_save of adapter_config.json'
 const NO_SCALE =
   'a factor of an adapter whose scale is not known: keep its adapter_config.json, with its rank, beside it'
 
@@ -103,11 +103,7 @@ export async function describeAdapters(tensors: readonly Tensor[], stamps: Stamp
     else for (const factor of factors) unread.set(factor, reason ?? NO_SCALE)
   }
   for (const name of twice) unread.set(name, TWICE)
-  const isWhole = savedBy(config)
-  for (const { name } of isOfPeft(config) ? tensors : []) {
-    const isOfModel = name.startsWith(OF_MODEL) && name.endsWith('.weight') && !isPart(name)
-    if (isOfModel && !isWhole(name)) unread.set(name, WHOLE)
-  }
+  for (const [name, reason] of isOfPeft(config) ? strayIn(tensors, config) : []) unread.set(name, reason)
   const read = new Set(updates.flatMap(({ down, up }) => [down, up]))
   for (const { name, shape } of tensors) {
     if (FACTOR.test(name) && shape.length > 1 && !read.has(name) && !unread.has(name)) unread.set(name, NO_SPELLING)
@@ -137,6 +133,20 @@ function ofOtherKind(tensors: readonly Tensor[], config: unknown, kind: string):
     const isOfIt = isSavedByPeft(tensor) || isPart(tensor.name)
     const isRead = !isOfIt || dirname(tensor.source.path) !== folder || isWhole(tensor.name)
     return isRead ? tensor : { ...tensor, skip }
+  })
+}
+
+/**
+ * Tensors of a LoRA that are neither its parts nor saved whole, each with what PEFT does with it: what the base model has it puts in
+ * its place, be it a weight, a bias or the statistics of a norm.
+ */
+function strayIn(tensors: readonly Tensor[], config: unknown): (readonly [string, string])[] {
+  const isWhole = savedBy(config)
+  const hasBiases = ['all', 'lora_only'].includes(String(field(config, 'bias')))
+  return tensors.flatMap(({ name, source }) => {
+    if (isPart(name)) return []
+    if (!name.startsWith(OF_MODEL)) return FILE.test(basename(source.path)) ? [[name, NO_KEY]] : []
+    return isWhole(name) || (hasBiases && name.endsWith('.bias')) ? [] : [[name, WHOLE]]
   })
 }
 

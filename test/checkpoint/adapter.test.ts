@@ -151,3 +151,41 @@ describe('keys that PEFT loads', () => {
     expect(reasons).toEqual(reason ? [expect.stringMatching(reason)] : [])
   })
 })
+
+describe('whole tensors of the base model in a LoRA', () => {
+  const whole = (name: string, shape = [30, 20]) => ({ [name]: generate(7, shape, false) })
+  const isRead = async (name: string, change: object = {}, shape?: number[]) => {
+    const { tensors } = await saved({ ...LORA, ...change }, { ...lora('q'), ...whole(name, shape) })
+    return tensors.find(tensor => tensor.name === name)!.skip ?? true
+  }
+
+  test.each<[string, number[]]>([
+    ['attn.weight', [30, 20]],
+    ['attn.in_proj_weight', [48, 16]],
+    ['experts.gate_up_proj', [2, 8, 8]],
+    ['pos_embed', [1, 8, 8]],
+    ['bn.running_var', [30]],
+    ['q.base_layer.bias', [30]],
+  ])('PEFT puts them in their place: %s', async (name, shape) => {
+    expect(await isRead(MODEL + name, {}, shape)).toMatch(/^a whole tensor of the base model.*modules_to_save/)
+  })
+
+  test.each<[string, object, number[]]>([
+    ['attn.in_proj_weight', { modules_to_save: ['attn'] }, [48, 16]],
+    ['cls.experts.gate_up_proj', { modules_to_save: ['cls'] }, [2, 8, 8]],
+    ['lm_head.bias', {}, [30]],
+    ['q.base_layer.bias', { bias: 'lora_only' }, [30]],
+    ['fc.bias', { bias: 'all' }, [30]],
+  ])('what the config says is saved is read: %s', async (name, change, shape) => {
+    expect(await isRead(MODEL + name, change, shape)).toBe(true)
+  })
+
+  test('what has no prefix PEFT passes over', async () => {
+    expect(await isRead('q.weight')).toMatch(/under a key that PEFT does not load/)
+  })
+
+  test('an adapter without a factor is one, too', async () => {
+    const { read } = await readOf(saved(LORA, whole(`${MODEL}attn.in_proj_weight`)))
+    expect(read).toEqual([])
+  })
+})
