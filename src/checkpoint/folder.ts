@@ -26,8 +26,10 @@ interface Module {
   readonly expected: Expectation | undefined
 }
 
+/** What diffusers calls the weights of a part of a pipeline. */
+const PIPELINES = 'diffusion_pytorch_model'
 /** Names that transformers, diffusers and PEFT give to a model, in the order in which we look for them. */
-const STEMS = ['model', 'diffusion_pytorch_model', 'adapter_model']
+const STEMS = ['model', PIPELINES, 'adapter_model']
 
 /** Files that may hold weights, in any format. */
 const WEIGHTS =
@@ -91,8 +93,8 @@ async function modulesIn(path: string, stamps: Stamp[]): Promise<Module[]> {
 const MODULES = 'modules.json'
 
 /**
- * The files of a folder as its framework would read it. Several formats of the same weights are one model: safetensors come first
- * (a single file, then shards by their index), then PyTorch's, then the one file of any other kind.
+ * The files of a folder as its framework would read it. Several formats of the same weights are one model: safetensors come first,
+ * then PyTorch's, then the one file of any other kind; under the name that its framework looks for before any other.
  * @throws CheckpointError where there is none, or more than one model
  */
 async function findModel(path: string): Promise<Found> {
@@ -130,17 +132,11 @@ async function findModel(path: string): Promise<Found> {
   }
   const { explicit, stems } = await byConfig(path, names, stamps)
   if (explicit !== undefined) return isShardIndex(explicit) ? sharded(explicit) : single(explicit)
-  const conventional = [
-    ...stems.map(stem => `${stem}.safetensors`),
-    ...stems.map(stem => `${stem === 'model' ? 'pytorch_model' : stem}.bin`),
-  ].flatMap(name => [name, `${name}.index.json`])
-  const [safetensors, torch] = ['safetensors', 'bin'].map(kind =>
-    conventional.filter(name => names.includes(name) && name.replace(/\.index\.json$/, '').endsWith(kind)),
-  )
-  const variants = weights.filter(name => isShardIndex(name) && /\.bin\.index\./.test(name) && !torch.includes(name))
+  const known = stems.flatMap(conventionalOf).filter(name => names.includes(name))
+  const variants = weights.filter(name => isShardIndex(name) && /\.bin\.index\./.test(name) && !known.includes(name))
   // Of several of other names nobody knows which, but beside the one that the framework loads they do not count.
-  for (const known of [() => safetensors, () => torch, () => unconventional(path, weights), () => variants]) {
-    const [first] = known()
+  for (const candidates of [() => known, () => unconventional(path, weights), () => variants]) {
+    const [first] = candidates()
     if (first !== undefined) return isShardIndex(first) ? sharded(first) : single(first)
   }
   const distributed = distributedFolder(path, names) ?? foreignFolder(names)
@@ -174,15 +170,23 @@ async function byConfig(
   }
   const isAdapter = names.includes('adapter_config.json')
   const isPipeline = ['_class_name', '_diffusers_version'].some(key => typeof field(config, key) === 'string')
-  const first = isAdapter ? 'adapter_model' : isPipeline ? 'diffusion_pytorch_model' : 'model'
+  const first = isAdapter ? 'adapter_model' : isPipeline ? PIPELINES : 'model'
   return { stems: [first, ...STEMS.filter(stem => stem !== first)] }
+}
+
+/**
+ * What may hold a model of such a name, in the order in which its framework takes it: transformers one file before shards, diffusers
+ * shards of safetensors before one file (diffusers/models/modeling_utils.py), all of them safetensors before pickles.
+ */
+function conventionalOf(stem: string): string[] {
+  const [safetensors, pickle] = [`${stem}.safetensors`, `${stem === 'model' ? 'pytorch_model' : stem}.bin`]
+  const one = [safetensors, `${safetensors}.index.json`]
+  return [...(stem === PIPELINES ? one.reverse() : one), pickle, `${pickle}.index.json`]
 }
 
 /** As transformers and accelerate call their model, or its shards' index. */
 function conventionalIn(names: readonly string[]): string[] {
-  return ['model.safetensors', 'pytorch_model.bin']
-    .flatMap(name => [name, `${name}.index.json`])
-    .filter(name => names.includes(name))
+  return conventionalOf('model').filter(name => names.includes(name))
 }
 
 /** The one safetensors file or index of another name. */

@@ -561,10 +561,26 @@ describe('what configs say of the weights beside them', () => {
     ['a version of diffusers', { 'config.json': { _diffusers_version: '0.30' } }, [model, part], 1],
     ['a config that says nothing', { 'config.json': { transformers_weights: 1, _class_name: null } }, [model, part], 0],
     ['an adapter that is not there', { 'adapter_config.json': {} }, [model], 0],
+    ["an adapter's pickle", { 'adapter_config.json': {} }, [model, 'adapter_model.bin'], 1],
+    ["a pipeline's pickle", { 'config.json': { _class_name: 'X' } }, [model, 'diffusion_pytorch_model.bin'], 1],
+    ["transformers' pickle", { 'config.json': {} }, [part, adapter, 'pytorch_model.bin'], 2],
   ])('%s', async (_, configs, files, wanted) => {
     const { tensors, stamps } = await openCheckpoint(folderOf(configs, ...files))
     expect(tensors.map(({ name }) => name)).toEqual([`w${wanted}`])
     if ('config.json' in configs) expect(stamps.map(({ path }) => path).join()).toContain('config.json')
+  })
+
+  test.each<[string, unknown, string]>([
+    ['model', {}, 'whole'],
+    ['diffusion_pytorch_model', { _class_name: 'UNet2DConditionModel' }, 'shard'],
+    ['diffusion_pytorch_model', {}, 'shard'],
+  ])('%s with its shards and in one file, %j: %s', async (stem, config, wanted) => {
+    const folder = folderOf({ 'config.json': config })
+    writeSafetensors({ whole: { shape: [2, 2] } }, `${stem}.safetensors`, folder)
+    writeSafetensors({ shard: { shape: [2, 2] } }, `${stem}-00001-of-00001.safetensors`, folder)
+    const index = { weight_map: { shard: `${stem}-00001-of-00001.safetensors` } }
+    writeFileSync(join(folder, `${stem}.safetensors.index.json`), JSON.stringify(index))
+    expect((await openCheckpoint(folder)).tensors.map(({ name }) => name)).toEqual([wanted])
   })
 
   test.each(['gone.safetensors', '../x.safetensors', '/etc/passwd'])(
