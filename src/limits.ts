@@ -127,6 +127,10 @@ export const limits = {
   adapter: {
     /** Each module is held against each pattern of a config, of which the largest have a thousand of each. */
     patternComparisonsCount: 10_000_000,
+    /** Multiply-adds that all elements of what the updates add up to may take, beside so many a byte: 5 seconds. */
+    anyWork: 2_000_000_000,
+    /** Rank 1 of 16,384 × 53,248, the widest weight of Llama 3.1 405B, in half precision has 69,000. */
+    workRatio: 70_000,
   },
 
   keras: {

@@ -44,6 +44,7 @@ const READERS: readonly Reader[] = [safetensors, npz, keras, sb3, torchZip, torc
 export async function openCheckpoint(path: string, options: ReadOptions = {}): Promise<Checkpoint> {
   const checkpoint = await described(path, options)
   refuseExpanded(checkpoint)
+  refuseUpdates(checkpoint)
   const [tensor] = checkpoint.tensors
   const moment = checkpoint.moment ?? (tensor && (await momentBeside(tensor.source.path, checkpoint.stamps)))
   return { ...checkpoint, ...(moment && { moment }) }
@@ -195,6 +196,28 @@ function refuseExpanded({ path, bytes, tensors }: Pick<Checkpoint, 'path' | 'byt
       `${bytes} bytes stand for matrices whose spectra take far more work than any of that size`,
       'Save it without compression, and its tensors unexpanded.',
     )
+}
+
+/**
+ * Refuses what makes many large matrices of few bytes: factors of rank 1, in bytes that they share. They are never formed, but each
+ * of their elements is looked at once.
+ * @throws CheckpointError where that takes more than an adapter of its size explains
+ */
+function refuseUpdates({ path, bytes, tensors, updates = [] }: Checkpoint): void {
+  const { anyWork, workRatio } = limits.adapter
+  const shapes = new Map(tensors.map(({ name, shape }) => [name, shape]))
+  let work = 0
+  for (const { key, down, up } of updates) {
+    const [rank, ...inputs] = shapes.get(down)!
+    // As `evaluationCost` has it.
+    work += size(inputs) * shapes.get(up)![0] * (10 + rank)
+    if (work <= anyWork + workRatio * bytes) continue
+    throw new CheckpointError(
+      path,
+      `with ${quoted(key)} its ${bytes} bytes stand for updates of far more elements than any adapter of that size has`,
+      'Save its factors unexpanded, each with its own storage, or merge it before saving.',
+    )
+  }
 }
 
 /** What a spectrum takes, in products: M²·N of a matrix, or of each of a stack. */

@@ -69,3 +69,28 @@ test('matrices that a few bytes stand for, whose spectra would take minutes', as
     Object.assign(limits.checkpoint, { expandedWork, workRatio })
   }
 })
+
+/** An adapter of rank 1, of so many updates of so many rows and columns, all in the same bytes or each in its own. */
+function adapter(count: number, side: number, isShared: boolean): string {
+  const folder = temporaryFolder()
+  const numel = isShared ? side : 2 * count * side
+  const factor = (i: number, shape: number[]) => {
+    return tensor({ numel, offset: isShared ? 0 : i * side, shape, strides: [shape[1]!, 1] })
+  }
+  const tensors = Array.from({ length: count }, (_, i) => [
+    [`base_model.model.l.${i}.q.lora_A.weight`, factor(2 * i, [1, side])],
+    [`base_model.model.l.${i}.q.lora_B.weight`, factor(2 * i + 1, [side, 1])],
+  ])
+  const pickle = dict(Object.fromEntries(tensors.flat()))
+  writeFileSync(join(folder, 'adapter_model.bin'), makeZip(archive(pickle, Buffer.alloc(4 * numel))))
+  writeFileSync(join(folder, 'adapter_config.json'), '{"peft_type":"LORA","r":1,"lora_alpha":1}')
+  return folder
+}
+
+test('updates that share a few bytes, whose elements would take minutes to look at', async () => {
+  expect((await openCheckpoint(adapter(20, 4096, false))).updates).toHaveLength(20)
+  await expect(openCheckpoint(adapter(400, 4096, true))).rejects.toMatchObject({
+    message: expect.stringMatching(/with "l\.\d+\.q\.weight" its \d+ bytes stand for updates of far more elements/),
+    remedy: expect.stringMatching(/each with its own storage/),
+  })
+})
