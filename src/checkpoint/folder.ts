@@ -39,57 +39,112 @@ const STATE =
   /^(training_args|optimizer|optim|scheduler|scaler|sampler|trainer_state|rng_state|random_states|loss_and_metrics)(?![a-z])|_(states|optim)\.(pt|bin)$/i
 
 /**
- * The files of a folder as its framework would read it, with those of the modules that sentence-transformers' modules.json lists.
+ * The files of a folder as its framework would read it, with those of the modules that sentence-transformers' modules.json lists: none
+ * of the folder itself where no module keeps its weights there.
  * @throws CheckpointError where there is none, or more than one model
  */
 export async function findInFolder(path: string): Promise<Found> {
   const stamps: Stamp[] = []
-  const found = await findModel(path)
-  const modules = await modulesIn(path, stamps)
-  return { ...found, ...(modules.length > 0 && { modules, stamps: [...(found.stamps ?? []), ...stamps] }) }
+  const { modules, ignored, isRoot } = await modulesIn(path, stamps)
+  if (modules.length === 0) return findModel(path)
+  const found =
+    isRoot || (await readdir(path)).some(isWeights) ? await findModel(path) : { files: [], ignored: [], stamps: [] }
+  return { ...found, modules, stamps: [...(found.stamps ?? []), ...stamps], ignored: [...found.ignored, ...ignored] }
+}
+
+/** A module as a config lists it. */
+interface Listed {
+  /** Its folder. */
+  readonly module: string
+  readonly type: string
+  /** The config. */
+  readonly file: string
 }
 
 /**
- * Weights that lie in folders of their own, each once, in the order of modules.json.
- * @throws CheckpointError where it lists too many, or one outside its folder
+ * Weights that lie in folders of their own, each once, in the order of modules.json; of a Router, or an Asym as it was called, those of
+ * its routes, which lie below it. Source: sentence_transformers/base/modules/router.py.
+ * @throws CheckpointError where it lists too many, one outside its folder, or one that is not there
  */
-async function modulesIn(path: string, stamps: Stamp[]): Promise<Module[]> {
+async function modulesIn(
+  path: string,
+  stamps: Stamp[],
+): Promise<{ readonly modules: Module[]; readonly ignored: string[]; readonly isRoot: boolean }> {
   const file = join(path, MODULES)
   const listed = await new Relatives([], stamps).config(file, MODULES)
   const most = limits.folder.modulesCount
-  if (!Array.isArray(listed)) return []
   // Others may have a file of that name.
-  const paths = listed.flatMap(one => {
+  const wanted: Listed[] = (Array.isArray(listed) ? listed : []).flatMap(one => {
     const [path, type] = [field(one, 'path'), field(one, 'type')]
-    return typeof path === 'string' && typeof type === 'string' ? [posix.normalize(path || '.')] : []
+    return typeof path === 'string' && typeof type === 'string' ? [{ module: folderOf(path), type, file }] : []
   })
-  const different = new Set(paths.map(path => path.replace(/(?<=.)\/$/, '')))
-  if (different.size > most) throw new CheckpointError(file, `lists ${different.size} modules, more than ${most}`)
-  const modules: Module[] = []
-  for (const module of different) {
-    // The model itself.
-    if (module === '.') continue
+  const different = new Set<string>()
+  const [modules, ignored]: [Module[], string[]] = [[], []]
+  let isRoot = false
+  // Routes are put at its end.
+  for (const one of wanted) {
+    const { module } = one
     if (posix.isAbsolute(module) || module.split('/').includes('..')) {
       const remedy = 'Put the module into the folder, and its path in modules.json.'
-      throw new CheckpointError(file, `names the module ${quoted(module)}, which lies outside its folder`, remedy)
+      throw new CheckpointError(one.file, `names the module ${quoted(module)}, which lies outside its folder`, remedy)
     }
-    const folder = join(path, module)
-    const names = await readdir(folder).catch((): string[] => [])
-    const [name] = conventionalIn(names)
-    if (name === undefined) continue
-    const {
-      files,
-      expected,
-      stamps: read = [],
-    } = isShardIndex(name)
-      ? await readShardIndex(folder, name, names)
-      : { files: [join(folder, name)], expected: undefined }
+    if (different.size === different.add(module).size) continue
+    if (different.size > most) throw new CheckpointError(file, `lists ${different.size} modules, more than ${most}`)
+    const routes = await routesOf(path, one, stamps)
+    wanted.push(...routes.slice(0, most + 1))
+    if (module === '.') isRoot ||= routes.length === 0
+    if (module === '.' || routes.length > 0) continue
+    const found = await weightsOf(join(path, module), one)
+    if (!found) continue
+    const { files, expected, stamps: read = [] } = found
     stamps.push(...read)
+    ignored.push(...found.ignored.map(name => posix.join(module, name)))
     modules.push({ module, files, expected })
   }
-  return modules
+  return { modules, ignored, isRoot }
 }
 
+function folderOf(path: string): string {
+  return posix.normalize(path || '.').replace(/(?<=.)\/$/, '')
+}
+
+/** What a Router keeps in folders of its own. */
+async function routesOf(path: string, { module, type }: Listed, stamps: Stamp[]): Promise<Listed[]> {
+  const configs = [ROUTES, ...(/(?:^|\.)(?:Router|Asym)$/.test(type) ? ['config.json'] : [])]
+  for (const name of configs) {
+    const file = join(path, module, name)
+    const types = field(await new Relatives([], stamps).config(file, name), 'types')
+    if (typeof types !== 'object' || types === null) continue
+    return Object.entries(types).map(([id, type]) => ({
+      module: folderOf(posix.isAbsolute(id) ? id : posix.join(module, id)),
+      type: String(type),
+      file,
+    }))
+  }
+  return []
+}
+
+/**
+ * Of a folder in which a module may have weights.
+ * @throws CheckpointError where it has to, and has none
+ */
+async function weightsOf(folder: string, { module, type, file }: Listed): Promise<Found | undefined> {
+  const names = await readdir(folder).catch(() => undefined)
+  if (names?.some(isWeights)) return findModel(folder)
+  if (!/(?:^|\.)(?:Transformer|MLMTransformer|CLIPModel|Dense)$/.test(type)) return undefined
+  if (names) throw await nothing(folder, names)
+  throw new CheckpointError(
+    file,
+    `names the module ${quoted(module)}, which is not there`,
+    'Fetch its folder: was the download complete?',
+  )
+}
+
+function isWeights(name: string): boolean {
+  return WEIGHTS.test(name) && !STATE.test(name) && !name.startsWith('._')
+}
+
+const ROUTES = 'router_config.json'
 const MODULES = 'modules.json'
 
 /**
@@ -104,7 +159,7 @@ async function findModel(path: string): Promise<Found> {
     .map(({ name }) => name)
     .filter(name => !name.startsWith('._'))
     .sort()
-  const weights = names.filter(name => WEIGHTS.test(name) && !STATE.test(name))
+  const weights = names.filter(isWeights)
   const single = (name: string): Found => ({
     files: [join(path, name)],
     stamps,
@@ -275,7 +330,7 @@ async function withWeights(path: string, names: readonly string[]): Promise<stri
   const found: string[] = []
   for (const name of names.slice(0, limits.folder.entriesCount)) {
     const inner = await readdir(join(path, name)).catch((): string[] => [])
-    if (inner.some(file => WEIGHTS.test(file) && !STATE.test(file) && !file.startsWith('._'))) found.push(name)
+    if (inner.some(isWeights)) found.push(name)
   }
   return found
 }

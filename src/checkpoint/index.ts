@@ -75,27 +75,47 @@ async function described(path: string, options: ReadOptions): Promise<Checkpoint
   } = found.isDirectory() ? await findInFolder(path) : await ofIndex(path)
   if (!expected) for (const file of files) await refuseShard(file)
   const admit = tensorsWithin(path)
-  const parts = await readParts({ files, expected }, admit, options)
-  for (const { module, ...weights } of modules) {
-    const named = <T extends { readonly name: string }>(one: T): T => ({ ...one, name: `${module}.${one.name}` })
-    for (const { contents, ...rest } of await readParts(weights, admit, options)) {
-      const { tensors, unread = [] } = contents
-      parts.push({ ...rest, contents: { ...contents, tensors: tensors.map(named), unread: unread.map(named) } })
-    }
+  const stamps = [...indices]
+  const [parts, groups]: [Part[], Pick<Checkpoint, 'tensors' | 'updates' | 'unread'>[]] = [[], []]
+  for (const { module, ...weights } of [{ module: '', files, expected }, ...modules]) {
+    const own = await readParts(weights, admit, options)
+    parts.push(...own)
+    if (own.length === 0) continue
+    stamps.push(...own.flatMap(part => [part.stamp, ...(part.contents.stamps ?? [])]))
+    const read = own.flatMap(part => part.contents.tensors)
+    // Each by itself: what lies beside a module's file says what its tensors are.
+    const layers = await describeAdapters(await interpreted(own[0].format, read, stamps), stamps)
+    groups.push(inModule(module, { ...layers, unread: own.flatMap(part => part.contents.unread ?? []) }))
   }
-  const tensors = parts.flatMap(part => part.contents.tensors)
-  const stamps = [...indices, ...parts.flatMap(part => [part.stamp, ...(part.contents.stamps ?? [])])]
   return {
     path,
     format: parts[0].format,
     bytes: parts.reduce((sum, part) => sum + part.bytes, 0),
-    ...(await describeAdapters(await interpreted(parts[0].format, tensors, stamps), stamps)),
-    unread: parts.flatMap(part => part.contents.unread ?? []),
+    tensors: groups.flatMap(group => group.tensors),
+    updates: groups.flatMap(group => group.updates ?? []),
+    unread: groups.flatMap(group => group.unread),
     ...(parts[0].contents.attention && { attention: parts[0].contents.attention }),
     ...(parts[0].contents.moment && { moment: parts[0].contents.moment }),
     stateDict: parts[0].contents.stateDict,
     ignored: [...new Set([...ignored, ...parts.flatMap(part => part.contents.ignored)])],
     stamps,
+  }
+}
+
+/** Names with that of a module in front. */
+function inModule(
+  module: string,
+  { tensors, updates = [], unread }: Pick<Checkpoint, 'tensors' | 'updates' | 'unread'>,
+): Pick<Checkpoint, 'tensors' | 'updates' | 'unread'> {
+  if (module === '') return { tensors, updates, unread }
+  const named = (name: string) => `${module}.${name}`
+  return {
+    tensors: tensors.map(tensor => ({ ...tensor, name: named(tensor.name) })),
+    updates: updates.map(update => ({
+      ...{ ...update, key: named(update.key), down: named(update.down), up: named(update.up) },
+      ...(update.magnitude !== undefined && { magnitude: named(update.magnitude) }),
+    })),
+    unread: unread.map(one => ({ ...one, name: named(one.name) })),
   }
 }
 

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, renameSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { readAttention } from '../../src/checkpoint/attention.ts'
 import { openCheckpoint, refuseChanged } from '../../src/checkpoint/index.ts'
@@ -78,6 +78,130 @@ test('a module in shards is read by its index', async () => {
   renameSync(sharded(), join(folder, '2_Dense'))
   const { tensors } = await openCheckpoint(folder)
   expect(tensors.map(({ name }) => name)).toEqual(['a', '2_Dense.a', '2_Dense.b', '2_Dense.c'])
+})
+
+/** A model of sentence-transformers with weights in these folders, and these configs. */
+function modules(weights: readonly string[], configs: Record<string, unknown>): string {
+  const folder = temporaryFolder()
+  for (const name of [...weights, ...Object.keys(configs).map(config => dirname(config))])
+    mkdirSync(join(folder, name), { recursive: true })
+  for (const name of weights)
+    writeSafetensors({ [`of ${name}`]: { shape: [3, 2] } }, 'model.safetensors', join(folder, name))
+  for (const [name, json] of Object.entries(configs)) writeFileSync(join(folder, name), JSON.stringify(json))
+  return folder
+}
+
+const typed = (path: string, type: string) => ({ path, type: `sentence_transformers.models.${type}` })
+const [BERT, POOLING, DENSE] = [
+  typed('0_Transformer', 'Transformer'),
+  typed('1_Pooling', 'Pooling'),
+  typed('2_Dense', 'Dense'),
+]
+const routes = (...ids: string[]) => ({
+  types: Object.fromEntries(ids.map(id => [id, 'sentence_transformers.models.Transformer'])),
+  structure: { query: ids },
+})
+
+test.each<[string, string[], Record<string, unknown>, string[]]>([
+  [
+    'the first in a folder of its own',
+    ['0_Transformer', '2_Dense'],
+    { 'modules.json': [BERT, POOLING, DENSE] },
+    ['0_Transformer', '2_Dense'],
+  ],
+  [
+    'a Router in the folder itself',
+    ['query_0_Transformer', 'doc_0_Transformer'],
+    {
+      'modules.json': [typed('', 'Router')],
+      'router_config.json': routes('query_0_Transformer', 'doc_0_Transformer'),
+    },
+    ['query_0_Transformer', 'doc_0_Transformer'],
+  ],
+  [
+    'an Asym below it',
+    ['.', '1_Asym/139', '1_Asym/140'],
+    { 'modules.json': [typed('', 'Transformer'), typed('1_Asym', 'Asym')], '1_Asym/config.json': routes('139', '140') },
+    ['', '1_Asym/139', '1_Asym/140'],
+  ],
+  [
+    'routers in a router, one of which names itself',
+    ['r/a', 'r/r/b'],
+    {
+      'modules.json': [typed('r', 'Router')],
+      'r/router_config.json': routes('a', 'r', '.'),
+      'r/r/router_config.json': routes('b'),
+    },
+    ['r/a', 'r/r/b'],
+  ],
+])('%s: all weights that sentence-transformers loads are read', async (_, weights, configs, wanted) => {
+  const { tensors, stamps } = await openCheckpoint(modules(weights, configs))
+  const named = wanted.map(module => (module === '' ? 'of .' : `${module}.of ${module}`))
+  expect(tensors.map(({ name }) => name)).toEqual(named)
+  const configured = Object.keys(configs).filter(name => !name.startsWith('1_Pooling'))
+  for (const name of configured) expect(stamps.map(({ path }) => path).join()).toContain(name)
+})
+
+test.each<[string, string[], Record<string, unknown>, RegExp]>([
+  [
+    'weights of the first that are not there',
+    ['2_Dense', '0_Transformer/onnx'],
+    { 'modules.json': [BERT, DENSE] },
+    /0_Transformer: has no weights in it, but in its folders onnx/,
+  ],
+  [
+    'a module that is not there',
+    ['0_Transformer'],
+    { 'modules.json': [BERT, DENSE] },
+    /names the module "2_Dense", which is not there/,
+  ],
+  [
+    'none in the folder itself',
+    ['2_Dense'],
+    { 'modules.json': [typed('', 'Transformer'), DENSE] },
+    /has no weights in it/,
+  ],
+  [
+    'a route outside the folder',
+    ['x'],
+    { 'modules.json': [typed('r', 'Router')], 'r/router_config.json': routes('../../x') },
+    /router_config\.json: names the module "\.\.\/x", which lies outside/,
+  ],
+  [
+    'a route of the machine',
+    ['x'],
+    { 'modules.json': [typed('r', 'Router')], 'r/router_config.json': routes('/x') },
+    /names the module "\/x", which lies outside/,
+  ],
+  [
+    'too many routes',
+    ['x'],
+    {
+      'modules.json': [typed('r', 'Router')],
+      'r/router_config.json': { types: Object.fromEntries(Array.from({ length: 65 }, (_, i) => [`${i}`, 'x'])) },
+    },
+    /lists 65 modules, more than 64/,
+  ],
+])('refuses %s', async (_, weights, configs, message) => {
+  expect(await refusal(modules(weights, configs))).toMatch(message)
+})
+
+test("an adapter in a module's folder is read by the config beside it", async () => {
+  const folder = modules(['2_Dense'], {
+    'modules.json': [BERT, DENSE],
+    '0_Transformer/adapter_config.json': { peft_type: 'LORA', r: 2, lora_alpha: 4 },
+  })
+  const factors = {
+    'base_model.model.q.lora_A.weight': { shape: [2, 5] },
+    'base_model.model.q.lora_B.weight': { shape: [5, 2] },
+  }
+  writeSafetensors(factors, 'adapter_model.safetensors', join(folder, '0_Transformer'))
+  const { tensors, updates } = await openCheckpoint(folder)
+  expect(tensors.map(({ name, skip }) => [name.slice(0, 6), skip])).toEqual([
+    ...new Array(2).fill(['0_Tran', undefined]),
+    ['2_Dens', undefined],
+  ])
+  expect(updates).toMatchObject([{ key: '0_Transformer.q.weight', scale: 2, down: expect.stringMatching(/^0_Tr/) }])
 })
 
 test.each([
