@@ -71,17 +71,21 @@ export function effectiveWeights(tensors: readonly Tensor[], updates: readonly L
   for (const [name, { key, tensor, values }] of weights) {
     if (isHooked(key, all)) weights.set(name, { key, tensor, values, broken: UNKNOWN })
   }
-  const keys = new Map<string, number>()
-  for (const { key } of updates) keys.set(key, (keys.get(key) ?? 0) + 1)
-  for (const update of updates) addUpdate(update, all, add, keys.get(update.key)! > 1)
+  for (const update of updates) addUpdate(update, all, add)
   for (const { key, members } of parametrised(tensors).values()) addParametrised(key, members, add)
+  const owners = new Map<string, string>()
+  for (const [name, effective] of weights) {
+    const other = owners.get(effective.key)
+    if (other === undefined) owners.set(effective.key, name)
+    else for (const one of [name, other]) weights.set(one, { ...weights.get(one)!, broken: AGAIN })
+  }
   return { weights, parts }
 }
 
 const UNKNOWN = 'what is applied is made of it in a way that is not known: remove the parametrization before saving'
 const TWICE = 'it is pruned, and a weight that pruning does not apply lies beside it: leave one of them out'
 const AGAIN =
-  'two adapters, or an adapter and a parametrization, change it, and which the program applies is not known: leave one of them'
+  'two adapters or parametrizations change it, or one that is there in two forms, and which the program applies is not known: leave one of them'
 const MISFIT = 'the tensors that it is made of do not fit together'
 
 /** Whether what a hook makes is what another makes a weight of. */
@@ -96,8 +100,7 @@ function unfit(values: Values | undefined): string | undefined {
 
 type Add = (key: string, tensor: Tensor, values: Values, used: readonly (Tensor | undefined)[], broken?: string) => void
 
-/** @param isAgain another update is of the same weight */
-function addUpdate(update: LowRank, all: ReadonlyMap<string, Tensor>, add: Add, isAgain: boolean): void {
+function addUpdate(update: LowRank, all: ReadonlyMap<string, Tensor>, add: Add): void {
   const [down, up] = [all.get(update.down)!, all.get(update.up)!]
   const change = changeOf(update, down, up)
   const prefix = update.down.slice(0, update.down.search(/\.lora_|[._]lora\./))
@@ -105,7 +108,7 @@ function addUpdate(update: LowRank, all: ReadonlyMap<string, Tensor>, add: Add, 
   const base = beside.map(name => all.get(name)).find(Boolean)
   const magnitude = update.magnitude === undefined ? undefined : all.get(update.magnitude)
   if (!base) {
-    add(update.key, up, change, [down, magnitude], isAgain ? AGAIN : undefined)
+    add(update.key, up, change, [down, magnitude])
     return
   }
   const merged = isFloat(base.dtype) && base.broken === undefined && mergedWith(base, change, magnitude, update)

@@ -364,6 +364,16 @@ describe('low-rank updates', () => {
   })
 })
 
+test('of a weight_norm in both of its forms nobody knows which is loaded', () => {
+  const [old, now] = [['a.weight_g', 'a.weight_v'], [0, 1].map(i => `a.parametrizations.weight.original${i}`)]
+  const tensors = [old, now].flatMap(([g, v]) => [tensor(g, [3, 1]), tensor(v, [3, 4])])
+  const { weights } = effectiveWeights(tensors)
+  expect([...weights].map(([name, { broken }]) => [name, broken])).toEqual([
+    [old[1], expect.stringContaining('in two forms')],
+    [now[1], expect.stringContaining('in two forms')],
+  ])
+})
+
 test('what two adapters add to, nobody knows', () => {
   const factors = ['a', 'b'].flatMap(name => [tensor(`m.lora_A.${name}`, [2, 4]), tensor(`m.lora_B.${name}`, [3, 2])])
   const updates = ['a', 'b'].map(name => ({
