@@ -24,7 +24,8 @@ const MOST = 20_000
 export type BaseConfig =
   | { readonly kind: 'found'; readonly config: Config; readonly path: string }
   | { readonly kind: 'absent' }
-  | { readonly kind: 'unreadable'; readonly reason: string }
+  /** `moved` where the change has put something else in its place. */
+  | { readonly kind: 'unreadable'; readonly reason: string; readonly moved?: true }
   /** Nothing is being judged here: the checkout's own counts. */
   | { readonly kind: 'own'; readonly path?: string | undefined }
 
@@ -37,6 +38,8 @@ export interface Rules {
   readonly introduced: boolean
   /** Why the base branch's config file can't be read; empty otherwise. */
   readonly unreadable: string
+  /** That is so because the change has put something else in its place. */
+  readonly moved?: true | undefined
   /** The base branch's config file, as it is now, is what counts. */
   readonly ofBase?: true
   /** Path of the config file in the repository; undefined where there is none, or it lies elsewhere. */
@@ -56,7 +59,7 @@ export async function readBaseConfig(context: Context, token: string): Promise<B
   try {
     const api = await connect({ token, apiUrl: context.apiUrl, deadline })
     const followed = named ? await new Origins(api, context).follow(named) : { path: CONFIG_PATH }
-    if ('reason' in followed) return { kind: 'unreadable', reason: `${what}: ${followed.reason}.` }
+    if ('reason' in followed) return { kind: 'unreadable', reason: `${what}: ${followed.reason}.`, moved: true }
     const reached = named ? await repositoryPath(followed.path, context, { within: true }) : CONFIG_PATH
     if (reached === undefined) return { kind: 'own' }
     const bytes = await readAt(api, context, { path: reached, ref: baseRef(context), most: limits.config.bytes })
@@ -66,7 +69,11 @@ export async function readBaseConfig(context: Context, token: string): Promise<B
     const checkout = await checkoutOf(followed.path, workspaceOf())
     if (!named || !(await isSubmodule(checkout)))
       return { kind: named && (await isOfAnother(checkout, context)) ? 'own' : 'absent' }
-    return { kind: 'unreadable', reason: `${what}: it lies in a submodule, which the change may have moved.` }
+    return {
+      kind: 'unreadable',
+      reason: `${what}: it lies in a submodule, which the change may have moved.`,
+      moved: true,
+    }
   } catch (error) {
     if (error instanceof UnreadableError) return { kind: 'unreadable', reason: `${what}: ${error.message}.` }
     if (error instanceof UserError) return { kind: 'unreadable', reason: `${what}: ${explain(error)}` }
@@ -96,7 +103,7 @@ export async function readRules(base: BaseConfig): Promise<Rules> {
     case 'found':
       return { ...strict, inForce: layers(base.config), ofBase: true, path: base.path }
     case 'unreadable':
-      return { ...strict, inForce: layers(withoutLoosening(own)), unreadable: base.reason }
+      return { ...strict, inForce: layers(withoutLoosening(own)), unreadable: base.reason, moved: base.moved }
     case 'absent': {
       const { 'fail-if': fail, 'warn-if': warn } = inputs.settings
       const gated = Boolean(fail?.length || warn?.length)

@@ -77,7 +77,13 @@ export async function settle(context: Context, rules: Rules, made?: Made): Promi
       change,
       proposed: compared?.proposed,
       undecided:
-        whyUndecided(rules, { fixed: fixed.map(([name]) => name), unread: gate.unread, isUnknown, workflow }) ||
+        whyUndecided(rules, {
+          fixed: fixed.map(([name]) => name),
+          unread: gate.unread,
+          isUnknown,
+          isFirst: !earlier,
+          workflow,
+        }) ||
         (isPath(path) && wasRead(({ policy }) => policy.settings.baseline === path)
           ? `this change brings the baseline ${path}, where the base branch was compared with what a step made`
           : undefined) ||
@@ -147,13 +153,15 @@ function whyUndecided(
     fixed,
     unread,
     isUnknown,
+    isFirst,
     workflow,
-  }: Record<'fixed' | 'unread', readonly string[]> & { isUnknown: boolean; workflow: 'same' | 'other' | 'none' },
+  }: Record<'fixed' | 'unread', readonly string[]> &
+    Record<'isUnknown' | 'isFirst', boolean> & { workflow: 'same' | 'other' | 'none' },
 ): string | undefined {
   if (fixed.length > 0)
     return `the parts were made with other options (${fixed.join(', ')}) than those of the base branch`
   if (unread.length > 0) return `a rule of the base branch can't be read: ${unread.join('; ')}`
-  if (rules.unreadable && isUnknown)
+  if (rules.unreadable && (isUnknown || (rules.moved && isFirst)))
     return 'neither the config file of the base branch nor the report of what judged it can be read'
   return isUnknown && workflow === 'other'
     ? 'this change edits the workflow, and the report of what judged the base branch can’t be read: the job needs the permission `actions: read`'
