@@ -77,7 +77,7 @@ export const BUILT_IN_RULES = {
     operator: '>',
     threshold: Math.log10(EXPLODED),
     kind: 'certain',
-    what: 'the largest rise of a layer’s log_spectral_norm, to more than any layer of the baseline has: 3 is a λmax of a thousand times the baseline’s. A layer that was next to zero and now is like the others is no explosion; nor is one into which a batch norm that went was folded, with a bias, and no further than a norm can scale',
+    what: 'the largest rise of a layer’s log_spectral_norm, to more than any layer of the baseline has: 3 is a λmax of a thousand times the baseline’s. A layer that was next to zero and now is like the others is no explosion; nor is one into which a batch norm that went was folded, with a bias, and no further than a norm can scale; nor is what an adapter adds to a weight, which begins as zeros, up to a λmax of 1000',
     measure: pair => {
       const { matched } = pair
       const folded = foldedIn(pair, Math.log10(EXPLODED))
@@ -88,7 +88,9 @@ export const BUILT_IN_RULES = {
       const rises = matched.flatMap(({ head, base }) => {
         const rise = subtract(head.log_spectral_norm ?? null, base.log_spectral_norm ?? null)
         if (rise === null) return []
-        const counts = head.log_spectral_norm! > largest && !folded.has(head)
+        // An adapter's checkpoints grow from zeros by any factor: a thousand is more than it adds to any weight.
+        const isYoung = isUpdate(head) && head.log_spectral_norm! <= Math.log10(EXPLODED)
+        const counts = head.log_spectral_norm! > largest && !folded.has(head) && !isYoung
         return [{ head, rise: counts ? rise : Math.min(rise, 0) }]
       })
       if (rises.length === 0) return null

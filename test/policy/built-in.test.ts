@@ -41,6 +41,19 @@ test.each<[string, Partial<Layer>, Partial<Layer>, RegExp]>([
   expect(found.held).not.toContain(name)
 })
 
+test('what an adapter adds grows from zeros, and explodes where it is more than any weight has', () => {
+  const grown = (log_spectral_norm: number, tensor: string) => {
+    const [now, before] = [log_spectral_norm, -6].map(norm =>
+      ['a', 'b', 'c', 'd'].map(name => tail(name, { tensor: name + tensor, log_spectral_norm: norm })),
+    )
+    return broken(now!, before!).includes('exploded')
+  }
+  expect(grown(0.5, '.lora_B.weight')).toBe(false)
+  expect(grown(3, '.lora_B.weight')).toBe(false)
+  expect(grown(3.01, '.lora_B.weight')).toBe(true)
+  expect(grown(0.5, '.weight')).toBe(true)
+})
+
 describe('each rule holds on its threshold, and breaks beyond it', () => {
   test.each<[string, Partial<Layer>, Partial<Layer>, string[]]>([
     ['nothing', {}, {}, []],
