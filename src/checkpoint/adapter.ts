@@ -262,27 +262,44 @@ async function updateOf(
       const reason = unloaded(name, adapter)
       if (reason !== undefined) return { factors, reason }
     }
-    if (isOfPeft(config) && !targets.has(plainModule(module))) return { factors, reason: NO_TARGET }
+    const attention = attentionOf(module, adapter, all)
+    // Its config knows the attention alone.
+    const own = attention ?? module
+    if (isOfPeft(config) && !targets.has(plainModule(own))) return { factors, reason: NO_TARGET }
     const initialised = field(config, 'init_lora_weights')
     if (isOfPeft(config) && typeof initialised === 'string' && !INITIALISED.includes(initialised.toLowerCase())) {
       const reason = `a factor of an adapter that changes its base model when it is loaded (init_lora_weights: ${quoted(initialised)}): convert it with save_pretrained(…, path_initial_model_for_weight_conversion=…)`
       return { factors, reason }
     }
-    const scale = fits(down, other) ? await scaleOf(module, down, all, configured) : undefined
+    const scale = fits(down, other) ? await scaleOf(own, down, all, configured) : undefined
     const isOther = isOfPeft(config) && OTHER_PRODUCTS.some(key => isTruthy(field(config, key)))
     const hasMore = OTHER_PARTS.some(part =>
       ['', adapter, '.weight', `${adapter}.weight`].some(end => all.has(module + part + end)),
     )
     if (scale === undefined || isOther || hasMore)
       return { factors, ...(scale !== undefined && { reason: OTHER_KIND }) }
-    const plain = plainModule(module)
     if (isOfPeft(config) && isTruthy(field(config, 'use_dora')) !== (magnitude !== undefined))
       return { factors, reason: OTHER_DORA }
     const turned = field(config, 'fan_in_fan_out') === true && { turned: true as const }
-    const update: LowRank = { key: `${plain}.weight`, down: name, up: other.name, embedding, scale, ...turned }
+    const isOut = attention !== undefined && attention !== module
+    const key = isOut
+      ? `${plainModule(own)}.out_proj.weight`
+      : `${plainModule(own)}.${attention ? 'in_proj_' : ''}weight`
+    // PEFT adds what is of an attention's output twice, each time that it merges: before each forward (lora/layer.py).
+    const times = isOut ? 2 : 1
+    const update: LowRank = { key, down: name, up: other.name, embedding, scale: times * scale, ...turned }
     return { factors, update: magnitude === undefined ? update : { ...update, magnitude } }
   }
   return undefined
+}
+
+const OF_ATTENTION = '.base_layer.out_proj'
+
+/** The nn.MultiheadAttention that a module is, or is the output of: PEFT puts factors on both of its weights. */
+function attentionOf(module: string, adapter: string, all: ReadonlyMap<string, Tensor>): string | undefined {
+  const attention = module.endsWith(OF_ATTENTION) ? module.slice(0, -OF_ATTENTION.length) : module
+  const has = (owner: string) => all.has(`${owner}.lora_A${adapter}.weight`)
+  return has(attention) && has(attention + OF_ATTENTION) ? attention : undefined
 }
 
 /** Why PEFT would not load a factor of a file that it loads. */

@@ -104,7 +104,8 @@ function addUpdate(update: LowRank, all: ReadonlyMap<string, Tensor>, add: Add):
   const [down, up] = [all.get(update.down)!, all.get(update.up)!]
   const change = changeOf(update, down, up)
   const prefix = update.down.slice(0, update.down.search(/\.lora_|[._]lora\./))
-  const beside = [update.base ?? '', `${prefix}.base_layer.weight`, `${prefix}.weight`]
+  const leaf = update.key.slice(update.key.lastIndexOf('.') + 1)
+  const beside = [update.base ?? '', `${prefix}.base_layer.${leaf}`, `${prefix}.${leaf}`]
   const base = beside.map(name => all.get(name)).find(Boolean)
   const magnitude = update.magnitude === undefined ? undefined : all.get(update.magnitude)
   if (!base) {

@@ -61,7 +61,7 @@ function spellings(tensors: readonly Tensor[]): { readonly whole: Spellings; rea
   const add = (to: typeof whole, spelling: string, tensor: Tensor) =>
     to.set(spelling, to.has(spelling) ? 'several' : tensor)
   for (const tensor of tensors) {
-    if (!tensor.name.endsWith('.weight')) continue
+    if (!/\.(?:in_proj_)?weight$/.test(tensor.name)) continue
     const [full, ...rest] = endsOf(tensor.name)
     add(whole, full, tensor)
     for (const end of rest) add(ends, end, tensor)

@@ -189,3 +189,39 @@ describe('whole tensors of the base model in a LoRA', () => {
     expect(read).toEqual([])
   })
 })
+
+describe('LoRA on nn.MultiheadAttention', () => {
+  const pair = (module: string, [outputs, inputs]: [number, number]) => ({
+    [`${MODEL}${module}.lora_A.weight`]: generate(1, [4, inputs], false),
+    [`${MODEL}${module}.lora_B.weight`]: generate(2, [outputs, 4], false),
+  })
+  const both = { ...pair('x.attn', [48, 16]), ...pair('x.attn.base_layer.out_proj', [16, 16]) }
+  const updatesOf = async (change: object, tensors: Record<string, Written> = both) =>
+    (await saved({ ...LORA, target_modules: ['attn'], ...change }, tensors)).updates!.map(({ key, scale }) => [
+      key,
+      scale,
+    ])
+
+  // By PEFT 0.21.2 a forward pass adds scale·B·A to in_proj_weight, and twice that to out_proj.weight.
+  test('the attention stands for both of its weights, and PEFT adds that of its output twice', async () => {
+    expect(await updatesOf({})).toEqual([
+      ['x.attn.in_proj_weight', 2],
+      ['x.attn.out_proj.weight', 4],
+    ])
+  })
+
+  test('patterns and lists are of the attention', async () => {
+    expect(await updatesOf({ alpha_pattern: { attn: 16 } })).toEqual([
+      ['x.attn.in_proj_weight', 4],
+      ['x.attn.out_proj.weight', 8],
+    ])
+    expect(await updatesOf({ exclude_modules: ['attn'] })).toEqual([])
+    expect(await updatesOf({ target_modules: ['out_proj'] })).toEqual([])
+  })
+
+  test('a projection of that name is none by itself', async () => {
+    const [out, plain] = [pair('x.attn.base_layer.out_proj', [16, 16]), pair('x.attn.out_proj', [16, 16])]
+    expect(await updatesOf({}, out)).toEqual([])
+    expect(await updatesOf({ target_modules: ['out_proj'] }, plain)).toEqual([['x.attn.out_proj.weight', 2]])
+  })
+})

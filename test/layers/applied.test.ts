@@ -374,6 +374,21 @@ test('of a weight_norm in both of its forms nobody knows which is loaded', () =>
   ])
 })
 
+test.each(['a.in_proj_weight', 'a.base_layer.in_proj_weight'])(
+  'an update is added to the weight of its key: %s',
+  name => {
+    const [down, up, base] = [
+      tensor('a.lora_A.weight', [2, 4]),
+      tensor('a.lora_B.weight', [12, 2]),
+      tensor(name, [12, 4]),
+    ]
+    const update = { key: 'a.in_proj_weight', down: down.name, up: up.name, embedding: false, scale: 1 }
+    const { weights, parts } = effectiveWeights([down, up, base], [update])
+    expect([...weights.keys()]).toEqual([name])
+    expect([...parts.keys()]).toEqual([down.name, up.name])
+  },
+)
+
 test('what two adapters add to, nobody knows', () => {
   const factors = ['a', 'b'].flatMap(name => [tensor(`m.lora_A.${name}`, [2, 4]), tensor(`m.lora_B.${name}`, [3, 2])])
   const updates = ['a', 'b'].map(name => ({

@@ -93,6 +93,7 @@ test('names: the very key, what stands before it, kohya’s underscores; never t
   expect(find('a.q.weight', 'model.a.q.weight')).toBe('model.a.q.weight')
   expect(find('model.a.q.weight', 'a.q.weight')).toBe('a.q.weight')
   expect(find('lora_unet_a_0_q.weight', 'a.0.q.weight')).toBe('a.0.q.weight')
+  expect(find('a.in_proj_weight', 'model.a.in_proj_weight')).toBe('model.a.in_proj_weight')
   expect(find('encoder.q.weight', 'decoder.q.weight')).toBe('the base model has no encoder.q.weight')
   expect(find('q.weight', 'a.q.weight', 'b.q.weight')).toBe('which weight of the base model q.weight is cannot be told')
 })
