@@ -2,6 +2,7 @@ import { basename, dirname } from 'node:path'
 import { quoted } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { dottedEnds } from '../words.ts'
+import { Expression } from './expression.ts'
 import type { LowRank } from './low-rank.ts'
 import { numbers } from './quantised/codec.ts'
 import { field, Relatives } from './quantised/family.ts'
@@ -56,6 +57,8 @@ const OTHER_KIND = 'a part of an adapter of a kind that has no reader: merge it 
 const [OF_MODEL, OF_PEFT, FILE] = ['base_model.model.', 'base_model.', /^adapter_model\./]
 const NO_TARGET =
   'a factor of an adapter on a module that its adapter_config.json leaves out: PEFT does not load it. Save the adapter again'
+const NO_EXPRESSION =
+  'a factor of an adapter whose target_modules or exclude_modules is an expression that is not known: list the modules in its place'
 const OTHER_DORA = 'a factor of an adapter whose use_dora says otherwise than its magnitudes: save it again with PEFT'
 const NO_KEY =
   'a tensor under a key that PEFT does not load: save the adapter again with PEFT, whose keys begin with base_model.model.'
@@ -265,7 +268,8 @@ async function updateOf(
     const attention = attentionOf(module, adapter, all)
     // Its config knows the attention alone.
     const own = attention ?? module
-    if (isOfPeft(config) && !targets.has(plainModule(own))) return { factors, reason: NO_TARGET }
+    const isTarget = !isOfPeft(config) || targets.has(plainModule(own))
+    if (!isTarget) return { factors, reason: isTarget === undefined ? NO_EXPRESSION : NO_TARGET }
     const initialised = field(config, 'init_lora_weights')
     if (isOfPeft(config) && typeof initialised === 'string' && !INITIALISED.includes(initialised.toLowerCase())) {
       const reason = `a factor of an adapter that changes its base model when it is loaded (init_lora_weights: ${quoted(initialised)}): convert it with save_pretrained(…, path_initial_model_for_weight_conversion=…)`
@@ -331,12 +335,12 @@ function isOfPeft(config: unknown): boolean {
 
 /**
  * On which modules PEFT puts factors, by the lists of its config: it passes over those of other modules. A text is a regular
- * expression, which nobody is to run, or `all-linear`. Source: check_target_module_exists (peft/tuners/tuners_utils.py).
+ * expression, or `all-linear`. Source: check_target_module_exists (peft/tuners/tuners_utils.py).
  */
 class Targets {
-  /** Undefined where there is no list. */
-  readonly #targets: ReadonlySet<string> | undefined
-  readonly #excluded: ReadonlySet<string>
+  /** Undefined where there is none. */
+  readonly #targets: Fitting | undefined
+  readonly #excluded: Fitting
   readonly #layers: ReadonlySet<unknown> | undefined
 
   constructor(config: unknown) {
@@ -346,9 +350,13 @@ class Targets {
     }
     const parameters = listed('target_parameters') ?? []
     const owners = parameters.map(name => name.slice(0, Math.max(0, name.lastIndexOf('.'))))
-    const targets = listed('target_modules')
-    this.#targets = targets && new Set([...targets, ...owners])
-    this.#excluded = new Set(listed('exclude_modules') ?? [])
+    const [targets, excluded] = [field(config, 'target_modules'), field(config, 'exclude_modules')]
+    if (typeof targets === 'string')
+      this.#targets = targets.toLowerCase() === ALL ? undefined : fitting(targets, owners)
+    else if (Array.isArray(targets)) this.#targets = fitting(listed('target_modules')!, owners)
+    this.#excluded = fitting(
+      typeof excluded === 'string' && excluded !== '' ? excluded : (listed('exclude_modules') ?? []),
+    )
     const wanted = field(config, 'layers_to_transform')
     const layers = Array.isArray(wanted) ? wanted : typeof wanted === 'number' ? [wanted] : []
     // With a name of one's own for the list of layers there are expressions again.
@@ -356,14 +364,32 @@ class Targets {
     this.#layers = layers.length > 0 && isPlain ? new Set(layers) : undefined
   }
 
-  has(module: string): boolean {
-    const isIn = (names: ReadonlySet<string>) => [module, ...dottedEnds(module)].some(name => names.has(name))
-    if (isIn(this.#excluded)) return false
-    if (this.#targets?.has(module)) return true
-    if (this.#targets && !isIn(this.#targets)) return false
-    if (!this.#layers) return true
-    const index = module.split('.').findLast((part, i, all) => i > 1 && i < all.length - 1 && /^\d+$/.test(part))
-    return index !== undefined && this.#layers.has(Number(index))
+  /** @returns undefined where an expression is one that is not known, or takes too long */
+  has(module: string): boolean | undefined {
+    const isExcluded = this.#excluded(module)
+    if (isExcluded !== false) return isExcluded && false
+    const isTarget = this.#targets?.(module)
+    if (this.#targets && !isTarget) return isTarget === undefined ? undefined : false
+    if (isTarget === 'whole' || !this.#layers) return true
+    // The first number or the last: which, its versions differ in.
+    const indices = module.split('.').filter((part, i, all) => i > 1 && i < all.length - 1 && /^\d+$/.test(part))
+    return indices.length > 0 && [indices[0], indices.at(-1)].every(index => this.#layers!.has(Number(index)))
+  }
+}
+
+const ALL = 'all-linear'
+
+/** Whether a module is one of those that are meant, maybe by its whole name; undefined where that can't be told. */
+type Fitting = (module: string) => boolean | 'whole' | undefined
+
+/** @param more names that are meant beside those of a list, or an expression */
+function fitting(names: string | readonly string[], more: readonly string[] = []): Fitting {
+  const [list, expression] = typeof names === 'string' ? [more, Expression.of(names)] : [[...names, ...more], undefined]
+  const known = new Set(list)
+  return module => {
+    if (known.has(module)) return 'whole'
+    if (dottedEnds(module).some(end => known.has(end))) return true
+    return typeof names === 'string' ? expression?.fits(module) : false
   }
 }
 

@@ -225,3 +225,39 @@ describe('LoRA on nn.MultiheadAttention', () => {
     expect(await updatesOf({ target_modules: ['out_proj'] }, plain)).toEqual([['x.attn.out_proj.weight', 2]])
   })
 })
+
+describe('modules that an expression names', () => {
+  const layers = ['model.layers.0.q_proj', 'model.layers.1.q_proj', 'model.vision.q_proj']
+  const of = async (change: object) =>
+    readOf(saved({ ...LORA, ...change }, Object.assign({}, ...layers.map(module => lora(module)))))
+
+  test.each<[object, number[]]>([
+    [{ target_modules: '.*\\.(q|v)_proj' }, [0, 1, 2]],
+    [{ target_modules: '(?!.*vision).*q_proj' }, [0, 1]],
+    [{ target_modules: 'q_proj' }, []],
+    [{ exclude_modules: '.*vision.*' }, [0, 1]],
+    [{ exclude_modules: 'vision' }, [0, 1, 2]],
+    [{ exclude_modules: '' }, [0, 1, 2]],
+    [{ target_modules: ['q_proj'], exclude_modules: 'model\\.layers\\.\\d\\..*' }, [2]],
+    [{ target_modules: 'ALL-linear' }, [0, 1, 2]],
+  ])('%j: as re.fullmatch has it', async (change, wanted) => {
+    const { updates, reasons } = await of(change)
+    expect(updates).toEqual(wanted.map(i => `${layers[i]}.weight`))
+    expect(reasons).toEqual(wanted.length < 3 ? [expect.stringMatching(/leaves out: PEFT does not load it/)] : [])
+  })
+
+  test.each([{ exclude_modules: '(?<=x)y' }, { target_modules: '(?i)Q_PROJ' }])(
+    'one that is not known: %j',
+    async change => {
+      const { updates, reasons } = await of(change)
+      expect(updates).toEqual([])
+      expect(reasons).toEqual([expect.stringMatching(/an expression that is not known: list the modules/)])
+    },
+  )
+
+  test('which number is the layer’s, where there are several, versions of PEFT differ in', async () => {
+    const experts = ['l.layers.1.experts.0.up', 'l.layers.1.experts.1.up'].map(module => lora(module))
+    const { updates } = await readOf(saved({ ...LORA, layers_to_transform: [1] }, Object.assign({}, ...experts)))
+    expect(updates).toEqual(['l.layers.1.experts.1.up.weight'])
+  })
+})
