@@ -28,6 +28,8 @@ interface Module {
 
 /** What diffusers calls the weights of a part of a pipeline. */
 const PIPELINES = 'diffusion_pytorch_model'
+/** What transformers and accelerate call a model that is no safetensors. */
+const PICKLE = 'pytorch_model.bin'
 /** Names that transformers, diffusers and PEFT give to a model, in the order in which we look for them. */
 const STEMS = ['model', PIPELINES, 'adapter_model']
 
@@ -187,6 +189,7 @@ async function findModel(path: string): Promise<Found> {
   }
   const { explicit, stems } = await byConfig(path, names, stamps)
   if (explicit !== undefined) return isShardIndex(explicit) ? sharded(explicit) : single(explicit)
+  refuseEither(path, names)
   const known = stems.flatMap(conventionalOf).filter(name => names.includes(name))
   const variants = weights.filter(name => isShardIndex(name) && /\.bin\.index\./.test(name) && !known.includes(name))
   // Of several of other names nobody knows which, but beside the one that the framework loads they do not count.
@@ -230,11 +233,27 @@ async function byConfig(
 }
 
 /**
+ * Transformers, which takes safetensors, knows a model by its config, and so do those that build on it. Without one, accelerate's
+ * load_checkpoint_in_model takes pytorch_model.bin and its load_state model.safetensors.
+ * @throws CheckpointError where both are there, and no config
+ */
+function refuseEither(path: string, names: readonly string[]): void {
+  const [first, ...others] = conventionalIn(names)
+  if (first === undefined || !others.includes(PICKLE)) return
+  if (names.some(name => /config\w*\.json$/.test(name) || name === MODULES)) return
+  throw new CheckpointError(
+    path,
+    `has ${first} and ${PICKLE}, of which accelerate loads the one or the other, and no config.json`,
+    'Remove the one that is not meant, or name the file.',
+  )
+}
+
+/**
  * What may hold a model of such a name, in the order in which its framework takes it: transformers one file before shards, diffusers
  * shards of safetensors before one file (diffusers/models/modeling_utils.py), all of them safetensors before pickles.
  */
 function conventionalOf(stem: string): string[] {
-  const [safetensors, pickle] = [`${stem}.safetensors`, `${stem === 'model' ? 'pytorch_model' : stem}.bin`]
+  const [safetensors, pickle] = [`${stem}.safetensors`, stem === 'model' ? PICKLE : `${stem}.bin`]
   const one = [safetensors, `${safetensors}.index.json`]
   return [...(stem === PIPELINES ? one.reverse() : one), pickle, `${pickle}.index.json`]
 }

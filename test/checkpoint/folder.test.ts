@@ -42,10 +42,29 @@ test('model.safetensors stands for the folder, and so does a single file of anot
   const folder = temporaryFolder()
   writeSafetensors({ a: { shape: [2, 2] } }, 'model.safetensors', folder)
   writeFileSync(join(folder, 'pytorch_model.bin'), 'the same weights once more')
+  writeFileSync(join(folder, 'config.json'), '{}')
   expect((await openCheckpoint(folder)).tensors).toHaveLength(1)
   const other = temporaryFolder()
   writeSafetensors({ a: { shape: [2, 2] } }, 'diffusion.safetensors', other)
   expect((await openCheckpoint(other)).tensors).toHaveLength(1)
+})
+
+test.each<[string[], string | undefined]>([
+  [['model.safetensors', 'pytorch_model.bin'], undefined],
+  [['model.safetensors', 'pytorch_model.bin', 'optimizer.bin'], undefined],
+  [['model.safetensors', 'pytorch_model.bin', 'config.json'], 'model.safetensors'],
+  [['model.safetensors', 'pytorch_model.bin', 'modules.json'], 'model.safetensors'],
+  [['model.safetensors', 'pytorch_model.bin', 'config_sentence_transformers.json'], 'model.safetensors'],
+  [['model.safetensors'], 'model.safetensors'],
+  [['pytorch_model.bin'], 'pytorch_model.bin'],
+])('accelerate takes the one or the other: of %j %s', async (names, wanted) => {
+  const folder = temporaryFolder()
+  for (const name of names)
+    if (name.endsWith('.json')) writeFileSync(join(folder, name), '[]')
+    else writeSafetensors({ [name]: { shape: [2, 2] } }, name, folder)
+  if (wanted !== undefined) expect((await openCheckpoint(folder)).tensors.map(({ name }) => name)).toEqual([wanted])
+  else
+    expect(await refusal(folder)).toMatch(/of which accelerate loads the one or the other, and no config\.json\nRemove/)
 })
 
 /** A model of sentence-transformers, with these folders beside it and these paths in modules.json. */
@@ -338,7 +357,12 @@ test.each<[string, Record<string, string>, string, string[]]>([
   ],
   [
     'safetensors before PyTorch before the others',
-    { 'pytorch_model.bin': 'zip.pt', 'model.safetensors': 'net.safetensors', 'tf_model.h5': 'net.h5' },
+    {
+      'config.json': '',
+      'pytorch_model.bin': 'zip.pt',
+      'model.safetensors': 'net.safetensors',
+      'tf_model.h5': 'net.h5',
+    },
     'model.safetensors',
     ['pytorch_model.bin', 'tf_model.h5'],
   ],
