@@ -13,6 +13,6 @@ export interface LowRank {
   readonly turned?: true
   /** The tensor that it is added to, where that is known. */
   readonly base?: string
-  /** DoRA's magnitudes, a number a row of the weight. */
+  /** DoRA's magnitudes, a number a row of the weight; of an embedding, a column. */
   readonly magnitude?: string
 }

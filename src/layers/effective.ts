@@ -152,12 +152,14 @@ function mergedWith(
   const whole = sum({ of: upright, factor: 1 }, { of: change, factor: 1 })
   const again = (values: Values) => (turned ? transpose(values) : values)
   if (!magnitude) return again(whole)
-  if (size(magnitude.shape) !== shape[0] || !isFloat(magnitude.dtype)) return undefined
+  // Of an embedding PEFT takes the columns: its weight is the other way round.
+  const axis = embedding ? 1 : 0
+  if (size(magnitude.shape) !== shape[axis] || !isFloat(magnitude.dtype)) return undefined
   const by = reshape(
     stored(magnitude),
-    shape.map((n, d) => (d === 0 ? n : 1)),
+    shape.map((n, d) => (d === axis ? n : 1)),
   )
-  return again(scale(scale(whole, norm(whole, 0), { inverse: true }), by))
+  return again(scale(scale(whole, norm(whole, axis), { inverse: true }), by))
 }
 
 /** The tensors of each parametrised weight by what follows its prefix: `original`, `0._u`. */

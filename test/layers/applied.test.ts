@@ -328,6 +328,18 @@ describe('low-rank updates', () => {
     near(found.elements, shape[0] === 3 ? made : transposed(made))
   })
 
+  test('DoRA of an embedding: its columns have the magnitudes', () => {
+    const M = 'm.lora_magnitude_vector'
+    const found = applied(
+      [...factors, tensor('m.weight', [4, 3]), tensor(M, [3])],
+      [update({ magnitude: M, embedding: true })],
+    )
+    const weight = transposed(matrix(found.numbers['m.weight']!, 3))
+    const whole = plus(weight, productOf(found.numbers), 0.5)
+    const made = whole.map((row, i) => row.map(x => (x * found.numbers[M]![i]!) / length(row)))
+    near(found.elements, transposed(made))
+  })
+
   test('DoRA alone is its product', () => {
     const M = 'm.lora_magnitude_vector'
     const found = applied([...factors, tensor(M, [3])], [update({ magnitude: M })])
