@@ -23,7 +23,7 @@ interface Part {
 /**
  * A regular expression of Python over the names of modules, as `re.fullmatch` takes it, in time that grows with the length of a name
  * times that of the expression: all ways through it are followed at once (Thompson 1968, "Regular expression search algorithm").
- * Known are characters, classes, groups, alternatives, repetitions, both anchors and what looks ahead; what looks or refers back, and
+ * Known are characters, classes, groups, alternatives, repetitions, anchors, edges of words and what looks ahead; what looks or refers back, and
  * flags, are not.
  */
 export class Expression {
@@ -174,6 +174,11 @@ export class Expression {
     }
     if (this.#skip('^')) return this.#nothing(({ at }) => at === 0)
     if (this.#skip('$')) return this.#nothing(({ name, at }) => at === name.length)
+    const mark = this.#text[this.#at] === '\\' && PLACES[this.#text[this.#at + 1]]
+    if (mark) {
+      this.#at += 2
+      return this.#nothing(mark)
+    }
     const is = this.#character()
     const { at, state } = this.#add({ is, next: -1 })
     const end = (next: number) => {
@@ -197,7 +202,7 @@ export class Expression {
     for (let i = 0; i === 0 || !this.#skip(']'); i++) {
       const low = this.#take()
       const isEscape = low === '\\'
-      const [letter] = [isEscape ? this.#take() : low]
+      const letter = isEscape ? this.#take() : low
       if (this.#text[this.#at] === '-' && this.#text[this.#at + 1] !== ']') {
         this.#at++
         const high = this.#take()
@@ -223,13 +228,28 @@ export class Expression {
   }
 }
 
+/** Escapes that fit a place: the edges of words, and both ends. */
+const PLACES: Readonly<Record<string, (place: Place) => boolean>> = {
+  b: isEdge,
+  B: place => !isEdge(place),
+  A: ({ at }) => at === 0,
+  Z: ({ name, at }) => at === name.length,
+}
+
+function isEdge({ name, at }: Place): boolean {
+  const isWord = (character = ' ') => WORD.test(character)
+  return isWord(name[at - 1]) !== isWord(name[at])
+}
+
+const WORD = /[\p{L}\p{N}_]/u
+
 function joined(first: Part, second: Part): Part {
   for (const end of first.ends) end(second.begin)
   return { begin: first.begin, ends: second.ends }
 }
 
 function escaped(letter: string): (character: string) => boolean {
-  const sets: Record<string, RegExp> = { d: /\p{Nd}/u, w: /[\p{L}\p{N}_]/u, s: /\s/u }
+  const sets: Record<string, RegExp> = { d: /\p{Nd}/u, w: WORD, s: /\s/u }
   const set = sets[letter.toLowerCase()]
   if (set) return character => set.test(character) === (letter === letter.toLowerCase())
   // Numbers look back, and letters mean something else each.

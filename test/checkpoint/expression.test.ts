@@ -25,6 +25,9 @@ test.each<[string, string, boolean | undefined]>([
   ['^(model(?!.*(lm_head|vision)).*)$', 'model.vision.q', false],
   ['model(?=\\.).*', 'model.x', true],
   ['model(?=\\.).*', 'modelx', false],
+  ['(?:.*?)|(?:\\bmodel\\.layers\\.[\\d]{1,}\\.(?:q|v))', 'model.layers.10.q', true],
+  ['(?:\\bmodel\\.\\blayers\\B)', 'model.layers', false],
+  ['\\Aa\\.b\\Z', 'a.b', true],
   ['(a*)*', 'aaaa', true],
   ['(a|)+b', 'aab', true],
   ['(?i)A', 'a', undefined],
@@ -52,7 +55,7 @@ test('what takes others years is told at once, or is not', () => {
 })
 
 test('it fits what a regular expression fits', () => {
-  const atom = fc.constantFrom('a', 'b', '.', '\\.', '[ab]', '[^a]', '\\w', '\\d', '^', '$')
+  const atom = fc.constantFrom('a', 'b', '.', '\\.', '[ab]', '[^a]', '\\w', '\\d', '\\b', '\\B', '^', '$')
   const { expression } = fc.letrec<{ expression: string }>(tie => ({
     expression: fc.oneof(
       { maxDepth: 4 },
