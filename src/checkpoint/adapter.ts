@@ -236,7 +236,10 @@ function twiceIn(tensors: readonly Tensor[]): Set<string> {
   const byFactor = new Map<string, string[]>()
   for (const { name } of tensors) {
     const factor = UNNAMED.map(form => form.exec(name)?.[1]).find(found => found !== undefined)
-    if (factor !== undefined) byFactor.set(factor, [...(byFactor.get(factor) ?? []), name])
+    if (factor === undefined) continue
+    const names = byFactor.get(factor)
+    if (names) names.push(name)
+    else byFactor.set(factor, [name])
   }
   const isUnnamed = (factor: string) => (name: string) => name === factor || name === `${factor}.weight`
   return new Set(

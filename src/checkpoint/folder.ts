@@ -240,7 +240,7 @@ async function byConfig(
 function refuseEither(path: string, names: readonly string[]): void {
   const [first, ...others] = conventionalIn(names)
   if (first === undefined || !others.includes(PICKLE)) return
-  if (names.some(name => /config\w*\.json$/.test(name) || name === MODULES)) return
+  if (names.some(name => (name.includes('config') && name.endsWith('.json')) || name === MODULES)) return
   throw new CheckpointError(
     path,
     `has ${first} and ${PICKLE}, of which accelerate loads the one or the other, and no config.json`,
