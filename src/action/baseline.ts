@@ -2,10 +2,8 @@ import { mkdtemp, readdir, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join, posix } from 'node:path'
 import * as core from '@actions/core'
-import { exists } from '../bytes/file.ts'
 import { openCheckpoint } from '../checkpoint/index.ts'
 import { SIDECARS } from '../checkpoint/quantised/family.ts'
-import type { ReadOptions } from '../checkpoint/reader.ts'
 import type { Settings } from '../config/settings.ts'
 import { explain, UserError } from '../errors.ts'
 import { type Api, connect, startDeadline } from '../github/api.ts'
@@ -23,8 +21,8 @@ import { refuseRelative } from '../policy/rule.ts'
 import { printableLines } from '../render/escape.ts'
 import { parseReport } from '../report/io.ts'
 import type { BaselineRecord } from '../report/schema.ts'
-import { mainCheckout, repositoryPath } from './checkout.ts'
-import { Origins } from './origin.ts'
+import { mainCheckout, refuseBack, repositoryPath } from './checkout.ts'
+import { Origins, type Reading } from './origin.ts'
 import { type Publishing, readCheckpoints, wantsHistory } from './publishing.ts'
 import { setOutput } from './safely.ts'
 
@@ -140,6 +138,7 @@ async function ofPath(
     baseline: undefined,
     search: { state, reason, branch, wanted: null, history: [] },
   })
+  refuseBack(path)
   // Outside of what a change can alter.
   if ((await repositoryPath(path, context, { within: true })) === undefined) return asItIs
   const what = `The baseline ${path} of the branch ${branch} can't be read`
@@ -148,7 +147,7 @@ async function ofPath(
   const deadline = startDeadline(await timeFor(path))
   try {
     const api = await connect({ token, apiUrl: context.apiUrl, deadline })
-    const origin = await new Origins(api, context).ofCheckpoint(path, readOptions(settings))
+    const origin = await new Origins(api, context).ofCheckpoint(path, readingOf(settings))
     switch (origin.whose) {
       case 'base':
       case 'step':
@@ -159,7 +158,7 @@ async function ofPath(
           `The branch ${branch} has no ${path} yet: this change brings it, and is not compared with it.`,
         )
       case 'unknown':
-        return missing('disabled', `${what}: ${origin.reason}.`)
+        return missing('unreachable', `${what}: ${origin.reason}.`)
       case 'edited':
         return await ofBase(api, context, settings, origin.inRepository)
     }
@@ -178,29 +177,31 @@ async function ofPath(
  * Why the base model may be the judged change's, where it lies in the repository; undefined where it is the base branch's, or a step
  * made it.
  * @param isRead whether it is read here, not where parts were made
- * @param isFirst whether nothing was judged with it before, so that the change may bring it
+ * @param isFirst whether nothing was judged with one of this path before, so that the change may bring it
  */
 export async function whyBaseModel(
   context: Context,
-  path: string | null | undefined,
-  { isRead, isFirst }: Record<'isRead' | 'isFirst', boolean>,
+  { base_model: path, split_packed }: Settings['options'],
+  { isRead, isFirst }: { isRead: boolean; isFirst: (path: string) => Promise<boolean> },
 ): Promise<string | undefined> {
   const token = core.getInput('github-token')
-  if (!path || !isJudged(context) || !token) return undefined
+  if (!token || !path) return undefined
+  refuseBack(path)
   if ((await repositoryPath(path, context, { within: true })) === undefined) return undefined
   const branch = baseBranch(context)
   const unknown = `whether its base-model ${path} is that of the branch ${branch} is not known`
   const deadline = startDeadline(await timeFor(path))
   try {
     const origins = new Origins(await connect({ token, apiUrl: context.apiUrl, deadline }), context)
-    const isAbsent = !isRead && !(await exists(path))
-    const origin = await (isAbsent ? origins.ofAbsent(path) : origins.ofCheckpoint(path, {}))
+    const origin = await (isRead
+      ? origins.ofCheckpoint(path, { splitPacked: split_packed === true })
+      : origins.ofBothSides(path))
     switch (origin.whose) {
       case 'base':
       case 'step':
         return undefined
       case 'head':
-        return isFirst ? undefined : `this change brings its base-model ${path}`
+        return (await isFirst(path)) ? undefined : `this change brings its base-model ${path}`
       case 'edited':
         return `its base-model ${path} is not that of the branch ${branch}`
       case 'unknown':
@@ -223,8 +224,11 @@ async function timeFor(path: string): Promise<number> {
 }
 
 /** Options that the pipeline reads the baseline with. */
-function readOptions({ stateDict }: Settings): ReadOptions {
-  return { stateDict: readCheckpoints().length === 1 ? stateDict : undefined }
+function readingOf({ stateDict, options }: Settings): Reading {
+  return {
+    stateDict: readCheckpoints().length === 1 ? stateDict : undefined,
+    splitPacked: options.split_packed === true,
+  }
 }
 
 /** The base branch's file, with those beside it that say how it is meant. */
@@ -245,7 +249,7 @@ async function ofBase(api: Api, context: Context, settings: Settings, path: stri
     if (said) await writeFile(join(folder, name), said)
   }
   // What else it needs is not here: tensors of a graph that lie in files beside it.
-  await openCheckpoint(copy, readOptions(settings)).catch(error => {
+  await openCheckpoint(copy, readingOf(settings)).catch(error => {
     throw new UnreadableError(`this change edits it, and that branch's can't be read alone (${explain(error)})`)
   })
   return { settings: { ...settings, baseline: copy }, baseline: undefined, search: undefined }

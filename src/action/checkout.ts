@@ -1,6 +1,8 @@
 import { readdir, readFile, realpath, stat } from 'node:fs/promises'
-import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
+import { dirname, join, relative, resolve, sep } from 'node:path'
 import { exists } from '../bytes/file.ts'
+import { located, workspaceOf } from '../bytes/workspace.ts'
+import { UserError } from '../errors.ts'
 import { isOfAnother } from '../github/base-commit.ts'
 import type { Context } from '../github/context.ts'
 
@@ -9,20 +11,17 @@ import type { Context } from '../github/context.ts'
  * the workspace. A link to a checkout is none: a change can put one in the place of a folder, so that other files have its paths.
  */
 export async function checkoutOf(path: string, workspace: string): Promise<string> {
-  const root = resolve(workspace || '.')
-  const real = await realpath(root).catch(() => root)
-  for (let at = dirname(resolve(root, path)); isInside(at, root); at = dirname(at)) {
+  const root = workspaceOf(workspace)
+  for (let at = dirname(located(resolve(root, path), workspace)); isInside(at, root); at = dirname(at)) {
     if (at === root) break
-    if (!(await exists(join(at, '.git')))) continue
-    const isLinked = (await realpath(at).catch(() => '')) !== join(real, relative(root, at))
-    if (!isLinked) return at
+    if ((await exists(join(at, '.git'))) && (await realpath(at).catch(() => '')) === at) return at
   }
   return root
 }
 
 /** The one checkout of a job: the workspace, or the only folder of it that is one; where there are several, that of the checkpoint. */
 export async function mainCheckout(checkpoints: readonly string[], workspace: string): Promise<string> {
-  const root = resolve(workspace || '.')
+  const root = workspaceOf(workspace)
   if (await exists(join(root, '.git'))) return root
   for (const checkpoint of checkpoints) {
     const found = await checkoutOf(withoutName(checkpoint), root)
@@ -73,34 +72,40 @@ async function subfolders(folder: string): Promise<string[]> {
     .map(entry => join(folder, entry.name))
 }
 
-/** Where the job's files lie. */
-export function workspaceOf(): string {
-  return process.env.GITHUB_WORKSPACE || process.cwd()
-}
-
 /**
  * The path of a file within the repository, as it was checked out; undefined where it lies outside the workspace, or was checked out
  * from another repository.
- * @param within a submodule, and another repository's checkout, count as part of the checkout that they lie in: a change can put one in
- * the place of a folder
+ * @param within a submodule, and another repository's checkout, count as part of what they lie in: a change can put one in the place of a
+ * folder, or of the whole
  */
 export async function repositoryPath(
   path: string,
   context: Context,
   { within = false } = {},
 ): Promise<string | undefined> {
-  let checkout = await checkoutOf(path, workspaceOf())
-  while (within && ((await isSubmodule(checkout)) || (await isOfAnother(checkout, context)))) {
-    const around = await checkoutOf(checkout, workspaceOf())
-    if (around === checkout || !(await isCheckout(around))) break
+  const root = workspaceOf()
+  let checkout = await checkoutOf(path, root)
+  const isForeign = async () => (await isSubmodule(checkout)) || (await isOfAnother(checkout, context))
+  while (within && checkout !== root && (await isForeign())) {
+    const around = await checkoutOf(checkout, root)
+    if (!(await isCheckout(around))) break
     checkout = around
   }
   const below = pathWithin(checkout, path)
-  return below === undefined || (await isOfAnother(checkout, context)) ? undefined : below
+  return below === undefined || (!within && (await isOfAnother(checkout, context))) ? undefined : below
 }
 
 /** The path of a file below a checkout, as the repository has it; undefined where it does not lie there. */
 export function pathWithin(checkout: string, path: string): string | undefined {
-  const below = relative(checkout, resolve(path))
-  return below.startsWith('..') || isAbsolute(below) ? undefined : below.split(sep).join('/')
+  const at = located(path)
+  return isInside(at, checkout) ? relative(checkout, at).split(sep).join('/') : undefined
+}
+
+/**
+ * What leads back after a folder leads to one place as a text, and to another where that folder is a link.
+ * @throws UserError for such a path
+ */
+export function refuseBack(path: string): void {
+  if (/(?:^|\/)(?!\.{0,2}\/)[^/]+\/(?:\.?\/)*\.\.(?:\/|$)/.test(path.split(sep).join('/')))
+    throw new UserError(`${path} leads back (..) after a folder.`, 'Write the path without that.')
 }

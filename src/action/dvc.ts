@@ -27,6 +27,7 @@ interface Output {
   readonly md5?: string | undefined
   /** Whether it is known to be of the file, not of one whose path ends alike. */
   readonly isSure?: boolean
+  readonly isFolder?: boolean
 }
 
 interface Sides {
@@ -89,7 +90,9 @@ export class Dvc {
       if (sure.length > 0) return { kind: 'other', reason }
     }
     const added = notAmong(known, proposed)
-    if (added?.md5 !== undefined && known.length === 0 && added.md5 === (await md5?.())) return { kind: 'brought' }
+    // What a folder holds that the head brings is not known by its content, and of nobody else.
+    if (added && known.length === 0 && (added.isFolder || (added.md5 !== undefined && added.md5 === (await md5?.()))))
+      return { kind: 'brought' }
     const edited = (notAmong(proposed, known) ?? added)?.by
     if (edited !== undefined)
       return { kind: 'other', reason: `this change edits ${printable(edited)}, which names its content` }
@@ -103,10 +106,10 @@ export class Dvc {
 
   async #readAll(): Promise<{ readonly all: boolean }> {
     const listings = await Promise.all([this.#of.listed.base(), this.#of.listed.head()])
-    const names = listings.flatMap(({ files }) => [...files.keys()])
+    const names = listings.flatMap(({ files, links }) => [...files.keys(), ...links.keys()])
     for (const name of new Set(names.filter(isOfDvc))) {
-      const id = listings[0].files.get(name)?.sha
-      await this.#read(name, id ?? (listings[0].all ? undefined : ''))
+      const [{ files, links, all }] = listings
+      await this.#read(name, files.get(name)?.sha ?? (links.has(name) || !all ? '' : undefined))
     }
     return { all: listings.every(({ all }) => all) }
   }
@@ -193,16 +196,18 @@ function covering(stage: Mapping | undefined, file: string, folder: string, wdir
   const outs = Array.isArray(stage?.outs) ? stage.outs.map(asMapping) : []
   return outs.flatMap(out => {
     if (typeof out?.path !== 'string') return []
-    // From the root of the machine, by whatever way, it may be any file.
-    if (posix.isAbsolute(out.path) || (typeof wdir === 'string' && posix.isAbsolute(wdir)))
-      return [{ text: JSON.stringify(out) }]
     const known = typeof wdir === 'string' && !wdir.includes('$')
+    // From the root of the machine, or from outside of the repository, it may be any file.
+    const isAway = [out.path, wdir].some(path => typeof path === 'string' && posix.isAbsolute(path))
+    if (isAway || (known && posix.join(folder, wdir, out.path).startsWith('../')))
+      return [{ text: JSON.stringify(out) }]
     // Where it is not known what the path is relative to, that may be any folder.
     const place = asFolder(known ? posix.join(folder, wdir, out.path) : out.path)
     const covers = known ? asFolder(file).startsWith(place) : asFolder(file).includes(place)
     if (!covers) return []
     const md5 = asFolder(file).endsWith(place) && typeof out.md5 === 'string' && !out.md5.endsWith('.dir')
-    return [{ text: JSON.stringify([place, out]), isSure: known, ...(md5 && { md5: out.md5 as string }) }]
+    const isFolder = known && typeof out.md5 === 'string' && out.md5.endsWith('.dir')
+    return [{ text: JSON.stringify([place, out]), isSure: known, isFolder, ...(md5 && { md5: out.md5 as string }) }]
   })
 }
 

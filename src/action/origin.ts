@@ -1,20 +1,34 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { lstat, readlink, stat } from 'node:fs/promises'
-import { dirname, join, posix, relative, resolve, sep } from 'node:path'
+import { basename, dirname, join, posix, relative, resolve, sep } from 'node:path'
 import { exists } from '../bytes/file.ts'
 import { readSmallFile } from '../bytes/small-file.ts'
+import { located, workspaceOf } from '../bytes/workspace.ts'
+import { readAttention } from '../checkpoint/attention.ts'
 import { openCheckpoint } from '../checkpoint/index.ts'
+import { TRAINER_STATE } from '../checkpoint/moment.ts'
 import { lfsObject } from '../checkpoint/pointer.ts'
 import { SIDECARS } from '../checkpoint/quantised/family.ts'
 import type { ReadOptions } from '../checkpoint/reader.ts'
+import { isShardIndex } from '../checkpoint/shards.ts'
 import { CheckpointError } from '../errors.ts'
 import type { Api } from '../github/api.ts'
-import { baseRef, isAsCommitted, isOfAnother } from '../github/base-commit.ts'
+import { baseBranch, baseRef, isAsCommitted, isOfAnother, readHead } from '../github/base-commit.ts'
 import type { Context } from '../github/context.ts'
-import { blobId, type FileAt, filesAt, hasAt, type Listing, namesAt, readAt, statAt } from '../github/repository.ts'
+import {
+  blobId,
+  type FileAt,
+  filesAt,
+  isOnBranch,
+  kindAt,
+  type Listing,
+  namesAt,
+  readAt,
+  statAt,
+} from '../github/repository.ts'
 import { limits } from '../limits.ts'
-import { checkoutOf, isCheckout, isSubmodule, pathWithin, workspaceOf } from './checkout.ts'
+import { checkoutOf, isCheckout, isSubmodule, pathWithin } from './checkout.ts'
 import { Dvc } from './dvc.ts'
 
 /**
@@ -37,12 +51,19 @@ interface Unknown {
   readonly reason: string
 }
 
+/** How a checkpoint is read, and whether its config is, for the heads of attention. */
+export interface Reading extends ReadOptions {
+  readonly splitPacked: boolean
+}
+
 /** Tells whose files are, where a change is judged. GitHub's errors pass through, and UnreadableError. */
 export class Origins {
   readonly #api: Api
   readonly #context: Context
   readonly #base: string
   readonly #head: string
+  /** What would be merged, where that is known. */
+  readonly #merge: string
   /** By the folder of the checkout. */
   readonly #dvc = new Map<string, Dvc>()
   readonly #listings = new Map<string, Listing>()
@@ -52,6 +73,7 @@ export class Origins {
     this.#context = context
     this.#base = baseRef(context)
     this.#head = context.pullRequest?.headSha ?? context.mergeGroup!.headSha
+    this.#merge = context.event === 'pull_request' ? context.sha : this.#head
   }
 
   /**
@@ -59,40 +81,53 @@ export class Origins {
    * step's is a step's.
    * @param options those that it will be read with
    */
-  async ofCheckpoint(path: string, options: ReadOptions): Promise<Origin> {
+  async ofCheckpoint(path: string, options: Reading): Promise<Origin> {
     const place = await this.place(path)
-    if (place.kind === 'unknown') return unknown(place.reason)
+    if (place.kind === 'unknown') return place
+    if (await this.#isCovered(path)) return unknown(COVERED)
     if (place.kind === 'outside') return { whose: 'step' }
     if (!(await isFolder(path))) return this.#ofFile(path, place, options)
-    const before = (await this.#below(place.inRepository)).filter(name => !UNREAD.test(name))
+    // Of another commit each file is held against that.
+    const isAlone = (await this.#otherCommit(path)) !== undefined
+    const before = isAlone ? [] : (await this.#below(place.inRepository)).filter(name => !UNREAD.test(name))
     for (const name of before)
       if (!(await exists(join(path, posix.relative(place.inRepository, name)))))
         return unknown(`${name} is not here, which that branch has`)
     const read = await this.#ofOthers(path, options)
     const of = new Set(read.map(({ origin }) => origin.whose))
-    if (before.length === 0 && of.size === 1 && of.has('head')) return { whose: 'head' }
+    if (!isAlone && before.length === 0 && of.size === 1 && of.has('head')) return { whose: 'head' }
     return whyOther(read) ?? { whose: 'step' }
   }
 
-  /** The same of a checkpoint that is not here, by what both sides have at its path. */
-  async ofAbsent(path: string): Promise<Origin> {
+  /** The same of a checkpoint that need not be here, by what both sides have at its path. */
+  async ofBothSides(path: string): Promise<Origin> {
     const place = await this.place(path)
-    if (place.kind !== 'inside') return place.kind === 'unknown' ? place : { whose: 'step' }
+    if (place.kind === 'unknown') return place
+    if (await this.#isCovered(path)) return unknown(COVERED)
+    if (place.kind === 'outside') return { whose: 'step' }
     const { inRepository } = place
     const [base, head] = [await this.#list(this.#base), await this.#list(this.#head)]
-    if (!base.all || !head.all) return unknown('it is not here, and the repository has too many files to be listed')
-    const beside = SIDECARS.map(name => posix.join(posix.dirname(inRepository), name))
+    if (!base.all || !head.all) return unknown('the repository has too many files for all to be listed')
+    const folder = posix.dirname(inRepository)
+    // What an index, or a graph, names beside itself, it does not say here.
+    const others = isShardIndex(inRepository) || inRepository.endsWith('.onnx')
     const isOfIt = (name: string) =>
-      name === inRepository || name.startsWith(`${inRepository}/`) || beside.includes(name)
-    const names = [...base.files.keys(), ...head.files.keys()].filter(isOfIt)
-    const edited = names.find(name => base.files.get(name)?.sha !== head.files.get(name)?.sha)
+      name === inRepository ||
+      name.startsWith(`${inRepository}/`) ||
+      (posix.dirname(name) === folder && !UNREAD.test(name) && (others || SIDECARS.includes(posix.basename(name))))
+    const linked = waysTo(inRepository).find(name => base.links.has(name) || head.links.has(name))
+    if (linked !== undefined) return unknown(`it is reached through the link ${linked}`)
+    const idIn = ({ files, links }: Listing, name: string) => files.get(name)?.sha ?? links.get(name)
+    const names = [base, head].flatMap(({ files, links }) => [...files.keys(), ...links.keys()]).filter(isOfIt)
+    const edited = names.find(name => idIn(base, name) !== idIn(head, name))
     if (edited !== undefined) return unknown(`this change edits ${edited}`)
     const said = await this.#dvcOf(place.path, inRepository).ask(inRepository)
     return said.kind === 'other' ? unknown(said.reason) : { whose: 'step' }
   }
 
-  async #ofFile(path: string, place: Place & { kind: 'inside' }, options: ReadOptions): Promise<Origin> {
+  async #ofFile(path: string, place: Place & { kind: 'inside' }, options: Reading): Promise<Origin> {
     const origin = await this.of(place.path, place.inRepository)
+    if (origin.whose === 'edited' && isShardIndex(place.inRepository)) return unknown('this change edits it')
     if (origin.whose !== 'base' && origin.whose !== 'step') return origin
     for (const name of SIDECARS) {
       const beside = posix.join(posix.dirname(place.inRepository), name)
@@ -103,14 +138,17 @@ export class Origins {
   }
 
   /** Of the files that are read of a checkpoint, or beside it, but for itself. */
-  async #ofOthers(path: string, options: ReadOptions): Promise<Read[]> {
+  async #ofOthers(path: string, { splitPacked, ...options }: Reading): Promise<Read[]> {
     // What is no checkpoint is a report, of which nothing else is read.
     const checkpoint = await openCheckpoint(path, options).catch(async error => {
       if (error instanceof CheckpointError && !(await isFolder(path))) return undefined
       throw error
     })
+    if (checkpoint && splitPacked) await readAttention(checkpoint)
     const files = new Set((checkpoint?.stamps ?? []).map(stamp => resolve(stamp.path)))
     files.delete(resolve(path))
+    // It tells the moment of a training, which judges nothing.
+    for (const file of files) if (basename(file) === TRAINER_STATE) files.delete(file)
     const own = await checkoutAt(path)
     const found: Read[] = []
     for (const file of files) {
@@ -130,14 +168,28 @@ export class Origins {
     const { path: real } = followed
     const checkout = await checkoutAt(real)
     if (await isSubmodule(checkout)) return { kind: 'unknown', ...unknown(SUBMODULE) }
-    const around = await checkoutOf(checkout, workspaceOf())
-    if (around !== checkout && (await isCheckout(around)) && !(await isOfAnother(around, this.#context))) {
-      if (await hasAt(this.#api, this.#context, pathWithin(around, real)!, this.#base))
-        return { kind: 'unknown', ...unknown(COVERED) }
-    }
     const inRepository = pathWithin(checkout, real)
     if (inRepository === undefined || (await isOfAnother(checkout, this.#context))) return { kind: 'outside' }
     return { kind: 'inside', path: real, inRepository }
+  }
+
+  /** Whether another checkout lies in the place of what the base branch has. */
+  async #isCovered(path: string): Promise<boolean> {
+    const followed = await this.follow(path)
+    if ('reason' in followed) return false
+    const root = workspaceOf()
+    let at = await checkoutAt(followed.path)
+    const isOther = async (folder: string) => isOfAnother(folder, this.#context)
+    const around = new Set((await isOther(at)) ? [root] : [])
+    while (at !== root) {
+      at = await checkoutOf(at, root)
+      if (at === root || ((await isCheckout(at)) && !(await isOther(at)))) around.add(at)
+    }
+    for (const folder of around) {
+      const name = pathWithin(folder, followed.path)
+      if (name && (await kindAt(this.#api, this.#context, name, this.#base)) !== undefined) return true
+    }
+    return false
   }
 
   /**
@@ -145,7 +197,7 @@ export class Origins {
    * change's. Links that lie in the place of what the base branch has are not followed.
    */
   async follow(path: string): Promise<{ readonly path: string } | { readonly reason: string }> {
-    let at = resolve(path)
+    let at = located(path)
     for (let count = 0; count < MOST_LINKS; count++) {
       const checkout = await checkoutOf(at, workspaceOf())
       const link = pathWithin(checkout, at) === undefined ? undefined : await firstLink(checkout, at)
@@ -154,11 +206,13 @@ export class Origins {
       if (!(await isOfAnother(checkout, this.#context))) {
         const [base, head] = [await this.#list(this.#base), await this.#list(this.#head)]
         const [whole, name] = [pathWithin(checkout, at)!, pathWithin(checkout, link)!]
-        if (base.files.has(whole) || [...base.files.keys()].some(file => file.startsWith(`${whole}/`)))
-          return { path: at }
+        const isThere = base.files.has(whole) || [...base.files.keys()].some(file => file.startsWith(`${whole}/`))
+        // DVC may put links to its cache in the place of what it keeps.
+        if (isThere || (await this.#isOfDvc(at, whole))) return { path: at }
         const isBase = base.links.get(name) === blobId(Buffer.from(target))
         const isStep = base.all && head.all && !base.links.has(name) && !head.links.has(name)
-        if (!isBase && !isStep) return { reason: `it is reached through the link ${name}, which is not that branch's` }
+        if (!isBase && !isStep)
+          return { reason: `it is reached through the link ${name}, which is not known to be that branch's` }
       }
       at = resolve(dirname(link), target, relative(link, at))
     }
@@ -171,6 +225,12 @@ export class Origins {
     const base = await this.#at(inRepository, ref)
     if (!base) return this.#ofUnknown(path, inRepository)
     if (await isBlob(path, base)) return { whose: 'base' }
+    const commit = await this.#otherCommit(path)
+    if (commit !== undefined) {
+      const isEarlier = await isOnBranch(this.#api, this.#context, commit, baseBranch(this.#context))
+      if (isEarlier && (await isAsCommitted(await checkoutAt(path), located(path)))) return { whose: 'base' }
+      return unknown(`it is of ${commit}, which is no commit of that branch, or was changed`)
+    }
     const edited = { whose: 'edited', inRepository } as const
     if (base.size > MOST_POINTER) return edited
     const pointer = await readAt(this.#api, this.#context, { path: inRepository, ref, most: MOST_POINTER })
@@ -201,8 +261,23 @@ export class Origins {
     return listing
   }
 
+  /**
+   * What it is that the base branch has in the way of a path where it has no file: a link or a submodule, which the change has put a folder
+   * in the place of.
+   */
+  async inTheWay(inRepository: string): Promise<string | undefined> {
+    const { links, all } = await this.#list(this.#base)
+    for (const name of waysTo(inRepository)) {
+      const kind = all ? undefined : await kindAt(this.#api, this.#context, name, this.#base)
+      if (links.has(name) || kind === 'symlink' || kind === 'submodule') return name
+    }
+    return undefined
+  }
+
   /** Of a file that the base branch does not have in git. */
   async #ofUnknown(path: string, inRepository: string): Promise<Origin> {
+    const link = await this.inTheWay(inRepository)
+    if (link !== undefined) return unknown(`that branch has a link or a submodule at ${link}`)
     const said = await this.#dvcOf(path, inRepository).ask(inRepository, () => hashOfFile(path, 'md5'))
     if (said.kind === 'same') return { whose: 'base' }
     if (said.kind === 'other') return unknown(said.reason)
@@ -210,6 +285,11 @@ export class Origins {
     if (isOfHead && said.kind === 'untold' && said.by !== undefined)
       return unknown(`this change brings a file that ${said.by} of that branch has in a folder`)
     return { whose: isOfHead ? 'head' : 'step' }
+  }
+
+  async #isOfDvc(path: string, inRepository: string): Promise<boolean> {
+    const said = await this.#dvcOf(path, inRepository).ask(inRepository)
+    return said.kind !== 'untold' || said.by !== undefined
   }
 
   #dvcOf(path: string, inRepository: string): Dvc {
@@ -220,12 +300,29 @@ export class Origins {
     return dvc
   }
 
-  /** Whether the file that lies there is one of the judged commit. */
+  /** Whether the file that lies there is one of the judged commit, and still is of what would be merged. */
   async #isOfHead(path: string, inRepository: string): Promise<boolean> {
     const found = await this.#at(inRepository, this.#head)
     if (!found) return false
-    return (await isBlob(path, found)) || isAsCommitted(await checkoutOf(path, workspaceOf()), resolve(path))
+    const isIt = (await isBlob(path, found)) || (await isAsCommitted(await checkoutAt(path), located(path)))
+    if (!isIt || this.#merge === this.#head) return isIt
+    // What the base branch has removed since, the change does not bring.
+    const merged = await statAt(this.#api, this.#context, inRepository, this.#merge).catch(() => found)
+    return merged !== undefined
   }
+
+  /** The commit that a file is of, where it lies in a checkout of its own of another than what is judged. */
+  async #otherCommit(path: string): Promise<string | undefined> {
+    const checkout = await checkoutAt(path)
+    const { sha } = (checkout !== workspaceOf() && (await readHead(checkout))) || {}
+    return sha === this.#head || sha === this.#merge ? undefined : sha
+  }
+}
+
+/** A path of the repository, and the folders on the way to it. */
+function waysTo(inRepository: string): string[] {
+  const parts = inRepository.split('/')
+  return parts.map((_, i) => parts.slice(0, i + 1).join('/'))
 }
 
 /** A file that is read with others, by its path in the repository where it has one. */

@@ -1,6 +1,7 @@
 import { join, relative } from 'node:path'
 import * as core from '@actions/core'
 import { exists } from '../bytes/file.ts'
+import { workspaceOf } from '../bytes/workspace.ts'
 import { CONFIG_PATH, type Config, NO_CONFIG, parseConfig, readConfig } from '../config/file.ts'
 import { type Layers, withoutLoosening } from '../config/in-force.ts'
 import { assureUsable } from '../config/settings.ts'
@@ -13,7 +14,7 @@ import { explainFailure } from '../github/failures.ts'
 import { readAt, UnreadableError } from '../github/repository.ts'
 import { limits } from '../limits.ts'
 import { printable } from '../render/escape.ts'
-import { checkoutOf, isSubmodule, mainCheckout, repositoryPath, workspaceOf } from './checkout.ts'
+import { checkoutOf, isSubmodule, mainCheckout, refuseBack, repositoryPath } from './checkout.ts'
 import { Origins } from './origin.ts'
 import { readCheckpoints, readInputs, readPublishing } from './publishing.ts'
 
@@ -24,8 +25,8 @@ const MOST = 20_000
 export type BaseConfig =
   | { readonly kind: 'found'; readonly config: Config; readonly path: string }
   | { readonly kind: 'absent' }
-  /** `moved` where the change has put something else in its place. */
-  | { readonly kind: 'unreadable'; readonly reason: string; readonly moved?: true }
+  /** `unusable` where it was read, and says what nobody can go by. */
+  | { readonly kind: 'unreadable'; readonly reason: string; readonly unusable?: true }
   /** Nothing is being judged here: the checkout's own counts. */
   | { readonly kind: 'own'; readonly path?: string | undefined }
 
@@ -38,8 +39,8 @@ export interface Rules {
   readonly introduced: boolean
   /** Why the base branch's config file can't be read; empty otherwise. */
   readonly unreadable: string
-  /** That is so because the change has put something else in its place. */
-  readonly moved?: true | undefined
+  /** That is so because of what it says. */
+  readonly unusable?: true | undefined
   /** The base branch's config file, as it is now, is what counts. */
   readonly ofBase?: true
   /** Path of the config file in the repository; undefined where there is none, or it lies elsewhere. */
@@ -49,6 +50,7 @@ export interface Rules {
 /** The config file of the branch that a change is to be merged into, which judges it. Failures do not throw. */
 export async function readBaseConfig(context: Context, token: string): Promise<BaseConfig> {
   const named = core.getInput('config')
+  if (isJudged(context)) refuseBack(named)
   const path = named ? await repositoryPath(named, context, { within: true }) : CONFIG_PATH
   if (!isJudged(context)) return { kind: 'own', path }
   // Made by a step, or of the runner: no file of the repository.
@@ -58,8 +60,9 @@ export async function readBaseConfig(context: Context, token: string): Promise<B
   const deadline = startDeadline(MOST)
   try {
     const api = await connect({ token, apiUrl: context.apiUrl, deadline })
-    const followed = named ? await new Origins(api, context).follow(named) : { path: CONFIG_PATH }
-    if ('reason' in followed) return { kind: 'unreadable', reason: `${what}: ${followed.reason}.`, moved: true }
+    const origins = new Origins(api, context)
+    const followed = named ? await origins.follow(named) : { path: CONFIG_PATH }
+    if ('reason' in followed) return { kind: 'unreadable', reason: `${what}: ${followed.reason}.` }
     const reached = named ? await repositoryPath(followed.path, context, { within: true }) : CONFIG_PATH
     if (reached === undefined) return { kind: 'own' }
     const bytes = await readAt(api, context, { path: reached, ref: baseRef(context), most: limits.config.bytes })
@@ -67,16 +70,15 @@ export async function readBaseConfig(context: Context, token: string): Promise<B
       return { kind: 'found', path: reached, config: await parseUsable(context, bytes.toString('utf8'), reached) }
     }
     const checkout = await checkoutOf(followed.path, workspaceOf())
-    if (!named || !(await isSubmodule(checkout)))
-      return { kind: named && (await isOfAnother(checkout, context)) ? 'own' : 'absent' }
-    return {
-      kind: 'unreadable',
-      reason: `${what}: it lies in a submodule, which the change may have moved.`,
-      moved: true,
-    }
+    const unreadable = (why: string) => ({ kind: 'unreadable', reason: `${what}: ${why}.` }) as const
+    if (!named) return { kind: 'absent' }
+    if (await isSubmodule(checkout)) return unreadable('it lies in a submodule, which the change may have moved')
+    if (await isOfAnother(checkout, context)) return { kind: 'own' }
+    const link = await origins.inTheWay(reached)
+    return link === undefined ? { kind: 'absent' } : unreadable(`that branch has a link or a submodule at ${link}`)
   } catch (error) {
     if (error instanceof UnreadableError) return { kind: 'unreadable', reason: `${what}: ${error.message}.` }
-    if (error instanceof UserError) return { kind: 'unreadable', reason: `${what}: ${explain(error)}` }
+    if (error instanceof UserError) return { kind: 'unreadable', reason: `${what}: ${explain(error)}`, unusable: true }
     return { kind: 'unreadable', reason: explainFailure(error, what, 'contents: read', context) }
   } finally {
     deadline.done()
@@ -103,7 +105,7 @@ export async function readRules(base: BaseConfig): Promise<Rules> {
     case 'found':
       return { ...strict, inForce: layers(base.config), ofBase: true, path: base.path }
     case 'unreadable':
-      return { ...strict, inForce: layers(withoutLoosening(own)), unreadable: base.reason, moved: base.moved }
+      return { ...strict, inForce: layers(withoutLoosening(own)), unreadable: base.reason, unusable: base.unusable }
     case 'absent': {
       const { 'fail-if': fail, 'warn-if': warn } = inputs.settings
       const gated = Boolean(fail?.length || warn?.length)

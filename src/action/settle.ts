@@ -1,6 +1,7 @@
 import * as core from '@actions/core'
 import { NO_CONFIG } from '../config/file.ts'
 import {
+  analysisOptions,
   analysisValues,
   impose,
   isSetIn,
@@ -14,7 +15,7 @@ import {
 import { readSettings, type Settings } from '../config/settings.ts'
 import { FILE_NAMES, type FileName } from '../config/table.ts'
 import { baseRef, isJudged } from '../github/base-commit.ts'
-import { parseBaselineSource, workflowPath } from '../github/baseline/options.ts'
+import { workflowPath } from '../github/baseline/options.ts'
 import type { Context } from '../github/context.ts'
 import type { GatePolicy } from '../pipeline/gate.ts'
 import { REPLACEABLE, speaksOf } from '../policy/judge.ts'
@@ -23,9 +24,10 @@ import { parseRule, type Rule } from '../policy/rule.ts'
 import { printable, printableLines } from '../render/escape.ts'
 import { isAdded } from '../report/analyses.ts'
 import type { AnalysisOptions, GateChange, PolicyRecord, Report } from '../report/schema.ts'
-import { announce, isTrusted, type ResolvedBaseline, resolveBaseline, search, whyBaseModel } from './baseline.ts'
+import { announce, isTrusted, type ResolvedBaseline, resolveBaseline, search } from './baseline.ts'
 import { type Publishing, readPublishing } from './publishing.ts'
 import type { Rules } from './rules.ts'
+import { whyUndecided } from './undecided.ts'
 import { workflowOnBase } from './workflow.ts'
 
 /** Everything that decides, with what it is compared with. */
@@ -48,25 +50,21 @@ export interface Made {
  * @throws UserError naming the option, or where a required baseline is missing
  */
 export async function settle(context: Context, rules: Rules, made?: Made): Promise<Settled> {
-  const own = await readAll(context, rules.inForce)
-  const resolved = await resolveBaseline(context, own.settings, own.publishing)
+  const said = await readAll(context, rules.inForce)
+  const resolved = await resolveBaseline(context, said.settings, said.publishing)
   const { earlier, isUnknown = false } = isJudged(context)
-    ? await earlierGate(context, own.publishing, resolved, own.layers)
+    ? await earlierGate(context, said.publishing, resolved, said.layers)
     : {}
-  // Where the base branch has no such workflow, there is nothing to know.
-  const workflow = isUnknown ? await workflowOnBase(context) : 'none'
+  const { own, others } = earlier ? { own: said, others: [] } : await withAnalysisOfBase(context, rules, said, made)
   const gate = await withWhatHolds(context, rules, made, { own, resolved, earlier })
   const settings = { ...gate.settings, baseline: gate.resolved.settings.baseline }
   announce(gate.resolved, gate.publishing)
   const policy = recordOf(gate.layers, rules, settings, made)
   const compared = rules.proposed && (await compareGates(rules, { settings, policy }, made))
-  const fixed = made && earlier ? otherThanMade(earlier, made) : []
+  const fixed = made && earlier ? otherThanMade(earlier, made) : others
   const change = withOptions(compared?.change, fixed, made)
   if (change) sayChange(change)
   const { baseline, search } = gate.resolved
-  const wasRead = (isSame: (earlier: Earlier) => boolean) => (earlier ? isSame(earlier) : workflow !== 'none')
-  const path = search?.state === 'first-run' && recorded(gate.layers).baseline
-  const { base_model: baseModel } = settings.options
   return {
     settings,
     publishing: gate.publishing,
@@ -76,21 +74,13 @@ export async function settle(context: Context, rules: Rules, made?: Made): Promi
       policy: await published(context, rules, policy, made),
       change,
       proposed: compared?.proposed,
-      undecided:
-        whyUndecided(rules, {
-          fixed: fixed.map(([name]) => name),
-          unread: gate.unread,
-          isUnknown,
-          isFirst: !earlier,
-          workflow,
-        }) ||
-        (isPath(path) && wasRead(({ policy }) => policy.settings.baseline === path)
-          ? `this change brings the baseline ${path}, where the base branch was compared with what a step made`
-          : undefined) ||
-        (await whyBaseModel(context, baseModel, {
-          isRead: made === undefined,
-          isFirst: !wasRead(({ options }) => Boolean(options.base_model)),
-        })),
+      undecided: await whyUndecided(context, {
+        ...{ rules, earlier, isUnknown, search, unread: gate.unread },
+        fixed: fixed.map(([name]) => name),
+        baseline: recorded(gate.layers).baseline ?? '',
+        options: settings.options,
+        isRead: made === undefined,
+      }),
     },
   }
 }
@@ -104,6 +94,23 @@ interface Options {
 
 async function readAll(context: Context, layers: Layers): Promise<Options> {
   return { layers, settings: await readLayers(layers), publishing: readPublishing(context, layers) }
+}
+
+/**
+ * Where no report tells what the base branch was analysed with, its config file does, unless the workflow is as it was there.
+ * @returns in `others` what parts were made with in place of that
+ */
+async function withAnalysisOfBase(
+  context: Context,
+  rules: Rules,
+  own: Options,
+  made: Made | undefined,
+): Promise<{ readonly own: Options; readonly others: Differing }> {
+  const names = rules.ofBase ? analysisOptions(own.layers.config) : []
+  const ofFile = withoutInputs(own.layers, names)
+  const others = otherOptions(await readLayers(ofFile), made ?? own.settings).filter(([name]) => names.includes(name))
+  if (others.length === 0 || (await workflowOnBase(context)).state !== 'other') return { own, others: [] }
+  return made ? { own, others } : { own: await readAll(context, ofFile), others: [] }
 }
 
 /** The gate with those rules and options that the base branch was judged by, or that its config file has, and that this would loosen. */
@@ -146,33 +153,9 @@ async function withWhatHolds(
   }
 }
 
-/** Why nothing can be decided; undefined where it can. */
-function whyUndecided(
-  rules: Rules,
-  {
-    fixed,
-    unread,
-    isUnknown,
-    isFirst,
-    workflow,
-  }: Record<'fixed' | 'unread', readonly string[]> &
-    Record<'isUnknown' | 'isFirst', boolean> & { workflow: 'same' | 'other' | 'none' },
-): string | undefined {
-  if (fixed.length > 0)
-    return `the parts were made with other options (${fixed.join(', ')}) than those of the base branch`
-  if (unread.length > 0) return `a rule of the base branch can't be read: ${unread.join('; ')}`
-  if (rules.unreadable && (isUnknown || (rules.moved && isFirst)))
-    return 'neither the config file of the base branch nor the report of what judged it can be read'
-  return isUnknown && workflow === 'other'
-    ? 'this change edits the workflow, and the report of what judged the base branch can’t be read: the job needs the permission `actions: read`'
-    : undefined
-}
-
-function isPath(baseline: string | false | undefined): baseline is string {
-  return Boolean(baseline) && parseBaselineSource(String(baseline)).kind === 'path'
-}
-
 type Earlier = Report & { policy: PolicyRecord }
+/** Options with the values that they had. */
+type Differing = [FileName, string | readonly string[]][]
 
 /** The report of the same gate on the branch that this goes into, where it says what judged it; or whether GitHub did not say. */
 async function earlierGate(
@@ -198,7 +181,7 @@ async function earlierGate(
   for (const baselineArtifact of new Set(names)) {
     const found = await search(context, { ...publishing, ...byDefault, baselineArtifact })
     if (found.report?.policy && isTrusted(context, found)) return { earlier: found.report as Earlier }
-    isUnknown ||= found.state === 'forbidden' || found.state === 'unreachable'
+    isUnknown ||= ['forbidden', 'unreachable', 'expired'].includes(found.state)
   }
   return { isUnknown }
 }
@@ -217,11 +200,7 @@ function earlierRules({ policy, figures = [] }: Earlier, settings: Settings, unr
 }
 
 /** The change, with options of the parts that are others than the base branch's. */
-function withOptions(
-  change: GateChange | undefined,
-  fixed: readonly [FileName, string | readonly string[]][],
-  made: Made | undefined,
-): GateChange | undefined {
+function withOptions(change: GateChange | undefined, fixed: Differing, made: Made | undefined): GateChange | undefined {
   if (fixed.length === 0 || !made) return change
   const now = new Map([...analysisValues(made), [STATE_DICT, made.stateDict]])
   const changes = fixed.map(([option, old]) => ({ option, old: text(old), new: text(now.get(option)) }))
@@ -230,10 +209,7 @@ function withOptions(
 }
 
 /** The options of the analysis that the base branch used, where this would use others, or lack an analysis. */
-function otherOptions(
-  { options }: Earlier,
-  settings: Pick<Settings, 'options'>,
-): [FileName, string | readonly string[]][] {
+function otherOptions({ options }: Pick<Earlier, 'options'>, settings: Pick<Settings, 'options'>): Differing {
   const now = new Map(analysisValues(settings))
   const lacks = (name: FileName, value: string | readonly string[]) =>
     !isAdded(name) || !['false', '0'].includes(String(value))
@@ -245,7 +221,7 @@ function otherOptions(
 const STATE_DICT = 'state-dict'
 
 /** As `otherOptions`, of parts. */
-function otherThanMade(earlier: Earlier, made: Made): [FileName, string | readonly string[]][] {
+function otherThanMade(earlier: Earlier, made: Made): Differing {
   const before = earlier.policy.settings[STATE_DICT] ?? ''
   return [
     ...otherOptions(earlier, made),

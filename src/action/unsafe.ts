@@ -1,4 +1,4 @@
-import { resolve } from 'node:path'
+import { located, workspaceOf } from '../bytes/workspace.ts'
 import { UserError } from '../errors.ts'
 import { isUnchanged, readHead } from '../github/base-commit.ts'
 import type { Context } from '../github/context.ts'
@@ -26,8 +26,8 @@ export async function refuseUnsafeCheckout(
 ): Promise<void> {
   const { event, pullRequest, sha } = context
   if (SAFE.includes(event) || !isAboutFork(context)) return
-  const root = resolve(workspace || '.')
-  const inside = checkpoints.map(one => resolve(withoutName(one))).filter(path => isInside(path, root))
+  const root = workspaceOf(workspace)
+  const inside = checkpoints.map(one => located(withoutName(one), workspace)).filter(path => isInside(path, root))
   const found = await whatIsUnsafe(root, inside, pullRequest ? [sha, pullRequest.baseSha] : [sha])
   if (found === undefined) return
   throw new UserError(

@@ -2,30 +2,38 @@ import * as core from '@actions/core'
 import { connect, startDeadline } from '../github/api.ts'
 import { baseRef } from '../github/base-commit.ts'
 import type { Context } from '../github/context.ts'
-import { statAt } from '../github/repository.ts'
+import { blobId, readAt, statAt } from '../github/repository.ts'
+import { limits } from '../limits.ts'
 
 /** Milliseconds that GitHub may take to tell of a file. */
 const MOST = 20_000
 
-/**
- * Whether the workflow that runs this is as the base branch has it: `none` where that has none of its name, so that it has judged
- * nothing there, and `other` where that is not known.
- */
-export async function workflowOnBase(context: Context): Promise<'same' | 'other' | 'none'> {
+/** The workflow that runs this, as the base branch has it. */
+export interface BaseWorkflow {
+  /** `none` where the base branch has none of its name, which then has judged nothing there; `other` where it is not known, too. */
+  readonly state: 'same' | 'other' | 'none'
+  /** What it says there; undefined where that is not known. */
+  readonly text: string | undefined
+}
+
+/** Failures do not throw. */
+export async function workflowOnBase(context: Context): Promise<BaseWorkflow> {
   const { workflowPath: path, sha, pullRequest } = context
   const token = core.getInput('github-token')
-  if (!path || !token) return 'other'
+  const unknown: BaseWorkflow = { state: 'other', text: undefined }
+  if (!path || !token) return unknown
   const deadline = startDeadline(MOST)
   try {
     const api = await connect({ token, apiUrl: context.apiUrl, deadline })
-    const base = await statAt(api, context, path, baseRef(context))
-    if (!base) return 'none'
+    const bytes = await readAt(api, context, { path, ref: baseRef(context), most: limits.config.bytes })
+    if (!bytes) return { state: 'none', text: '' }
+    const text = bytes.toString('utf8')
     // What is checked out by default is the merge commit, where the branch's own edits count too.
     for (const ref of [sha, pullRequest?.headSha ?? sha])
-      if ((await statAt(api, context, path, ref))?.sha === base.sha) return 'same'
-    return 'other'
+      if ((await statAt(api, context, path, ref))?.sha === blobId(bytes)) return { state: 'same', text }
+    return { state: 'other', text }
   } catch {
-    return 'other'
+    return unknown
   } finally {
     deadline.done()
   }

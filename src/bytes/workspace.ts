@@ -1,6 +1,23 @@
+import { realpathSync } from 'node:fs'
 import { realpath } from 'node:fs/promises'
-import { resolve, sep } from 'node:path'
+import { join, relative, resolve, sep } from 'node:path'
 import { CheckpointError } from '../errors.ts'
+
+/** Where the job's files lie: a runner may name it by a link, which the working directory does not have in it. */
+export function workspaceOf(workspace = process.env.GITHUB_WORKSPACE): string {
+  const named = resolve(workspace || '.')
+  try {
+    return realpathSync(named)
+  } catch {
+    return named
+  }
+}
+
+/** The whole path of a file, below the workspace as `workspaceOf` has it. */
+export function located(path: string, workspace = process.env.GITHUB_WORKSPACE): string {
+  const [at, named] = [resolve(path), resolve(workspace || '.')]
+  return isInside(at, named) ? join(workspaceOf(workspace), relative(named, at)) : at
+}
 
 /**
  * In a workflow, a path in the workspace may be a link that a pull request brought. It must not lead out of it: into secrets of the
@@ -9,9 +26,10 @@ import { CheckpointError } from '../errors.ts'
  * @throws CheckpointError where it leads out
  */
 export async function stayInWorkspace(path: string, workspace = process.env.GITHUB_WORKSPACE): Promise<void> {
-  if (!workspace || !isInside(resolve(path), resolve(workspace))) return
-  const [real, root] = await Promise.all([path, workspace].map(one => realpath(one).catch(() => undefined)))
-  if (real === undefined || root === undefined || isInside(real, root)) return
+  const root = workspaceOf(workspace)
+  if (!workspace || !isInside(located(path, workspace), root)) return
+  const real = await realpath(path).catch(() => undefined)
+  if (real === undefined || isInside(real, root)) return
   throw new CheckpointError(
     path,
     'is a symbolic link that leads out of the workspace',
@@ -29,7 +47,8 @@ export function refuseOutside(
   { GITHUB_WORKSPACE: workspace, RUNNER_TEMP: temporary } = process.env,
 ): void {
   if (!workspace) return
-  if ([workspace, temporary].some(folder => folder && isInside(resolve(path), resolve(folder)))) return
+  if (isInside(located(path, workspace), workspaceOf(workspace))) return
+  if (temporary && isInside(resolve(path), resolve(temporary))) return
   throw new CheckpointError(
     path,
     'lies outside of the workspace',

@@ -26,10 +26,13 @@ export function momentIn(value: (key: string) => unknown): Moment | undefined {
   return { ...(step !== undefined && { step }), ...(epoch !== undefined && { epoch }) }
 }
 
+/** What transformers' Trainer writes of a training. */
+export const TRAINER_STATE = 'trainer_state.json'
+
 /** The same of what transformers' Trainer writes beside a model; its stamp is added where it is read. */
 export async function momentBeside(path: string, stamps: Stamp[]): Promise<Moment | undefined> {
   // It tells no more than when: one that is too long is none.
-  const state = await new Relatives([], stamps).config(path, 'trainer_state.json').catch(() => undefined)
+  const state = await new Relatives([], stamps).config(path, TRAINER_STATE).catch(() => undefined)
   if (typeof state !== 'object' || state === null) return undefined
   return momentIn(key => (Object.hasOwn(state, key) ? (state as Record<string, unknown>)[key] : undefined))
 }

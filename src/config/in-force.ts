@@ -48,6 +48,11 @@ export function overridden({ config, inputs }: Layers, known: readonly string[])
   return JUDGING.filter(name => isSetIn(config, name) && isSetIn(inputs, name) && !known.includes(name))
 }
 
+/** Options of the analysis that a config file sets. */
+export function analysisOptions(config: Config): FileName[] {
+  return FILE_NAMES.filter(name => optionOf(name).loosens && !JUDGING.includes(name) && isSetIn(config, name))
+}
+
 export function isSetIn({ settings, publishing }: Config, name: FileName): boolean {
   return ((isOption(name) ? settings[name] : publishing[name as PublishingName])?.length ?? 0) > 0
 }

@@ -34,9 +34,15 @@ export async function namesAt(api: Api, context: Context, path: string, ref: str
   return data.flatMap(({ type, name }) => (type === 'file' ? [name] : []))
 }
 
-/** Whether the repository has a file or folder at a path, at a commit or a branch. GitHub's errors pass through. */
-export async function hasAt(api: Api, context: Context, path: string, ref: string): Promise<boolean> {
-  return (await contentAt(api, context, path, ref)) !== undefined
+/** What the repository has at a path, at a commit or a branch: `dir` for a folder; undefined where it has nothing. GitHub's errors pass through. */
+export async function kindAt(
+  api: Api,
+  context: Context,
+  path: string,
+  ref: string,
+): Promise<'dir' | 'file' | 'submodule' | 'symlink' | undefined> {
+  const data = await contentAt(api, context, path, ref)
+  return Array.isArray(data) ? 'dir' : (data?.type as 'file' | undefined)
 }
 
 /** What lies at a path, a file or a folder; undefined where nothing does. */
@@ -54,7 +60,7 @@ async function contentAt(api: Api, context: Context, path: string, ref: string) 
 /** The files of the repository by their paths, and whether these are all: GitHub lists no more than 100,000. */
 export interface Listing {
   readonly files: ReadonlyMap<string, FileAt>
-  /** Symbolic links, with the ids of the paths that they lead to. */
+  /** Symbolic links and submodules: ids of the paths that they lead to, and of commits. */
   readonly links: ReadonlyMap<string, string>
   readonly all: boolean
 }
@@ -71,7 +77,7 @@ export async function filesAt(api: Api, context: Context, ref: string): Promise<
   const files = new Map<string, FileAt>()
   const links = new Map<string, string>()
   for (const { type, mode, path, sha, size = 0 } of data.tree) {
-    if (mode === LINK) links.set(path, sha)
+    if (mode === LINK || type === 'commit') links.set(path, sha)
     else if (type === 'blob') files.set(path, { sha, size })
   }
   return { files, links, all: data.truncated === false }

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { unreadable } from '../bytes/file.ts'
 import { portable } from '../bytes/portable.ts'
 import { WITHOUT_WAITING } from '../bytes/small-file.ts'
+import { isShardIndex } from '../checkpoint/shards.ts'
 import { type Baseline, compare } from '../comparison/compare.ts'
 import { compareCustomMetrics } from '../comparison/custom-metrics.ts'
 import { pairModels } from '../comparison/pair.ts'
@@ -257,7 +258,7 @@ async function readBaseline(
     return { path: path.where, kind: 'report', options, models, figures }
   }
   try {
-    if (await isJson(path)) {
+    if (!isShardIndex(path) && (await isJson(path))) {
       const { options, models, figures } = await readReport(path)
       return { path: portable(path), kind: 'report', options, models, figures }
     }

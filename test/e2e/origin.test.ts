@@ -81,7 +81,7 @@ describe('a link that the repository has on the way', () => {
   test('is not followed where the pull request turned it', async () => {
     const turned = { ...evil, latest: new Link('v0') }
     expect(decided(await gate(base, turned, { baseline: 'latest/base.safetensors' }))).toEqual(UNDECIDED)
-    expect(comment()).toContain('the link latest, which is not that branch')
+    expect(comment()).toContain('the link latest, which is not known to be that branch')
   })
 
   test('does not take the place of what the base branch has', async () => {
@@ -100,7 +100,7 @@ describe('a link that the repository has on the way', () => {
     const turned = { ...before, ml: new Link('mine'), 'mine/gate.yml': 'enforce: false\n' }
     const ended = await gate(before, turned, { config: 'ml/gate.yml', 'fail-if': '' })
     expect(decided(ended)).toEqual(UNDECIDED)
-    expect(ended.stdout).toContain('the link ml, which is not that branch')
+    expect(ended.stdout).toContain('the link ml, which is not known to be that branch')
   })
 
   test('is a step’s where neither side has it', async () => {
@@ -109,6 +109,59 @@ describe('a link that the repository has on the way', () => {
     expect(decided(await gate({ a: '' }, { a: '' }, { baseline: 'found.safetensors' }, { files, prepare }))).toEqual(
       FAILED,
     )
+  })
+})
+
+describe('a folder in the place of a link that the base branch has', () => {
+  const base = {
+    latest: new Link('v1'),
+    'v1/base.safetensors': bytesOf('good'),
+    'v1/model.safetensors': bytesOf('good'),
+  }
+  const head = { 'latest/base.safetensors': bytesOf('worse'), 'latest/model.safetensors': bytesOf('worse') }
+
+  test.each(['latest/base.safetensors', 'latest'])('brings no baseline: %s', async baseline => {
+    expect(decided(await gate(base, head, { baseline, 'fail-if': 'alpha > 99' }))).toEqual(UNDECIDED)
+    expect(comment()).toContain('that branch has a link or a submodule at latest')
+  })
+
+  test('brings no config file', async () => {
+    const before = { ml: new Link('conf'), 'conf/gate.yml': 'fail-if: alpha > 2.5\n' }
+    const after = { 'ml/gate.yml': 'enforce: false\n', 'conf/gate.yml': 'fail-if: alpha > 2.5\n' }
+    expect(decided(await gate(before, after, { config: 'ml/gate.yml', 'fail-if': '' }))).toEqual(UNDECIDED)
+  })
+})
+
+describe('a path', () => {
+  test('that leads back after a folder is refused, for that may be a link', async () => {
+    const base = { 'models/x': '', 'v1/base.safetensors': bytesOf('good') }
+    const evil = { ...base, 'evil/v1/base.safetensors': bytesOf('worse'), 'evil/deep/x': '' }
+    const { status, stdout } = await gate(base, evil, { baseline: 'models/../v1/base.safetensors' })
+    expect(status).toBe(2)
+    expect(stdout).toContain('leads back (..) after a folder')
+    expect(decided(await gate(base, evil, { baseline: './v1/base.safetensors' }))).toEqual(FAILED)
+  })
+
+  test('that begins with dots is one of the repository', async () => {
+    const base = { '..models/base.safetensors': bytesOf('good') }
+    const head = { '..models/base.safetensors': bytesOf('worse') }
+    expect(decided(await gate(base, head, { baseline: '..models/base.safetensors' }))).toEqual(FAILED)
+  })
+
+  test.each(['', '/'])('below a workspace that the runner names by a link is one of the repository', async absolute => {
+    const base = { 'base.safetensors': bytesOf('good'), 'ci/gate.yml': 'fail-if: delta(alpha) > 0.2\n' }
+    const head = { 'base.safetensors': bytesOf('worse'), 'ci/gate.yml': 'enforce: false\n' }
+    const inputs: Record<string, string> = { 'fail-if': '' }
+    const prepare = (job: Job) => {
+      const named = join(dirname(job.workspace), 'named')
+      symlinkSync(job.workspace, named)
+      job.env.GITHUB_WORKSPACE = named
+      inputs.baseline = absolute ? join(named, 'base.safetensors') : 'base.safetensors'
+      inputs.config = absolute ? join(named, 'ci/gate.yml') : 'ci/gate.yml'
+    }
+    github.commitFiles(commits[3], base)
+    github.commitFiles(sha('head of 7'), head)
+    expect(decided(await runGate(github, 'worse', inputs, PULL, {}, { files: head, prepare }))).toEqual(FAILED)
   })
 })
 
@@ -154,6 +207,41 @@ describe('another checkout', () => {
     const prepare = (job: Job) => submodule(job, 'models', 'https://gate.localhost/octo/net')
     expect(decided(await gate(folder, {}, { baseline: 'models' }, { files: worseFolder, prepare }))).toEqual(UNDECIDED)
     expect(comment()).toContain('it lies in a submodule')
+  })
+
+  test('in the place of the whole workspace is not compared with', async () => {
+    const prepare = ({ workspace }: Job) => {
+      git(workspace, 'init', '-q')
+      git(workspace, 'config', 'remote.origin.url', 'https://gate.localhost/evil/net')
+    }
+    expect(decided(await gate(file, {}, { baseline: 'models/base.safetensors' }, { files: worse, prepare }))).toEqual(
+      UNDECIDED,
+    )
+    const config = { 'ci/gate.yml': 'fail-if: alpha > 2.5\n' }
+    const files = { 'ci/gate.yml': 'enforce: false\n' }
+    expect(decided(await gate(config, {}, { config: 'ci/gate.yml', 'fail-if': '' }, { files, prepare }))).toEqual(
+      FAILED,
+    )
+  })
+
+  test.each<[string, object, boolean]>([
+    ['the base branch', FAILED, true],
+    ['another branch', UNDECIDED, false],
+  ])('of an earlier commit of %s', async (_, expected, isOfBase) => {
+    const prepare = ({ workspace }: Job) => {
+      const folder = join(workspace, 'release')
+      mkdirSync(folder)
+      git(folder, 'init', '-q')
+      git(folder, 'config', 'remote.origin.url', 'https://gate.localhost/octo/net')
+      writeFileSync(join(folder, 'base.safetensors'), bytesOf('good'))
+      git(folder, 'add', '.')
+      git(folder, 'commit', '-q', '-m', 'x')
+      const commit = git(folder, 'rev-parse', 'HEAD').toString().trim()
+      if (isOfBase) github.commits.set(commits[1], [commit])
+      github.commits.set(commit, [])
+    }
+    const now = { 'base.safetensors': bytesOf('worse') }
+    expect(decided(await gate(now, now, { baseline: 'release/base.safetensors' }, { prepare }))).toEqual(expected)
   })
 
   test('that is a worktree of the base branch is compared with', async () => {
@@ -213,6 +301,22 @@ describe('what lies beside a baseline', () => {
   })
 })
 
+test('what tells the moment of a training may lie beside a baseline', async () => {
+  const base = { 'm/base.safetensors': bytesOf('good'), 'm/trainer_state.json': '{"global_step": 1}' }
+  const head = { ...base, 'm/trainer_state.json': '{"global_step": 7}' }
+  expect(decided(await gate(base, head, { baseline: 'm/base.safetensors' }))).toEqual(FAILED)
+})
+
+test('the index of shards can be a baseline, as long as nobody edits it', async () => {
+  const [a, b] = Object.entries(nets.good).map(entry => safetensorsBytes(Object.fromEntries([entry])))
+  const index = { weight_map: { 'a.weight': 'm-1.safetensors', 'b.weight': 'm-2.safetensors' } }
+  const base = { 'm/m-1.safetensors': a, 'm/m-2.safetensors': b, 'm/m.safetensors.index.json': JSON.stringify(index) }
+  const inputs = { baseline: 'm/m.safetensors.index.json' }
+  expect(decided(await gate(base, base, inputs))).toEqual(FAILED)
+  const head = { ...base, 'm/m.safetensors.index.json': `${base['m/m.safetensors.index.json']} ` }
+  expect(decided(await gate(base, head, inputs))).toEqual(UNDECIDED)
+})
+
 describe('a baseline that the pull request brings', () => {
   const folder = { 'm/model.safetensors': bytesOf('worse'), 'm/config.json': '{}' }
 
@@ -237,6 +341,50 @@ describe('a baseline that the pull request brings', () => {
   })
 })
 
+test('where nothing was published the base branch’s config file says what is analysed, unless its workflow does', async () => {
+  const config = { '.github/spectral-gate.yml': 'fail-if: alpha > 2.5\nexclude: z*\n' }
+  const inputs = { 'fail-if': '', exclude: 'a*' }
+  const [before, after] = ['x', 'y'].map(text => ({ ...config, [WORKFLOW]: text }))
+  expect(decided(await gate(before, after, inputs))).toEqual(FAILED)
+  expect((await gate(before, before, inputs)).status).toBe(0)
+})
+
+describe('a baseline that nothing was published with', () => {
+  const worse = { 'm/base.safetensors': bytesOf('worse') }
+  const inputs = { baseline: 'm/base.safetensors', 'fail-if': 'alpha > 99' }
+
+  test.each<[string, Tree, object]>([
+    ['a workflow that names it is there: it was a step’s', { [WORKFLOW]: 'baseline: m/base.safetensors' }, UNDECIDED],
+    ['the workflow did not name it', { [WORKFLOW]: 'baseline: none' }, PASSED],
+  ])('and that the pull request brings: %s', async (_, workflow, expected) => {
+    expect(decided(await gate(workflow, { ...workflow, ...worse }, inputs))).toEqual(expected)
+  })
+
+  test('and that the base branch has removed since is a step’s', async () => {
+    github.commitFiles(commits[2], worse)
+    const ended = await gate({ a: '' }, worse, inputs)
+    expect(readReport(ended).comparison?.status).toBe('compared')
+  })
+})
+
+test('what can’t be compared with is undecided, whatever the rules', async () => {
+  const base = { 'm/model.safetensors': bytesOf('good') }
+  const head = { 'm/model.safetensors': bytesOf('worse') }
+  expect(decided(await gate(base, head, { baseline: 'm', 'fail-if': '' }))).toEqual(UNDECIDED)
+})
+
+test('DVC’s links to its cache are what it keeps', async () => {
+  const md5 = (net: Net) => createHash('md5').update(bytesOf(net)).digest('hex')
+  const pointer = (net: Net) => ({ 'm.safetensors.dvc': `outs:\n- md5: ${md5(net)}\n  path: m.safetensors\n` })
+  const pulled = (net: Net): Workspace => ({
+    files: { [`.dvc/cache/files/md5/${md5(net)}`]: bytesOf(net) },
+    prepare: job => link(job, 'm.safetensors', `.dvc/cache/files/md5/${md5(net)}`),
+  })
+  const inputs = { baseline: 'm.safetensors' }
+  expect(decided(await gate(pointer('good'), pointer('good'), inputs, pulled('good')))).toEqual(FAILED)
+  expect(decided(await gate(pointer('good'), pointer('worse'), inputs, pulled('worse')))).toEqual(UNDECIDED)
+})
+
 describe('where the report of what judged the base branch can’t be read', () => {
   const base = { [WORKFLOW]: 'permissions: actions: read', 'base.safetensors': bytesOf('good') }
   const inputs = { baseline: 'base.safetensors', 'fail-if': 'any(alpha) > 99' }
@@ -254,6 +402,21 @@ describe('where the report of what judged the base branch can’t be read', () =
   test('one that edits it leaves the gate undecided', async () => {
     expect(decided(await forbidden({ ...base, [WORKFLOW]: 'permissions: {}' }))).toEqual(UNDECIDED)
     expect(comment()).toContain('this change edits the workflow')
+  })
+
+  test('so does one where it has expired', async () => {
+    const rules = { ...inputs, ...RULES }
+    await runGate(github, 'good', rules, { event: 'push', sha: commits[2] }, {}, { files: base })
+    for (const artifact of github.artifacts) artifact.expired = true
+    expect(decided(await gate(base, { ...base, [WORKFLOW]: 'x' }, inputs))).toEqual(UNDECIDED)
+    expect((await gate(base, base, inputs)).status).toBe(0)
+  })
+
+  test('nor the config file, where nothing was published', async () => {
+    github.permissions = { actions: 'read', 'pull-requests': 'write' }
+    const config = { '.github/spectral-gate.yml': 'fail-if: alpha > 2.5\n' }
+    const laxer = { '.github/spectral-gate.yml': 'fail-if: alpha > 99\n' }
+    expect(decided(await gate(config, laxer, { 'fail-if': '' }))).toEqual(UNDECIDED)
   })
 
   test('one that brings it is judged', async () => {
@@ -276,7 +439,7 @@ describe('a base model', () => {
   const bytes = safetensorsBytes(zeros)
   const inputs = { 'base-model': 'base.safetensors', 'fail-if': 'any(alpha) > 99' }
   const push = () =>
-    runGate(github, 'good', inputs, { event: 'push', sha: commits[2] }, {}, { files: { 'base.safetensors': bytes } })
+    runGate(github, 'good', inputs, { event: 'push', sha: commits[3] }, {}, { files: { 'base.safetensors': bytes } })
 
   test('that the pull request brings decides nothing where a step’s did', async () => {
     await push()
@@ -294,6 +457,24 @@ describe('a base model', () => {
     const prepare = (job: Job) => submodule(job, 'm', 'https://gate.localhost/evil/m')
     const files = { 'm/base.safetensors': bytes }
     expect(decided(await gate({ 'm/base.safetensors': bytes }, {}, all, { files, prepare }))).toEqual(UNDECIDED)
+  })
+
+  test('in a folder that Git LFS keeps need not be there where parts are merged', async () => {
+    const part = { mode: 'part', strategy: JSON.stringify({ 'job-index': 0, 'job-total': 1 }), 'base-model': 'base' }
+    const merge = { mode: 'merge', checkpoint: '', 'base-model': 'base', 'fail-if': 'any(alpha) > 99' }
+    const pointer = (size: number) =>
+      `version https://git-lfs.github.com/spec/v1\noid sha256:${'ab'.repeat(32)}\nsize ${size}\n`
+    const tree = { 'base/model.safetensors': pointer(bytes.length) }
+    const run = async (head: Record<string, string>, runId: number) => {
+      github.commitFiles(commits[3], tree)
+      github.commitFiles(sha('head of 7'), head)
+      const options = { ...PULL, runId }
+      const files = { 'base/model.safetensors': bytes }
+      await runGate(github, 'good', part, options, { GITHUB_JOB: 'train' }, { files })
+      return runGate(github, 'good', merge, options, { GITHUB_JOB: 'gate' }, { files: head })
+    }
+    expect(decided(await run(tree, 6101)).status).toBe(0)
+    expect(decided(await run({ 'base/model.safetensors': pointer(7) }, 6102))).toEqual(UNDECIDED)
   })
 
   test('that DVC keeps need not be there where parts are merged', async () => {

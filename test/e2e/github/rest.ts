@@ -1,6 +1,15 @@
 import { createHash } from 'node:crypto'
 import { posix } from 'node:path'
-import type { Artifact, Comment, GitHubDouble, Pull, Run, RunJob, Scope } from './double.ts'
+import {
+  type Artifact,
+  type Comment,
+  type GitHubDouble,
+  type Pull,
+  type Run,
+  type RunJob,
+  type Scope,
+  sha,
+} from './double.ts'
 import { fill } from './schema.ts'
 
 export interface Answer {
@@ -301,11 +310,31 @@ function jobObject({ id, runId, attempt, key, runner, started, completed, failed
 
 /** Those of the nearest commit, along first parents, whose files are known. */
 function filesOf(github: GitHubDouble, start: string): Map<string, Buffer> | undefined {
+  const pull = [...github.pulls.values()].find(({ head }) => sha(`merge of ${head.sha}`) === start)
+  if (pull && !github.files.has(start)) return merged(github, pull)
   for (let at: string | undefined = start; at !== undefined; at = github.commits.get(at)?.[0]) {
     const files = github.files.get(at)
     if (files) return files
   }
   return undefined
+}
+
+/** What a pull request's merge commit has: of each file what one side made of it, the head first. */
+function merged(github: GitHubDouble, { base, head }: Pull): Map<string, Buffer> {
+  const tip = github.branches.get(base.ref) ?? ''
+  const common = ancestors(github, head.sha).find(commit => ancestors(github, tip).includes(commit)) ?? ''
+  const [before, ours, theirs] = [common, tip, head.sha].map(
+    commit => filesOf(github, commit) ?? new Map<string, Buffer>(),
+  )
+  const names = new Set([...ours.keys(), ...theirs.keys()])
+  return new Map(
+    [...names].flatMap(name => {
+      const [old, own, other] = [before, ours, theirs].map(files => files.get(name))
+      const isTheirs = !(old && other ? old.equals(other) : old === other)
+      const file = isTheirs ? other : own
+      return file ? [[name, file] as const] : []
+    }),
+  )
 }
 
 function contentOf(file: Buffer, path: string, accept: string): Answer {

@@ -1,0 +1,58 @@
+import type { Settings } from '../config/settings.ts'
+import type { FileName } from '../config/table.ts'
+import { isJudged } from '../github/base-commit.ts'
+import { parseBaselineSource } from '../github/baseline/options.ts'
+import type { Context } from '../github/context.ts'
+import type { BaselineRecord, PolicyRecord, Report } from '../report/schema.ts'
+import { whyBaseModel } from './baseline.ts'
+import type { Rules } from './rules.ts'
+import { type BaseWorkflow, workflowOnBase } from './workflow.ts'
+
+export interface Evidence {
+  readonly rules: Rules
+  /** The report of what judged the base branch. */
+  readonly earlier: (Report & { policy: PolicyRecord }) | undefined
+  /** GitHub did not say whether there is one. */
+  readonly isUnknown: boolean
+  /** Options that parts were made with, and the base branch was not. */
+  readonly fixed: readonly string[]
+  /** Rules of the base branch that can't be read. */
+  readonly unread: readonly string[]
+  /** As it is set. */
+  readonly baseline: string
+  readonly search: BaselineRecord | undefined
+  readonly options: Settings['options']
+  /** Whether the base model is read here: not where parts are merged. */
+  readonly isRead: boolean
+}
+
+/** Why nothing can be decided, whatever the rules say; undefined where it can. */
+export async function whyUndecided(context: Context, evidence: Evidence): Promise<string | undefined> {
+  const { rules, earlier, isUnknown, fixed, unread, baseline, search, options, isRead } = evidence
+  if (!isJudged(context)) return undefined
+  if (fixed.length > 0)
+    return `the parts were made with other options (${fixed.join(', ')}) than those of the base branch`
+  if (unread.length > 0) return `a rule of the base branch can't be read: ${unread.join('; ')}`
+  if (rules.unreadable && (isUnknown || (!rules.unusable && !earlier)))
+    return 'neither the config file of the base branch nor a report of what judged it can be read'
+  let known: BaseWorkflow | undefined
+  const workflow = async () => {
+    known ??= await workflowOnBase(context)
+    return known
+  }
+  if (isUnknown && (await workflow()).state === 'other')
+    return 'this change edits the workflow, and the report of what judged the base branch can’t be read: the job needs the permission `actions: read`'
+  // Whether the base branch was judged with a file of a step's that the change brings one in the place of.
+  const wasGiven = async (option: FileName & ('baseline' | 'base-model'), path: string, before: string) => {
+    if (earlier) return before === path
+    if (rules.ofBase && rules.inForce.config.settings[option] === path) return true
+    return (await workflow()).text?.includes(path) ?? true
+  }
+  if (search && parseBaselineSource(baseline).kind === 'path') {
+    if (search.state !== 'first-run') return search.reason
+    if (await wasGiven('baseline', baseline, earlier?.policy.settings.baseline ?? ''))
+      return `this change brings the baseline ${baseline}, where the base branch was compared with what a step made`
+  }
+  const isFirst = async (path: string) => !(await wasGiven('base-model', path, earlier?.options.base_model ?? ''))
+  return whyBaseModel(context, options, { isRead, isFirst })
+}
