@@ -1,10 +1,11 @@
+import { workspaceOf } from '../bytes/workspace.ts'
 import type { Settings } from '../config/settings.ts'
-import type { FileName } from '../config/table.ts'
 import { isJudged } from '../github/base-commit.ts'
 import { parseBaselineSource } from '../github/baseline/options.ts'
 import type { Context } from '../github/context.ts'
 import type { BaselineRecord, PolicyRecord, Report } from '../report/schema.ts'
 import { whyBaseModel } from './baseline.ts'
+import { pathWithin } from './checkout.ts'
 import type { Rules } from './rules.ts'
 import { type BaseWorkflow, workflowOnBase } from './workflow.ts'
 
@@ -43,10 +44,11 @@ export async function whyUndecided(context: Context, evidence: Evidence): Promis
   if (isUnknown && (await workflow()).state === 'other')
     return 'this change edits the workflow, and the report of what judged the base branch can’t be read: the job needs the permission `actions: read`'
   // Whether the base branch was judged with a file of a step's that the change brings one in the place of.
-  const wasGiven = async (option: FileName & ('baseline' | 'base-model'), path: string, before: string) => {
+  const wasGiven = async (option: keyof typeof KEYS, path: string, before: string) => {
     if (earlier) return before === path
     if (rules.ofBase && rules.inForce.config.settings[option] === path) return true
-    return (await workflow()).text?.includes(path) ?? true
+    const { text } = await workflow()
+    return text === undefined || says(text, option, path)
   }
   if (search && parseBaselineSource(baseline).kind === 'path') {
     if (search.state !== 'first-run') return search.reason
@@ -55,4 +57,15 @@ export async function whyUndecided(context: Context, evidence: Evidence): Promis
   }
   const isFirst = async (path: string) => !(await wasGiven('base-model', path, earlier?.options.base_model ?? ''))
   return whyBaseModel(context, options, { isRead, isFirst })
+}
+
+const KEYS = { baseline: /(?:^|[\s{,'"])baseline['"]?\s*:/, 'base-model': /(?:^|[\s{,'"])base-model['"]?\s*:/ }
+
+/** Whether a workflow names a path, or has an expression where it would. */
+function says(workflow: string, option: keyof typeof KEYS, path: string): boolean {
+  const own = pathWithin(workspaceOf(), path) ?? path
+  const words = workflow.split(/[\s'",:=[\]{}]+/)
+  if (words.some(word => word === own || word.endsWith(`/${own}`))) return true
+  const before = workflow.split('\n').flatMap(line => line.split('${{').slice(0, -1))
+  return before.some(text => KEYS[option].test(text))
 }

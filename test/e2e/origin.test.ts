@@ -355,7 +355,8 @@ describe('a baseline that nothing was published with', () => {
 
   test.each<[string, Tree, object]>([
     ['a workflow that names it is there: it was a step’s', { [WORKFLOW]: 'baseline: m/base.safetensors' }, UNDECIDED],
-    ['the workflow did not name it', { [WORKFLOW]: 'baseline: none' }, PASSED],
+    ['so may it be where that has an expression', { [WORKFLOW]: 'baseline: $\u007b{ vars.BASE }}' }, UNDECIDED],
+    ['the workflow did not name it', { [WORKFLOW]: 'baseline: none # m/base.safetensors.old' }, PASSED],
   ])('and that the pull request brings: %s', async (_, workflow, expected) => {
     expect(decided(await gate(workflow, { ...workflow, ...worse }, inputs))).toEqual(expected)
   })
