@@ -58,12 +58,14 @@ const [OF_MODEL, OF_PEFT, FILE] = ['base_model.model.', 'base_model.', /^adapter
 const NO_TARGET =
   'a factor of an adapter on a module that its adapter_config.json leaves out: PEFT does not load it. Save the adapter again'
 const NO_EXPRESSION =
-  'a factor of an adapter whose target_modules or exclude_modules is an expression that is not known: list the modules in its place'
+  'a factor of an adapter whose target_modules, exclude_modules or layers_pattern do not tell its modules: save the adapter again with PEFT, which lists them'
 const OTHER_DORA = 'a factor of an adapter whose use_dora says otherwise than its magnitudes: save it again with PEFT'
 const NO_KEY =
   'a tensor under a key that PEFT does not load: save the adapter again with PEFT, whose keys begin with base_model.model.'
 const WHOLE =
   'a whole tensor of the base model, which PEFT loads in its place: name its module in modules_to_save of adapter_config.json'
+const BESIDE =
+  'a weight beside the factors of its module, which PEFT looks for in base_layer and does not load: save the adapter again with PEFT'
 const NO_SCALE =
   'a factor of an adapter whose scale is not known: keep its adapter_config.json, with its rank, beside it'
 
@@ -146,8 +148,10 @@ function ofOtherKind(tensors: readonly Tensor[], config: unknown, kind: string):
 function strayIn(tensors: readonly Tensor[], config: unknown): (readonly [string, string])[] {
   const isWhole = savedBy(config)
   const hasBiases = ['all', 'lora_only'].includes(String(field(config, 'bias')))
+  const wrapped = new Set(tensors.flatMap(({ name }) => /^(.*)\.lora_(?:embedding_)?A(?:\.|$)/.exec(name)?.[1] ?? []))
   return tensors.flatMap(({ name, source }) => {
     if (isPart(name)) return []
+    if (wrapped.has(moduleOf(name))) return [[name, BESIDE]]
     if (!name.startsWith(OF_MODEL)) return FILE.test(basename(source.path)) ? [[name, NO_KEY]] : []
     return isWhole(name) || (hasBiases && name.endsWith('.bias')) ? [] : [[name, WHOLE]]
   })
@@ -178,6 +182,10 @@ function savedBy(config: unknown): (name: string) => boolean {
 }
 
 /** Whether it is called as a part of an adapter is. */
+function moduleOf(name: string): string {
+  return name.slice(0, Math.max(0, name.lastIndexOf('.')))
+}
+
 function isPart(name: string): boolean {
   return FACTOR.test(name) || MAGNITUDE.test(name) || isOther(name)
 }
@@ -272,7 +280,9 @@ async function updateOf(
     // Its config knows the attention alone.
     const own = attention ?? module
     const isTarget = !isOfPeft(config) || targets.has(plainModule(own))
-    if (!isTarget) return { factors, reason: isTarget === undefined ? NO_EXPRESSION : NO_TARGET }
+    // Of stacked experts, the factors of all lie in one, those of a second parameter in what PEFT put around the first.
+    const ofParameters = isTruthy(field(config, 'target_parameters')) && /\.base_layer$|\.experts$/.test(own)
+    if (!isTarget && !ofParameters) return { factors, reason: isTarget === undefined ? NO_EXPRESSION : NO_TARGET }
     const initialised = field(config, 'init_lora_weights')
     if (isOfPeft(config) && typeof initialised === 'string' && !INITIALISED.includes(initialised.toLowerCase())) {
       const reason = `a factor of an adapter that changes its base model when it is loaded (init_lora_weights: ${quoted(initialised)}): convert it with save_pretrained(…, path_initial_model_for_weight_conversion=…)`
@@ -283,8 +293,8 @@ async function updateOf(
     const hasMore = OTHER_PARTS.some(part =>
       ['', adapter, '.weight', `${adapter}.weight`].some(end => all.has(module + part + end)),
     )
-    if (scale === undefined || isOther || hasMore)
-      return { factors, ...(scale !== undefined && { reason: OTHER_KIND }) }
+    if (scale === undefined || isOther || hasMore || !isTarget)
+      return { factors, ...((scale !== undefined || ofParameters) && { reason: OTHER_KIND }) }
     if (isOfPeft(config) && isTruthy(field(config, 'use_dora')) !== (magnitude !== undefined))
       return { factors, reason: OTHER_DORA }
     const turned = field(config, 'fan_in_fan_out') === true && { turned: true as const }
@@ -341,10 +351,11 @@ function isOfPeft(config: unknown): boolean {
  * expression, or `all-linear`. Source: check_target_module_exists (peft/tuners/tuners_utils.py).
  */
 class Targets {
-  /** Undefined where there is none. */
-  readonly #targets: Fitting | undefined
+  readonly #targets: Fitting
   readonly #excluded: Fitting
   readonly #layers: ReadonlySet<unknown> | undefined
+  /** What the lists of layers are called, where that is said. */
+  readonly #lists: readonly string[]
 
   constructor(config: unknown) {
     const listed = (key: string) => {
@@ -354,28 +365,35 @@ class Targets {
     const parameters = listed('target_parameters') ?? []
     const owners = parameters.map(name => name.slice(0, Math.max(0, name.lastIndexOf('.'))))
     const [targets, excluded] = [field(config, 'target_modules'), field(config, 'exclude_modules')]
-    if (typeof targets === 'string')
-      this.#targets = targets.toLowerCase() === ALL ? undefined : fitting(targets, owners)
-    else if (Array.isArray(targets)) this.#targets = fitting(listed('target_modules')!, owners)
+    // What PEFT saves says which: of a model that is not here nobody knows what it takes by default, or all linear layers of.
+    const isList = Array.isArray(targets) || (targets == null && owners.length > 0)
+    if (isList) this.#targets = fitting(listed('target_modules') ?? [], owners)
+    else if (typeof targets === 'string' && targets.toLowerCase() !== ALL) this.#targets = fitting(targets, owners)
+    else this.#targets = () => undefined
     this.#excluded = fitting(
       typeof excluded === 'string' && excluded !== '' ? excluded : (listed('exclude_modules') ?? []),
     )
     const wanted = field(config, 'layers_to_transform')
     const layers = Array.isArray(wanted) ? wanted : typeof wanted === 'number' ? [wanted] : []
-    // With a name of one's own for the list of layers there are expressions again.
-    const isPlain = !isTruthy(field(config, 'layers_pattern'))
-    this.#layers = layers.length > 0 && isPlain ? new Set(layers) : undefined
+    this.#layers = layers.length > 0 ? new Set(layers) : undefined
+    const pattern = field(config, 'layers_pattern')
+    this.#lists = listed('layers_pattern') ?? (typeof pattern === 'string' && pattern !== '' ? [pattern] : [])
   }
 
   /** @returns undefined where an expression is one that is not known, or takes too long */
   has(module: string): boolean | undefined {
     const isExcluded = this.#excluded(module)
     if (isExcluded !== false) return isExcluded && false
-    const isTarget = this.#targets?.(module)
-    if (this.#targets && !isTarget) return isTarget === undefined ? undefined : false
+    const isTarget = this.#targets(module)
+    if (!isTarget) return isTarget
     if (isTarget === 'whole' || !this.#layers) return true
+    // A name may be an expression.
+    if (this.#lists.some(name => !/^\w+$/.test(name))) return undefined
+    const isNumber = (part: string | undefined) => part !== undefined && /^\d+$/.test(part)
+    const parts = module.split('.')
+    const isOfList = (list: string) => this.#lists.length === 0 || this.#lists.includes(list)
+    const indices = parts.filter((part, i) => i > 1 && i < parts.length - 1 && isNumber(part) && isOfList(parts[i - 1]))
     // The first number or the last: which, its versions differ in.
-    const indices = module.split('.').filter((part, i, all) => i > 1 && i < all.length - 1 && /^\d+$/.test(part))
     return indices.length > 0 && [indices[0], indices.at(-1)].every(index => this.#layers!.has(Number(index)))
   }
 }

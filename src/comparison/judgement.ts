@@ -120,17 +120,20 @@ function spectrumDistance({ quantiles: a }: Layer, { quantiles: b }: Layer): num
 
 function relationOf({ head, base, matched, added, removed }: Pair): Judgement['relation'] {
   if (!base) return 'unrelated'
-  const larger = Math.max(head.layers.length, base.layers.length)
+  // Of weights that are tied one side may have but one.
+  const digests = new Set(matched.flatMap(({ head, base }) => [head.digest ?? [], base.digest ?? []].flat()))
+  const copies = (rest: readonly Layer[]) => rest.filter(({ digest }) => digest && digests.has(digest)).length
+  const [ours, theirs] = [head.layers.length - copies(added), base.layers.length - copies(removed)]
+  const larger = Math.max(ours, theirs)
   const exchanged = added.length === 1 && removed.length === 1 && matched.length > 1
   // Small layers that came beside all that were there make no other architecture.
   const kept = matched.map(({ head }) => head)
-  const grown =
-    matched.length >= SAME_SHARE * base.layers.length && elements(kept) >= SAME_SHARE * elements(head.layers)
+  const grown = matched.length >= SAME_SHARE * theirs && elements(kept) >= SAME_SHARE * elements(head.layers)
   if (matched.length >= SAME_SHARE * larger || exchanged || grown) return 'same'
-  if (matched.length >= SAME_SHARE * base.layers.length) return 'resized'
-  const [ours, theirs] = [kinds(head), kinds(base)]
-  const common = [...ours].filter(kind => theirs.has(kind)).length
-  const all = new Set([...ours, ...theirs]).size
+  if (matched.length >= SAME_SHARE * theirs) return 'resized'
+  const [now, before] = [kinds(head), kinds(base)]
+  const common = [...now].filter(kind => before.has(kind)).length
+  const all = new Set([...now, ...before]).size
   return common >= FAMILY_SHARE * all ? 'resized' : 'unrelated'
 }
 

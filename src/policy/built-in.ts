@@ -118,15 +118,8 @@ export const BUILT_IN_RULES = {
     threshold: 0,
     kind: 'certain',
     what: 'layers that only the baseline has',
-    measure: ({ head, added, removed }, { relation }) => {
-      if (relation === 'unrelated') return null
-      const names = new Set(added.map(({ name }) => name))
-      // Of weights that are tied the one that stays has both.
-      const kept = new Set(head.layers.map(({ digest }) => digest))
-      const isKept = ({ digest }: Layer) => digest !== undefined && kept.has(digest)
-      const lost = removed.filter(layer => !names.has(layer.name) && !isKept(layer)).map(head => ({ head }))
-      return counted(lost, () => 'only the baseline has it')
-    },
+    measure: (pair, { relation }) =>
+      relation === 'unrelated' ? null : counted(lostLayers(pair), () => 'only the baseline has it'),
   },
   'new-layers': {
     level: 'warn',
@@ -164,11 +157,12 @@ export const BUILT_IN_RULES = {
     operator: '>',
     threshold: 0,
     kind: 'certain',
-    what: 'layers of a model that has all layers of the baseline, and so many more that no rule on tails or structure can judge it',
-    measure: ({ head, base, removed }, { relation }) => {
+    what: 'layers of a model of another depth or width, none of which is lost, so that no rule on tails or structure can judge it',
+    measure: (pair, { relation }) => {
+      const { head, base } = pair
       if (base === null) return null
       const reason = 'of another depth than the baseline: no rule on tails or structure judges it'
-      return relation === 'resized' && removed.length === 0
+      return relation === 'resized' && lostLayers(pair).length === 0
         ? { value: head.layers.length, reason }
         : { value: 0, reason: '' }
     },
@@ -213,7 +207,7 @@ export const BUILT_IN_RULES = {
     operator: '>',
     threshold: 0,
     kind: 'certain',
-    what: 'layers of safetensors whose keys have other prefixes than in the baseline (`module.`, `_orig_mod.`), and layers that came whose key is the end of another’s of their shape, but for averages (`ema.`): a framework that goes by names loads nothing of the former, and either of the latter. Layers of Keras whose names changed places with others’: it loads by places. `rename` says that it is meant',
+    what: 'layers of safetensors whose keys have other prefixes than in the baseline (`module.`, `_orig_mod.`), and layers that came whose key is the end of another’s of their shape, but for averages (`ema.`): a framework that goes by names loads nothing of the former, and either of the latter. So are norms and biases, and those that came under an older name (`gamma`, `beta`) beside the newer. Layers of Keras whose names changed places with others’: it loads by places. `rename` says that it is meant',
     measure: ({ head, base, matched, added, renamed, exchanged }) => {
       if (exchanged) return ofExchanged(exchanged, matched)
       if (base === null || !isOfNames(head) || !isOfNames(base)) return null
@@ -233,10 +227,10 @@ export const BUILT_IN_RULES = {
         ),
         ...twice.map(layer => [layer, 'its key is the end of another, or has another as its end'] as const),
       ])
-      return counted(
-        [...reasons.keys()].map(head => ({ head })),
-        ({ head }) => reasons.get(head)!,
-      )
+      return tallied([
+        ...[...reasons].map(([{ name }, reason]) => ({ layer: name, reason })),
+        ...(renamed ? [] : misnamed({ head, base })),
+      ])
     },
   },
   'rearranged-weights': {
@@ -616,12 +610,51 @@ function resultOf(
   }
 }
 
+/** Parameters without a spectrum that have another prefix than in the baseline, or came under a second name. */
+function misnamed(pair: Pick<Pair, 'head' | 'base'>): Pick<Measurement, 'layer' | 'reason'>[] {
+  const moved = keptTensors(pair).filter(({ head, base }) => isOfModule(head) && moduleOf(head) !== moduleOf(base))
+  const had = new Set(pair.base?.skipped.map(({ tensor }) => tensor))
+  const all = new Set(pair.head.skipped.map(({ tensor }) => tensor))
+  const twice = pair.head.skipped.flatMap(({ tensor }) => {
+    const [, module, old] = /^(.*\.)(gamma|beta)$/.exec(tensor) ?? []
+    const other = old && `${module}${OLDER[old]}`
+    return other && all.has(other) && !(had.has(tensor) && had.has(other)) ? [{ tensor, other }] : []
+  })
+  return [
+    ...moved.map(({ head, base }) => ({
+      layer: head.tensor,
+      reason: `its key is ${JSON.stringify(head.tensor)}, ${JSON.stringify(base.tensor)} before`,
+    })),
+    ...twice.map(({ tensor, other }) => ({
+      layer: tensor,
+      reason: `it is an older name of ${other}, which is there, too`,
+    })),
+  ]
+}
+
+/** What transformers makes of the names that norms had in TensorFlow. */
+const OLDER: Readonly<Record<string, string>> = { gamma: 'weight', beta: 'bias' }
+
+/** Layers of the baseline that went, and whose weights no layer that stayed has. */
+function lostLayers({ head, added, removed }: Pair): { readonly head: Layer }[] {
+  const names = new Set(added.map(({ name }) => name))
+  const came = new Set(added)
+  // Of weights that are tied the one that stays has both.
+  const kept = new Set(head.layers.flatMap(layer => (came.has(layer) ? [] : (layer.digest ?? []))))
+  return removed
+    .filter(({ name, digest }) => !names.has(name) && !(digest !== undefined && kept.has(digest)))
+    .map(head => ({ head }))
+}
+
 /** Parameters without a spectrum that went from beside layers that stayed, and that nothing in their module took the place of. */
 function lostParameters(pair: Pair): Skipped[] {
   const { head, base, matched } = pair
-  const digests = new Set(head.skipped.map(({ digest }) => digest).filter(digest => digest !== undefined))
   const had = new Set(base?.skipped.map(({ tensor }) => tensor))
-  const placeOf = (row: Skipped) => JSON.stringify([moduleOf(row), row.shape])
+  const stayed = head.skipped.filter(({ tensor }) => had.has(tensor))
+  const digests = new Set(stayed.flatMap(({ digest }) => digest ?? []))
+  // Under another name of the same parameter: transformers' older ones, or what a quantiser makes of it.
+  const leafOf = ({ tensor }: Skipped) => tensor.slice(moduleOf({ tensor }).length + 1)
+  const placeOf = (row: Skipped) => JSON.stringify([moduleOf(row), row.shape, OLDER[leafOf(row)] ?? leafOf(row)])
   const came = new Set(head.skipped.filter(({ tensor }) => !had.has(tensor)).map(placeOf))
   const around = new Set(matched.flatMap(({ base }) => containers(base.tensor)))
   const keys = keysOf(pair)

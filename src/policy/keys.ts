@@ -3,8 +3,9 @@ import type { Layer, Model } from '../report/schema.ts'
 import { dottedEnds } from '../words.ts'
 
 /** Whether a file is one of which frameworks load what has the right name, and no more. */
-export function isOfNames({ source }: Model): boolean {
-  return source.format === 'safetensors'
+export function isOfNames({ source: { format, path } }: Model): boolean {
+  // A folder, or what transformers calls a model: what reads others is the user's own.
+  return format === 'safetensors' || (format.startsWith('torch') && !/\.(?!bin$)[a-z]\w{1,5}$/i.test(path))
 }
 
 /** Whether both are of one framework, which gives a parameter one name; ONNX numbers what it makes. */

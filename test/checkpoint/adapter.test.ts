@@ -21,7 +21,7 @@ const lora = (module: string, seed = 1): Record<string, Written> => ({
   [`${MODEL}${module}.lora_A.weight`]: generate(seed, [4, 20], false),
   [`${MODEL}${module}.lora_B.weight`]: generate(seed + 1, [30, 4], false),
 })
-const LORA = { peft_type: 'LORA', r: 4, lora_alpha: 8 }
+const LORA = { peft_type: 'LORA', r: 4, lora_alpha: 8, target_modules: '.*' }
 
 /** Which tensors are read, but for factors, and why the others are not. */
 async function readOf(opened: ReturnType<typeof saved>) {
@@ -226,6 +226,20 @@ describe('LoRA on nn.MultiheadAttention', () => {
   })
 })
 
+test('a whole weight beside the factors of its module is not read: PEFT looks for it in base_layer', async () => {
+  const head = { [`${MODEL}lm_head.weight`]: matrix, ...lora('lm_head') }
+  const { updates, reasons } = await readOf(saved(LORA, head))
+  expect(updates).toEqual(['lm_head.weight'])
+  expect(reasons).toEqual([expect.stringMatching(/looks for in base_layer and does not load/)])
+})
+
+test('factors of stacked experts are told to be such', async () => {
+  const config = { ...LORA, target_modules: ['q_proj'], target_parameters: ['mlp.experts.up'] }
+  const { updates, reasons } = await readOf(saved(config, { ...lora('mlp.experts.base_layer') }))
+  expect(updates).toEqual([])
+  expect(reasons).toEqual([expect.stringMatching(/of a kind that has no reader/)])
+})
+
 describe('modules that an expression names', () => {
   const layers = ['model.layers.0.q_proj', 'model.layers.1.q_proj', 'model.vision.q_proj']
   const of = async (change: object) =>
@@ -239,21 +253,25 @@ describe('modules that an expression names', () => {
     [{ exclude_modules: 'vision' }, [0, 1, 2]],
     [{ exclude_modules: '' }, [0, 1, 2]],
     [{ target_modules: ['q_proj'], exclude_modules: 'model\\.layers\\.\\d\\..*' }, [2]],
-    [{ target_modules: 'ALL-linear' }, [0, 1, 2]],
+    [{ layers_to_transform: [1], layers_pattern: ['layers'] }, [1]],
+    [{ layers_to_transform: [1], layers_pattern: 'blocks' }, []],
   ])('%j: as re.fullmatch has it', async (change, wanted) => {
     const { updates, reasons } = await of(change)
     expect(updates).toEqual(wanted.map(i => `${layers[i]}.weight`))
     expect(reasons).toEqual(wanted.length < 3 ? [expect.stringMatching(/leaves out: PEFT does not load it/)] : [])
   })
 
-  test.each([{ exclude_modules: '(?<=x)y' }, { target_modules: '(?i)Q_PROJ' }])(
-    'one that is not known: %j',
-    async change => {
-      const { updates, reasons } = await of(change)
-      expect(updates).toEqual([])
-      expect(reasons).toEqual([expect.stringMatching(/an expression that is not known: list the modules/)])
-    },
-  )
+  test.each([
+    { exclude_modules: '(?<=x)y' },
+    { target_modules: '(?i)Q_PROJ' },
+    { target_modules: 'ALL-linear' },
+    { target_modules: null },
+    { layers_to_transform: [1], layers_pattern: '(?:layers)' },
+  ])('one that is not known: %j', async change => {
+    const { updates, reasons } = await of(change)
+    expect(updates).toEqual([])
+    expect(reasons).toEqual([expect.stringMatching(/do not tell its modules: save the adapter again/)])
+  })
 
   test('which number is the layer’s, where there are several, versions of PEFT differ in', async () => {
     const experts = ['l.layers.1.experts.0.up', 'l.layers.1.experts.1.up'].map(module => lora(module))

@@ -83,7 +83,7 @@ function adapter(count: number, side: number, isShared: boolean): string {
   ])
   const pickle = dict(Object.fromEntries(tensors.flat()))
   writeFileSync(join(folder, 'adapter_model.bin'), makeZip(archive(pickle, Buffer.alloc(4 * numel))))
-  writeFileSync(join(folder, 'adapter_config.json'), '{"peft_type":"LORA","r":1,"lora_alpha":1}')
+  writeFileSync(join(folder, 'adapter_config.json'), '{"peft_type":"LORA","r":1,"lora_alpha":1,"target_modules":".*"}')
   return folder
 }
 

@@ -208,7 +208,7 @@ test.each<[string, string[], Record<string, unknown>, RegExp]>([
 test("an adapter in a module's folder is read by the config beside it", async () => {
   const folder = modules(['2_Dense'], {
     'modules.json': [BERT, DENSE],
-    '0_Transformer/adapter_config.json': { peft_type: 'LORA', r: 2, lora_alpha: 4 },
+    '0_Transformer/adapter_config.json': { peft_type: 'LORA', r: 2, lora_alpha: 4, target_modules: '.*' },
   })
   const factors = {
     'base_model.model.q.lora_A.weight': { shape: [2, 5] },
@@ -557,7 +557,13 @@ describe('what says how weights are to be read is another once it was changed, w
     ],
     ['config.json', 'config.json', gptq, '{"a": 1, "quantization_config": {}}', '1'],
     ['quantize_config.json', 'quantize_config.json', gptq, '{"a": 1}', '1'],
-    ['adapter_config.json', 'adapter_config.json', lora, '{"peft_type": "LORA", "lora_alpha": 1}', '1'],
+    [
+      'adapter_config.json',
+      'adapter_config.json',
+      lora,
+      '{"peft_type": "LORA", "lora_alpha": 1, "target_modules": ".*"}',
+      '1',
+    ],
   ])('%s', async (_, name, tensors, text, digit) => {
     const folder = temporaryFolder()
     renameSync(writeSafetensors(tensors), join(folder, 'model.safetensors'))

@@ -243,12 +243,17 @@ describe('what no spectrum shows', () => {
       expect(judge({ rules: [], ignore: [], enforce: true }, pairs, { cause: '' }).rules).toEqual([])
     })
 
-    test('a pickle is loaded as its program likes', () => {
-      const of = (format: string, layers: Layer[]): Model => {
+    test.each([
+      ['net.pt', 0],
+      ['a/net.ckpt', 0],
+      ['net', 1],
+      ['net-3.1/pytorch_model.bin', 1],
+    ])('a pickle is loaded as its program likes, but one of transformers: %s', (path, count) => {
+      const of = (layers: Layer[]): Model => {
         const one = model('net', layers)
-        return { ...one, source: { ...one.source, format } }
+        return { ...one, source: { ...one.source, path, format: 'torch-zip' } }
       }
-      expect(verdictOf(of('torch-zip', keyed('module.a.x')), of('torch-zip', keyed('a.x'))).rules).toEqual([])
+      expect(verdictOf(of(keyed('module.a.x')), of(keyed('a.x'))).rules).toHaveLength(count)
     })
   })
 
@@ -329,6 +334,9 @@ describe('what no spectrum shows', () => {
     const tied = [weights('emb', '1'), weights('b', '2'), weights('out', '1')]
     expect(broken(tied.slice(0, 2), tied)).toEqual([])
     expect(broken(tied.slice(1, 2), tied.slice(0, 2))).toEqual(['lost-layers'])
+    const many = Array.from('0123456789', digest => weights(`layer.${digest}`, digest))
+    const renamed = [...many.slice(2), weights('layer.10', '0'), weights('layer.11', '1')]
+    expect(broken(renamed, many)).toEqual(['lost-layers'])
   })
 
   test('a layer that came is told, unless it is a copy of another or an average', () => {
@@ -426,7 +434,11 @@ describe('what no spectrum shows', () => {
       ['the weights of classes', [], [skipped('a.pos_weight', 1)]],
       ['what quantises for training', [], [skipped('a.fc.weight_fake_quant.scale', 1)]],
       ['what is of a module that went', [], [skipped('head.norm.weight', 1)]],
-      ['another name for the same', [{ ...skipped('c.bias', 1), digest }], [{ ...skipped('a.fc.bias', 1), digest }]],
+      [
+        'the same in one that stayed',
+        [{ ...skipped('c.bias', 1), digest }],
+        [skipped('c.bias', 1), skipped('a.fc.bias', 1)].map(row => ({ ...row, digest })),
+      ],
       ['another name in the module', [skipped('a.norm.weight', 1)], [skipped('a.norm.gamma', 1)]],
       ['a wrapper', [skipped('module.a.norm.weight', 1)], [norm]],
       ['another shape', [{ ...norm, shape: [65] }], [norm]],
@@ -441,6 +453,23 @@ describe('what no spectrum shows', () => {
         [skipped('a.bn.running_var', 1, 'buffer'), skipped('a.bn.weight', 1), skipped('a.fc.bias', 1)],
       ],
     ])('are not: %s', (_, head, base) => expect(lost(net(head), net(base))).toBeUndefined())
+
+    test.each<[string, Skipped]>([
+      ['the same under a name of another module', { ...skipped('a.layer_norm.weight', 1), digest }],
+      ['another of its module and shape', skipped('a.norm.wait', 1)],
+    ])('are, where what came is %s', (_, came) =>
+      expect(lost(net([came]), net([{ ...norm, digest }]))).toMatchObject({ value: 1, layer: 'a.norm.weight' }),
+    )
+
+    test.each<[string, Skipped[], Skipped[], string | undefined]>([
+      ['a prefix of their own', [skipped('module.a.norm.weight', 1)], [norm], 'module.a.norm.weight'],
+      ['an older name beside the newer', [norm, skipped('a.norm.gamma', 9)], [norm], 'a.norm.gamma'],
+      ['both, as before', [norm, skipped('a.norm.gamma', 9)], [norm, skipped('a.norm.gamma', 9)], undefined],
+      ['the older alone', [skipped('a.norm.gamma', 1)], [norm], undefined],
+    ])('are looked for by names: %s', (_, head, base, layer) => {
+      const found = verdictOf(net(head), net(base)).rules.find(({ name }) => name === 'other-names')
+      expect(found?.layer).toBe(layer)
+    })
 
     test('may have another beginning, as the layers around them', () => {
       const named = (prefix: string, ...tensors: string[]) => ({
