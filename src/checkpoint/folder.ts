@@ -132,8 +132,9 @@ async function routesOf(path: string, { module, type }: Listed, stamps: Stamp[])
  */
 async function weightsOf(folder: string, { module, type, file }: Listed): Promise<Found | undefined> {
   const names = await readdir(folder).catch(() => undefined)
-  if (names?.some(isWeights)) return findModel(folder)
-  if (!/(?:^|\.)(?:Transformer|MLMTransformer|CLIPModel|Dense)$/.test(type)) return undefined
+  const isOfTransformers = /(?:^|\.)\w*(?:Transformer|CLIPModel)$/.test(type)
+  if (names?.some(isWeights)) return findModel(folder, { isPlain: !isOfTransformers })
+  if (!isOfTransformers && !/(?:^|\.)Dense$/.test(type)) return undefined
   if (names) throw await nothing(folder, names)
   throw new CheckpointError(
     file,
@@ -152,9 +153,10 @@ const MODULES = 'modules.json'
 /**
  * The files of a folder as its framework would read it. Several formats of the same weights are one model: safetensors come first,
  * then PyTorch's, then the one file of any other kind; under the name that its framework looks for before any other.
+ * @param isPlain whether it is loaded by these names alone, whatever configs lie there
  * @throws CheckpointError where there is none, or more than one model
  */
-async function findModel(path: string): Promise<Found> {
+async function findModel(path: string, { isPlain = false } = {}): Promise<Found> {
   const entries = await readdir(path, { withFileTypes: true })
   // macOS keeps notes beside files of file systems that are not its own.
   const names = entries
@@ -187,7 +189,7 @@ async function findModel(path: string): Promise<Found> {
     const first = conventionalIn(names)
     if (models.length > 0 && first.length > 0) throw several(path, [...first, ...models])
   }
-  const { explicit, stems } = await byConfig(path, names, stamps)
+  const { explicit, stems } = isPlain ? { stems: ['model'] } : await byConfig(path, names, stamps)
   if (explicit !== undefined) return isShardIndex(explicit) ? sharded(explicit) : single(explicit)
   refuseEither(path, names)
   const known = stems.flatMap(conventionalOf).filter(name => names.includes(name))
@@ -206,9 +208,9 @@ async function findModel(path: string): Promise<Found> {
 }
 
 /**
- * What the configs of a folder say of its weights: transformers' `transformers_weights` names their file; a folder with PEFT's
- * adapter_config.json is an adapter to it and to transformers, whatever else lies there, and one with diffusers' keys a part of a pipeline.
- * @throws CheckpointError where the file that is named is not there
+ * What the configs of a folder say of its weights: one with diffusers' keys is a part of a pipeline, and one with PEFT's
+ * adapter_config.json an adapter to it and to transformers, whatever else lies there; transformers' `transformers_weights` names their file.
+ * @throws CheckpointError where the file that is named is not there, or two frameworks would take others
  */
 async function byConfig(
   path: string,
@@ -217,6 +219,19 @@ async function byConfig(
 ): Promise<{ explicit?: string; stems: readonly string[] }> {
   const relatives = new Relatives([], stamps)
   const config = names.includes('config.json') && (await relatives.config(join(path, 'config.json'), 'config.json'))
+  const isPipeline = ['_class_name', '_diffusers_version'].some(key => typeof field(config, key) === 'string')
+  if (isPipeline) {
+    const stems = withFirst(PIPELINES)
+    const isAnothers = Array.isArray(field(config, 'architectures')) || typeof field(config, 'model_type') === 'string'
+    const [first, other] = stems.filter(stem => conventionalOf(stem).some(name => names.includes(name)))
+    if (!isAnothers || other === undefined) return { stems }
+    throw new CheckpointError(
+      path,
+      `has ${first} and ${other}, and a config.json with the keys of diffusers and of transformers, each of which loads one of them`,
+      'Remove the one that is not meant, or name the file.',
+    )
+  }
+  if (names.includes('adapter_config.json')) return { stems: withFirst('adapter_model') }
   const explicit = field(config, 'transformers_weights')
   if (typeof explicit === 'string') {
     if (names.includes(explicit) && WEIGHTS.test(explicit)) return { explicit, stems: STEMS }
@@ -226,10 +241,11 @@ async function byConfig(
       'Put the file there, or name the checkpoint itself.',
     )
   }
-  const isAdapter = names.includes('adapter_config.json')
-  const isPipeline = ['_class_name', '_diffusers_version'].some(key => typeof field(config, key) === 'string')
-  const first = isAdapter ? 'adapter_model' : isPipeline ? PIPELINES : 'model'
-  return { stems: [first, ...STEMS.filter(stem => stem !== first)] }
+  return { stems: STEMS }
+}
+
+function withFirst(stem: string): string[] {
+  return [stem, ...STEMS.filter(other => other !== stem)]
 }
 
 /**
@@ -256,6 +272,11 @@ function conventionalOf(stem: string): string[] {
   const [safetensors, pickle] = [`${stem}.safetensors`, stem === 'model' ? PICKLE : `${stem}.bin`]
   const one = [safetensors, `${safetensors}.index.json`]
   return [...(stem === PIPELINES ? one.reverse() : one), pickle, `${pickle}.index.json`]
+}
+
+/** Whether transformers, diffusers or PEFT calls a model so. */
+export function isConventional(name: string): boolean {
+  return STEMS.some(stem => conventionalOf(stem).includes(name))
 }
 
 /** As transformers and accelerate call their model, or its shards' index. */

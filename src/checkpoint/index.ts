@@ -6,7 +6,7 @@ import { CheckpointError, quoted } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { describeAdapters } from './adapter.ts'
 import { markConstants } from './constants.ts'
-import { type Found, findInFolder } from './folder.ts'
+import { type Found, findInFolder, isConventional } from './folder.ts'
 import { refuseForeign } from './foreign.ts'
 import { gguf } from './gguf/index.ts'
 import { keras } from './keras/archive.ts'
@@ -153,8 +153,7 @@ function tensorsWithin(path: string): (part: Part) => Part {
 /** Whether a folder is one of torch.distributed.checkpoint, and holds no weights in one piece beside that. */
 async function isDistributed(path: string): Promise<boolean> {
   const names = await readdir(path)
-  const whole = names.some(name => /^(?:model\.safetensors|pytorch_model\.bin)(?:\.index\.json)?$/.test(name))
-  return !whole && names.includes(METADATA) && names.some(name => name.endsWith('.distcp'))
+  return !names.some(isConventional) && names.includes(METADATA) && names.some(name => name.endsWith('.distcp'))
 }
 
 async function distributed(path: string, folder: string): Promise<Checkpoint> {

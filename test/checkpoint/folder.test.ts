@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, renameSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { readAttention } from '../../src/checkpoint/attention.ts'
@@ -695,6 +704,33 @@ test('views that make gigabytes of a few bytes are refused together', async () =
   await expect(openCheckpoint(path)).rejects.toThrow(/its tensors have more than \d+ bytes, of the \d+ that are stored/)
 })
 
+test('what two frameworks would each load another file of is refused', async () => {
+  const folder = temporaryFolder()
+  for (const name of ['model', 'diffusion_pytorch_model'])
+    writeSafetensors({ w: { shape: [2, 2] } }, `${name}.safetensors`, folder)
+  writeFileSync(join(folder, 'config.json'), JSON.stringify({ _class_name: 'X', model_type: 'bert' }))
+  await expect(openCheckpoint(folder)).rejects.toThrow(/with the keys of diffusers and of transformers/)
+})
+
+test('a module that is no transformer has no adapter', async () => {
+  const folder = modular(['2_Dense'], ['', '2_Dense'])
+  writeSafetensors({ other: { shape: [2, 2] } }, 'adapter_model.safetensors', join(folder, '2_Dense'))
+  writeFileSync(join(folder, '2_Dense/adapter_config.json'), '{}')
+  const { tensors } = await openCheckpoint(folder)
+  expect(tensors.map(({ name }) => name)).toEqual(['a', '2_Dense.linear.weight'])
+})
+
+test.each(['adapter_model.safetensors', 'diffusion_pytorch_model.bin'])(
+  'a distributed checkpoint beside %s is not what is loaded',
+  async name => {
+    const folder = temporaryFolder()
+    cpSync('test/fixtures/distributed/dcp', folder, { recursive: true })
+    if (name.endsWith('.bin')) copyFileSync('test/fixtures/twins/zip.pt', join(folder, name))
+    else writeSafetensors({ w: { shape: [2, 2] } }, name, folder)
+    expect((await openCheckpoint(folder)).format).not.toBe('torch-distributed')
+  },
+)
+
 describe('what configs say of the weights beside them', () => {
   const folderOf = (configs: Record<string, unknown>, ...files: string[]) => {
     const folder = temporaryFolder()
@@ -717,6 +753,18 @@ describe('what configs say of the weights beside them', () => {
     ['an adapter that is not there', { 'adapter_config.json': {} }, [model], 0],
     ["an adapter's pickle", { 'adapter_config.json': {} }, [model, 'adapter_model.bin'], 1],
     ["a pipeline's pickle", { 'config.json': { _class_name: 'X' } }, [model, 'diffusion_pytorch_model.bin'], 1],
+    [
+      'a class of diffusers beside all others',
+      { 'config.json': { _class_name: 'X', transformers_weights: adapter }, 'adapter_config.json': {} },
+      [model, adapter, part],
+      2,
+    ],
+    [
+      "PEFT's config beside transformers_weights",
+      { 'config.json': { transformers_weights: model }, 'adapter_config.json': {} },
+      [model, adapter],
+      1,
+    ],
     ["transformers' pickle", { 'config.json': {} }, [part, adapter, 'pytorch_model.bin'], 2],
   ])('%s', async (_, configs, files, wanted) => {
     const { tensors, stamps } = await openCheckpoint(folderOf(configs, ...files))

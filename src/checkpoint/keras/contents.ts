@@ -219,6 +219,7 @@ class Collector implements Visitor {
     )
     const full = new Set([...this.#slots.values()].map(({ layer }) => layer))
     const numbers = new Map(this.#layerNames.filter(name => full.has(name)).map((name, i) => [name, i]))
+    const loras = new Set(items.flatMap(({ path }) => withFactor(path)))
     const tensors = items.map(item => {
       const { path, dtype, dataset } = item
       let how: Orientation = 'as-is'
@@ -228,7 +229,8 @@ class Collector implements Visitor {
       if (how === 'as-is' && !this.#keras && /(?:^|\/)kernel(?::0)?$/.test(path)) how = 'kernel'
       const { shape, strides } = asPyTorch(dataset.shape, contiguous(dataset.shape), how)
       const named = { name: names.get(path) ?? path, ...this.#placeOf(path, numbers) }
-      return { ...named, dtype, shape, source: source(place, item, strides) }
+      const broken = loras.has(path) && { broken: LORA }
+      return { ...named, dtype, shape, source: source(place, item, strides), ...broken }
     })
     return this.#dequantised(items, tensors)
   }
@@ -286,6 +288,15 @@ class Collector implements Visitor {
     }
     return sorted.flat()
   }
+}
+
+const LORA =
+  'Keras adds a LoRA to it, which an older .h5 keeps beside it: save the model as .keras, which holds their sum'
+
+/** A factor of Keras' own LoRA, and what it is added to. Source: enable_lora (keras/src/layers/core/dense.py). */
+function withFactor(path: string): string[] {
+  const [, before, weight, after] = /^(.*\/|)lora_(kernel|embeddings)_[ab](:0)?$/.exec(path) ?? []
+  return weight === undefined ? [] : [path, `${before}${weight}${after ?? ''}`]
 }
 
 /**

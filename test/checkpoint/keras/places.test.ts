@@ -151,3 +151,14 @@ test('a layer between others moves those behind it: they go by their names', asy
   expect(rules).not.toContain('exchanged-weights')
   expect(rules).not.toContain('other-names')
 })
+
+test('what an older file keeps beside a LoRA is not what Keras applies', async () => {
+  const { tensors } = await openCheckpoint(fixture('lora.h5'))
+  const broken = tensors.filter(({ broken }) => broken?.includes('Keras adds a LoRA to it'))
+  expect(broken.map(({ name }) => name.split('/').at(-1)).sort()).toEqual([
+    'kernel:0',
+    'lora_kernel_a:0',
+    'lora_kernel_b:0',
+  ])
+  expect(broken.every(({ name }) => name.startsWith('stem/'))).toBe(true)
+})
