@@ -132,7 +132,7 @@ export const limits = {
     expressionStates: 65_536,
     expressionLevels: 64,
     /** Of all modules: 50,000 of a mixture of experts take 30 million. */
-    expressionSteps: 200_000_000,
+    expressionSteps: 100_000_000,
     /** Multiply-adds that all elements of what the updates add up to may take, beside so many a byte: 5 seconds. */
     anyWork: 2_000_000_000,
     /** Rank 1 of 16,384 × 53,248, the widest weight of Llama 3.1 405B, in half precision has 69,000. */

@@ -9,6 +9,8 @@ type State =
 interface Place {
   readonly name: readonly string[]
   readonly at: number
+  /** How many looks ahead it is asked within. */
+  readonly level: number
 }
 
 /** Where an expression ends, and where one that looks ahead does. */
@@ -30,8 +32,11 @@ export class Expression {
   readonly #states: State[] = []
   readonly #begin: number
   readonly #text: string
+  /** When a state was last reached, at each level. */
+  readonly #seen: Uint32Array[] = []
   #at = 0
   #steps = 0
+  #time = 0
 
   private constructor(text: string) {
     this.#text = text
@@ -54,35 +59,42 @@ export class Expression {
   /** Whether it fits all of a name; undefined where telling takes too long. */
   fits(name: string): boolean | undefined {
     try {
-      return this.#follow(this.#begin, { name: [...name], at: 0 }, END)
+      return this.#follow(this.#begin, { name: [...name], at: 0, level: 0 }, END, 0)
     } catch (cause) {
       if (cause instanceof RangeError) return undefined
       throw cause
     }
   }
 
-  /** Whether a state leads to an end: to the whole expression's at the end of the name, to the other at any place. */
-  #follow(begin: number, { name, at }: Place, end: number): boolean {
-    let current = this.#reachable([begin], { name, at })
+  /**
+   * Whether a state leads to an end: to the whole expression's at the end of the name, to the other at any place.
+   * @param level of looking ahead, within which that is asked
+   */
+  #follow(begin: number, { name, at }: Place, end: number, level: number): boolean {
+    let current = this.#reachable([begin], { name, at, level })
     for (let place = at; place < name.length; place++) {
-      if (end === SEEN && current.has(SEEN)) return true
-      const next = [...current].flatMap(state => {
+      if (end === SEEN && current.includes(SEEN)) return true
+      const next: number[] = []
+      for (const state of current) {
         const found = this.#states[state]
-        return found && 'is' in found && found.is(name[place]) ? [found.next] : []
-      })
+        if (found && 'is' in found && found.is(name[place])) next.push(found.next)
+      }
       if (next.length === 0) return false
-      current = this.#reachable(next, { name, at: place + 1 })
+      current = this.#reachable(next, { name, at: place + 1, level })
     }
-    return current.has(end)
+    return current.includes(end)
   }
 
-  #reachable(states: readonly number[], place: Place): Set<number> {
-    const found = new Set<number>()
-    const left = [...states]
+  #reachable(left: number[], place: Place): number[] {
+    this.#seen[place.level] ??= new Uint32Array(this.#states.length)
+    const [seen, found, time] = [this.#seen[place.level], [] as number[], ++this.#time]
     for (let state = left.pop(); state !== undefined; state = left.pop()) {
       if (++this.#steps > limits.adapter.expressionSteps) throw new RangeError('too many steps')
-      if (found.has(state)) continue
-      found.add(state)
+      if (state >= 0) {
+        if (seen[state] === time) continue
+        seen[state] = time
+      }
+      found.push(state)
       const known = this.#states[state]
       if (known && 'to' in known && (known.where?.(place) ?? true)) for (const to of known.to) left.push(to)
     }
@@ -170,7 +182,7 @@ export class Expression {
       if (!this.#skip(')')) throw new RangeError('a parenthesis too few')
       if (kind === ':') return part
       for (const end of part.ends) end(SEEN)
-      return this.#nothing(place => this.#follow(part.begin, place, SEEN) === (kind === '='))
+      return this.#nothing(place => this.#follow(part.begin, place, SEEN, place.level + 1) === (kind === '='))
     }
     if (this.#skip('^')) return this.#nothing(({ at }) => at === 0)
     if (this.#skip('$')) return this.#nothing(({ name, at }) => at === name.length)
