@@ -129,12 +129,22 @@ function relationOf({ head, base, matched, added, removed }: Pair): Judgement['r
   // Small layers that came beside all that were there make no other architecture.
   const kept = matched.map(({ head }) => head)
   const grown = matched.length >= SAME_SHARE * theirs && elements(kept) >= SAME_SHARE * elements(head.layers)
-  if (matched.length >= SAME_SHARE * larger || exchanged || grown) return 'same'
+  // Layers that are called otherwise now are no other architecture, as long as most are not.
+  const renamed = matched.length > larger / 2 && shapesOf(added) === shapesOf(removed)
+  if (matched.length >= SAME_SHARE * larger || exchanged || grown || renamed) return 'same'
   if (matched.length >= SAME_SHARE * theirs) return 'resized'
   const [now, before] = [kinds(head), kinds(base)]
   const common = [...now].filter(kind => before.has(kind)).length
   const all = new Set([...now, ...before]).size
   return common >= FAMILY_SHARE * all ? 'resized' : 'unrelated'
+}
+
+/** The shapes of layers, each as often as it is there. */
+function shapesOf(layers: readonly Layer[]): string {
+  return layers
+    .map(({ shape }) => shape.join('x'))
+    .sort()
+    .join()
 }
 
 function elements(layers: readonly Layer[]): number {

@@ -336,7 +336,7 @@ describe('what no spectrum shows', () => {
     expect(broken(tied.slice(1, 2), tied.slice(0, 2))).toEqual(['lost-layers'])
     const many = Array.from('0123456789', digest => weights(`layer.${digest}`, digest))
     const renamed = [...many.slice(2), weights('layer.10', '0'), weights('layer.11', '1')]
-    expect(broken(renamed, many)).toEqual(['lost-layers'])
+    expect(broken(renamed, many)).toEqual(['lost-layers', 'new-layers'])
   })
 
   test('a layer that came is told, unless it is a copy of another or an average', () => {
@@ -529,6 +529,15 @@ describe('measured rules judge one architecture alone', () => {
     const net = model('net', layers(4, { sketch: [1], digest: '1'.repeat(64) }))
     const whole = { ...net, source: { ...net.source, state_dict: 'model' }, skipped: [skipped('bias', 1)] }
     expect(verdictOf(whole, whole).held).toEqual(BUILT_IN_NAMES)
+  })
+
+  test('layers of other names do not make one, as long as they have the same shapes', () => {
+    const other = (n: number, shape = [64, 64]) => Array.from({ length: n }, (_, i) => tail(`other_${i}`, { shape }))
+    const worse = layers(9, { zeros: 0.5 })
+    const renamed = ['lost-layers', 'new-layers', 'pruned']
+    expect(broken([...worse.slice(3), ...other(3)], layers(9))).toEqual(renamed)
+    expect(broken([...worse.slice(3), ...other(3, [8, 8])], layers(9))).not.toContain('pruned')
+    expect(broken([...worse.slice(5), ...other(5)], layers(9))).not.toContain('pruned')
   })
 
   test('small layers beside all that were there make no other architecture', () => {
