@@ -14,7 +14,7 @@ import type { ReadOptions } from '../checkpoint/reader.ts'
 import { isShardIndex } from '../checkpoint/shards.ts'
 import { CheckpointError } from '../errors.ts'
 import type { Api } from '../github/api.ts'
-import { baseBranch, baseRef, isAsCommitted, isOfAnother, readHead } from '../github/base-commit.ts'
+import { baseBranch, baseRef, isAsCommitted, isOfAnother, isTracked, readHead } from '../github/base-commit.ts'
 import type { Context } from '../github/context.ts'
 import {
   blobId,
@@ -30,6 +30,7 @@ import {
 import { limits } from '../limits.ts'
 import { checkoutOf, isCheckout, isSubmodule, pathWithin } from './checkout.ts'
 import { Dvc } from './dvc.ts'
+import { workflowOnBase } from './workflow.ts'
 
 /**
  * Whose a file is that lies here: of the base branch, by git, Git LFS or DVC; the judged change's, which brings it; another than the base
@@ -185,11 +186,15 @@ export class Origins {
       at = await checkoutOf(at, root)
       if (at === root || ((await isCheckout(at)) && !(await isOther(at)))) around.add(at)
     }
-    for (const folder of around) {
+    const isOfBase = async (folder: string) => {
       const name = pathWithin(folder, followed.path)
-      if (name && (await kindAt(this.#api, this.#context, name, this.#base)) !== undefined) return true
+      return Boolean(name) && (await kindAt(this.#api, this.#context, name!, this.#base)) !== undefined
     }
-    return false
+    for (const folder of around) if (await isOfBase(folder)) return true
+    // Or of this repository, which another workflow than the base branch's has put it in the place of.
+    const own = await checkoutAt(followed.path)
+    if (!(await isOther(own)) || !(await isOfBase(own))) return false
+    return (await workflowOnBase(this.#context)).state === 'other'
   }
 
   /**
@@ -226,11 +231,7 @@ export class Origins {
     if (!base) return this.#ofUnknown(path, inRepository)
     if (await isBlob(path, base)) return { whose: 'base' }
     const commit = await this.#otherCommit(path)
-    if (commit !== undefined) {
-      const isEarlier = await isOnBranch(this.#api, this.#context, commit, baseBranch(this.#context))
-      if (isEarlier && (await isAsCommitted(await checkoutAt(path), located(path)))) return { whose: 'base' }
-      return unknown(`it is of ${commit}, which is no commit of that branch, or was changed`)
-    }
+    if (commit !== undefined) return this.#ofCommit(path, commit)
     const edited = { whose: 'edited', inRepository } as const
     if (base.size > MOST_POINTER) return edited
     const pointer = await readAt(this.#api, this.#context, { path: inRepository, ref, most: MOST_POINTER })
@@ -278,6 +279,9 @@ export class Origins {
   async #ofUnknown(path: string, inRepository: string): Promise<Origin> {
     const link = await this.inTheWay(inRepository)
     if (link !== undefined) return unknown(`that branch has a link or a submodule at ${link}`)
+    const commit = await this.#otherCommit(path)
+    if (commit !== undefined && (await isTracked(await checkoutAt(path), located(path))))
+      return this.#ofCommit(path, commit)
     const said = await this.#dvcOf(path, inRepository).ask(inRepository, () => hashOfFile(path, 'md5'))
     if (said.kind === 'same') return { whose: 'base' }
     if (said.kind === 'other') return unknown(said.reason)
@@ -309,6 +313,18 @@ export class Origins {
     // What the base branch has removed since, the change does not bring.
     const merged = await statAt(this.#api, this.#context, inRepository, this.#merge).catch(() => found)
     return merged !== undefined
+  }
+
+  /** Of a file that git has in a checkout of another commit than what is judged: one of the base branch, which its workflow chose. */
+  async #ofCommit(path: string, commit: string): Promise<Origin> {
+    const { pullRequest, mergeGroup } = this.#context
+    const isBase = [pullRequest?.baseSha, mergeGroup?.baseSha].includes(commit)
+    const isEarlier = await isOnBranch(this.#api, this.#context, commit, baseBranch(this.#context))
+    const isChosen = isBase || (isEarlier && (await workflowOnBase(this.#context)).state !== 'other')
+    if (isEarlier && isChosen && (await isAsCommitted(await checkoutAt(path), located(path)))) return { whose: 'base' }
+    return unknown(
+      `it is of the commit ${commit}, which is not known to be the one that branch compares with, or was changed`,
+    )
   }
 
   /** The commit that a file is of, where it lies in a checkout of its own of another than what is judged. */

@@ -52,7 +52,7 @@ export interface Made {
 export async function settle(context: Context, rules: Rules, made?: Made): Promise<Settled> {
   const said = await readAll(context, rules.inForce)
   const resolved = await resolveBaseline(context, said.settings, said.publishing)
-  const { earlier, isUnknown = false } = isJudged(context)
+  const { earlier, hidden = '' } = isJudged(context)
     ? await earlierGate(context, said.publishing, resolved, said.layers)
     : {}
   const { own, others } = earlier ? { own: said, others: [] } : await withAnalysisOfBase(context, rules, said, made)
@@ -75,7 +75,7 @@ export async function settle(context: Context, rules: Rules, made?: Made): Promi
       change,
       proposed: compared?.proposed,
       undecided: await whyUndecided(context, {
-        ...{ rules, earlier, isUnknown, search, unread: gate.unread },
+        ...{ rules, earlier, hidden, search, unread: gate.unread },
         fixed: fixed.map(([name]) => name),
         baseline: recorded(gate.layers).baseline ?? '',
         options: settings.options,
@@ -157,13 +157,13 @@ type Earlier = Report & { policy: PolicyRecord }
 /** Options with the values that they had. */
 type Differing = [FileName, string | readonly string[]][]
 
-/** The report of the same gate on the branch that this goes into, where it says what judged it; or whether GitHub did not say. */
+/** The report of the same gate on the branch that this goes into, where it says what judged it; or why that can't be had. */
 async function earlierGate(
   context: Context,
   publishing: Publishing,
   { found: searched }: ResolvedBaseline,
   { config }: Layers,
-): Promise<{ readonly earlier?: Earlier; readonly isUnknown?: boolean }> {
+): Promise<{ readonly earlier?: Earlier; readonly hidden?: string }> {
   // What another workflow publishes was judged by that one's rules.
   const own = !publishing.baselineWorkflow || context.workflowPath === workflowPath(publishing.baselineWorkflow)
   // Nor does another branch of the change's choice.
@@ -174,16 +174,16 @@ async function earlierGate(
   const pinned = (key || artifact) && publishing.baselineArtifact !== ofConfig
   if (!pinned && own && ofBase && searched?.report?.policy && isTrusted(context, searched))
     return { earlier: searched.report as Earlier }
-  let isUnknown = false
+  let hidden = ''
   // The options that say where to look may be what the change alters: where the config file alone says, then, or by default.
   const byDefault = { baselineBranch: '', baselineWorkflow: '', baselineMaxAge: undefined }
   const names = [...(pinned ? [] : [publishing.baselineArtifact]), ofConfig, publishing.defaultBaseline]
   for (const baselineArtifact of new Set(names)) {
     const found = await search(context, { ...publishing, ...byDefault, baselineArtifact })
     if (found.report?.policy && isTrusted(context, found)) return { earlier: found.report as Earlier }
-    isUnknown ||= ['forbidden', 'unreachable', 'expired'].includes(found.state)
+    if (['forbidden', 'unreachable', 'expired', 'invalid'].includes(found.state)) hidden ||= found.reason
   }
-  return { isUnknown }
+  return { hidden }
 }
 
 /** @param unread takes those that can't be read */

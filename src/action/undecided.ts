@@ -13,8 +13,8 @@ export interface Evidence {
   readonly rules: Rules
   /** The report of what judged the base branch. */
   readonly earlier: (Report & { policy: PolicyRecord }) | undefined
-  /** GitHub did not say whether there is one. */
-  readonly isUnknown: boolean
+  /** Why it is not known whether there is one; empty where it is. */
+  readonly hidden: string
   /** Options that parts were made with, and the base branch was not. */
   readonly fixed: readonly string[]
   /** Rules of the base branch that can't be read. */
@@ -29,20 +29,20 @@ export interface Evidence {
 
 /** Why nothing can be decided, whatever the rules say; undefined where it can. */
 export async function whyUndecided(context: Context, evidence: Evidence): Promise<string | undefined> {
-  const { rules, earlier, isUnknown, fixed, unread, baseline, search, options, isRead } = evidence
+  const { rules, earlier, hidden, fixed, unread, baseline, search, options, isRead } = evidence
   if (!isJudged(context)) return undefined
   if (fixed.length > 0)
     return `the parts were made with other options (${fixed.join(', ')}) than those of the base branch`
   if (unread.length > 0) return `a rule of the base branch can't be read: ${unread.join('; ')}`
-  if (rules.unreadable && (isUnknown || (!rules.unusable && !earlier)))
+  if (rules.unreadable && (hidden || (!rules.unusable && !earlier)))
     return 'neither the config file of the base branch nor a report of what judged it can be read'
   let known: BaseWorkflow | undefined
   const workflow = async () => {
     known ??= await workflowOnBase(context)
     return known
   }
-  if (isUnknown && (await workflow()).state === 'other')
-    return 'this change edits the workflow, and the report of what judged the base branch can’t be read: the job needs the permission `actions: read`'
+  if (hidden && (await workflow()).state === 'other')
+    return `this change edits the workflow, and the report of what judged the base branch can’t be read: ${hidden}`
   // Whether the base branch was judged with a file of a step's that the change brings one in the place of.
   const wasGiven = async (option: keyof typeof KEYS, path: string, before: string) => {
     if (earlier) return before === path
@@ -59,13 +59,18 @@ export async function whyUndecided(context: Context, evidence: Evidence): Promis
   return whyBaseModel(context, options, { isRead, isFirst })
 }
 
-const KEYS = { baseline: /(?:^|[\s{,'"])baseline['"]?\s*:/, 'base-model': /(?:^|[\s{,'"])base-model['"]?\s*:/ }
+const KEYS = {
+  baseline: /(?:^|[\s{,'"])baseline['"]?\s{0,16}:[^:]{0,256}$/,
+  'base-model': /(?:^|[\s{,'"])base-model['"]?\s{0,16}:[^:]{0,256}$/,
+}
 
 /** Whether a workflow names a path, or has an expression where it would. */
 function says(workflow: string, option: keyof typeof KEYS, path: string): boolean {
   const own = pathWithin(workspaceOf(), path) ?? path
-  const words = workflow.split(/[\s'",:=[\]{}]+/)
-  if (words.some(word => word === own || word.endsWith(`/${own}`))) return true
-  const before = workflow.split('\n').flatMap(line => line.split('${{').slice(0, -1))
-  return before.some(text => KEYS[option].test(text))
+  // As other spellings of the path (`m//b`, `m/./b`) have it.
+  const around = workflow.replace(/\/(?:\.?\/)+/g, '/').split(own)
+  const isWhole = (before: string, after: string) => !/[\w.-]$/.test(before) && !/^[\w./-]/.test(after)
+  if (around.slice(1).some((after, i) => isWhole(around[i], after))) return true
+  const before = workflow.split('${{').slice(0, -1)
+  return before.some(text => KEYS[option].test(text.slice(-512)))
 }

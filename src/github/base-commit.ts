@@ -53,11 +53,15 @@ export async function isUnchanged(folder: string, paths: readonly string[]): Pro
   return true
 }
 
+/** Whether the file at a path is one that git has in its checkout, changed or not. */
+export async function isTracked(folder: string, path: string): Promise<boolean> {
+  return Boolean(await git(folder, ['--literal-pathspecs', 'ls-files', '-z', '--', path]))
+}
+
 /** Whether the file at a path is what the commit of its checkout has there, whatever filters made of its bytes. */
 export async function isAsCommitted(folder: string, path: string): Promise<boolean> {
-  const literal = '--literal-pathspecs'
-  const tracked = await git(folder, [literal, 'ls-files', '-z', '--', path])
-  return Boolean(tracked) && (await git(folder, [literal, 'status', '--porcelain', '--', path])) === ''
+  const status = ['--literal-pathspecs', 'status', '--porcelain', '--', path]
+  return (await isTracked(folder, path)) && (await git(folder, status)) === ''
 }
 
 /** Whether a checkout is known to be of another repository than this one, and than the fork whose pull request this is about. */

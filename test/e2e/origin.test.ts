@@ -203,6 +203,17 @@ describe('another checkout', () => {
     )
   })
 
+  test.each([
+    ['as it was there', 'x', FAILED],
+    ['another', 'y', UNDECIDED],
+  ])('in the place of this repository’s, by a workflow that is %s', async (_, workflow, expected) => {
+    const prepare = nested('https://gate.localhost/other/models')
+    const base = { 'base.safetensors': bytesOf('good'), [WORKFLOW]: 'x' }
+    const head = { 'base.safetensors': bytesOf('good'), [WORKFLOW]: workflow }
+    const inputs = { baseline: 'models/base.safetensors' }
+    expect(decided(await gate(base, head, inputs, { files: file, prepare }))).toEqual(expected)
+  })
+
   test('that is a submodule is not compared with', async () => {
     const prepare = (job: Job) => submodule(job, 'models', 'https://gate.localhost/octo/net')
     expect(decided(await gate(folder, {}, { baseline: 'models' }, { files: worseFolder, prepare }))).toEqual(UNDECIDED)
@@ -224,10 +235,11 @@ describe('another checkout', () => {
     )
   })
 
-  test.each<[string, object, boolean]>([
-    ['the base branch', FAILED, true],
-    ['another branch', UNDECIDED, false],
-  ])('of an earlier commit of %s', async (_, expected, isOfBase) => {
+  test.each<[string, object, boolean, string]>([
+    ['the base branch', FAILED, true, 'x'],
+    ['the base branch, by another workflow than there', UNDECIDED, true, 'y'],
+    ['another branch', UNDECIDED, false, 'x'],
+  ])('of an earlier commit of %s', async (_, expected, isOfBase, workflow) => {
     const prepare = ({ workspace }: Job) => {
       const folder = join(workspace, 'release')
       mkdirSync(folder)
@@ -240,8 +252,12 @@ describe('another checkout', () => {
       if (isOfBase) github.commits.set(commits[1], [commit])
       github.commits.set(commit, [])
     }
-    const now = { 'base.safetensors': bytesOf('worse') }
-    expect(decided(await gate(now, now, { baseline: 'release/base.safetensors' }, { prepare }))).toEqual(expected)
+    const now = { 'base.safetensors': bytesOf('worse'), [WORKFLOW]: 'x' }
+    const head = { ...now, [WORKFLOW]: workflow }
+    expect(decided(await gate(now, head, { baseline: 'release/base.safetensors' }, { prepare }))).toEqual(expected)
+    const gone = { [WORKFLOW]: 'x' }
+    const brought = { [WORKFLOW]: workflow }
+    expect(decided(await gate(gone, brought, { baseline: 'release/base.safetensors' }, { prepare }))).toEqual(expected)
   })
 
   test('that is a worktree of the base branch is compared with', async () => {
@@ -355,6 +371,12 @@ describe('a baseline that nothing was published with', () => {
 
   test.each<[string, Tree, object]>([
     ['a workflow that names it is there: it was a step’s', { [WORKFLOW]: 'baseline: m/base.safetensors' }, UNDECIDED],
+    ['however that spells it', { [WORKFLOW]: 'baseline: "./m//base.safetensors"' }, UNDECIDED],
+    [
+      'so may it be where that has an expression, on the next line',
+      { [WORKFLOW]: 'baseline: >-\n  $\u007b{ x }}' },
+      UNDECIDED,
+    ],
     ['so may it be where that has an expression', { [WORKFLOW]: 'baseline: $\u007b{ vars.BASE }}' }, UNDECIDED],
     ['the workflow did not name it', { [WORKFLOW]: 'baseline: none # m/base.safetensors.old' }, PASSED],
   ])('and that the pull request brings: %s', async (_, workflow, expected) => {
