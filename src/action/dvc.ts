@@ -28,11 +28,15 @@ interface Output {
   /** Whether it is known to be of the file, not of one whose path ends alike. */
   readonly isSure?: boolean
   readonly isFolder?: boolean
+  /** Whether it may be of any file, for all that is known. */
+  readonly isAny?: boolean
 }
 
 interface Sides {
-  /** The folder of the checkout. */
-  readonly root: string
+  /** The folder of the checkout; undefined where the judged commit is asked in its place. */
+  readonly root: string | undefined
+  /** The judged commit. */
+  readonly head: string
   /** The base branch, as a ref. */
   readonly base: string
   /** The files of the repository, on the base branch and at the commit that is judged. */
@@ -65,7 +69,7 @@ export class Dvc {
   /**
    * Whether a file is the one that DVC keeps for the base branch.
    * @param file its path in the repository
-   * @param md5 of the file that lies there; undefined where none needs to, and only what names it counts
+   * @param md5 of the file that lies there; undefined where none needs to, and only what names it, or what is in it, counts
    * @throws UnreadableError where there is more of DVC's files than can be read; GitHub's errors pass through
    */
   async ask(file: string, md5?: () => Promise<string>): Promise<ByDvc> {
@@ -73,8 +77,8 @@ export class Dvc {
     const { all } = await this.#listing
     // Of a repository that is too large to be listed, those at the places where DVC puts them.
     if (!all) for (const name of placesFor(file)) await this.#read(name, '')
-    const known = await this.#outputs(this.#before, file)
-    const proposed = await this.#outputs(this.#after, file)
+    const known = await this.#outputs(this.#before, file, !md5)
+    const proposed = await this.#outputs(this.#after, file, !md5)
     const named = known.filter(output => output.md5 !== undefined)
     if (md5 && named.length > 0) {
       const digest = await md5()
@@ -96,11 +100,12 @@ export class Dvc {
     const edited = (notAmong(proposed, known) ?? added)?.by
     if (edited !== undefined)
       return { kind: 'other', reason: `this change edits ${printable(edited)}, which names its content` }
-    if (known.length === 0) return { kind: 'untold', by: undefined }
+    const own = known.find(({ isAny }) => !isAny)
+    if (!own) return { kind: 'untold', by: undefined }
     // What another remote has under the same MD5, DVC takes for it.
     const names = new Set([...this.#before.keys(), ...this.#after.keys()])
     const config = [...names].find(name => isConfig(name) && this.#before.get(name) !== this.#after.get(name))
-    if (config === undefined) return { kind: 'untold', by: printable(known[0].by) }
+    if (config === undefined) return { kind: 'untold', by: printable(own.by) }
     return { kind: 'other', reason: `this change edits ${printable(config)}, which says where its content comes from` }
   }
 
@@ -118,14 +123,21 @@ export class Dvc {
   async #read(name: string, id: string | undefined): Promise<void> {
     if (this.#before.has(name) || this.#after.has(name)) return
     const most = limits.dvc.fileBytes
-    const path = join(this.#of.root, name)
-    // What is there and can't be read may say anything.
-    const own = await readSmallFile(path, most).catch(async () => ((await exists(path)) ? Buffer.alloc(0) : undefined))
+    const own = await this.#own(name)
     if (own) this.#put(this.#after, name, own)
     if (id === undefined) return
     const asked = { path: name, ref: this.#of.base, most }
     const content = own && blobId(own) === id ? own : await readAt(this.#api, this.#context, asked)
     if (content) this.#put(this.#before, name, content)
+  }
+
+  async #own(name: string): Promise<Buffer | undefined> {
+    const { root, head: ref } = this.#of
+    const most = limits.dvc.fileBytes
+    if (root === undefined) return readAt(this.#api, this.#context, { path: name, ref, most })
+    const path = join(root, name)
+    // What is there and can't be read may say anything.
+    return readSmallFile(path, most).catch(async () => ((await exists(path)) ? Buffer.alloc(0) : undefined))
   }
 
   #put(texts: Texts, name: string, content: Buffer): void {
@@ -136,7 +148,7 @@ export class Dvc {
   }
 
   /** What files of DVC say of a file; what one that can't be read says may be of it. */
-  async #outputs(texts: Texts, file: string): Promise<Output[]> {
+  async #outputs(texts: Texts, file: string, within: boolean): Promise<Output[]> {
     const found: Output[] = []
     const add = (by: string, outputs: readonly Omit<Output, 'by'>[]) => {
       for (const output of outputs) found.push({ by, ...output })
@@ -145,12 +157,12 @@ export class Dvc {
       if (by.endsWith('dvc.yaml') || isConfig(by)) continue
       const folder = posix.dirname(by)
       const said = await this.#parse(text)
-      if (said === undefined) found.push({ by, text })
+      if (said === undefined) found.push({ by, text, isAny: true })
       else if (by.endsWith('dvc.lock')) {
         const pipeline = await this.#parse(texts.get(posix.join(folder, 'dvc.yaml')) ?? '')
         for (const [name, stage] of Object.entries(asMapping(said.stages) ?? said))
-          add(by, covering(asMapping(stage), file, folder, wdirOf(pipeline, name)))
-      } else add(by, covering(said, file, folder, said.wdir ?? '.'))
+          add(by, covering(asMapping(stage), { file, folder, wdir: wdirOf(pipeline, name), within }))
+      } else add(by, covering(said, { file, folder, wdir: said.wdir ?? '.', within }))
     }
     return found
   }
@@ -191,20 +203,29 @@ function wdirOf(pipeline: Mapping | undefined, name: string): unknown {
   return typeof wdir === 'string' ? wdir.replace(/\$\{ ?(?:item|key) ?\}/g, () => item.join('@')) : wdir
 }
 
+interface Asked {
+  readonly file: string
+  /** That of the file of DVC. */
+  readonly folder: string
+  readonly wdir: unknown
+  /** Whether what lies in it counts, too. */
+  readonly within: boolean
+}
+
 /** Those outputs of a stage that are the file or a folder that it lies in. */
-function covering(stage: Mapping | undefined, file: string, folder: string, wdir: unknown): Omit<Output, 'by'>[] {
+function covering(stage: Mapping | undefined, { file, folder, wdir, within }: Asked): Omit<Output, 'by'>[] {
   const outs = Array.isArray(stage?.outs) ? stage.outs.map(asMapping) : []
-  return outs.flatMap(out => {
+  return outs.flatMap((out): Omit<Output, 'by'>[] => {
     if (typeof out?.path !== 'string') return []
     const known = typeof wdir === 'string' && !wdir.includes('$')
     // From the root of the machine, or from outside of the repository, it may be any file.
     const isAway = [out.path, wdir].some(path => typeof path === 'string' && posix.isAbsolute(path))
     if (isAway || (known && posix.join(folder, wdir, out.path).startsWith('../')))
-      return [{ text: JSON.stringify(out) }]
+      return [{ text: JSON.stringify(out), isAny: true }]
     // Where it is not known what the path is relative to, that may be any folder.
     const place = asFolder(known ? posix.join(folder, wdir, out.path) : out.path)
     const covers = known ? asFolder(file).startsWith(place) : asFolder(file).includes(place)
-    if (!covers) return []
+    if (!covers && !(within && known && place.startsWith(asFolder(file)))) return []
     const md5 = asFolder(file).endsWith(place) && typeof out.md5 === 'string' && !out.md5.endsWith('.dir')
     const isFolder = known && typeof out.md5 === 'string' && out.md5.endsWith('.dir')
     return [{ text: JSON.stringify([place, out]), isSure: known, isFolder, ...(md5 && { md5: out.md5 as string }) }]

@@ -119,10 +119,15 @@ export class Origins {
     const linked = waysTo(inRepository).find(name => base.links.has(name) || head.links.has(name))
     if (linked !== undefined) return unknown(`it is reached through the link ${linked}`)
     const idIn = ({ files, links }: Listing, name: string) => files.get(name)?.sha ?? links.get(name)
-    const names = [base, head].flatMap(({ files, links }) => [...files.keys(), ...links.keys()]).filter(isOfIt)
-    const edited = names.find(name => idIn(base, name) !== idIn(head, name))
-    if (edited !== undefined) return unknown(`this change edits ${edited}`)
-    const said = await this.#dvcOf(place.path, inRepository).ask(inRepository)
+    const [before, now] = [base, head].map(({ files, links }) => [...files.keys(), ...links.keys()].filter(isOfIt))
+    const inner = [...before, ...now].find(name => base.links.has(name) || head.links.has(name))
+    if (inner !== undefined) return unknown(`it is reached through the link ${inner}`)
+    if (before.length === 0 && now.length > 0) return { whose: 'head' }
+    for (const name of new Set([...before, ...now]))
+      if (idIn(base, name) !== idIn(head, name) && !(await this.#isMoved(name, idIn(base, name))))
+        return unknown(`this change edits ${name}`)
+    const dvc = new Dvc(this.#api, this.#context, { ...this.#sides(), root: undefined })
+    const said = await dvc.ask(inRepository)
     return said.kind === 'other' ? unknown(said.reason) : { whose: 'step' }
   }
 
@@ -174,27 +179,47 @@ export class Origins {
     return { kind: 'inside', path: real, inRepository }
   }
 
-  /** Whether another checkout lies in the place of what the base branch has. */
+  /** Whether another checkout lies in the place of what the base branch has, in git or in DVC. */
   async #isCovered(path: string): Promise<boolean> {
     const followed = await this.follow(path)
     if ('reason' in followed) return false
+    const { path: real } = followed
+    for (const name of await this.around(real))
+      if (name !== '' && ((await this.#hasBase(name)) || (await this.#isOfDvc(real, name)))) return true
+    // Or of this repository, which another workflow than the base branch's has put it in the place of.
+    const own = await checkoutAt(real)
+    const name = pathWithin(own, real)
+    if (!name) return false
+    const names = (await isOfAnother(own, this.#context)) ? [name] : await this.ends(real)
+    for (const one of names)
+      if (await this.#hasBase(one)) return (await workflowOnBase(this.#context)).state === 'other'
+    return false
+  }
+
+  async #hasBase(name: string): Promise<boolean> {
+    return (await kindAt(this.#api, this.#context, name, this.#base)) !== undefined
+  }
+
+  /**
+   * The paths in the repository that a file has by the checkouts around its own, and the workspace, the outermost first; where its own is
+   * another repository's, the workspace's among them.
+   */
+  async around(path: string): Promise<string[]> {
     const root = workspaceOf()
-    let at = await checkoutAt(followed.path)
-    const isOther = async (folder: string) => isOfAnother(folder, this.#context)
-    const around = new Set((await isOther(at)) ? [root] : [])
+    let at = await checkoutAt(path)
+    const folders = new Set((await isOfAnother(at, this.#context)) ? [root] : [])
     while (at !== root) {
       at = await checkoutOf(at, root)
-      if (at === root || ((await isCheckout(at)) && !(await isOther(at)))) around.add(at)
+      if (at === root || ((await isCheckout(at)) && !(await isOfAnother(at, this.#context)))) folders.add(at)
     }
-    const isOfBase = async (folder: string) => {
-      const name = pathWithin(folder, followed.path)
-      return Boolean(name) && (await kindAt(this.#api, this.#context, name!, this.#base)) !== undefined
-    }
-    for (const folder of around) if (await isOfBase(folder)) return true
-    // Or of this repository, which another workflow than the base branch's has put it in the place of.
-    const own = await checkoutAt(followed.path)
-    if (!(await isOther(own)) || !(await isOfBase(own))) return false
-    return (await workflowOnBase(this.#context)).state === 'other'
+    return [...folders].sort((a, b) => a.length - b.length).flatMap(folder => pathWithin(folder, path) ?? [])
+  }
+
+  /** The paths that a file may have in the repository where no git is around it, so that nothing tells where a checkout begins. */
+  async ends(path: string): Promise<string[]> {
+    if (await isCheckout(await checkoutAt(path))) return []
+    const parts = (pathWithin(workspaceOf(), path) ?? '').split('/')
+    return parts.slice(1, MOST_LINKS).map((_, i) => parts.slice(i + 1).join('/'))
   }
 
   /**
@@ -288,6 +313,8 @@ export class Origins {
     const isOfHead = said.kind === 'brought' || (await this.#isOfHead(path, inRepository))
     if (isOfHead && said.kind === 'untold' && said.by !== undefined)
       return unknown(`this change brings a file that ${said.by} of that branch has in a folder`)
+    if (!isOfHead && (await isTracked(await checkoutAt(path), located(path))))
+      return unknown('git has it in its checkout, and it is of neither side')
     return { whose: isOfHead ? 'head' : 'step' }
   }
 
@@ -298,10 +325,21 @@ export class Origins {
 
   #dvcOf(path: string, inRepository: string): Dvc {
     const root = resolve(path, ...inRepository.split('/').map(() => '..'))
-    const listed = { base: () => this.#list(this.#base), head: () => this.#list(this.#head) }
-    const dvc = this.#dvc.get(root) ?? new Dvc(this.#api, this.#context, { root, base: this.#base, listed })
+    const dvc = this.#dvc.get(root) ?? new Dvc(this.#api, this.#context, { ...this.#sides(), root })
     this.#dvc.set(root, dvc)
     return dvc
+  }
+
+  #sides() {
+    const listed = { base: () => this.#list(this.#base), head: () => this.#list(this.#head) }
+    return { base: this.#base, head: this.#head, listed }
+  }
+
+  /** Whether the base branch alone has moved on with a file: what would be merged has its. */
+  async #isMoved(name: string, id: string | undefined): Promise<boolean> {
+    if (this.#merge === this.#head) return false
+    const merged = await statAt(this.#api, this.#context, name, this.#merge).catch(() => ({ sha: '' }))
+    return merged?.sha === id
   }
 
   /** Whether the file that lies there is one of the judged commit, and still is of what would be merged. */

@@ -65,9 +65,12 @@ export async function readBaseConfig(context: Context, token: string): Promise<B
     if ('reason' in followed) return { kind: 'unreadable', reason: `${what}: ${followed.reason}.` }
     const reached = named ? await repositoryPath(followed.path, context, { within: true }) : CONFIG_PATH
     if (reached === undefined) return { kind: 'own' }
-    const bytes = await readAt(api, context, { path: reached, ref: baseRef(context), most: limits.config.bytes })
-    if (bytes) {
-      return { kind: 'found', path: reached, config: await parseUsable(context, bytes.toString('utf8'), reached) }
+    // Another checkout may lie in the place of a folder of the base branch's.
+    const around = named ? await origins.around(followed.path) : []
+    const ends = named ? await origins.ends(followed.path) : []
+    for (const path of new Set([...around, reached, ...ends])) {
+      const bytes = await readAt(api, context, { path, ref: baseRef(context), most: limits.config.bytes })
+      if (bytes) return { kind: 'found', path, config: await parseUsable(context, bytes.toString('utf8'), path) }
     }
     const checkout = await checkoutOf(followed.path, workspaceOf())
     const unreadable = (why: string) => ({ kind: 'unreadable', reason: `${what}: ${why}.` }) as const

@@ -122,7 +122,9 @@ async function withWhatHolds(
 ): Promise<Options & { readonly resolved: ResolvedBaseline; readonly unread: readonly string[] }> {
   // What the base branch's config file says, inputs say otherwise only where they did before.
   const said = earlier ? (earlier.policy.from_inputs ?? FILE_NAMES) : []
-  const newly = rules.ofBase ? overridden(own.layers, said) : []
+  const over = rules.ofBase ? overridden(own.layers, said) : []
+  const isAsBefore = !earlier && over.length > 0 && (await workflowOnBase(context)).state === 'same'
+  const newly = isAsBefore ? [] : over
   if (!earlier && newly.length === 0) return { ...own, resolved, unread: [] }
   const ofFile = withoutInputs(own.layers, newly)
   // What the config file said when that was published, it may say no longer; but where inputs say it, that holds.

@@ -45,8 +45,8 @@ export async function whyUndecided(context: Context, evidence: Evidence): Promis
     return `this change edits the workflow, and the report of what judged the base branch can’t be read: ${hidden}`
   // Whether the base branch was judged with a file of a step's that the change brings one in the place of.
   const wasGiven = async (option: keyof typeof KEYS, path: string, before: string) => {
-    if (earlier) return before === path
     if (rules.ofBase && rules.inForce.config.settings[option] === path) return true
+    if (earlier) return before === path
     const { text } = await workflow()
     return text === undefined || says(text, option, path)
   }

@@ -214,6 +214,37 @@ describe('another checkout', () => {
     expect(decided(await gate(base, head, inputs, { files: file, prepare }))).toEqual(expected)
   })
 
+  test.each<[string, string, object, object]>([
+    ['as it was there', 'x', FAILED, FAILED],
+    ['another', 'y', UNDECIDED, FAILED],
+  ])('without git, by a workflow that is %s', async (_, workflow, expected, byConfig) => {
+    const [base, head] = ['x', workflow].map(text => ({
+      ...file,
+      'ci/gate.yml': 'fail-if: alpha > 2.5\n',
+      [WORKFLOW]: text,
+    }))
+    const files = { 'x/models/base.safetensors': bytesOf('good'), 'x/ci/gate.yml': 'enforce: false\n' }
+    expect(decided(await gate(base, head, { baseline: 'x/models/base.safetensors' }, { files }))).toEqual(expected)
+    expect(decided(await gate(base, head, { config: 'x/ci/gate.yml', 'fail-if': '' }, { files }))).toEqual(byConfig)
+  })
+
+  test.each(['octo/net', 'evil/net'])('of %s over what DVC keeps is not compared with', async name => {
+    const prepare = nested(`https://gate.localhost/${name}`)
+    const md5 = createHash('md5').update(bytesOf('good')).digest('hex')
+    const kept = { 'models/base.safetensors.dvc': `outs:\n- md5: ${md5}\n  path: base.safetensors\n` }
+    expect(decided(await gate(kept, kept, { baseline: 'models/base.safetensors' }, { files: worse, prepare }))).toEqual(
+      UNDECIDED,
+    )
+  })
+
+  test('of this repository over the config file does not count', async () => {
+    const base = { 'models/gate.yml': 'fail-if: alpha > 2.5\n' }
+    const files = { 'models/gate.yml': 'fail-if: alpha > 99\n' }
+    const prepare = nested('https://gate.localhost/octo/net')
+    const inputs = { config: 'models/gate.yml', 'fail-if': '' }
+    expect(decided(await gate(base, base, inputs, { files, prepare }))).toEqual(FAILED)
+  })
+
   test('that is a submodule is not compared with', async () => {
     const prepare = (job: Job) => submodule(job, 'models', 'https://gate.localhost/octo/net')
     expect(decided(await gate(folder, {}, { baseline: 'models' }, { files: worseFolder, prepare }))).toEqual(UNDECIDED)
@@ -514,6 +545,7 @@ describe('a base model', () => {
       return runGate(github, 'good', merge, options, { GITHUB_JOB: 'gate' }, { files: head })
     }
     expect(decided(await run(pointer, 6001)).status).toBe(0)
+    expect(decided(await run({}, 6003))).toEqual(UNDECIDED)
     const edited = { 'base.safetensors.dvc': `outs:\n- md5: ${'ab'.repeat(16)}\n  path: base.safetensors\n` }
     expect(decided(await run(edited, 6002))).toEqual(UNDECIDED)
   })
