@@ -106,6 +106,7 @@ export function pathWithin(checkout: string, path: string): string | undefined {
  * @throws UserError for such a path
  */
 export function refuseBack(path: string): void {
-  if (/(?:^|\/)(?!\.{0,2}\/)[^/]+\/(?:\.?\/)*\.\.(?:\/|$)/.test(path.split(sep).join('/')))
+  const parts = path.split(sep).filter(part => part !== '' && part !== '.')
+  if (parts.some((part, i) => part === '..' && i > 0 && parts[i - 1] !== '..'))
     throw new UserError(`${path} leads back (..) after a folder.`, 'Write the path without that.')
 }
