@@ -15,6 +15,11 @@ export function dottedEnds(name: string): string[] {
   return ends
 }
 
+/** The module that a parameter lies in: its name without the last component, empty where it has but one. */
+export function moduleOf(name: string): string {
+  return name.slice(0, Math.max(0, name.lastIndexOf('.')))
+}
+
 /** Modules nest about ten deep. */
 const MOST_ENDS = 32
 

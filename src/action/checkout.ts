@@ -1,7 +1,7 @@
 import { readdir, readFile, realpath, stat } from 'node:fs/promises'
 import { dirname, join, relative, resolve, sep } from 'node:path'
 import { exists } from '../bytes/file.ts'
-import { located, workspaceOf } from '../bytes/workspace.ts'
+import { isInside, located, workspaceOf } from '../bytes/workspace.ts'
 import { UserError } from '../errors.ts'
 import { isOfAnother } from '../github/base-commit.ts'
 import type { Context } from '../github/context.ts'
@@ -57,11 +57,6 @@ export async function isSubmodule(checkout: string): Promise<boolean> {
 
 export function isCheckout(folder: string): Promise<boolean> {
   return exists(join(folder, '.git'))
-}
-
-export function isInside(path: string, root: string): boolean {
-  const way = relative(root, path)
-  return way === '' || !(way === '..' || way.startsWith(`..${sep}`) || resolve(way) === way)
 }
 
 async function subfolders(folder: string): Promise<string[]> {

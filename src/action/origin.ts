@@ -44,7 +44,7 @@ export type Origin =
 /** Where a file or folder lies, its links followed: in the repository, at this path, or not. */
 export type Place =
   | { readonly kind: 'inside'; readonly path: string; readonly inRepository: string }
-  | { readonly kind: 'outside' }
+  | { readonly kind: 'outside'; readonly path: string }
   | ({ readonly kind: 'unknown' } & Unknown)
 
 interface Unknown {
@@ -68,6 +68,10 @@ export class Origins {
   /** By the folder of the checkout. */
   readonly #dvc = new Map<string, Dvc>()
   readonly #listings = new Map<string, Listing>()
+  /** By the folder of the checkout. */
+  readonly #foreign = new Map<string, Promise<boolean>>()
+  /** By the commit: whether the base branch's workflow compares with it. */
+  readonly #chosen = new Map<string, Promise<boolean>>()
 
   constructor(api: Api, context: Context) {
     this.#api = api
@@ -83,9 +87,9 @@ export class Origins {
    * @param options those that it will be read with
    */
   async ofCheckpoint(path: string, options: Reading): Promise<Origin> {
-    const place = await this.place(path)
+    const place = await this.#place(path)
     if (place.kind === 'unknown') return place
-    if (await this.#isCovered(path)) return unknown(COVERED)
+    if (await this.#isCovered(place.path)) return unknown(COVERED)
     if (place.kind === 'outside') return { whose: 'step' }
     if (!(await isFolder(path))) return this.#ofFile(path, place, options)
     // Of another commit each file is held against that.
@@ -102,9 +106,9 @@ export class Origins {
 
   /** The same of a checkpoint that need not be here, by what both sides have at its path. */
   async ofBothSides(path: string): Promise<Origin> {
-    const place = await this.place(path)
+    const place = await this.#place(path)
     if (place.kind === 'unknown') return place
-    if (await this.#isCovered(path)) return unknown(COVERED)
+    if (await this.#isCovered(place.path)) return unknown(COVERED)
     if (place.kind === 'outside') return { whose: 'step' }
     const { inRepository } = place
     const [base, head] = [await this.#list(this.#base), await this.#list(this.#head)]
@@ -132,7 +136,7 @@ export class Origins {
   }
 
   async #ofFile(path: string, place: Place & { kind: 'inside' }, options: Reading): Promise<Origin> {
-    const origin = await this.of(place.path, place.inRepository)
+    const origin = await this.#of(place.path, place.inRepository)
     if (origin.whose === 'edited' && isShardIndex(place.inRepository)) return unknown('this change edits it')
     if (origin.whose !== 'base' && origin.whose !== 'step') return origin
     for (const name of SIDECARS) {
@@ -158,39 +162,36 @@ export class Origins {
     const own = await checkoutAt(path)
     const found: Read[] = []
     for (const file of files) {
-      const place = await this.place(file)
+      const place = await this.#place(file)
       const name = place.kind === 'inside' ? place.inRepository : file
       if ((await checkoutAt(file)) !== own) found.push({ name, origin: unknown(COVERED) })
       else if (place.kind === 'unknown') found.push({ name, origin: place })
-      else if (place.kind === 'inside') found.push({ name, origin: await this.of(place.path, place.inRepository) })
+      else if (place.kind === 'inside') found.push({ name, origin: await this.#of(place.path, place.inRepository) })
     }
     return found
   }
 
   /** Where a path of the workspace lies in the repository. */
-  async place(path: string): Promise<Place> {
+  async #place(path: string): Promise<Place> {
     const followed = await this.follow(path)
     if ('reason' in followed) return { kind: 'unknown', ...unknown(followed.reason) }
     const { path: real } = followed
     const checkout = await checkoutAt(real)
     if (await isSubmodule(checkout)) return { kind: 'unknown', ...unknown(SUBMODULE) }
     const inRepository = pathWithin(checkout, real)
-    if (inRepository === undefined || (await isOfAnother(checkout, this.#context))) return { kind: 'outside' }
+    if (inRepository === undefined || (await this.#isForeign(checkout))) return { kind: 'outside', path: real }
     return { kind: 'inside', path: real, inRepository }
   }
 
   /** Whether another checkout lies in the place of what the base branch has, in git or in DVC. */
   async #isCovered(path: string): Promise<boolean> {
-    const followed = await this.follow(path)
-    if ('reason' in followed) return false
-    const { path: real } = followed
-    for (const name of await this.around(real))
-      if (name !== '' && ((await this.#hasBase(name)) || (await this.#isOfDvc(real, name)))) return true
+    for (const name of await this.around(path))
+      if (name !== '' && ((await this.#hasBase(name)) || (await this.#isOfDvc(path, name)))) return true
     // Or of this repository, which another workflow than the base branch's has put it in the place of.
-    const own = await checkoutAt(real)
-    const name = pathWithin(own, real)
+    const own = await checkoutAt(path)
+    const name = pathWithin(own, path)
     if (!name) return false
-    const names = (await isOfAnother(own, this.#context)) ? [name] : await this.ends(real)
+    const names = (await this.#isForeign(own)) ? [name] : await this.ends(path)
     for (const one of names)
       if (await this.#hasBase(one)) return (await workflowOnBase(this.#context)).state === 'other'
     return false
@@ -207,10 +208,10 @@ export class Origins {
   async around(path: string): Promise<string[]> {
     const root = workspaceOf()
     let at = await checkoutAt(path)
-    const folders = new Set((await isOfAnother(at, this.#context)) ? [root] : [])
+    const folders = new Set((await this.#isForeign(at)) ? [root] : [])
     while (at !== root) {
       at = await checkoutOf(at, root)
-      if (at === root || ((await isCheckout(at)) && !(await isOfAnother(at, this.#context)))) folders.add(at)
+      if (at === root || ((await isCheckout(at)) && !(await this.#isForeign(at)))) folders.add(at)
     }
     return [...folders].sort((a, b) => a.length - b.length).flatMap(folder => pathWithin(folder, path) ?? [])
   }
@@ -233,7 +234,7 @@ export class Origins {
       const link = pathWithin(checkout, at) === undefined ? undefined : await firstLink(checkout, at)
       if (link === undefined) return { path: at }
       const target = await readlink(link)
-      if (!(await isOfAnother(checkout, this.#context))) {
+      if (!(await this.#isForeign(checkout))) {
         const [base, head] = [await this.#list(this.#base), await this.#list(this.#head)]
         const [whole, name] = [pathWithin(checkout, at)!, pathWithin(checkout, link)!]
         const isThere = base.files.has(whole) || [...base.files.keys()].some(file => file.startsWith(`${whole}/`))
@@ -250,7 +251,7 @@ export class Origins {
   }
 
   /** @param inRepository the path of the file in the repository; `path`: the same, where it was checked out */
-  async of(path: string, inRepository: string): Promise<Origin> {
+  async #of(path: string, inRepository: string): Promise<Origin> {
     const ref = this.#base
     const base = await this.#at(inRepository, ref)
     if (!base) return this.#ofUnknown(path, inRepository)
@@ -355,14 +356,26 @@ export class Origins {
 
   /** Of a file that git has in a checkout of another commit than what is judged: one of the base branch, which its workflow chose. */
   async #ofCommit(path: string, commit: string): Promise<Origin> {
-    const { pullRequest, mergeGroup } = this.#context
-    const isBase = [pullRequest?.baseSha, mergeGroup?.baseSha].includes(commit)
-    const isEarlier = await isOnBranch(this.#api, this.#context, commit, baseBranch(this.#context))
-    const isChosen = isBase || (isEarlier && (await workflowOnBase(this.#context)).state !== 'other')
-    if (isEarlier && isChosen && (await isAsCommitted(await checkoutAt(path), located(path)))) return { whose: 'base' }
+    const chosen = this.#chosen.get(commit) ?? this.#isChosen(commit)
+    this.#chosen.set(commit, chosen)
+    if ((await chosen) && (await isAsCommitted(await checkoutAt(path), located(path)))) return { whose: 'base' }
     return unknown(
       `it is of the commit ${commit}, which is not known to be the one that branch compares with, or was changed`,
     )
+  }
+
+  async #isChosen(commit: string): Promise<boolean> {
+    const { pullRequest, mergeGroup } = this.#context
+    if (!(await isOnBranch(this.#api, this.#context, commit, baseBranch(this.#context)))) return false
+    const isBase = [pullRequest?.baseSha, mergeGroup?.baseSha].includes(commit)
+    return isBase || (await workflowOnBase(this.#context)).state !== 'other'
+  }
+
+  /** Whether a checkout is another repository's. */
+  #isForeign(checkout: string): Promise<boolean> {
+    const asked = this.#foreign.get(checkout) ?? isOfAnother(checkout, this.#context)
+    this.#foreign.set(checkout, asked)
+    return asked
   }
 
   /** The commit that a file is of, where it lies in a checkout of its own of another than what is judged. */
@@ -408,7 +421,7 @@ const MOST_POINTER = 1024
 /** As Linux has it. */
 const MOST_LINKS = 40
 
-export async function isFolder(path: string): Promise<boolean> {
+async function isFolder(path: string): Promise<boolean> {
   return (await stat(path).catch(() => undefined))?.isDirectory() ?? false
 }
 

@@ -7,7 +7,7 @@ import type { BaselineRecord, PolicyRecord, Report } from '../report/schema.ts'
 import { whyBaseModel } from './baseline.ts'
 import { pathWithin } from './checkout.ts'
 import type { Rules } from './rules.ts'
-import { type BaseWorkflow, workflowOnBase } from './workflow.ts'
+import { workflowOnBase } from './workflow.ts'
 
 export interface Evidence {
   readonly rules: Rules
@@ -36,18 +36,13 @@ export async function whyUndecided(context: Context, evidence: Evidence): Promis
   if (unread.length > 0) return `a rule of the base branch can't be read: ${unread.join('; ')}`
   if (rules.unreadable && (hidden || (!rules.unusable && !earlier)))
     return 'neither the config file of the base branch nor a report of what judged it can be read'
-  let known: BaseWorkflow | undefined
-  const workflow = async () => {
-    known ??= await workflowOnBase(context)
-    return known
-  }
-  if (hidden && (await workflow()).state === 'other')
+  if (hidden && (await workflowOnBase(context)).state === 'other')
     return `this change edits the workflow, and the report of what judged the base branch can’t be read: ${hidden}`
   // Whether the base branch was judged with a file of a step's that the change brings one in the place of.
   const wasGiven = async (option: keyof typeof KEYS, path: string, before: string) => {
     if (rules.ofBase && rules.inForce.config.settings[option] === path) return true
     if (earlier) return before === path
-    const { text } = await workflow()
+    const { text } = await workflowOnBase(context)
     return text === undefined || says(text, option, path)
   }
   if (search && parseBaselineSource(baseline).kind === 'path') {

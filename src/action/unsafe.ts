@@ -1,8 +1,8 @@
-import { located, workspaceOf } from '../bytes/workspace.ts'
+import { isInside, located, workspaceOf } from '../bytes/workspace.ts'
 import { UserError } from '../errors.ts'
 import { isUnchanged, readHead } from '../github/base-commit.ts'
 import type { Context } from '../github/context.ts'
-import { allCheckouts, checkoutOf, isInside, withoutName } from './checkout.ts'
+import { allCheckouts, checkoutOf, withoutName } from './checkout.ts'
 
 /**
  * About a fork's pull request these run with a token that may only read and without secrets, or because somebody who may write asked

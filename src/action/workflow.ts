@@ -16,8 +16,16 @@ export interface BaseWorkflow {
   readonly text: string | undefined
 }
 
-/** Failures do not throw. */
-export async function workflowOnBase(context: Context): Promise<BaseWorkflow> {
+const known = new WeakMap<Context, Promise<BaseWorkflow>>()
+
+/** GitHub is asked once in a run. Failures do not throw. */
+export function workflowOnBase(context: Context): Promise<BaseWorkflow> {
+  const asked = known.get(context) ?? ask(context)
+  known.set(context, asked)
+  return asked
+}
+
+async function ask(context: Context): Promise<BaseWorkflow> {
   const { workflowPath: path, sha, pullRequest } = context
   const token = core.getInput('github-token')
   const unknown: BaseWorkflow = { state: 'other', text: undefined }

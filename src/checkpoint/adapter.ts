@@ -1,7 +1,7 @@
 import { basename, dirname } from 'node:path'
 import { quoted } from '../errors.ts'
 import { limits } from '../limits.ts'
-import { dottedEnds } from '../words.ts'
+import { dottedEnds, moduleOf } from '../words.ts'
 import { Expression } from './expression.ts'
 import type { LowRank } from './low-rank.ts'
 import { numbers } from './quantised/codec.ts'
@@ -132,7 +132,7 @@ function isSavedByPeft({ name, source }: Tensor): boolean {
  */
 function ofOtherKind(tensors: readonly Tensor[], config: unknown, kind: string): Tensor[] {
   const folder = dirname(tensors[0].source.path)
-  const skip = `${OTHER_KIND.replace(':', ` (peft_type: ${quoted(kind)}):`)}`
+  const skip = OTHER_KIND.replace(':', () => ` (peft_type: ${quoted(kind)}):`)
   const isWhole = savedBy(config)
   return tensors.map(tensor => {
     const isOfIt = isSavedByPeft(tensor) || isPart(tensor.name)
@@ -176,16 +176,12 @@ function savedBy(config: unknown): (name: string) => boolean {
   }
   return name => {
     if (!name.startsWith(OF_MODEL) || isPart(name)) return false
-    const module = name.slice(OF_MODEL.length, Math.max(OF_MODEL.length, name.lastIndexOf('.')))
+    const module = moduleOf(name.slice(OF_MODEL.length))
     return isEmbedding(module.replace(WRAPPED, '')) || isSaved(module)
   }
 }
 
 /** Whether it is called as a part of an adapter is. */
-function moduleOf(name: string): string {
-  return name.slice(0, Math.max(0, name.lastIndexOf('.')))
-}
-
 function isPart(name: string): boolean {
   return FACTOR.test(name) || MAGNITUDE.test(name) || isOther(name)
 }
@@ -363,7 +359,7 @@ class Targets {
       return Array.isArray(found) ? found.filter(one => typeof one === 'string') : undefined
     }
     const parameters = listed('target_parameters') ?? []
-    const owners = parameters.map(name => name.slice(0, Math.max(0, name.lastIndexOf('.'))))
+    const owners = parameters.map(moduleOf)
     const [targets, excluded] = [field(config, 'target_modules'), field(config, 'exclude_modules')]
     // What PEFT saves says which: of a model that is not here nobody knows what it takes by default, or all linear layers of.
     const isList = Array.isArray(targets) || (targets == null && owners.length > 0)

@@ -59,20 +59,18 @@ export class Expression {
   /** Whether it fits all of a name; undefined where telling takes too long. */
   fits(name: string): boolean | undefined {
     try {
-      return this.#follow(this.#begin, { name: [...name], at: 0, level: 0 }, END, 0)
+      return this.#follow(this.#begin, { name: [...name], at: 0, level: 0 }, END)
     } catch (cause) {
       if (cause instanceof RangeError) return undefined
       throw cause
     }
   }
 
-  /**
-   * Whether a state leads to an end: to the whole expression's at the end of the name, to the other at any place.
-   * @param level of looking ahead, within which that is asked
-   */
-  #follow(begin: number, { name, at }: Place, end: number, level: number): boolean {
-    let current = this.#reachable([begin], { name, at, level })
-    for (let place = at; place < name.length; place++) {
+  /** Whether a state leads to an end: to the whole expression's at the end of the name, to the other at any place. */
+  #follow(begin: number, from: Place, end: number): boolean {
+    const { name, level } = from
+    let current = this.#reachable([begin], from)
+    for (let place = from.at; place < name.length; place++) {
       if (end === SEEN && current.includes(SEEN)) return true
       const next: number[] = []
       for (const state of current) {
@@ -182,7 +180,9 @@ export class Expression {
       if (!this.#skip(')')) throw new RangeError('a parenthesis too few')
       if (kind === ':') return part
       for (const end of part.ends) end(SEEN)
-      return this.#nothing(place => this.#follow(part.begin, place, SEEN, place.level + 1) === (kind === '='))
+      return this.#nothing(
+        place => this.#follow(part.begin, { ...place, level: place.level + 1 }, SEEN) === (kind === '='),
+      )
     }
     if (this.#skip('^')) return this.#nothing(({ at }) => at === 0)
     if (this.#skip('$')) return this.#nothing(({ name, at }) => at === name.length)

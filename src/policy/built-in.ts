@@ -130,8 +130,7 @@ export const BUILT_IN_RULES = {
     measure: ({ head, base, added, removed }, { relation }) => {
       if (relation !== 'same') return null
       const known = new Set([...removed.map(({ name }) => name), ...base!.skipped.map(({ tensor }) => tensor)])
-      const all = new Set(added)
-      const stayed = new Set(head.layers.flatMap(layer => (all.has(layer) ? [] : (layer.digest ?? []))))
+      const stayed = digestsThatStayed({ head, added })
       const isCopy = ({ digest }: Layer) => digest !== undefined && stayed.has(digest)
       const isKnown = (layer: Layer) => known.has(layer.name) || known.has(layer.tensor)
       const came = added.filter(layer => !isKnown(layer) && !isCopy(layer) && !isAveraged(layer))
@@ -221,10 +220,7 @@ export const BUILT_IN_RULES = {
         ends.has(shaped(one.tensor, one)) || endsOf(one.tensor).some(end => own.has(shaped(end, one)))
       const twice = added.filter(one => !isAveraged(one) && isTwice(one))
       const reasons = new Map<Layer, string>([
-        ...moved.map(
-          ({ head, base }) =>
-            [head, `its key is ${JSON.stringify(head.tensor)}, ${JSON.stringify(base.tensor)} before`] as const,
-        ),
+        ...moved.map(match => [match.head, otherKey(match)] as const),
         ...twice.map(layer => [layer, 'its key is the end of another, or has another as its end'] as const),
       ])
       return tallied([
@@ -621,15 +617,16 @@ function misnamed(pair: Pick<Pair, 'head' | 'base'>): Pick<Measurement, 'layer' 
     return other && all.has(other) && !(had.has(tensor) && had.has(other)) ? [{ tensor, other }] : []
   })
   return [
-    ...moved.map(({ head, base }) => ({
-      layer: head.tensor,
-      reason: `its key is ${JSON.stringify(head.tensor)}, ${JSON.stringify(base.tensor)} before`,
-    })),
+    ...moved.map(match => ({ layer: match.head.tensor, reason: otherKey(match) })),
     ...twice.map(({ tensor, other }) => ({
       layer: tensor,
       reason: `it is an older name of ${other}, which is there, too`,
     })),
   ]
+}
+
+function otherKey({ head, base }: Record<'head' | 'base', { readonly tensor: string }>): string {
+  return `its key is ${JSON.stringify(head.tensor)}, ${JSON.stringify(base.tensor)} before`
 }
 
 /** What transformers makes of the names that norms had in TensorFlow. */
@@ -638,12 +635,17 @@ const OLDER: Readonly<Record<string, string>> = { gamma: 'weight', beta: 'bias' 
 /** Layers of the baseline that went, and whose weights no layer that stayed has. */
 function lostLayers({ head, added, removed }: Pair): { readonly head: Layer }[] {
   const names = new Set(added.map(({ name }) => name))
-  const came = new Set(added)
   // Of weights that are tied the one that stays has both.
-  const kept = new Set(head.layers.flatMap(layer => (came.has(layer) ? [] : (layer.digest ?? []))))
+  const kept = digestsThatStayed({ head, added })
   return removed
     .filter(({ name, digest }) => !names.has(name) && !(digest !== undefined && kept.has(digest)))
     .map(head => ({ head }))
+}
+
+/** Of layers that did not come only now. */
+function digestsThatStayed({ head, added }: Pick<Pair, 'head' | 'added'>): Set<string> {
+  const came = new Set(added)
+  return new Set(head.layers.flatMap(layer => (came.has(layer) ? [] : (layer.digest ?? []))))
 }
 
 /** Parameters without a spectrum that went from beside layers that stayed, and that nothing in their module took the place of. */

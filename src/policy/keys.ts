@@ -1,6 +1,6 @@
 import type { Pair } from '../comparison/pair.ts'
 import type { Layer, Model } from '../report/schema.ts'
-import { dottedEnds } from '../words.ts'
+import { dottedEnds, moduleOf as parentOf } from '../words.ts'
 
 /** Whether a file is one of which frameworks load what has the right name, and no more. */
 export function isOfNames({ source: { format, path } }: Model): boolean {
@@ -16,7 +16,7 @@ export function areNamedAlike({ head, base }: { readonly head: Model; readonly b
 
 /** The key without the parameter's own name, which another type of quantisation changes. */
 export function moduleOf({ tensor }: { readonly tensor: string }): string {
-  return tensor.slice(0, Math.max(0, tensor.lastIndexOf('.')))
+  return parentOf(tensor)
 }
 
 /**

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { safetensorsBytes } from '../support/safetensors.ts'
-import { type Gated, nets, readReport, runGate, startRepository, type Workspace } from './gate.ts'
+import { eachInRepository, type Gated, nets, readReport, runGate, type Workspace } from './gate.ts'
 import { type GitHubDouble, sha } from './github/double.ts'
 
 const BASELINE = 'models/base.safetensors'
@@ -10,14 +10,9 @@ const UNDECIDED = { status: 1, verdict: 'inconclusive' }
 
 let github: GitHubDouble
 let base: string
-beforeEach(async () => {
-  const started = await startRepository()
+eachInRepository(started => {
   github = started.github
   base = started.commits[3]
-})
-afterEach(async () => {
-  expect(github.problems).toEqual([])
-  await github.stop()
 })
 
 type Net = keyof typeof nets

@@ -1,5 +1,6 @@
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { afterEach, beforeEach, expect } from 'vitest'
 import { type Report, strictReport } from '../../src/report/schema.ts'
 import { root } from '../support/cli.ts'
 import { goldenTensor } from '../support/golden.ts'
@@ -54,11 +55,27 @@ export async function runGate(
   return { ...ended, job, outputs: 'GITHUB_OUTPUT' in env ? {} : job.outputs() }
 }
 
-/** A repository whose branch main has four commits; pull request 7 left it at the third. */
-export async function startRepository(): Promise<{
+export interface Repository {
   github: GitHubDouble
   commits: readonly [string, string, string, string]
-}> {
+}
+
+/** A repository for each test of a file, which asks GitHub for nothing that it would not understand. */
+export function eachInRepository(take: (started: Repository) => void): void {
+  let github: GitHubDouble
+  beforeEach(async () => {
+    const started = await startRepository()
+    github = started.github
+    take(started)
+  })
+  afterEach(async () => {
+    expect(github.problems).toEqual([])
+    await github.stop()
+  })
+}
+
+/** A repository whose branch main has four commits; pull request 7 left it at the third. */
+export async function startRepository(): Promise<Repository> {
   const github = await GitHubDouble.start()
   const commits = [0, 1, 2, 3].map(i => sha(`main-${i}`)) as [string, string, string, string]
   commits.forEach((commit, i) => {

@@ -1,5 +1,5 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { type Gated, type nets, readReport, runGate, startRepository, type Workspace } from './gate.ts'
+import { describe, expect, test } from 'vitest'
+import { eachInRepository, type Gated, type nets, readReport, runGate, type Workspace } from './gate.ts'
 import { type GitHubDouble, sha } from './github/double.ts'
 import type { JobOptions } from './github/job.ts'
 
@@ -10,12 +10,8 @@ const FAILED = { status: 1, verdict: 'failed' }
 
 let github: GitHubDouble
 let commits: readonly [string, string, string, string]
-beforeEach(async () => {
-  ;({ github, commits } = await startRepository())
-})
-afterEach(async () => {
-  expect(github.problems).toEqual([])
-  await github.stop()
+eachInRepository(started => {
+  ;({ github, commits } = started)
 })
 
 type Net = keyof typeof nets

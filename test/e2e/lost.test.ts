@@ -1,17 +1,13 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { makeZip } from '../checkpoint/torch/build.ts'
-import { annotations, type Gated, type nets, readReport, runGate, startRepository } from './gate.ts'
+import { annotations, eachInRepository, type Gated, type nets, readReport, runGate } from './gate.ts'
 import { type GitHubDouble, sha } from './github/double.ts'
 import type { JobOptions } from './github/job.ts'
 
 let github: GitHubDouble
 let commits: readonly [string, string, string, string]
-beforeEach(async () => {
-  ;({ github, commits } = await startRepository())
-})
-afterEach(async () => {
-  expect(github.problems).toEqual([])
-  await github.stop()
+eachInRepository(started => {
+  ;({ github, commits } = started)
 })
 
 type Net = keyof typeof nets

@@ -2,9 +2,9 @@ import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { safetensorsBytes } from '../support/safetensors.ts'
-import { type Gated, nets, readReport, runGate, startRepository, type Workspace } from './gate.ts'
+import { eachInRepository, type Gated, nets, readReport, runGate, type Workspace } from './gate.ts'
 import { type GitHubDouble, Link, sha } from './github/double.ts'
 import type { Job, JobOptions } from './github/job.ts'
 
@@ -17,12 +17,8 @@ const RULES = { 'fail-if': 'alpha > 2.5' }
 
 let github: GitHubDouble
 let commits: readonly [string, string, string, string]
-beforeEach(async () => {
-  ;({ github, commits } = await startRepository())
-})
-afterEach(async () => {
-  expect(github.problems).toEqual([])
-  await github.stop()
+eachInRepository(started => {
+  ;({ github, commits } = started)
 })
 
 type Net = keyof typeof nets

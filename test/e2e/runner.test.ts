@@ -3,18 +3,14 @@ import { createServer, request, type Server } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { annotations, type nets, runGate, startRepository } from './gate.ts'
+import { annotations, eachInRepository, type nets, runGate } from './gate.ts'
 import type { GitHubDouble } from './github/double.ts'
 import type { JobOptions } from './github/job.ts'
 
 let github: GitHubDouble
 let commits: readonly [string, string, string, string]
-beforeEach(async () => {
-  ;({ github, commits } = await startRepository())
-})
-afterEach(async () => {
-  expect(github.problems).toEqual([])
-  await github.stop()
+eachInRepository(started => {
+  ;({ github, commits } = started)
 })
 
 type Net = keyof typeof nets

@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { message, model, number, tensor } from '../checkpoint/onnx/build.ts'
 import { writeSafetensors } from '../support/safetensors.ts'
-import { type Gated, nets, readReport, runGate, startRepository, type Workspace } from './gate.ts'
+import { eachInRepository, type Gated, nets, readReport, runGate, type Workspace } from './gate.ts'
 import { type GitHubDouble, sha } from './github/double.ts'
 import type { JobOptions } from './github/job.ts'
 
@@ -20,12 +20,8 @@ const MERGE_GROUP = {
 
 let github: GitHubDouble
 let commits: readonly [string, string, string, string]
-beforeEach(async () => {
-  ;({ github, commits } = await startRepository())
-})
-afterEach(async () => {
-  expect(github.problems).toEqual([])
-  await github.stop()
+eachInRepository(started => {
+  ;({ github, commits } = started)
 })
 
 type Net = keyof typeof nets
