@@ -35,6 +35,8 @@ interface Output {
 interface Sides {
   /** The folder of the checkout; undefined where the judged commit is asked in its place. */
   readonly root: string | undefined
+  /** Folders in which files of the repository may lie. */
+  readonly checkouts: readonly string[]
   /** The judged commit. */
   readonly head: string
   /** The base branch, as a ref. */
@@ -76,7 +78,7 @@ export class Dvc {
     this.#listing ??= this.#readAll()
     const { all } = await this.#listing
     // Of a repository that is too large to be listed, those at the places where DVC puts them.
-    if (!all) for (const name of placesFor(file)) await this.#read(name, '')
+    if (!all) for (const name of placesFor(file)) await this.#read(name, '', '')
     const known = await this.#outputs(this.#before, file, !md5)
     const proposed = await this.#outputs(this.#after, file, !md5)
     const named = known.filter(output => output.md5 !== undefined)
@@ -112,32 +114,34 @@ export class Dvc {
   async #readAll(): Promise<{ readonly all: boolean }> {
     const listings = await Promise.all([this.#of.listed.base(), this.#of.listed.head()])
     const names = listings.flatMap(({ files, links }) => [...files.keys(), ...links.keys()])
+    const idIn = ({ files, links, all }: Listing, name: string) =>
+      files.get(name)?.sha ?? (links.has(name) || !all ? '' : undefined)
     for (const name of new Set(names.filter(isOfDvc))) {
-      const [{ files, links, all }] = listings
-      await this.#read(name, files.get(name)?.sha ?? (links.has(name) || !all ? '' : undefined))
+      const [base, head] = listings.map(listing => idIn(listing, name))
+      await this.#read(name, base, head)
     }
     return { all: listings.every(({ all }) => all) }
   }
 
-  /** @param id of the base branch's; undefined where it has none, empty where that is not known */
-  async #read(name: string, id: string | undefined): Promise<void> {
+  /** @param base id of the base branch's; undefined where it has none, empty where that is not known; `head`: of the judged commit's */
+  async #read(name: string, base: string | undefined, head: string | undefined): Promise<void> {
     if (this.#before.has(name) || this.#after.has(name)) return
-    const most = limits.dvc.fileBytes
-    const own = await this.#own(name)
+    const { root } = this.#of
+    const own = root === undefined ? await this.#at(name, this.#of.head, head) : await ownAt(join(root, name))
     if (own) this.#put(this.#after, name, own)
-    if (id === undefined) return
-    const asked = { path: name, ref: this.#of.base, most }
-    const content = own && blobId(own) === id ? own : await readAt(this.#api, this.#context, asked)
+    const content = own && blobId(own) === base ? own : await this.#at(name, this.#of.base, base)
     if (content) this.#put(this.#before, name, content)
   }
 
-  async #own(name: string): Promise<Buffer | undefined> {
-    const { root, head: ref } = this.#of
+  /** A file of the repository, which a checkout may have as well. */
+  async #at(path: string, ref: string, id: string | undefined): Promise<Buffer | undefined> {
+    if (id === undefined) return undefined
     const most = limits.dvc.fileBytes
-    if (root === undefined) return readAt(this.#api, this.#context, { path: name, ref, most })
-    const path = join(root, name)
-    // What is there and can't be read may say anything.
-    return readSmallFile(path, most).catch(async () => ((await exists(path)) ? Buffer.alloc(0) : undefined))
+    for (const folder of id === '' ? [] : this.#of.checkouts) {
+      const found = await readSmallFile(join(folder, path), most).catch(() => undefined)
+      if (found && blobId(found) === id) return found
+    }
+    return readAt(this.#api, this.#context, { path, ref, most })
   }
 
   #put(texts: Texts, name: string, content: Buffer): void {
@@ -171,6 +175,12 @@ export class Dvc {
     if (!this.#parsed.has(text)) this.#parsed.set(text, parse(text))
     return this.#parsed.get(text)!
   }
+}
+
+/** What lies in a checkout. What is there and can't be read may say anything. */
+async function ownAt(path: string): Promise<Buffer | undefined> {
+  const found = readSmallFile(path, limits.dvc.fileBytes)
+  return found.catch(async () => ((await exists(path)) ? Buffer.alloc(0) : undefined))
 }
 
 function isOfDvc(name: string): boolean {

@@ -6,6 +6,7 @@ import { exists } from '../bytes/file.ts'
 import { readSmallFile } from '../bytes/small-file.ts'
 import { located, workspaceOf } from '../bytes/workspace.ts'
 import { readAttention } from '../checkpoint/attention.ts'
+import { isLookedAt } from '../checkpoint/folder.ts'
 import { openCheckpoint } from '../checkpoint/index.ts'
 import { TRAINER_STATE } from '../checkpoint/moment.ts'
 import { lfsObject } from '../checkpoint/pointer.ts'
@@ -94,7 +95,7 @@ export class Origins {
     if (!(await isFolder(path))) return this.#ofFile(path, place, options)
     // Of another commit each file is held against that.
     const isAlone = (await this.#otherCommit(path)) !== undefined
-    const before = isAlone ? [] : (await this.#below(place.inRepository)).filter(name => !UNREAD.test(name))
+    const before = isAlone ? [] : (await this.#below(place.inRepository)).filter(isLookedAt)
     for (const name of before)
       if (!(await exists(join(path, posix.relative(place.inRepository, name)))))
         return unknown(`${name} is not here, which that branch has`)
@@ -118,8 +119,9 @@ export class Origins {
     const others = isShardIndex(inRepository) || inRepository.endsWith('.onnx')
     const isOfIt = (name: string) =>
       name === inRepository ||
-      name.startsWith(`${inRepository}/`) ||
-      (posix.dirname(name) === folder && !UNREAD.test(name) && (others || SIDECARS.includes(posix.basename(name))))
+      (!UNREAD.test(name) &&
+        (name.startsWith(`${inRepository}/`) ||
+          (posix.dirname(name) === folder && (others || SIDECARS.includes(posix.basename(name))))))
     const linked = waysTo(inRepository).find(name => base.links.has(name) || head.links.has(name))
     if (linked !== undefined) return unknown(`it is reached through the link ${linked}`)
     const idIn = ({ files, links }: Listing, name: string) => files.get(name)?.sha ?? links.get(name)
@@ -130,7 +132,7 @@ export class Origins {
     for (const name of new Set([...before, ...now]))
       if (idIn(base, name) !== idIn(head, name) && !(await this.#isMoved(name, idIn(base, name))))
         return unknown(`this change edits ${name}`)
-    const dvc = new Dvc(this.#api, this.#context, { ...this.#sides(), root: undefined })
+    const dvc = new Dvc(this.#api, this.#context, { ...(await this.#sides(path)), root: undefined })
     const said = await dvc.ask(inRepository)
     return said.kind === 'other' ? unknown(said.reason) : { whose: 'step' }
   }
@@ -308,7 +310,8 @@ export class Origins {
     const commit = await this.#otherCommit(path)
     if (commit !== undefined && (await isTracked(await checkoutAt(path), located(path))))
       return this.#ofCommit(path, commit)
-    const said = await this.#dvcOf(path, inRepository).ask(inRepository, () => hashOfFile(path, 'md5'))
+    const dvc = await this.#dvcOf(path, inRepository)
+    const said = await dvc.ask(inRepository, () => hashOfFile(path, 'md5'))
     if (said.kind === 'same') return { whose: 'base' }
     if (said.kind === 'other') return unknown(said.reason)
     const isOfHead = said.kind === 'brought' || (await this.#isOfHead(path, inRepository))
@@ -320,20 +323,21 @@ export class Origins {
   }
 
   async #isOfDvc(path: string, inRepository: string): Promise<boolean> {
-    const said = await this.#dvcOf(path, inRepository).ask(inRepository)
+    const said = await (await this.#dvcOf(path, inRepository)).ask(inRepository)
     return said.kind !== 'untold' || said.by !== undefined
   }
 
-  #dvcOf(path: string, inRepository: string): Dvc {
+  async #dvcOf(path: string, inRepository: string): Promise<Dvc> {
     const root = resolve(path, ...inRepository.split('/').map(() => '..'))
-    const dvc = this.#dvc.get(root) ?? new Dvc(this.#api, this.#context, { ...this.#sides(), root })
+    const dvc = this.#dvc.get(root) ?? new Dvc(this.#api, this.#context, { ...(await this.#sides(path)), root })
     this.#dvc.set(root, dvc)
     return dvc
   }
 
-  #sides() {
+  async #sides(path: string) {
+    const checkouts = [await checkoutAt(path)]
     const listed = { base: () => this.#list(this.#base), head: () => this.#list(this.#head) }
-    return { base: this.#base, head: this.#head, listed }
+    return { base: this.#base, head: this.#head, checkouts, listed }
   }
 
   /** Whether the base branch alone has moved on with a file: what would be merged has its. */
@@ -414,8 +418,9 @@ function whyOther(read: readonly Read[]): Origin | undefined {
 
 const SUBMODULE = 'it lies in a submodule, which the change may have moved'
 const COVERED = 'another checkout lies in its place'
-/** What no reader reads. */
-const UNREAD = /(?:^|\/)(?:\.git\w*|LICENSE|NOTICE)$|\.(?:md|txt|py|ipynb|png|jpe?g|svg|pdf|csv)$/i
+/** What no reader reads, and no graph keeps its values in. */
+const UNREAD =
+  /(?:^|\/)(?:\.git\w*|LICENSE|NOTICE|trainer_state\.json|events\.out\.tfevents[^/]*)$|\.(?:md|txt|log|py|ipynb|png|jpe?g|svg|pdf|csv)$/i
 /** Bytes of a pointer of Git LFS. */
 const MOST_POINTER = 1024
 /** As Linux has it. */

@@ -5,6 +5,7 @@ import { limits } from '../limits.ts'
 import { foreignFolder } from './foreign.ts'
 import { field, Relatives } from './quantised/family.ts'
 import { type Expectation, isShardIndex, readShardIndex, shardsOf } from './shards.ts'
+import { METADATA } from './torch/dcp.ts'
 import { distributedFolder } from './torch/distributed.ts'
 import type { Stamp } from './types.ts'
 
@@ -147,6 +148,16 @@ function isWeights(name: string): boolean {
   return WEIGHTS.test(name) && !STATE.test(name) && !name.startsWith('._')
 }
 
+/** Whether what is read of a folder may depend on a file of such a path being there. */
+export function isLookedAt(path: string): boolean {
+  const name = posix.basename(path)
+  return isWeights(name) || isConfig(name) || name === MODULES || name === METADATA
+}
+
+function isConfig(name: string): boolean {
+  return name.includes('config') && name.endsWith('.json')
+}
+
 const ROUTES = 'router_config.json'
 const MODULES = 'modules.json'
 
@@ -256,7 +267,7 @@ function withFirst(stem: string): string[] {
 function refuseEither(path: string, names: readonly string[]): void {
   const [first, ...others] = conventionalIn(names)
   if (first === undefined || !others.includes(PICKLE)) return
-  if (names.some(name => (name.includes('config') && name.endsWith('.json')) || name === MODULES)) return
+  if (names.some(name => isConfig(name) || name === MODULES)) return
   throw new CheckpointError(
     path,
     `has ${first} and ${PICKLE}, of which accelerate loads the one or the other, and no config.json`,

@@ -1,8 +1,11 @@
 import { createHash } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { safetensorsBytes } from '../support/safetensors.ts'
 import { eachInRepository, type Gated, nets, readReport, runGate, type Workspace } from './gate.ts'
 import { type GitHubDouble, sha } from './github/double.ts'
+import type { Job } from './github/job.ts'
 
 const BASELINE = 'models/base.safetensors'
 const FAILED = { status: 1, verdict: 'failed' }
@@ -155,6 +158,19 @@ test('where DVC has more in the repository than is read, nothing is decided', as
   const many = Object.fromEntries(['a', 'b', 'c', 'd', 'e'].map(name => [`${name}.dvc`, `#${'x'.repeat(3_900_000)}`]))
   expect(decided(await gate({ [`${BASELINE}.dvc`]: pointer('good') }, many, 'worse'))).toEqual(UNDECIDED)
   expect(comment()).toContain('DVC has more files in the repository than are read')
+})
+
+test('what DVC says of other files is not asked for one by one, wherever the checkout lies', async () => {
+  const others = Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`data/${i}.dvc`, pointer('good', `${i}`)]))
+  const committed = { ...others, [`${BASELINE}.dvc`]: pointer('good') }
+  github.commitFiles(base, committed)
+  github.commitFiles(sha('head of 7'), committed)
+  const files = Object.fromEntries(Object.entries(committed).map(([name, text]) => [`net/${name}`, text]))
+  const inputs = { 'fail-if': 'delta(alpha) > 0.2', baseline: `net/${BASELINE}` }
+  const prepare = ({ workspace }: Job) => void mkdirSync(join(workspace, 'net/.git'))
+  const asked = { files: { ...files, [`net/${BASELINE}`]: bytesOf('good') }, prepare }
+  expect(decided(await runGate(github, 'worse', inputs, { event: 'pull_request', pull: 7 }, {}, asked))).toEqual(FAILED)
+  expect(github.requests.filter(({ path }) => path.includes('data'))).toEqual([])
 })
 
 describe('a baseline in a folder that DVC keeps as a whole, by another way', () => {
