@@ -3,8 +3,8 @@ import { dirname, join, relative, resolve, sep } from 'node:path'
 import { exists } from '../bytes/file.ts'
 import { isInside, located, workspaceOf } from '../bytes/workspace.ts'
 import { UserError } from '../errors.ts'
-import { isOfAnother } from '../github/base-commit.ts'
 import type { Context } from '../github/context.ts'
+import { isOfAnother } from '../github/git.ts'
 
 /**
  * The checkout that a path lies in: the nearest folder above it that has a `.git`, no further up than the workspace, or else

@@ -15,8 +15,9 @@ import type { ReadOptions } from '../checkpoint/reader.ts'
 import { isShardIndex } from '../checkpoint/shards.ts'
 import { CheckpointError } from '../errors.ts'
 import type { Api } from '../github/api.ts'
-import { baseBranch, baseRef, isAsCommitted, isOfAnother, isTracked, readHead } from '../github/base-commit.ts'
+import { baseBranch, baseRef } from '../github/base-commit.ts'
 import type { Context } from '../github/context.ts'
+import { isAsCommitted, isOfAnother, isTracked, readHead } from '../github/git.ts'
 import {
   blobId,
   type FileAt,
@@ -66,7 +67,7 @@ export class Origins {
   readonly #head: string
   /** What would be merged, where that is known. */
   readonly #merge: string
-  /** By the folder of the checkout. */
+  /** By the commit and the folder of the checkout. */
   readonly #dvc = new Map<string, Dvc>()
   readonly #listings = new Map<string, Listing>()
   /** By the folder of the checkout. */
@@ -79,7 +80,7 @@ export class Origins {
     this.#context = context
     this.#base = baseRef(context)
     this.#head = context.pullRequest?.headSha ?? context.mergeGroup!.headSha
-    this.#merge = context.event === 'pull_request' ? context.sha : this.#head
+    this.#merge = /^refs\/pull\/\d+\/merge$/.test(context.ref) ? context.sha : this.#head
   }
 
   /**
@@ -111,21 +112,27 @@ export class Origins {
     if (place.kind === 'unknown') return place
     if (await this.#isCovered(place.path)) return unknown(COVERED)
     if (place.kind === 'outside') return { whose: 'step' }
-    const { inRepository } = place
     const [base, head] = [await this.#list(this.#base), await this.#list(this.#head)]
     if (!base.all || !head.all) return unknown('the repository has too many files for all to be listed')
-    const folder = posix.dirname(inRepository)
-    // What an index, or a graph, names beside itself, it does not say here.
-    const others = isShardIndex(inRepository) || inRepository.endsWith('.onnx')
-    const isOfIt = (name: string) =>
-      name === inRepository ||
-      (!UNREAD.test(name) &&
-        (name.startsWith(`${inRepository}/`) ||
-          (posix.dirname(name) === folder && (others || SIDECARS.includes(posix.basename(name))))))
+    const { inRepository } = place
+    const isThere = (await this.#has(inRepository, this.#base)) || (await this.#has(inRepository, this.#head))
+    // A job without the checkpoint may have its checkouts elsewhere, too.
+    const names = isThere ? [inRepository] : [inRepository, ...ends(place.path)]
+    for (const name of names) {
+      const origin = await this.#ofPath(path, name, { base, head })
+      if (origin.whose !== 'step') return origin
+    }
+    return { whose: 'step' }
+  }
+
+  /** Of what both sides have at a path, and beside it. */
+  async #ofPath(path: string, inRepository: string, { base, head }: Record<'base' | 'head', Listing>): Promise<Origin> {
+    const idIn = ({ files, links }: Listing, name: string) => files.get(name)?.sha ?? links.get(name)
+    const all = [base, head].map(({ files, links }) => [...files.keys(), ...links.keys()])
+    const isOfIt = partOf(inRepository, all.flat())
     const linked = waysTo(inRepository).find(name => base.links.has(name) || head.links.has(name))
     if (linked !== undefined) return unknown(`it is reached through the link ${linked}`)
-    const idIn = ({ files, links }: Listing, name: string) => files.get(name)?.sha ?? links.get(name)
-    const [before, now] = [base, head].map(({ files, links }) => [...files.keys(), ...links.keys()].filter(isOfIt))
+    const [before, now] = all.map(names => names.filter(isOfIt))
     const inner = [...before, ...now].find(name => base.links.has(name) || head.links.has(name))
     if (inner !== undefined) return unknown(`it is reached through the link ${inner}`)
     if (before.length === 0 && now.length > 0) return { whose: 'head' }
@@ -179,24 +186,58 @@ export class Origins {
     if ('reason' in followed) return { kind: 'unknown', ...unknown(followed.reason) }
     const { path: real } = followed
     const checkout = await checkoutAt(real)
-    if (await isSubmodule(checkout)) return { kind: 'unknown', ...unknown(SUBMODULE) }
+    if (await isSubmodule(checkout))
+      return (await this.#isKept(checkout))
+        ? { kind: 'outside', path: real }
+        : { kind: 'unknown', ...unknown(SUBMODULE) }
     const inRepository = pathWithin(checkout, real)
     if (inRepository === undefined || (await this.#isForeign(checkout))) return { kind: 'outside', path: real }
-    return { kind: 'inside', path: real, inRepository }
+    return { kind: 'inside', path: real, inRepository: (await this.#guessed(real)) ?? inRepository }
+  }
+
+  /** Whether a submodule is at the commit that the base branch has, and what would be merged, too. */
+  async #isKept(submodule: string): Promise<boolean> {
+    const around = await checkoutOf(submodule, workspaceOf())
+    if (!(await isCheckout(around)) || (await this.#isForeign(around)) || (await isSubmodule(around))) return false
+    const [name, head] = [pathWithin(around, submodule)!, await readHead(submodule)]
+    const [base, merged] = [await this.#list(this.#base), await this.#list(this.#merge)]
+    return head !== undefined && base.links.get(name) === head.sha && merged.links.get(name) === head.sha
+  }
+
+  /** Where no git tells where a checkout begins, the longest end of a path that one side has. */
+  async #guessed(path: string): Promise<string | undefined> {
+    const root = workspaceOf()
+    if ((await checkoutAt(path)) !== root || (await isCheckout(root))) return undefined
+    for (const name of [pathWithin(root, path)!, ...ends(path)])
+      for (const ref of [this.#base, this.#head]) if (await this.#has(name, ref)) return name
+    return undefined
+  }
+
+  /** Whether the repository has a file, a folder or a link there. */
+  async #has(name: string, ref: string): Promise<boolean> {
+    const { files, links, all } = await this.#list(ref)
+    if (!all) return (await kindAt(this.#api, this.#context, name, ref)) !== undefined
+    return files.has(name) || links.has(name) || [...files.keys()].some(file => file.startsWith(`${name}/`))
   }
 
   /** Whether another checkout lies in the place of what the base branch has, in git or in DVC. */
   async #isCovered(path: string): Promise<boolean> {
     for (const name of await this.around(path))
       if (name !== '' && ((await this.#hasBase(name)) || (await this.#isOfDvc(path, name)))) return true
-    // Or of this repository, which another workflow than the base branch's has put it in the place of.
+    // Or has been put there by another workflow than the base branch's.
+    if (await this.#isAtTop(path)) return false
+    if ((await workflowOnBase(this.#context)).state !== 'other') return false
     const own = await checkoutAt(path)
-    const name = pathWithin(own, path)
-    if (!name) return false
-    const names = (await this.#isForeign(own)) ? [name] : await this.ends(path)
-    for (const one of names)
-      if (await this.#hasBase(one)) return (await workflowOnBase(this.#context)).state === 'other'
+    const reached = (await this.#isForeign(own)) ? undefined : pathWithin(own, path)
+    for (const name of ends(path))
+      if (name !== reached && ((await this.#hasBase(name)) || (await this.#isOfDvc(path, name)))) return true
     return false
+  }
+
+  /** Whether the workspace is this repository's checkout, and what a file lies in. */
+  async #isAtTop(path: string): Promise<boolean> {
+    const own = await checkoutAt(path)
+    return own === workspaceOf() && (await isCheckout(own)) && !(await this.#isForeign(own))
   }
 
   async #hasBase(name: string): Promise<boolean> {
@@ -218,11 +259,14 @@ export class Origins {
     return [...folders].sort((a, b) => a.length - b.length).flatMap(folder => pathWithin(folder, path) ?? [])
   }
 
-  /** The paths that a file may have in the repository where no git is around it, so that nothing tells where a checkout begins. */
-  async ends(path: string): Promise<string[]> {
-    if (await isCheckout(await checkoutAt(path))) return []
-    const parts = (pathWithin(workspaceOf(), path) ?? '').split('/')
-    return parts.slice(1, MOST_LINKS).map((_, i) => parts.slice(i + 1).join('/'))
+  /**
+   * Further paths that a file may have in the repository: all ends of its path where no git tells where a checkout begins, or where
+   * another workflow than the base branch's says where one lies.
+   */
+  async further(path: string): Promise<string[]> {
+    if (await this.#isAtTop(path)) return []
+    const isTold = await isCheckout(await checkoutAt(path))
+    return isTold && (await workflowOnBase(this.#context)).state !== 'other' ? [] : ends(path)
   }
 
   /**
@@ -239,9 +283,12 @@ export class Origins {
       if (!(await this.#isForeign(checkout))) {
         const [base, head] = [await this.#list(this.#base), await this.#list(this.#head)]
         const [whole, name] = [pathWithin(checkout, at)!, pathWithin(checkout, link)!]
+        const isOfHead = head.all
+          ? head.links.has(name)
+          : (await kindAt(this.#api, this.#context, name, this.#head)) === 'symlink'
         const isThere = base.files.has(whole) || [...base.files.keys()].some(file => file.startsWith(`${whole}/`))
-        // DVC may put links to its cache in the place of what it keeps.
-        if (isThere || (await this.#isOfDvc(at, whole))) return { path: at }
+        // DVC may put links to its cache in the place of what it keeps, which git does not have.
+        if (isThere || (!isOfHead && (await this.#isOfDvc(at, whole)))) return { path: at }
         const isBase = base.links.get(name) === blobId(Buffer.from(target))
         const isStep = base.all && head.all && !base.links.has(name) && !head.links.has(name)
         if (!isBase && !isStep)
@@ -260,13 +307,23 @@ export class Origins {
     if (await isBlob(path, base)) return { whose: 'base' }
     const commit = await this.#otherCommit(path)
     if (commit !== undefined) return this.#ofCommit(path, commit)
-    const edited = { whose: 'edited', inRepository } as const
+    const edited = await this.#ofEdited(path, inRepository, base)
     if (base.size > MOST_POINTER) return edited
     const pointer = await readAt(this.#api, this.#context, { path: inRepository, ref, most: MOST_POINTER })
     const stored = lfsObject(pointer!)
     if (stored === undefined) return edited
     if ((await hashOfFile(path, 'sha256')) === stored) return { whose: 'base' }
+    if (edited.whose === 'step') return edited
     return unknown('it is kept in Git LFS, and what was checked out is another file')
+  }
+
+  /** Of a file that is not the base branch's of a path, which only a guess may say that it has. */
+  async #ofEdited(path: string, inRepository: string, base: FileAt): Promise<Origin> {
+    const edited = { whose: 'edited', inRepository } as const
+    if (pathWithin(await checkoutAt(path), path) === inRepository) return edited
+    const head = await this.#at(inRepository, this.#head)
+    if (head?.sha === base.sha) return { whose: 'step' }
+    return head && (await isBlob(path, head)) ? edited : unknown(`this change edits ${inRepository}`)
   }
 
   /** The files below a folder of the base branch, by their paths in the repository. */
@@ -310,7 +367,8 @@ export class Origins {
     const commit = await this.#otherCommit(path)
     if (commit !== undefined && (await isTracked(await checkoutAt(path), located(path))))
       return this.#ofCommit(path, commit)
-    const dvc = await this.#dvcOf(path, inRepository)
+    const isChosen = commit !== undefined && (await this.#wasChosen(commit))
+    const dvc = await this.#dvcOf(path, inRepository, isChosen ? commit : undefined)
     const said = await dvc.ask(inRepository, () => hashOfFile(path, 'md5'))
     if (said.kind === 'same') return { whose: 'base' }
     if (said.kind === 'other') return unknown(said.reason)
@@ -319,7 +377,11 @@ export class Origins {
       return unknown(`this change brings a file that ${said.by} of that branch has in a folder`)
     if (!isOfHead && (await isTracked(await checkoutAt(path), located(path))))
       return unknown('git has it in its checkout, and it is of neither side')
-    return { whose: isOfHead ? 'head' : 'step' }
+    if (isOfHead) return { whose: 'head' }
+    // Archives may have other bytes than git: what is there without git is not known by them.
+    const isBare = !(await isCheckout(await checkoutAt(path)))
+    if (!isBare || !(await this.#isBrought(inRepository))) return { whose: 'step' }
+    return unknown(`this change brings a file at ${inRepository}, and there is no git here`)
   }
 
   async #isOfDvc(path: string, inRepository: string): Promise<boolean> {
@@ -327,17 +389,19 @@ export class Origins {
     return said.kind !== 'untold' || said.by !== undefined
   }
 
-  async #dvcOf(path: string, inRepository: string): Promise<Dvc> {
+  /** @param commit that the checkout is of, and may be; undefined where it is of what is judged */
+  async #dvcOf(path: string, inRepository: string, commit?: string): Promise<Dvc> {
     const root = resolve(path, ...inRepository.split('/').map(() => '..'))
-    const dvc = this.#dvc.get(root) ?? new Dvc(this.#api, this.#context, { ...(await this.#sides(path)), root })
-    this.#dvc.set(root, dvc)
+    const key = `${commit ?? ''} ${root}`
+    const dvc = this.#dvc.get(key) ?? new Dvc(this.#api, this.#context, { ...(await this.#sides(path, commit)), root })
+    this.#dvc.set(key, dvc)
     return dvc
   }
 
-  async #sides(path: string) {
+  async #sides(path: string, commit?: string) {
     const checkouts = [await checkoutAt(path)]
-    const listed = { base: () => this.#list(this.#base), head: () => this.#list(this.#head) }
-    return { base: this.#base, head: this.#head, checkouts, listed }
+    const [base, head] = commit === undefined ? [this.#base, this.#head] : [commit, commit]
+    return { base, head, checkouts, listed: { base: () => this.#list(base), head: () => this.#list(head) } }
   }
 
   /** Whether the base branch alone has moved on with a file: what would be merged has its. */
@@ -347,30 +411,42 @@ export class Origins {
     return merged?.sha === id
   }
 
-  /** Whether the file that lies there is one of the judged commit, and still is of what would be merged. */
+  /** Whether the file that lies there is one that the change brings. */
   async #isOfHead(path: string, inRepository: string): Promise<boolean> {
     const found = await this.#at(inRepository, this.#head)
     if (!found) return false
     const isIt = (await isBlob(path, found)) || (await isAsCommitted(await checkoutAt(path), located(path)))
-    if (!isIt || this.#merge === this.#head) return isIt
-    // What the base branch has removed since, the change does not bring.
+    return isIt && (await this.#isBrought(inRepository))
+  }
+
+  /** Whether the judged commit has a file, and what would be merged still has: what the base branch has removed since, it does not bring. */
+  async #isBrought(inRepository: string): Promise<boolean> {
+    const found = await this.#at(inRepository, this.#head)
+    if (!found || this.#merge === this.#head) return found !== undefined
     const merged = await statAt(this.#api, this.#context, inRepository, this.#merge).catch(() => found)
     return merged !== undefined
   }
 
   /** Of a file that git has in a checkout of another commit than what is judged: one of the base branch, which its workflow chose. */
   async #ofCommit(path: string, commit: string): Promise<Origin> {
-    const chosen = this.#chosen.get(commit) ?? this.#isChosen(commit)
-    this.#chosen.set(commit, chosen)
-    if ((await chosen) && (await isAsCommitted(await checkoutAt(path), located(path)))) return { whose: 'base' }
+    if ((await this.#wasChosen(commit)) && (await isAsCommitted(await checkoutAt(path), located(path))))
+      return { whose: 'base' }
     return unknown(
       `it is of the commit ${commit}, which is not known to be the one that branch compares with, or was changed`,
     )
   }
 
+  #wasChosen(commit: string): Promise<boolean> {
+    const chosen = this.#chosen.get(commit) ?? this.#isChosen(commit)
+    this.#chosen.set(commit, chosen)
+    return chosen
+  }
+
   async #isChosen(commit: string): Promise<boolean> {
-    const { pullRequest, mergeGroup } = this.#context
-    if (!(await isOnBranch(this.#api, this.#context, commit, baseBranch(this.#context)))) return false
+    const { pullRequest, mergeGroup, defaultBranch } = this.#context
+    const branches = [baseBranch(this.#context), ...(defaultBranch ? [defaultBranch] : [])]
+    const isOn = (branch: string) => isOnBranch(this.#api, this.#context, commit, branch)
+    if (!(await isOn(branches[0])) && !(branches.length > 1 && (await isOn(branches[1])))) return false
     const isBase = [pullRequest?.baseSha, mergeGroup?.baseSha].includes(commit)
     return isBase || (await workflowOnBase(this.#context)).state !== 'other'
   }
@@ -388,6 +464,28 @@ export class Origins {
     const { sha } = (checkout !== workspaceOf() && (await readHead(checkout))) || {}
     return sha === this.#head || sha === this.#merge ? undefined : sha
   }
+}
+
+/** Which files of the repository may be read with the checkpoint at a path of it. */
+function partOf(inRepository: string, names: readonly string[]): (name: string) => boolean {
+  const within = names.filter(name => name.startsWith(`${inRepository}/`))
+  const folder = posix.dirname(inRepository) === '.' ? '' : `${posix.dirname(inRepository)}/`
+  const isIndex = isShardIndex(inRepository)
+  // What a graph, or an index, names beside itself or below, it does not say here.
+  const isGraph = [inRepository, ...within].some(name => name.endsWith('.onnx'))
+  const isBeside = (name: string) =>
+    posix.dirname(name) === posix.dirname(inRepository) && SIDECARS.includes(posix.basename(name))
+  return name =>
+    name === inRepository ||
+    ((isGraph || !UNREAD.test(name)) &&
+      (name.startsWith(`${inRepository}/`) ||
+        (within.length === 0 && (isIndex || isGraph ? name.startsWith(folder) : isBeside(name)))))
+}
+
+/** The ends of a path of the workspace, the longest first. */
+function ends(path: string): string[] {
+  const parts = (pathWithin(workspaceOf(), path) ?? '').split('/')
+  return parts.slice(1, MOST_LINKS).map((_, i) => parts.slice(i + 1).join('/'))
 }
 
 /** A path of the repository, and the folders on the way to it. */

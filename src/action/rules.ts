@@ -7,10 +7,11 @@ import { type Layers, withoutLoosening } from '../config/in-force.ts'
 import { assureUsable } from '../config/settings.ts'
 import { explain, UserError } from '../errors.ts'
 import { connect, startDeadline } from '../github/api.ts'
-import { baseRef, isJudged, isOfAnother } from '../github/base-commit.ts'
+import { baseRef, isJudged } from '../github/base-commit.ts'
 import { parseBaselineSource } from '../github/baseline/options.ts'
 import type { Context } from '../github/context.ts'
 import { explainFailure } from '../github/failures.ts'
+import { isOfAnother } from '../github/git.ts'
 import { readAt, UnreadableError } from '../github/repository.ts'
 import { limits } from '../limits.ts'
 import { printable } from '../render/escape.ts'
@@ -67,8 +68,8 @@ export async function readBaseConfig(context: Context, token: string): Promise<B
     if (reached === undefined) return { kind: 'own' }
     // Another checkout may lie in the place of a folder of the base branch's.
     const around = named ? await origins.around(followed.path) : []
-    const ends = named ? await origins.ends(followed.path) : []
-    for (const path of new Set([...around, reached, ...ends])) {
+    const further = named ? await origins.further(followed.path) : []
+    for (const path of new Set([...around, reached, ...further])) {
       const bytes = await readAt(api, context, { path, ref: baseRef(context), most: limits.config.bytes })
       if (bytes) return { kind: 'found', path, config: await parseUsable(context, bytes.toString('utf8'), path) }
     }

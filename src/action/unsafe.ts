@@ -1,7 +1,7 @@
 import { isInside, located, workspaceOf } from '../bytes/workspace.ts'
 import { UserError } from '../errors.ts'
-import { isUnchanged, readHead } from '../github/base-commit.ts'
 import type { Context } from '../github/context.ts'
+import { isUnchanged, readHead } from '../github/git.ts'
 import { allCheckouts, checkoutOf, withoutName } from './checkout.ts'
 
 /**

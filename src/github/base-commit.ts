@@ -1,15 +1,8 @@
-import { execFile } from 'node:child_process'
-import { join } from 'node:path'
 import { type Api, DeadlineError, WaitError } from './api.ts'
 import type { Context } from './context.ts'
 import { explainFailure } from './failures.ts'
+import type { Head } from './git.ts'
 import { branchTip, parentsOf } from './repository.ts'
-
-/** What was checked out. */
-export interface Head {
-  sha: string
-  parents: string[]
-}
 
 /** Where a baseline is looked for. */
 export interface BaseCommit {
@@ -29,84 +22,6 @@ export interface BaseRequest {
   head: Head | undefined
   /** Another branch than the event's own. */
   branch?: string | undefined
-}
-
-/**
- * The commit that HEAD is in a folder, and its parents. They are read from the commit itself: in a clone of depth 1 git knows
- * no parent otherwise. Undefined where there is no git, no repository or no commit.
- */
-export async function readHead(folder: string): Promise<Head | undefined> {
-  const output = await git(folder, ['cat-file', '--batch'], 'HEAD\n')
-  return output === undefined ? undefined : parseCommit(output)
-}
-
-/**
- * Whether the tracked files of a checkout are those of its commit, and these paths among them. A filter of the user's that has to
- * rewrite files makes it false.
- */
-export async function isUnchanged(folder: string, paths: readonly string[]): Promise<boolean> {
-  const status = await git(folder, ['status', '--porcelain', '--untracked-files=no', '--ignore-submodules=none'])
-  if (status !== '') return false
-  for (const path of paths) {
-    if (!(await git(folder, ['--literal-pathspecs', 'ls-files', '-z', '--', path]))) return false
-  }
-  return true
-}
-
-/** Whether the file at a path is one that git has in its checkout, changed or not. */
-export async function isTracked(folder: string, path: string): Promise<boolean> {
-  return Boolean(await git(folder, ['--literal-pathspecs', 'ls-files', '-z', '--', path]))
-}
-
-/** Whether the file at a path is what the commit of its checkout has there, whatever filters made of its bytes. */
-export async function isAsCommitted(folder: string, path: string): Promise<boolean> {
-  const status = ['--literal-pathspecs', 'status', '--porcelain', '--', path]
-  return (await isTracked(folder, path)) && (await git(folder, status)) === ''
-}
-
-/** Whether a checkout is known to be of another repository than this one, and than the fork whose pull request this is about. */
-export async function isOfAnother(folder: string, { repository, pullRequest }: Context): Promise<boolean> {
-  const url = (await git(folder, ['config', '--get', 'remote.origin.url']))?.trim()
-  const path = url && /[/:]([^/:]+\/[^/]+?)(?:\.git)?\/?$/.exec(url)?.[1]
-  if (!path) return false
-  const known = [`${repository.owner}/${repository.name}`, pullRequest?.headRepository ?? '']
-  return !known.some(name => name.toLowerCase() === path.toLowerCase())
-}
-
-/**
- * What git prints; undefined where it fails. The folder's own `.git` is named: git must neither look around, nor take a folder that
- * a pull request brought for a repository, whose configuration could run programs.
- */
-function git(folder: string, words: readonly string[], input = ''): Promise<string | undefined> {
-  // A container's user owns no file of the checkout, which git refuses by default.
-  const options = [
-    ...['--no-replace-objects', '--no-optional-locks', `--git-dir=${join(folder, '.git')}`, `--work-tree=${folder}`],
-    ...['-c', `safe.directory=${folder}`, '-c', 'core.fsmonitor=false', '-c', 'core.hooksPath=/dev/null'],
-  ]
-  return new Promise(resolve => {
-    const child = execFile(
-      'git',
-      [...options, ...words],
-      { cwd: folder, encoding: 'utf8', timeout: 30_000, maxBuffer: 1024 * 1024, env: gitEnvironment() },
-      (error, output) => resolve(error ? undefined : output),
-    )
-    child.on('error', () => resolve(undefined))
-    child.stdin?.on('error', () => {})
-    child.stdin?.end(input)
-  })
-}
-
-function gitEnvironment(): NodeJS.ProcessEnv {
-  const others = Object.entries(process.env).filter(([name]) => !name.startsWith('GIT_'))
-  return { ...Object.fromEntries(others), GIT_NO_LAZY_FETCH: '1' }
-}
-
-/** What `git cat-file --batch` says of one commit. */
-export function parseCommit(output: string): Head | undefined {
-  const sha = /^([0-9a-f]{40}|[0-9a-f]{64}) commit \d+\n/.exec(output)?.[1]
-  if (sha === undefined) return undefined
-  const [header] = output.slice(output.indexOf('\n') + 1).split('\n\n', 1)
-  return { sha, parents: [...header!.matchAll(/^parent ([0-9a-f]+)$/gm)].map(([, parent]) => parent!) }
 }
 
 /**

@@ -3,9 +3,10 @@ import { createHash } from 'node:crypto'
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { message, model, number, tensor } from '../checkpoint/onnx/build.ts'
 import { safetensorsBytes } from '../support/safetensors.ts'
 import { eachInRepository, type Gated, nets, readReport, runGate, type Workspace } from './gate.ts'
-import { type GitHubDouble, Link, sha } from './github/double.ts'
+import { type GitHubDouble, Link, Submodule, sha } from './github/double.ts'
 import type { Job, JobOptions } from './github/job.ts'
 
 const PULL: JobOptions = { event: 'pull_request', pull: 7 }
@@ -22,7 +23,7 @@ eachInRepository(started => {
 })
 
 type Net = keyof typeof nets
-type Tree = Record<string, string | Buffer | Link>
+type Tree = Record<string, string | Buffer | Link | Submodule>
 const bytesOf = (net: Net) => safetensorsBytes(nets[net])
 const decided = ({ status, outputs }: Gated) => ({ status, verdict: outputs.verdict })
 const comment = () => github.comments(7).at(-1)?.body ?? ''
@@ -31,10 +32,10 @@ const comment = () => github.comments(7).at(-1)?.body ?? ''
 async function gate(base: Tree, head: Tree, inputs: Record<string, string>, { files, prepare }: Workspace = {}) {
   github.commitFiles(commits[3], base)
   github.commitFiles(sha('head of 7'), head)
-  const plain = Object.entries(head).filter(([, file]) => !(file instanceof Link)) as [string, string | Buffer][]
+  const plain = Object.entries(head).filter(([, file]) => typeof file === 'string' || Buffer.isBuffer(file))
   const all = { 'fail-if': 'delta(alpha) > 0.2', ...inputs }
   const workspace: Workspace = {
-    files: { ...Object.fromEntries(plain), ...files },
+    files: { ...(Object.fromEntries(plain) as Record<string, string | Buffer>), ...files },
     prepare(job) {
       for (const [name, file] of Object.entries(head)) if (file instanceof Link) link(job, name, file.target)
       prepare?.(job)
@@ -50,6 +51,23 @@ function link({ workspace }: Job, name: string, target: string) {
 
 const git = (folder: string, ...words: string[]) =>
   execFileSync('git', ['-c', 'user.name=a', '-c', 'user.email=a@b.c', '-C', folder, ...words], { stdio: 'pipe' })
+
+/** A checkout with these files in a folder of the workspace; its commit. */
+function checkout({ workspace }: Job, name: string, url: string, files: Record<string, string | Buffer>): string {
+  const folder = join(workspace, name)
+  mkdirSync(folder, { recursive: true })
+  git(folder, 'init', '-q')
+  git(folder, 'config', 'remote.origin.url', url)
+  for (const [file, content] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, file)), { recursive: true })
+    writeFileSync(join(folder, file), content)
+  }
+  git(folder, 'add', '-f', '.')
+  git(folder, 'commit', '-q', '--allow-empty', '-m', 'x')
+  return git(folder, 'rev-parse', 'HEAD').toString().trim()
+}
+const OWN = 'https://gate.localhost/octo/net'
+const EVIL = 'https://gate.localhost/evil/net'
 
 function submodule({ workspace }: Job, name: string, url: string) {
   git(workspace, 'init', '-q')
@@ -105,6 +123,58 @@ describe('a link that the repository has on the way', () => {
     expect(decided(await gate({ a: '' }, { a: '' }, { baseline: 'found.safetensors' }, { files, prepare }))).toEqual(
       FAILED,
     )
+  })
+})
+
+describe('a link that the pull request puts in the place of what DVC keeps', () => {
+  const kept = { 'models.dvc': `outs:\n- md5: ${'ab'.repeat(16)}.dir\n  path: models\n` }
+
+  test.each<[string, string, Tree]>([
+    ['a folder', 'models/base.safetensors', { models: new Link('evil'), 'evil/base.safetensors': bytesOf('worse') }],
+    ['the baseline', 'models', { models: new Link('evil'), 'evil/model.safetensors': bytesOf('worse') }],
+    [
+      'a file of it',
+      'models/base.safetensors',
+      { 'models/base.safetensors': new Link('../evil.safetensors'), 'evil.safetensors': bytesOf('worse') },
+    ],
+  ])('is not followed: %s', async (_, baseline, links) => {
+    for (const prepare of [() => {}, ({ workspace }: Job) => void git(workspace, 'init', '-q')])
+      expect(decided(await gate(kept, { ...kept, ...links }, { baseline }, { prepare }))).toEqual(UNDECIDED)
+    expect(comment()).toContain('it is reached through the link models')
+  })
+})
+
+describe('where no git tells where a checkout begins', () => {
+  const inputs = { baseline: 'x/models/base.safetensors' }
+  const file = { 'models/base.safetensors': bytesOf('good') }
+  const here = (net: Net) => ({ files: { 'x/models/base.safetensors': bytesOf(net) } })
+
+  test('a baseline of the base branch’s is compared with', async () => {
+    expect(decided(await gate(file, file, inputs, here('good')))).toEqual(FAILED)
+  })
+
+  test('one that the pull request edits is the base branch’s', async () => {
+    const head = { 'models/base.safetensors': bytesOf('worse') }
+    expect(decided(await gate(file, head, inputs, here('worse')))).toEqual(FAILED)
+    expect(comment()).not.toContain('inconclusive')
+  })
+
+  test('what the pull request edits may be there in other bytes, as archives have them', async () => {
+    const head = { 'models/base.safetensors': '$Format:%H$' }
+    expect(decided(await gate(file, head, inputs, here('worse')))).toEqual(UNDECIDED)
+    expect(decided(await gate({ a: '' }, head, inputs, here('worse')))).toEqual(UNDECIDED)
+  })
+
+  test('one that DVC keeps is not what the pull request commits', async () => {
+    const md5 = createHash('md5').update(bytesOf('good')).digest('hex')
+    const kept = { 'models/base.safetensors.dvc': `outs:\n- md5: ${md5}\n  path: base.safetensors\n` }
+    const head = { ...kept, 'models/base.safetensors': bytesOf('worse') }
+    expect(decided(await gate(kept, head, inputs, here('worse')))).toEqual(UNDECIDED)
+  })
+
+  test('one that a step made is compared with, though the repository has a file of its name', async () => {
+    const tree = { 'base.safetensors': bytesOf('worse') }
+    expect(decided(await gate(tree, tree, inputs, here('good')))).toEqual(FAILED)
   })
 })
 
@@ -233,6 +303,40 @@ describe('another checkout', () => {
     )
   })
 
+  describe('further in or further out than this repository’s was, by another workflow', () => {
+    const [base, head] = ['x', 'y'].map(text => ({
+      ...file,
+      'ci/gate.yml': 'fail-if: alpha > 2.5\n',
+      [WORKFLOW]: text,
+    }))
+
+    test.each<[string, string, string]>([
+      ['x/models', EVIL, 'base.safetensors'],
+      ['', EVIL, 'x/models/base.safetensors'],
+      ['x', EVIL, 'models/base.safetensors'],
+      ['x/models', OWN, 'base.safetensors'],
+    ])('%j of %s is not compared with', async (folder, url, name) => {
+      const prepare = (job: Job) => void checkout(job, folder, url, { [name]: bytesOf('worse') })
+      expect(decided(await gate(base, head, { baseline: 'x/models/base.safetensors' }, { prepare }))).toEqual(UNDECIDED)
+    })
+
+    test.each([
+      ['x/ci', EVIL, 'gate.yml'],
+      ['', EVIL, 'x/ci/gate.yml'],
+      ['x/ci', OWN, 'gate.yml'],
+    ])('%j of %s has no config file that counts', async (folder, url, name) => {
+      const prepare = (job: Job) => void checkout(job, folder, url, { [name]: 'fail-if: alpha > 99\n' })
+      expect(decided(await gate(base, head, { config: 'x/ci/gate.yml', 'fail-if': '' }, { prepare }))).toEqual(FAILED)
+    })
+
+    test('of what DVC keeps is not compared with', async () => {
+      const kept = { 'models/base.safetensors.dvc': `outs:\n- md5: ${'ab'.repeat(16)}\n  path: base.safetensors\n` }
+      const prepare = (job: Job) => void checkout(job, 'x', EVIL, { 'models/base.safetensors': bytesOf('worse') })
+      const [base, head] = ['x', 'y'].map(text => ({ ...kept, [WORKFLOW]: text }))
+      expect(decided(await gate(base, head, { baseline: 'x/models/base.safetensors' }, { prepare }))).toEqual(UNDECIDED)
+    })
+  })
+
   test('of this repository over the config file does not count', async () => {
     const base = { 'models/gate.yml': 'fail-if: alpha > 2.5\n' }
     const files = { 'models/gate.yml': 'fail-if: alpha > 99\n' }
@@ -245,6 +349,29 @@ describe('another checkout', () => {
     const prepare = (job: Job) => submodule(job, 'models', 'https://gate.localhost/octo/net')
     expect(decided(await gate(folder, {}, { baseline: 'models' }, { files: worseFolder, prepare }))).toEqual(UNDECIDED)
     expect(comment()).toContain('it lies in a submodule')
+  })
+
+  test('that is a submodule is compared with where nobody moves it', async () => {
+    let commit = ''
+    const prepare = (job: Job) => {
+      submodule(job, 'models', 'https://huggingface.co/octo/models')
+      git(join(job.workspace, 'models'), 'commit', '-q', '--allow-empty', '-m', 'x')
+      commit = git(join(job.workspace, 'models'), 'rev-parse', 'HEAD').toString().trim()
+    }
+    const run = async (base: string | undefined, head: string | undefined) => {
+      const files = { 'models/base.safetensors': bytesOf('good') }
+      const later = (job: Job) => {
+        prepare(job)
+        github.commitFiles(commits[3], { models: new Submodule(base ?? commit) })
+        for (const one of [sha('head of 7'), job.env.GITHUB_SHA!])
+          github.commitFiles(one, { models: new Submodule(head ?? commit) })
+      }
+      return decided(await gate({}, {}, { baseline: 'models/base.safetensors' }, { files, prepare: later }))
+    }
+    const other = 'ab'.repeat(20)
+    expect(await run(undefined, undefined)).toEqual(FAILED)
+    expect(await run(other, undefined)).toEqual(UNDECIDED)
+    expect(await run(undefined, other)).toEqual(UNDECIDED)
   })
 
   test('in the place of the whole workspace is not compared with', async () => {
@@ -267,15 +394,8 @@ describe('another checkout', () => {
     ['the base branch, by another workflow than there', UNDECIDED, true, 'y'],
     ['another branch', UNDECIDED, false, 'x'],
   ])('of an earlier commit of %s', async (_, expected, isOfBase, workflow) => {
-    const prepare = ({ workspace }: Job) => {
-      const folder = join(workspace, 'release')
-      mkdirSync(folder)
-      git(folder, 'init', '-q')
-      git(folder, 'config', 'remote.origin.url', 'https://gate.localhost/octo/net')
-      writeFileSync(join(folder, 'base.safetensors'), bytesOf('good'))
-      git(folder, 'add', '.')
-      git(folder, 'commit', '-q', '-m', 'x')
-      const commit = git(folder, 'rev-parse', 'HEAD').toString().trim()
+    const prepare = (job: Job) => {
+      const commit = checkout(job, 'release', OWN, { 'base.safetensors': bytesOf('good') })
       if (isOfBase) github.commits.set(commits[1], [commit])
       github.commits.set(commit, [])
     }
@@ -285,6 +405,48 @@ describe('another checkout', () => {
     const gone = { [WORKFLOW]: 'x' }
     const brought = { [WORKFLOW]: workflow }
     expect(decided(await gate(gone, brought, { baseline: 'release/base.safetensors' }, { prepare }))).toEqual(expected)
+  })
+
+  test('of an earlier commit of the base branch has what DVC kept there', async () => {
+    const md5 = (net: Net) => createHash('md5').update(bytesOf(net)).digest('hex')
+    const kept = (net: Net) => ({ 'base.safetensors.dvc': `outs:\n- md5: ${md5(net)}\n  path: base.safetensors\n` })
+    const run = async (net: Net) => {
+      const prepare = (job: Job) => {
+        const commit = checkout(job, 'release', OWN, kept('good'))
+        github.commits.set(commits[1], [commit])
+        github.commits.set(commit, [])
+        github.commitFiles(commit, kept('good'))
+        writeFileSync(join(job.workspace, 'release/base.safetensors'), bytesOf(net))
+      }
+      const tree = { ...kept('worse'), [WORKFLOW]: 'x' }
+      return decided(await gate(tree, tree, { baseline: 'release/base.safetensors' }, { prepare }))
+    }
+    expect(await run('good')).toEqual(FAILED)
+    expect(await run('worse')).toEqual(UNDECIDED)
+  })
+
+  test('of a commit of the default branch, where the pull request goes into another', async () => {
+    github.branches.set('feature', commits[1])
+    Object.assign((github.pulls.get(7) ?? github.addPull({ number: 7 })).base, { ref: 'feature', sha: commits[1] })
+    const tree = { 'base.safetensors': bytesOf('worse'), [WORKFLOW]: 'x' }
+    github.commitFiles(commits[1], tree)
+    const prepare = (job: Job) => {
+      const commit = checkout(job, 'release', OWN, { 'base.safetensors': bytesOf('good') })
+      github.commits.set(commit, [commits[3]])
+      github.branches.set('main', commit)
+    }
+    expect(decided(await gate(tree, tree, { baseline: 'release/base.safetensors' }, { prepare }))).toEqual(FAILED)
+  })
+
+  test('of another host, called as this repository is', async () => {
+    const url = 'https://huggingface.co/octo/net'
+    const prepare = (job: Job) => void checkout(job, 'hub', url, { 'model.safetensors': bytesOf('good') })
+    expect(decided(await gate({ a: '' }, { a: '' }, { baseline: 'hub' }, { prepare }))).toEqual(FAILED)
+  })
+
+  test('that is a copy on the runner’s disk is this repository’s', async () => {
+    const prepare = (job: Job) => void checkout(job, '', '/mnt/mirror/other.git', file)
+    expect(decided(await gate(file, file, { baseline: 'models/base.safetensors' }, { prepare }))).toEqual(FAILED)
   })
 
   test('that is a worktree of the base branch is compared with', async () => {
@@ -487,6 +649,12 @@ test('a config file outside of the repository is not the base branch’s', async
   expect(decided(await gate(empty, empty, { config: 'empty.yml', 'fail-if': '' }))).toEqual(FAILED)
 })
 
+/** Where the values of a tensor of ONNX lie. */
+function at(location: string): Buffer[] {
+  const entries = Object.entries({ location, offset: '0', length: '9600' })
+  return entries.map(([key, value]) => message(13, message(1, key), message(2, value)))
+}
+
 describe('a base model', () => {
   const zeros = { 'a.weight': { shape: [60, 40] }, 'b.weight': { shape: [24, 16, 3, 3] } }
   const bytes = safetensorsBytes(zeros)
@@ -529,6 +697,39 @@ describe('a base model', () => {
     expect(decided(await run(tree, 6101)).status).toBe(0)
     expect(decided(await run({ 'base/model.safetensors': pointer(7) }, 6102))).toEqual(UNDECIDED)
     expect(decided(await run({ ...tree, 'base/README.md': 'x' }, 6103)).status).toBe(0)
+  })
+
+  test('whose folder no checkout of the job that merges has is not the pull request’s', async () => {
+    const part = { mode: 'part', strategy: JSON.stringify({ 'job-index': 0, 'job-total': 1 }) }
+    const path = { 'base-model': 'x/models/base.safetensors', 'fail-if': 'any(alpha) > 99' }
+    const tree = { 'models/base.safetensors': bytes }
+    const run = async (head: Record<string, string | Buffer>, runId: number) => {
+      github.commitFiles(commits[3], tree)
+      github.commitFiles(sha('head of 7'), head)
+      const options = { ...PULL, runId }
+      const files = { 'x/models/base.safetensors': bytes }
+      await runGate(github, 'good', { ...part, ...path }, options, { GITHUB_JOB: 'train' }, { files })
+      return runGate(github, 'good', { mode: 'merge', checkpoint: '', ...path }, options, { GITHUB_JOB: 'gate' }, {})
+    }
+    expect(decided(await run(tree, 6201)).status).toBe(0)
+    expect(decided(await run({ 'models/base.safetensors': bytesOf('good') }, 6202))).toEqual(UNDECIDED)
+  })
+
+  test.each(['data/w.bin', 'w.csv'])('that is a graph has the values that lie in %s', async location => {
+    const part = { mode: 'part', strategy: JSON.stringify({ 'job-index': 0, 'job-total': 1 }) }
+    const graph = model(message(5, tensor('a.weight', [60, 40], ...at(location), number(14, 1))))
+    const path = { 'base-model': 'b/base.onnx', 'fail-if': 'any(alpha) > 99' }
+    const tree = (value: number) => ({ 'b/base.onnx': graph, [`b/${location}`]: Buffer.alloc(9600, value) })
+    const run = async (head: Record<string, Buffer>, runId: number) => {
+      github.commitFiles(commits[3], tree(0))
+      github.commitFiles(sha('head of 7'), head)
+      const options = { ...PULL, runId }
+      await runGate(github, 'good', { ...part, ...path }, options, { GITHUB_JOB: 'train' }, { files: head })
+      return runGate(github, 'good', { mode: 'merge', checkpoint: '', ...path }, options, { GITHUB_JOB: 'gate' }, {})
+    }
+    expect(decided(await run(tree(0), 6301)).status).toBe(0)
+    expect(decided(await run(tree(1), 6302))).toEqual(UNDECIDED)
+    expect(comment()).toContain(`this change edits b/${location}`)
   })
 
   test('that DVC keeps need not be there where parts are merged', async () => {

@@ -1,82 +1,11 @@
-import { execFileSync } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { connect, startDeadline } from '../../src/github/api.ts'
-import { type BaseCommit, type Head, parseCommit, readHead, resolveBase } from '../../src/github/base-commit.ts'
+import { type BaseCommit, resolveBase } from '../../src/github/base-commit.ts'
 import { readContext } from '../../src/github/context.ts'
+import type { Head } from '../../src/github/git.ts'
 import { GitHubDouble, sha } from '../e2e/github/double.ts'
 import type { JobOptions } from '../e2e/github/job.ts'
-import { temporaryFolder } from '../support/folder.ts'
-
-function git(folder: string, ...words: string[]): string {
-  const who = ['-c', 'user.name=Ada', '-c', 'user.email=ada@gate.localhost', '-c', 'init.defaultBranch=main']
-  return execFileSync('git', [...who, '-C', folder, ...words], { encoding: 'utf8', stdio: 'pipe' }).trim()
-}
-
-/** A repository whose HEAD is a merge of `topic` into `main`. */
-function repository(): { folder: string; base: string; head: string; merge: string } {
-  const folder = temporaryFolder()
-  git(folder, 'init', '-q')
-  git(folder, 'commit', '-q', '--allow-empty', '-m', 'root')
-  git(folder, 'checkout', '-q', '-b', 'topic')
-  git(folder, 'commit', '-q', '--allow-empty', '-m', 'topic\n\nparent 0123456789012345678901234567890123456789')
-  git(folder, 'checkout', '-q', 'main')
-  git(folder, 'commit', '-q', '--allow-empty', '-m', 'main moves on')
-  git(folder, 'merge', '-q', '--no-ff', '-m', 'merge', 'topic')
-  const [merge, base, head] = ['HEAD', 'HEAD^1', 'HEAD^2'].map(name => git(folder, 'rev-parse', name))
-  return { folder, base: base!, head: head!, merge: merge! }
-}
-
-describe('what was checked out', () => {
-  test('a merge commit and its parents, in a clone of depth 1 too', async () => {
-    const { folder, base, head, merge } = repository()
-    const expected = { sha: merge, parents: [base, head] }
-    expect(await readHead(folder)).toEqual(expected)
-    const clone = join(temporaryFolder(), 'clone')
-    git(folder, 'clone', '-q', '--depth', '1', `file://${folder}`, clone)
-    expect(() => git(clone, 'rev-parse', '--verify', 'HEAD^1')).toThrow()
-    expect(await readHead(clone)).toEqual(expected)
-  })
-
-  test('a commit whose message speaks of parents', async () => {
-    const { folder, head } = repository()
-    git(folder, 'checkout', '-q', head)
-    const found = await readHead(folder)
-    expect(found).toEqual({ sha: head, parents: [git(folder, 'rev-parse', 'HEAD^1')] })
-  })
-
-  test('nothing, where there is no folder, repository, commit or git', async () => {
-    expect(await readHead(join(temporaryFolder(), 'absent'))).toBeUndefined()
-    expect(await readHead(temporaryFolder())).toBeUndefined()
-    const folder = temporaryFolder()
-    git(folder, 'init', '-q')
-    expect(await readHead(folder)).toBeUndefined()
-    const { folder: whole } = repository()
-    const path = process.env.PATH
-    try {
-      process.env.PATH = temporaryFolder()
-      expect(await readHead(whole)).toBeUndefined()
-    } finally {
-      process.env.PATH = path
-    }
-  })
-
-  test('a folder that looks like an option', async () => {
-    expect(await readHead('--exec-path=/tmp')).toBeUndefined()
-  })
-
-  test('what git would say of something else', () => {
-    expect(parseCommit('')).toBeUndefined()
-    expect(parseCommit('HEAD missing\n')).toBeUndefined()
-    expect(parseCommit(`${'a'.repeat(40)} blob 3\nabc\n`)).toBeUndefined()
-    const wide = 'b'.repeat(64)
-    expect(parseCommit(`${wide} commit 9\ntree x\nparent ${wide}\ngpgsig -----\n parent 00\n\nparent ff\n`)).toEqual({
-      sha: wide,
-      parents: [wide],
-    })
-  })
-})
 
 let github: GitHubDouble
 const [root, main, head, merge] = [sha('root'), sha('main'), sha('head of 7'), sha('merge of 7')]

@@ -1,6 +1,7 @@
 import { connect, startDeadline } from '../api.ts'
-import { mergeBase, readHead, resolveBase } from '../base-commit.ts'
+import { mergeBase, resolveBase } from '../base-commit.ts'
 import type { Context } from '../context.ts'
+import { readHead } from '../git.ts'
 import { haveNothingInCommon } from '../repository.ts'
 import { type BaselineSource, workflowPath } from './options.ts'
 import { baselineOfRun, findBaseline } from './search.ts'

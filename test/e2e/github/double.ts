@@ -68,6 +68,15 @@ export class Link {
   }
 }
 
+/** A submodule in a commit, at a commit of its own. */
+export class Submodule {
+  readonly commit: string
+
+  constructor(commit: string) {
+    this.commit = commit
+  }
+}
+
 /** A job of a run, as far as it has gone. */
 export interface RunJob {
   id: number
@@ -129,6 +138,8 @@ export class GitHubDouble {
   readonly files = new Map<string, Map<string, Buffer>>()
   /** Which of these are symbolic links: they hold the path that they lead to. */
   readonly links = new WeakSet<Buffer>()
+  /** Which of these are submodules: they hold their commit. */
+  readonly submodules = new WeakSet<Buffer>()
   readonly jobs: RunJob[] = []
   /** How many files of a tree are listed. */
   listedFiles = 100_000
@@ -338,12 +349,13 @@ export class GitHubDouble {
   }
 
   /** Puts files into a commit. */
-  commitFiles(commit: string, files: Record<string, string | Buffer | Link>): void {
-    const stored = (file: string | Buffer | Link): Buffer => {
-      if (!(file instanceof Link)) return Buffer.from(file)
-      const target = Buffer.from(file.target)
-      this.links.add(target)
-      return target
+  commitFiles(commit: string, files: Record<string, string | Buffer | Link | Submodule>): void {
+    const stored = (file: string | Buffer | Link | Submodule): Buffer => {
+      if (typeof file === 'string' || Buffer.isBuffer(file)) return Buffer.from(file)
+      const content = Buffer.from(file instanceof Link ? file.target : file.commit)
+      if (file instanceof Link) this.links.add(content)
+      else this.submodules.add(content)
+      return content
     }
     this.files.set(commit, new Map(Object.entries(files).map(([name, file]) => [name, stored(file)])))
   }

@@ -170,10 +170,14 @@ export const routes: Record<string, Route> = {
     needs: ['contents', 'read'],
     handle({ github, path }) {
       const files = filesOf(github, path.tree_sha!) ?? new Map<string, Buffer>()
-      const tree = [...files].map(([name, file]) => ({
-        ...{ path: name, mode: github.links.has(file) ? '120000' : '100644', type: 'blob' },
-        ...{ sha: blobId(file), size: file.length },
-      }))
+      const tree = [...files].map(([name, file]) =>
+        github.submodules.has(file)
+          ? { path: name, mode: '160000', type: 'commit', sha: file.toString() }
+          : {
+              ...{ path: name, mode: github.links.has(file) ? '120000' : '100644', type: 'blob' },
+              ...{ sha: blobId(file), size: file.length },
+            },
+      )
       const truncated = tree.length > github.listedFiles
       const listed = tree.slice(0, github.listedFiles)
       return { status: 200, body: fill('git-tree', { sha: path.tree_sha, tree: listed, truncated }) }
@@ -193,6 +197,10 @@ export const routes: Record<string, Route> = {
         return { status: 200, body: fill('content-directory', entries) }
       }
       if (!file) return NOT_FOUND
+      if (github.submodules.has(file)) {
+        const module = { type: 'submodule', sha: file.toString(), submodule_git_url: null, size: 0 }
+        return { status: 200, body: fill('content-submodule', { ...module, path: path.path }) }
+      }
       if (github.links.has(file)) {
         const to = posix.join(posix.dirname(path.path!), file.toString())
         if (files?.has(to)) return contentOf(files.get(to)!, path.path!, accept)
