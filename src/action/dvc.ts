@@ -164,9 +164,11 @@ export class Dvc {
       if (said === undefined) found.push({ by, text, isAny: true })
       else if (by.endsWith('dvc.lock')) {
         const pipeline = await this.#parse(texts.get(posix.join(folder, 'dvc.yaml')) ?? '')
-        for (const [name, stage] of Object.entries(asMapping(said.stages) ?? said))
-          add(by, covering(asMapping(stage), { file, folder, wdir: wdirOf(pipeline, name), within }))
-      } else add(by, covering(said, { file, folder, wdir: said.wdir ?? '.', within }))
+        for (const [name, stage] of Object.entries(asMapping(said.stages) ?? said)) {
+          const { declared, wdir } = declaredIn(pipeline, name)
+          add(by, covering(asMapping(stage), { file, folder, wdir, within, from: [declared, pipeline?.vars] }))
+        }
+      } else add(by, covering(said, { file, folder, wdir: said.wdir ?? '.', within, from: said }))
     }
     return found
   }
@@ -203,14 +205,16 @@ function placesFor(file: string): string[] {
   return [`${file}.dvc`, ...inFolder, ...(folder === '.' ? ['.dvc/config'] : placesFor(folder))]
 }
 
-/** What the outputs of a stage of a pipeline are relative to; undefined where that is not said. */
-function wdirOf(pipeline: Mapping | undefined, name: string): unknown {
+/** The outputs of a stage as the pipeline has them, and what they are relative to; undefined where that is not said. */
+function declaredIn(pipeline: Mapping | undefined, name: string): { declared: unknown; wdir: unknown } {
   const stages = asMapping(pipeline?.stages)
   // One of several that are made from a template is called `NAME@ITEM`.
   const [template, ...item] = name.split('@')
   const stage = asMapping(stages?.[name] ?? stages?.[template])
-  const wdir = stage && ((asMapping(stage.do) ?? stage).wdir ?? '.')
-  return typeof wdir === 'string' ? wdir.replace(/\$\{ ?(?:item|key) ?\}/g, () => item.join('@')) : wdir
+  const own = stage && (asMapping(stage.do) ?? stage)
+  const wdir = own && (own.wdir ?? '.')
+  const filled = typeof wdir === 'string' ? wdir.replace(/\$\{ ?(?:item|key) ?\}/g, () => item.join('@')) : wdir
+  return { declared: own?.outs, wdir: filled }
 }
 
 interface Asked {
@@ -220,10 +224,12 @@ interface Asked {
   readonly wdir: unknown
   /** Whether what lies in it counts, too. */
   readonly within: boolean
+  /** What else says where the content comes from: an import, a remote. */
+  readonly from: unknown
 }
 
 /** Those outputs of a stage that are the file or a folder that it lies in. */
-function covering(stage: Mapping | undefined, { file, folder, wdir, within }: Asked): Omit<Output, 'by'>[] {
+function covering(stage: Mapping | undefined, { file, folder, wdir, within, from }: Asked): Omit<Output, 'by'>[] {
   const outs = Array.isArray(stage?.outs) ? stage.outs.map(asMapping) : []
   return outs.flatMap((out): Omit<Output, 'by'>[] => {
     if (typeof out?.path !== 'string') return []
@@ -231,14 +237,16 @@ function covering(stage: Mapping | undefined, { file, folder, wdir, within }: As
     // From the root of the machine, or from outside of the repository, it may be any file.
     const isAway = [out.path, wdir].some(path => typeof path === 'string' && posix.isAbsolute(path))
     if (isAway || (known && posix.join(folder, wdir, out.path).startsWith('../')))
-      return [{ text: JSON.stringify(out), isAny: true }]
+      return [{ text: JSON.stringify([out, from]), isAny: true }]
     // Where it is not known what the path is relative to, that may be any folder.
     const place = asFolder(known ? posix.join(folder, wdir, out.path) : out.path)
     const covers = known ? asFolder(file).startsWith(place) : asFolder(file).includes(place)
     if (!covers && !(within && known && place.startsWith(asFolder(file)))) return []
     const md5 = asFolder(file).endsWith(place) && typeof out.md5 === 'string' && !out.md5.endsWith('.dir')
     const isFolder = known && typeof out.md5 === 'string' && out.md5.endsWith('.dir')
-    return [{ text: JSON.stringify([place, out]), isSure: known, isFolder, ...(md5 && { md5: out.md5 as string }) }]
+    return [
+      { text: JSON.stringify([place, out, from]), isSure: known, isFolder, ...(md5 && { md5: out.md5 as string }) },
+    ]
   })
 }
 

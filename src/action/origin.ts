@@ -144,6 +144,13 @@ export class Origins {
     return said.kind === 'other' ? unknown(said.reason) : { whose: 'step' }
   }
 
+  /** Whether there is, or may be, a file of the repository at a path, as either side has it. */
+  async isOfRepository(path: string): Promise<boolean> {
+    const place = await this.#place(path)
+    if (place.kind !== 'inside') return place.kind === 'unknown'
+    return (await this.#has(place.inRepository, this.#base)) || (await this.#has(place.inRepository, this.#head))
+  }
+
   async #ofFile(path: string, place: Place & { kind: 'inside' }, options: Reading): Promise<Origin> {
     const origin = await this.#of(place.path, place.inRepository)
     if (origin.whose === 'edited' && isShardIndex(place.inRepository)) return unknown('this change edits it')
@@ -281,22 +288,39 @@ export class Origins {
       if (link === undefined) return { path: at }
       const target = await readlink(link)
       if (!(await this.#isForeign(checkout))) {
-        const [base, head] = [await this.#list(this.#base), await this.#list(this.#head)]
-        const [whole, name] = [pathWithin(checkout, at)!, pathWithin(checkout, link)!]
-        const isOfHead = head.all
-          ? head.links.has(name)
-          : (await kindAt(this.#api, this.#context, name, this.#head)) === 'symlink'
-        const isThere = base.files.has(whole) || [...base.files.keys()].some(file => file.startsWith(`${whole}/`))
-        // DVC may put links to its cache in the place of what it keeps, which git does not have.
-        if (isThere || (!isOfHead && (await this.#isOfDvc(at, whole)))) return { path: at }
-        const isBase = base.links.get(name) === blobId(Buffer.from(target))
-        const isStep = base.all && head.all && !base.links.has(name) && !head.links.has(name)
-        if (!isBase && !isStep)
-          return { reason: `it is reached through the link ${name}, which is not known to be that branch's` }
+        const found = await this.#ofLink(checkout, at, link)
+        if (found === 'kept') return { path: at }
+        if (found !== 'followed') return { reason: found }
       }
       at = resolve(dirname(link), target, relative(link, at))
     }
     return { reason: 'it is reached through too many links' }
+  }
+
+  /**
+   * Whether a link on the way to a path is followed, or `kept`, for the base branch has something else at that path; or why it may be the
+   * judged change's.
+   */
+  async #ofLink(checkout: string, at: string, link: string): Promise<string> {
+    const [base, head] = [await this.#list(this.#base), await this.#list(this.#head)]
+    const isGit = await isCheckout(checkout)
+    const own = pathWithin(checkout, link)!
+    const names = isGit ? [own] : [own, ...ends(link)]
+    const name = names.find(name => base.links.has(name) || head.links.has(name)) ?? own
+    const whole = pathWithin(checkout, at)!.slice(own.length - name.length)
+    const isTrackedHere = isGit && (await isTracked(checkout, link))
+    const isLinkOfHead = head.all
+      ? head.links.has(name)
+      : (await kindAt(this.#api, this.#context, name, this.#head)) === 'symlink'
+    const isThere = base.files.has(whole) || [...base.files.keys()].some(file => file.startsWith(`${whole}/`))
+    // DVC may put links to its cache in the place of what it keeps, which git does not have.
+    if (isThere || (!isTrackedHere && !isLinkOfHead && (await this.#isOfDvc(at, whole)))) return 'kept'
+    const isBase = base.links.get(name) === blobId(Buffer.from(await readlink(link)))
+    const isStep = base.all && head.all && !base.links.has(name) && !head.links.has(name) && !isTrackedHere
+    const commit = isTrackedHere ? await this.#otherThanJudged(checkout) : undefined
+    const isChosen = commit !== undefined && (await this.#wasChosen(commit)) && (await isAsCommitted(checkout, link))
+    if (isBase || isStep || isChosen) return 'followed'
+    return `it is reached through the link ${name}, which is not known to be that branch's`
   }
 
   /** @param inRepository the path of the file in the repository; `path`: the same, where it was checked out */
@@ -460,7 +484,10 @@ export class Origins {
 
   /** The commit that a file is of, where it lies in a checkout of its own of another than what is judged. */
   async #otherCommit(path: string): Promise<string | undefined> {
-    const checkout = await checkoutAt(path)
+    return this.#otherThanJudged(await checkoutAt(path))
+  }
+
+  async #otherThanJudged(checkout: string): Promise<string | undefined> {
     const { sha } = (checkout !== workspaceOf() && (await readHead(checkout))) || {}
     return sha === this.#head || sha === this.#merge ? undefined : sha
   }

@@ -2,15 +2,22 @@ import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as core from '@actions/core'
 import * as z from 'zod'
+import { located, workspaceOf } from '../bytes/workspace.ts'
 import { UserError } from '../errors.ts'
-import { startDeadline } from '../github/api.ts'
+import { connect, startDeadline } from '../github/api.ts'
+import { isJudged } from '../github/base-commit.ts'
 import { PART_PREFIX } from '../github/baseline/options.ts'
 import type { Context } from '../github/context.ts'
+import { explainFailure } from '../github/failures.ts'
+import { isTracked } from '../github/git.ts'
 import { type Collected, downloadParts } from '../github/parts.ts'
 import { limits } from '../limits.ts'
+import { printable } from '../render/escape.ts'
 import type { NamedPart } from '../report/io.ts'
 import { readPart } from '../report/io.ts'
 import type { Part } from '../report/schema.ts'
+import { checkoutOf } from './checkout.ts'
+import { Origins } from './origin.ts'
 
 const strategy = z.object({ 'job-index': z.int().min(0), 'job-total': z.int().min(1) })
 
@@ -28,7 +35,7 @@ export function readJob(): Part['job'] {
  */
 export async function collectParts(context: Context, token: string): Promise<Collected> {
   const paths = core.getMultilineInput('reports')
-  if (paths.length > 0) return { parts: await readParts(paths), failedJobs: [] }
+  if (paths.length > 0) return { parts: await readParts(context, token, paths), failedJobs: [] }
   if (!token) throw new UserError('The parts cannot be fetched: the input github-token is empty.')
   const deadline = startDeadline()
   try {
@@ -43,12 +50,35 @@ export async function collectParts(context: Context, token: string): Promise<Col
   )
 }
 
-async function readParts(paths: readonly string[]): Promise<NamedPart[]> {
+async function readParts(context: Context, token: string, paths: readonly string[]): Promise<NamedPart[]> {
   const files: string[] = []
   for (const path of paths) files.push(...(await reportsOf(path)))
+  if (isJudged(context) && token) await refuseCommitted(context, token, files)
   const parts: NamedPart[] = []
   for (const file of files) parts.push({ where: file, report: await readPart(file) })
   return parts
+}
+
+/** A change may bring files in the place of what jobs make. */
+async function refuseCommitted(context: Context, token: string, files: readonly string[]): Promise<void> {
+  const committed = (file: string) =>
+    new UserError(
+      `${file}: is a file of the repository, not a part that a job made`,
+      'Let the parts be downloaded to a folder that the repository does not have.',
+    )
+  for (const file of files)
+    if (await isTracked(await checkoutOf(file, workspaceOf()), located(file))) throw committed(file)
+  // A checkout without git tells nothing.
+  const deadline = startDeadline()
+  try {
+    const origins = new Origins(await connect({ token, apiUrl: context.apiUrl, deadline }), context)
+    for (const file of files) if (await origins.isOfRepository(file)) throw committed(file)
+  } catch (error) {
+    if (error instanceof UserError) throw error
+    core.info(printable(explainFailure(error, 'Files of the repository are not known', 'contents: read', context)))
+  } finally {
+    deadline.done()
+  }
 }
 
 /** The file itself, or each report.json of a folder, as actions/download-artifact leaves them. */

@@ -7,9 +7,9 @@ import { limits } from '../limits.ts'
 
 /**
  * The input `checkpoint`, a line each, with patterns such as `out/*.safetensors` expanded in the order of their names: no shell has
- * read it. What is called so as a whole is no pattern.
+ * read it. A change may bring files that are called as a line is, which would take the place of those that it means.
  * @param input names it in errors
- * @throws UserError where a pattern matches nothing, or a name is given to what matches several
+ * @throws UserError where a pattern matches nothing, a name is given to what matches several, or a line can be read in two ways
  */
 export async function expandPatterns(lines: readonly string[], input = 'checkpoint'): Promise<string[]> {
   const expanded: string[] = []
@@ -19,11 +19,21 @@ export async function expandPatterns(lines: readonly string[], input = 'checkpoi
 
 async function expand(line: string, input: string): Promise<string[]> {
   const [, name, pattern] = /^(?:([^=/\\*?[\]{}]+)=)?(.+)$/s.exec(line)!
-  if (!picomatch.scan(pattern).isGlob || (await exists(line)) || (await exists(pattern))) return [line]
-  // A pattern may have = in it: `epoch=*.ckpt`.
   const whole = name === undefined ? [] : await matchesOf(line, input)
-  if (whole.length > 0) return whole
+  if (whole.length > 0)
+    throw new UserError(
+      `${input}: ${line} is read as NAME=PATH, but ${whole[0]} is called so as a whole`,
+      `Write ./${line} where that is meant, or call it something else.`,
+    )
+  if (!picomatch.scan(pattern).isGlob) return [line]
   const found = await matchesOf(pattern, input)
+  if (await exists(pattern)) {
+    if (found.every(path => path === join(pattern))) return [line]
+    throw new UserError(
+      `${input}: ${pattern} is a pattern, and a file is called so as well`,
+      'Call that file something else.',
+    )
+  }
   if (found.length === 0)
     throw new UserError(`${input}: nothing matches ${pattern}`, 'Patterns are relative to the workspace.')
   if (name !== undefined && found.length > 1)
@@ -31,11 +41,14 @@ async function expand(line: string, input: string): Promise<string[]> {
       `${input}: ${line} names ${found.length} files, of which each needs a name of its own`,
       'Leave the name out, or write a line for each.',
     )
-  return name === undefined ? found : [`${name}=${found[0]}`]
+  if (name !== undefined) return [`${name}=${found[0]}`]
+  return found.map(path => (/^[^/]*=/.test(path) ? `./${path}` : path))
 }
 
+/** What is called so, or what a pattern matches. */
 async function matchesOf(pattern: string, input: string): Promise<string[]> {
-  const { base, glob } = picomatch.scan(pattern)
+  const { base, glob, isGlob } = picomatch.scan(pattern)
+  if (!isGlob) return (await exists(pattern)) ? [pattern] : []
   const matches = picomatch(glob)
   const found = (await below(base || '.', input)).filter(path => matches(path))
   return found.map(path => join(base, path)).sort()

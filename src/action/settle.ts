@@ -78,7 +78,7 @@ export async function settle(context: Context, rules: Rules, made?: Made): Promi
         ...{ rules, earlier, hidden, search, unread: gate.unread },
         fixed: fixed.map(([name]) => name),
         baseline: recorded(gate.layers).baseline ?? '',
-        options: settings.options,
+        options: made?.options ?? settings.options,
         isRead: made === undefined,
       }),
     },

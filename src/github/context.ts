@@ -38,6 +38,8 @@ export interface Context {
   workflow: string
   /** `.github/workflows/gate.yml`; empty where the runner does not say. */
   workflowPath: string
+  /** Whose that is: a ruleset may require another repository's. Empty where the runner does not say. */
+  workflowRepository: string
   run: { id: number; attempt: number; url: string }
   defaultBranch: string
   pullRequest: PullRequest | null
@@ -134,6 +136,7 @@ export async function readContext(env: Environment, readFile: (path: string) => 
     const { path, message } = result.error.issues[0]!
     throw new UserError(`The payload of the event ${event} has no usable ${path.join('.')}: ${message}.`)
   }
+  const workflow = /^([^/]+\/[^/]+)\/([^@\n]+)@/.exec(env.GITHUB_WORKFLOW_REF?.slice(0, 2048) ?? '')
   const attemptPath = attempt > 1 ? `/attempts/${attempt}` : ''
   return {
     serverUrl,
@@ -144,7 +147,8 @@ export async function readContext(env: Environment, readFile: (path: string) => 
     ref: variable('GITHUB_REF', ref),
     actor: env.GITHUB_ACTOR?.slice(0, 256) ?? '',
     workflow: env.GITHUB_WORKFLOW?.slice(0, 1024) ?? '',
-    workflowPath: /^[^/]+\/[^/]+\/([^@\n]+)@/.exec(env.GITHUB_WORKFLOW_REF?.slice(0, 2048) ?? '')?.[1] ?? '',
+    workflowPath: workflow?.[2] ?? '',
+    workflowRepository: workflow?.[1] ?? '',
     run: { id: runId, attempt, url: `${serverUrl}/${owner}/${name}/actions/runs/${runId}${attemptPath}` },
     defaultBranch: part(payloads.any).repository?.default_branch ?? '',
     pullRequest: PULL_EVENTS.includes(event) ? pull(part(payloads.pull)) : null,

@@ -1,6 +1,7 @@
 import { exists } from '../bytes/file.ts'
 import { refuseNamesakes } from '../comparison/pair.ts'
 import type { Settings } from '../config/settings.ts'
+import { UserError } from '../errors.ts'
 import { PROCEDURES } from '../metrics/procedures.ts'
 import type { OnProgress } from '../progress.ts'
 import type { NamedPart, PartialReport } from '../report/io.ts'
@@ -105,10 +106,17 @@ async function parseSources({
 /**
  * `NAME=PATH`, unless a file is called so as a whole: Lightning writes `epoch=3-step=100.ckpt`. Where neither is there, the whole
  * is what an error should name.
+ * @throws UserError where both are there
  */
 export async function parseSource(text: string, stateDict: string | undefined): Promise<Source> {
   const named = /^([^=/\\]+)=(.+)$/s.exec(text)
-  const whole = !named || (await exists(text)) || !(await exists(named[2]))
+  const [isWhole, isPath] = await Promise.all([text, named?.[2] ?? ''].map(path => exists(path)))
+  if (named && isWhole && isPath)
+    throw new UserError(
+      `${text} can be read as NAME=PATH, and a file is called so as a whole`,
+      `Write ./${text} where that is meant, or call it something else.`,
+    )
+  const whole = !named || isWhole || !isPath
   const source = whole ? { path: text, stateDict } : { name: named[1], path: named[2], stateDict }
   await refuseNoPath(source.path)
   return source

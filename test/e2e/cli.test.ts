@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, openSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, openSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { strictReport } from '../../src/report/schema.ts'
@@ -82,6 +82,14 @@ test('a file whose name contains = is a file', async () => {
     name: 'epoch=3-step=100',
     source: { path: 'epoch=3-step=100.ckpt' },
   })
+})
+
+test('what can be read as a name and a path, and is there as a whole, is refused', async () => {
+  const cwd = join(writeSafetensors({ w: goldenTensor('G1') }, 'net=a.pt'), '..')
+  copyFileSync(join(cwd, 'net=a.pt'), join(cwd, 'a.pt'))
+  const { status, stderr } = await runNode('dist/cli.js', ['net=a.pt'], { cwd })
+  expect(status).toBe(2)
+  expect(stderr).toContain('Write ./net=a.pt where that is meant')
 })
 
 const nan = (): Written => ({

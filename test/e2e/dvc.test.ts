@@ -201,6 +201,31 @@ describe('a baseline in a folder that DVC keeps as a whole, by another way', () 
   })
 })
 
+describe('a baseline in a folder that DVC keeps as a whole, whose content comes from elsewhere', () => {
+  const out = `outs:\n- md5: ${'ab'.repeat(16)}.dir\n  path: models\n`
+  const lockOf = (hash: string) => lock(stage('models', 'models', hash))
+  const pipeline = (outs: string) => `stages:\n  models:\n    cmd: x\n    outs:\n    - ${outs}\n`
+
+  test.each<[string, Files, Files]>([
+    [
+      'by an import',
+      { 'models.dvc': out },
+      {
+        'models.dvc': `frozen: true\ndeps:\n- path: models\n  repo:\n    url: https://gate.localhost/evil/net\n${out}`,
+      },
+    ],
+    [
+      'by another remote',
+      { 'dvc.yaml': pipeline('models'), 'dvc.lock': lockOf(`${'ab'.repeat(16)}.dir`) },
+      { 'dvc.yaml': pipeline('models: { remote: scratch }') },
+    ],
+  ])('is not compared with: %s', async (_, committed, edits) => {
+    expect(decided(await gate(committed, {}, 'good'))).toEqual(FAILED)
+    expect(decided(await gate(committed, edits, 'worse'))).toEqual(UNDECIDED)
+    expect(comment()).toContain('which names its content')
+  })
+})
+
 test('a baseline that DVC keeps and the pull request brings is not compared with', async () => {
   const ended = await gate({}, { [`${BASELINE}.dvc`]: pointer('worse') }, 'worse')
   expect(readReport(ended)).toMatchObject({ baseline: { state: 'first-run' }, verdict: { status: 'inconclusive' } })

@@ -76,10 +76,32 @@ describe('patterns of the Action’s checkpoint', () => {
     expect(await expandPatterns([join(root, pattern)])).toEqual(expected.map(name => join(root, name)))
   })
 
-  test('a pattern with = in it is one, where it matches as a whole', async () => {
+  test('what is a pattern, and is there as a file, is refused', async () => {
     const root = where()
-    writeFileSync(join(root, 'epoch=3.pt'), '')
-    expect(await expandPatterns([join(root, 'epoch=*.pt')])).toEqual([join(root, 'epoch=3.pt')])
+    writeFileSync(join(root, 'out/d.pt'), '')
+    await expect(expandPatterns([join(root, 'out/[d].pt')])).rejects.toThrow(/a file is called so as well/)
+    writeFileSync(join(root, 'out/*.pt'), '')
+    await expect(expandPatterns([join(root, 'out/*.pt')])).rejects.toThrow(/a file is called so as well/)
+  })
+
+  test('what is read as a name and a path, and is there as a whole, is refused', async () => {
+    const root = where()
+    const cwd = process.cwd()
+    writeFileSync(join(root, 'net=a.pt'), '')
+    mkdirSync(join(root, 'net=out'))
+    writeFileSync(join(root, 'net=out/a.pt'), '')
+    try {
+      process.chdir(root)
+      for (const line of ['net=a.pt', 'net=*.pt', 'net=out/a.pt', 'net=out/*.pt'])
+        await expect(expandPatterns([line])).rejects.toThrow(`${line} is read as NAME=PATH, but`)
+      expect(await expandPatterns(['./net=*.pt', './net=a.pt', '*.pt'])).toEqual([
+        './net=a.pt',
+        './net=a.pt',
+        './net=a.pt',
+      ])
+    } finally {
+      process.chdir(cwd)
+    }
   })
 
   test('a name is for one file', async () => {

@@ -144,6 +144,33 @@ describe('a link that the pull request puts in the place of what DVC keeps', () 
   })
 })
 
+describe('a link that a checkout of another commit has', () => {
+  const commit = (job: Job, folder: string, name: string, target: string, files: Record<string, string | Buffer>) => {
+    link(job, join(folder, name), target)
+    return checkout(job, folder, OWN, files)
+  }
+
+  test('is not followed to what DVC keeps a folder of', async () => {
+    const kept = { 'models.dvc': `outs:\n- md5: ${'ab'.repeat(16)}.dir\n  path: models\n`, [WORKFLOW]: 'x' }
+    const prepare = (job: Job) =>
+      void commit(job, 'base', 'models', 'evil', { ...kept, 'evil/base.safetensors': bytesOf('worse') })
+    const head = { ...kept, [WORKFLOW]: 'y' }
+    expect(decided(await gate(kept, head, { baseline: 'base/models/base.safetensors' }, { prepare }))).toEqual(
+      UNDECIDED,
+    )
+  })
+
+  test('is not followed to another checkout', async () => {
+    const tree = { 'models/base.safetensors': bytesOf('good'), [WORKFLOW]: 'x' }
+    const prepare = (job: Job) => {
+      commit(job, '', 'x/models', '../y', {})
+      checkout(job, 'y', EVIL, { 'base.safetensors': bytesOf('worse') })
+    }
+    const head = { ...tree, [WORKFLOW]: 'y' }
+    expect(decided(await gate(tree, head, { baseline: 'x/models/base.safetensors' }, { prepare }))).toEqual(UNDECIDED)
+  })
+})
+
 describe('where no git tells where a checkout begins', () => {
   const inputs = { baseline: 'x/models/base.safetensors' }
   const file = { 'models/base.safetensors': bytesOf('good') }
@@ -470,6 +497,42 @@ describe('another checkout', () => {
   })
 })
 
+describe('a workflow or an action that the workflow uses', () => {
+  const used = '.github/workflows/inner.yml'
+  const workflow = { [WORKFLOW]: `uses: ./${used}`, [used]: 'uses: "./ci/action/"', 'ci/action/action.yml': 'x' }
+  const kept = { ...workflow, 'models/base.safetensors': bytesOf('good'), 'ci/action/run.sh': 'x' }
+
+  test.each<[string, object]>([
+    ['README.md', FAILED],
+    [used, UNDECIDED],
+    ['ci/action/run.sh', UNDECIDED],
+  ])('may put another checkout in the place of this repository’s: %s is edited', async (name, expected) => {
+    const files = { 'models/base.safetensors': bytesOf('good') }
+    const prepare = (job: Job) => void checkout(job, 'x', EVIL, files)
+    const inputs = { baseline: 'x/models/base.safetensors' }
+    expect(decided(await gate(kept, { ...kept, [name]: 'y' }, inputs, { prepare }))).toEqual(expected)
+  })
+
+  test('may name a baseline that a step makes', async () => {
+    const base = { ...workflow, 'ci/action/action.yml': 'baseline: m/base.safetensors' }
+    const head = { ...base, 'm/base.safetensors': bytesOf('worse') }
+    const inputs = { baseline: 'm/base.safetensors', 'fail-if': 'alpha > 99' }
+    expect(decided(await gate(base, head, inputs))).toEqual(UNDECIDED)
+    expect(decided(await gate(workflow, { ...workflow, 'm/base.safetensors': bytesOf('worse') }, inputs))).toEqual(
+      PASSED,
+    )
+  })
+})
+
+test('a workflow that a ruleset requires of another repository is not looked for in this one', async () => {
+  const inputs = { baseline: 'm/base.safetensors', 'fail-if': 'alpha > 99' }
+  const env = { GITHUB_WORKFLOW_REF: 'org/ci/.github/workflows/required.yml@refs/heads/main' }
+  const files = { 'm/base.safetensors': bytesOf('worse') }
+  github.commitFiles(commits[3], { a: '' })
+  github.commitFiles(sha('head of 7'), files)
+  expect(decided(await runGate(github, 'worse', inputs, PULL, env, { files }))).toEqual(UNDECIDED)
+})
+
 describe('what lies beside a baseline', () => {
   const weights = { 'm/adapter.safetensors': bytesOf('good') }
   const config = { 'm/adapter_config.json': '{"r": 8, "lora_alpha": 16}\n' }
@@ -730,6 +793,20 @@ describe('a base model', () => {
     expect(decided(await run(tree(0), 6301)).status).toBe(0)
     expect(decided(await run(tree(1), 6302))).toEqual(UNDECIDED)
     expect(comment()).toContain(`this change edits b/${location}`)
+  })
+
+  test('that only the parts name is not the pull request’s', async () => {
+    const part = { mode: 'part', strategy: JSON.stringify({ 'job-index': 0, 'job-total': 1 }), ...inputs }
+    const run = async (head: Record<string, Buffer>, runId: number) => {
+      github.commitFiles(commits[3], { 'base.safetensors': bytes })
+      github.commitFiles(sha('head of 7'), head)
+      const options = { ...PULL, runId }
+      await runGate(github, 'good', part, options, { GITHUB_JOB: 'train' }, { files: { 'base.safetensors': bytes } })
+      const merge = { mode: 'merge', checkpoint: '', 'fail-if': 'any(alpha) > 99' }
+      return runGate(github, 'good', merge, options, { GITHUB_JOB: 'gate' }, {})
+    }
+    expect(decided(await run({ 'base.safetensors': bytes }, 6401)).status).toBe(0)
+    expect(decided(await run({ 'base.safetensors': bytesOf('good') }, 6402))).toEqual(UNDECIDED)
   })
 
   test('that DVC keeps need not be there where parts are merged', async () => {

@@ -138,6 +138,22 @@ test('parts from files and folders, as a download leaves them', async () => {
   expect((await merge({ reports: join(folder, 'none'), baseline: 'none' })).stdout).toMatch(/can't be read \(ENOENT\)/)
 })
 
+test('a part that the repository has is none that a job made', async () => {
+  const made = await leg('good', 0, 1)
+  const part = readFileSync(made.outputs['report-json']!)
+  const inputs = { ...RULES, baseline: 'none', 'fail-if': '', checkpoint: '', mode: 'merge', reports: 'parts' }
+  const run = () =>
+    runGate(
+      ...([github, 'good', inputs, { event: 'pull_request', pull: 7, runId: RUN }, { GITHUB_JOB: 'merge' }] as const),
+      { files: { 'parts/0/report.json': part } },
+    )
+  expect((await run()).status).toBe(0)
+  github.commitFiles(sha('head of 7'), { 'parts/0/report.json': part })
+  const refused = await run()
+  expect(refused.status).toBe(2)
+  expect(refused.stdout).toContain('is a file of the repository, not a part that a job made')
+})
+
 test.each([
   ['is no zip', Buffer.from('x'), /can't be read/],
   ['is not a part', makeZip([file('report.json', '{"schemaVersion":1}')]), /not a report of Spectral Gate/],

@@ -30,6 +30,7 @@ describe('events', () => {
       actor: 'ada',
       workflow: 'Gate',
       workflowPath: '.github/workflows/gate.yml',
+      workflowRepository: 'octo/net',
       run: { id: 99, attempt: 2, url: 'http://gate.localhost/octo/net/actions/runs/99/attempts/2' },
       defaultBranch: 'main',
       pullRequest: {
@@ -100,6 +101,7 @@ describe('events', () => {
       headBranch: 'topic',
       headRepository: 'eve/net',
       workflowPath: '.github/workflows/gate.yml',
+      workflowRepository: 'octo/net',
       actor: 'eve',
       conclusion: 'skipped',
     })
