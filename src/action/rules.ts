@@ -16,8 +16,9 @@ import { readAt, UnreadableError } from '../github/repository.ts'
 import { limits } from '../limits.ts'
 import { printable } from '../render/escape.ts'
 import { checkoutOf, isSubmodule, mainCheckout, refuseBack, repositoryPath } from './checkout.ts'
-import { Origins } from './origin.ts'
+import { Places } from './places.ts'
 import { readCheckpoints, readInputs, readPublishing } from './publishing.ts'
+import { Sides } from './sides.ts'
 
 /** Milliseconds that GitHub may take to give a file of the base branch. */
 const MOST = 20_000
@@ -61,14 +62,14 @@ export async function readBaseConfig(context: Context, token: string): Promise<B
   const deadline = startDeadline(MOST)
   try {
     const api = await connect({ token, apiUrl: context.apiUrl, deadline })
-    const origins = new Origins(api, context)
-    const followed = named ? await origins.follow(named) : { path: CONFIG_PATH }
+    const places = new Places(new Sides(api, context))
+    const followed = named ? await places.follow(named) : { path: CONFIG_PATH }
     if ('reason' in followed) return { kind: 'unreadable', reason: `${what}: ${followed.reason}.` }
     const reached = named ? await repositoryPath(followed.path, context, { within: true }) : CONFIG_PATH
     if (reached === undefined) return { kind: 'own' }
     // Another checkout may lie in the place of a folder of the base branch's.
-    const around = named ? await origins.around(followed.path) : []
-    const further = named ? await origins.further(followed.path) : []
+    const around = named ? await places.around(followed.path) : []
+    const further = named ? await places.further(followed.path) : []
     for (const path of new Set([...around, reached, ...further])) {
       const bytes = await readAt(api, context, { path, ref: baseRef(context), most: limits.config.bytes })
       if (bytes) return { kind: 'found', path, config: await parseUsable(context, bytes.toString('utf8'), path) }
@@ -78,7 +79,7 @@ export async function readBaseConfig(context: Context, token: string): Promise<B
     if (!named) return { kind: 'absent' }
     if (await isSubmodule(checkout)) return unreadable('it lies in a submodule, which the change may have moved')
     if (await isOfAnother(checkout, context)) return { kind: 'own' }
-    const link = await origins.inTheWay(reached)
+    const link = await places.inTheWay(reached)
     return link === undefined ? { kind: 'absent' } : unreadable(`that branch has a link or a submodule at ${link}`)
   } catch (error) {
     if (error instanceof UnreadableError) return { kind: 'unreadable', reason: `${what}: ${error.message}.` }
