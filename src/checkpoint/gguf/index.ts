@@ -1,3 +1,4 @@
+import type { RandomAccessFile } from '../../bytes/file.ts'
 import { ReadAhead } from '../../bytes/read-ahead.ts'
 import { CheckpointError, quoted, RESAVE } from '../../errors.ts'
 import { limits } from '../../limits.ts'
@@ -11,14 +12,14 @@ import { GGML_TYPES, type GgmlType } from './types.ts'
 const CONVERT = 'Convert the model again with a current llama.cpp.'
 const UINT16 = 2
 const UINT32 = 4
+const STRING = 8
 const DEFAULT_ALIGNMENT = 32
 const ALIGNMENT = 'general.alignment'
-/** Keys behind the name of the architecture, with which they begin. */
-const HIDDEN = 'embedding_length'
-const HEADS = 'attention.head_count'
-const SHARED_HEADS = 'attention.head_count_kv'
-const HEAD_WIDTH = 'attention.key_length'
-const NUMBERS = new Set([HIDDEN, HEADS, SHARED_HEADS, HEAD_WIDTH])
+const ARCHITECTURE = 'general.architecture'
+/** What keys have behind the name of the architecture. */
+const [HIDDEN, HEADS] = ['.embedding_length', '.attention.head_count']
+const [SHARED_HEADS, HEAD_WIDTH] = ['.attention.head_count_kv', '.attention.key_length']
+const NUMBERS = [HIDDEN, HEADS, SHARED_HEADS, HEAD_WIDTH]
 
 /**
  * GGUF, versions 2 and 3, little-endian: magic, version, counts, metadata pairs, tensor infos, and the tensors' data from the next
@@ -43,7 +44,7 @@ export const gguf: Reader = {
         RESAVE,
       )
     }
-    const { alignment, attention } = await readMetadata(file.path, header)
+    const { alignment, attention } = await readMetadata(file, header)
     const infos: Info[] = []
     const names = new Set<string>()
     for (let i = 0; i < count; i++) {
@@ -87,20 +88,31 @@ async function checkVersion(path: string, header: Header): Promise<void> {
 }
 
 /** Passes over the metadata. @returns the alignment of the tensors, and what it says of heads where all layers have as many */
-async function readMetadata(path: string, header: Header): Promise<{ alignment: number; attention: AttentionConfig }> {
+async function readMetadata(
+  { path, budget }: RandomAccessFile,
+  header: Header,
+): Promise<{ alignment: number; attention: AttentionConfig }> {
   const pairs = await header.u64('the number of metadata pairs')
   if (pairs > limits.gguf.pairsCount) {
     throw new CheckpointError(path, `claims ${pairs} metadata pairs, more than ${limits.gguf.pairsCount}`, RESAVE)
   }
+  const keys = new Set<string>()
   const numbers = new Map<string, number>()
+  let architecture = ''
   for (let i = 0; i < pairs; i++) {
-    const key = await header.string(`the key of metadata pair ${i}`)
+    const key = checkName(path, await header.string(`the key of metadata pair ${i}`), 'a metadata key')
     const what = `the metadata ${quoted(key)}`
+    budget.name(key.length)
+    if (keys.has(key)) throw new CheckpointError(path, `${what} is there twice`, RESAVE)
+    keys.add(key)
     const type = await header.u32(what)
-    const name = key === ALIGNMENT ? key : key.slice(key.indexOf('.') + 1)
-    if (type === UINT32 && (name === ALIGNMENT || NUMBERS.has(name))) {
-      if (numbers.has(name)) throw new CheckpointError(path, `${what} is there twice`, RESAVE)
-      numbers.set(name, await header.u32(what))
+    if (key === ALIGNMENT && type !== UINT32) {
+      throw new CheckpointError(path, `${what} is of type ${type}, not an unsigned number of 32 bits`, RESAVE)
+    }
+    if (key === ARCHITECTURE && type === STRING) {
+      architecture = await header.string(what)
+    } else if (type === UINT32 && (key === ALIGNMENT || NUMBERS.some(end => key.endsWith(end)))) {
+      numbers.set(key, await header.u32(what))
     } else if (key === 'split.count' && type === UINT16) {
       refuseSplit(path, await header.u16(what))
     } else {
@@ -111,12 +123,18 @@ async function readMetadata(path: string, header: Header): Promise<{ alignment: 
   if (alignment === 0 || alignment > limits.gguf.alignmentBytes || (alignment & (alignment - 1)) !== 0) {
     throw new CheckpointError(path, `its general.alignment is ${alignment}, which is no power of two in bounds`, RESAVE)
   }
-  const [hidden, heads, sharedHeads, width] = [HIDDEN, HEADS, SHARED_HEADS, HEAD_WIDTH].map(name => numbers.get(name))
+  const [hidden, heads, sharedHeads, width] = NUMBERS.map(end => numbers.get(architecture + end))
   const attention = {
     ...{ family: '', hidden, heads, sharedHeads: sharedHeads ?? heads, width: width ?? widthOf(hidden, heads) },
     ...{ grouped: false, multiQuery: undefined, ownCode: false },
   }
   return { alignment, attention }
+}
+
+/** To llama.cpp a name ends at its first zero byte: what is behind it would make two names of one. */
+function checkName(path: string, name: string, what: string): string {
+  if (!name.includes('\0')) return name
+  throw new CheckpointError(path, `${what}, ${quoted(name)}, has a zero byte within`, RESAVE)
 }
 
 function refuseSplit(path: string, count: number): void {
@@ -129,7 +147,7 @@ function refuseSplit(path: string, count: number): void {
 }
 
 async function readInfo(path: string, header: Header): Promise<Info> {
-  const name = await header.string('the name of a tensor')
+  const name = checkName(path, await header.string('the name of a tensor'), 'the name of a tensor')
   const what = `tensor ${quoted(name)}`
   const where = `${path}: ${what}`
   const dimensions = await header.u32(what)

@@ -122,6 +122,22 @@ test.each<[string, Uint8Array, RegExp]>([
     /"general.alignment" is there twice/,
   ],
   [
+    'an alignment of another type',
+    gguf({ pairs: [pair('general.alignment', 10, u64(32))] }),
+    /"general.alignment" is of type 10, not an unsigned number of 32 bits/,
+  ],
+  [
+    'two values of any key',
+    gguf({ pairs: new Array(2).fill(pair('general.name', STRING, string('a'))) }),
+    /"general.name" is there twice/,
+  ],
+  [
+    'a key with a zero byte, which llama.cpp takes for its end',
+    gguf({ pairs: [pair('general.alignment\0', UINT32, u32(64))] }),
+    /has a zero byte within/,
+  ],
+  ['a tensor of such a name', gguf({ tensors: [info('w\0', [8], F32, 0)], data: 32 }), /has a zero byte within/],
+  [
     'one part of a split model',
     gguf({ pairs: [pair('split.count', 2, Buffer.from([3, 0]))] }),
     /is one of 3 parts of a model/,
@@ -165,6 +181,31 @@ test.each<[string, Uint8Array, RegExp]>([
   ],
 ])('refuses %s', async (_, bytes, pattern) => {
   expect(await refusal(reader, write(bytes, 'net.gguf'))).toMatch(pattern)
+})
+
+test('only the whole key is the alignment', async () => {
+  const tensors = [info('w', [8], F32, 0)]
+  const [plain, prefixed] = await Promise.all(
+    ['x.general.name', 'x.general.alignment'].map(async key => {
+      const bytes = gguf({ tensors, pairs: [pair(key, UINT32, u32(4_096))], data: 8_192 })
+      return { bytes, ...(await describeWith(reader, write(bytes, 'net.gguf'))).tensors[0].source } as {
+        bytes: Buffer
+        offset: number
+      }
+    }),
+  )
+  expect(plain.offset).toBe(plain.bytes.length - 8_192)
+  expect(prefixed.offset).toBe(prefixed.bytes.length - 8_192)
+})
+
+test('heads are told by the keys of the architecture alone', async () => {
+  const pairs = [
+    ...['x', 'llama', 'x.llama'].map((prefix, i) => pair(`${prefix}.attention.head_count`, UINT32, u32(4 * (i + 1)))),
+    pair('llama.embedding_length', UINT32, u32(64)),
+    pair('general.architecture', STRING, string('llama')),
+  ]
+  const { attention } = await describeWith(reader, write(gguf({ pairs }), 'net.gguf'))
+  expect(attention).toMatchObject({ hidden: 64, heads: 8, sharedHeads: 8, width: 8 })
 })
 
 test('more values in arrays than any tokenizer has are refused', async () => {
