@@ -279,11 +279,8 @@ async function updateOf(
     // Of stacked experts, the factors of all lie in one, those of a second parameter in what PEFT put around the first.
     const ofParameters = isTruthy(field(config, 'target_parameters')) && /\.base_layer$|\.experts$/.test(own)
     if (!isTarget && !ofParameters) return { factors, reason: isTarget === undefined ? NO_EXPRESSION : NO_TARGET }
-    const initialised = field(config, 'init_lora_weights')
-    if (isOfPeft(config) && typeof initialised === 'string' && !INITIALISED.includes(initialised.toLowerCase())) {
-      const reason = `a factor of an adapter that changes its base model when it is loaded (init_lora_weights: ${quoted(initialised)}): convert it with save_pretrained(…, path_initial_model_for_weight_conversion=…)`
-      return { factors, reason }
-    }
+    const otherwise = isOfPeft(config) ? appliedOtherwise(config) : undefined
+    if (otherwise !== undefined) return { factors, reason: otherwise }
     const scale = fits(down, other) ? await scaleOf(own, down, all, configured) : undefined
     const isOther = isOfPeft(config) && OTHER_PRODUCTS.some(key => isTruthy(field(config, key)))
     const hasMore = OTHER_PARTS.some(part =>
@@ -303,6 +300,18 @@ async function updateOf(
     const update: LowRank = { key, down: name, up: other.name, embedding, scale: times * scale, ...turned }
     return { factors, update: magnitude === undefined ? update : { ...update, magnitude } }
   }
+  return undefined
+}
+
+/** Why the base model that PEFT makes of an adapter is no sum of its weights and the updates, where it is none. */
+function appliedOtherwise(config: unknown): string | undefined {
+  const initialised = field(config, 'init_lora_weights')
+  if (typeof initialised === 'string' && !INITIALISED.includes(initialised.toLowerCase()))
+    return `a factor of an adapter that changes its base model when it is loaded (init_lora_weights: ${quoted(initialised)}): convert it with save_pretrained(…, path_initial_model_for_weight_conversion=…)`
+  if (isTruthy(field(config, 'layer_replication')))
+    return 'a factor of an adapter that changes its base model when it is loaded (layer_replication), to one whose layers are there several times: merge it before saving'
+  if ((field(config, 'alora_invocation_tokens') ?? null) !== null)
+    return 'a factor of an adapter that is applied only behind certain tokens (alora_invocation_tokens): no weight of the model is the sum with it. Save it without them, if that is not meant'
   return undefined
 }
 

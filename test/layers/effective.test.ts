@@ -220,6 +220,28 @@ describe("PEFT's scale", () => {
     },
   )
 
+  test.each([
+    ['alora_invocation_tokens', [250, 251], 'is applied only behind certain tokens (alora_invocation_tokens)'],
+    ['alora_invocation_tokens', [], 'is applied only behind certain tokens (alora_invocation_tokens)'],
+    [
+      'layer_replication',
+      [
+        [0, 3],
+        [0, 3],
+      ],
+      'changes its base model when it is loaded (layer_replication)',
+    ],
+  ])('an adapter of which no weight is the sum is not read: %s %j', async (key, value, reason) => {
+    const { updates, tensors } = await scaled({ [key]: value })
+    expect(updates).toEqual([])
+    expect(tensors.map(({ skip }) => skip)).toEqual([expect.stringContaining(reason), expect.stringContaining(reason)])
+  })
+
+  test('what PEFT writes of these where they are not used is nothing', async () => {
+    expect(await scaleOf({ alora_invocation_tokens: null, layer_replication: null })).toBe(2)
+    expect(await scaleOf({ layer_replication: [] })).toBe(2)
+  })
+
   test.each([true, false, 'gaussian', 'eva', 'orthogonal', undefined])('one that does not is: %s', async way => {
     expect(await scaleOf({ init_lora_weights: way })).toBe(2)
   })
