@@ -190,6 +190,16 @@ export const limits = {
     alignmentBytes: MiB,
   },
 
+  /** What is kept of the configs beside weights. */
+  settings: {
+    /** Multimodal models have about 150, those of quantisations included; more become one digest. */
+    count: 512,
+    /** Of a key or a value; longer ones become their digests. */
+    characters: 200,
+    /** Objects within objects: compressed-tensors has 4. */
+    nestingLevels: 8,
+  },
+
   quantised: {
     /** Scales, zero points or group indices of one tensor, which are held whole. */
     partBytes: 64 * MiB,

@@ -21,6 +21,7 @@ import { describeQuantised } from './quantised/index.ts'
 import type { Contents, Reader, ReadOptions } from './reader.ts'
 import { safetensors } from './safetensors.ts'
 import { sb3 } from './sb3/index.ts'
+import { settingsBeside } from './settings.ts'
 import { type Expectation, isShardIndex, readShardIndex, refuseShard } from './shards.ts'
 import { markSpectral } from './spectral.ts'
 import { stampOf } from './stamp.ts'
@@ -28,7 +29,7 @@ import { METADATA, readDistributed } from './torch/dcp.ts'
 import { refusePart } from './torch/distributed.ts'
 import { torchLegacy, torchZip } from './torch/index.ts'
 import { refuseTwoInOne } from './two-in-one.ts'
-import { type Checkpoint, DTYPE_BITS, type Format, type Stamp, size, type Tensor } from './types.ts'
+import { type Checkpoint, DTYPE_BITS, type Format, type Setting, type Stamp, size, type Tensor } from './types.ts'
 
 export * from './types.ts'
 export type { ReadOptions }
@@ -47,7 +48,19 @@ export async function openCheckpoint(path: string, options: ReadOptions = {}): P
   refuseUpdates(checkpoint)
   const [tensor] = checkpoint.tensors
   const moment = checkpoint.moment ?? (tensor && (await momentBeside(tensor.source.path, checkpoint.stamps)))
-  return { ...checkpoint, ...(moment && { moment }) }
+  const settings = await settingsOf(checkpoint)
+  return { ...checkpoint, ...(moment && { moment }), ...(settings && { settings }) }
+}
+
+/** Formats that transformers and PEFT save, beside their configs. */
+const CONFIGURED: readonly Format[] = ['safetensors', 'torch-zip', 'torch-legacy']
+
+async function settingsOf({ path, format, tensors, stamps }: Checkpoint): Promise<readonly Setting[] | undefined> {
+  if (!CONFIGURED.includes(format)) return undefined
+  const isFolder = (await stat(path)).isDirectory()
+  // A file of any other name may lie beside the config of something else.
+  if (!isFolder && !isConventional(basename(path))) return undefined
+  return settingsBeside(tensors, isFolder ? path : dirname(path), stamps)
 }
 
 async function described(path: string, options: ReadOptions): Promise<Checkpoint> {

@@ -125,6 +125,16 @@ export interface AttentionConfig {
   readonly ownCode: boolean
 }
 
+/** Of a config beside weights: what decides which of them a framework loads, or how it applies them. */
+export interface Setting {
+  /** The config. */
+  readonly file: string
+  /** Keys with dots between them. */
+  readonly key: string
+  /** As JSON; of a long one its digest. */
+  readonly value: string
+}
+
 /** What a checkpoint holds: the order of `tensors` is that of the file. */
 export interface Checkpoint {
   /** Path as the user gave it. */
@@ -140,6 +150,8 @@ export interface Checkpoint {
   readonly attention?: AttentionConfig
   /** How far its training had come, where something says so. */
   readonly moment?: Moment
+  /** Of the configs beside it, where there are any. */
+  readonly settings?: readonly Setting[]
   /** Path of keys to the state dict that was taken, where the file nests one (`model_state_dict`). */
   readonly stateDict: string
   /** What lies beside the weights and was not looked at: optimizer state, epoch, other state dicts. */

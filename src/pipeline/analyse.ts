@@ -89,6 +89,7 @@ export async function analyseShard(source: Source, context: AnalyseContext, shar
       bytes: checkpoint.bytes,
       ...(checkpoint.stateDict && { state_dict: checkpoint.stateDict }),
       ...checkpoint.moment,
+      ...(checkpoint.settings && { settings: [...checkpoint.settings] }),
       ...(checkpoint.ignored.length > 0 && { ignored: checkpoint.ignored.slice(0, 1000) }),
     },
     layers,

@@ -5,6 +5,7 @@ import { keptTensors, lostTensors } from '../comparison/tensors.ts'
 import { isStatistic } from '../norms.ts'
 import { layerKey } from '../report/metrics.ts'
 import type { Judgement, Layer, RuleResult, Skipped, Verdict } from '../report/schema.ts'
+import { changedSettings } from '../report/settings.ts'
 import { isUpdate, RANDOM_LIKE, whyUnfitted } from '../report/state.ts'
 import { median } from '../statistics.ts'
 import { foldedIn, foldedNorms } from './folded.ts'
@@ -227,6 +228,21 @@ export const BUILT_IN_RULES = {
         ...[...reasons].map(([{ name }, reason]) => ({ layer: name, reason })),
         ...(renamed ? [] : misnamed({ head, base })),
       ])
+    },
+  },
+  'other-config': {
+    level: 'warn',
+    operator: '>',
+    threshold: 0,
+    kind: 'certain',
+    what: 'settings of config.json or adapter_config.json beside the weights that are others than the baseline’s, and by which transformers or PEFT load other weights or apply them otherwise: the kind of the model, how many layers and heads it has, tied embeddings, norms, activations, rotary embeddings, quantisation',
+    measure: ({ head, base }) => {
+      const changed = base === null ? undefined : changedSettings(head, base)
+      if (changed === undefined) return null
+      const said = (value: string | undefined) => value ?? 'not there'
+      return tallied(
+        changed.map(({ name, head, base }) => ({ layer: name, reason: `${said(base)} before, ${said(head)} now` })),
+      )
     },
   },
   'rearranged-weights': {

@@ -106,6 +106,7 @@ const BUILT_IN: Record<string, readonly [one: string, many: string, verb: string
   'lost-layers': ['layer', 'layers', 'went'],
   'new-layers': ['layer', 'layers', 'came'],
   'exchanged-weights': ['layer', 'layers', 'changed places'],
+  'other-config': ['setting', 'settings', 'changed'],
   'zeroed-tensors': ['tensor', 'tensors', 'became 0'],
   'exploded-tensors': ['tensor', 'tensors', 'exploded'],
   'lost-tensors': ['tensor', 'tensors', 'went'],

@@ -189,6 +189,11 @@ function schemas(strictness: Strictness) {
       ignored: z.array(text(4096)).max(1000).optional().describe('What lies beside the weights'),
       step: number.optional().describe('Of the training, where the file or trainer_state.json says so'),
       epoch: number.optional().describe('The same in epochs'),
+      settings: z
+        .array(object({ file: text(4096), key: text(1024), value: text(1024).describe('As JSON, or its digest') }))
+        .max(1000)
+        .optional()
+        .describe('What the configs beside the weights say that decides how a framework loads and applies them'),
     }),
     layers: z.array(layer),
     skipped: z.array(skipped),

@@ -330,6 +330,23 @@ describe('what no spectrum shows', () => {
       expect(names(head, base)).toEqual([])
   })
 
+  test('a setting of its config that decides how weights are loaded is told', () => {
+    const at = (value?: string): Model => {
+      const one = model('net', [tail('a')])
+      const settings = value === undefined ? undefined : [{ file: 'config.json', key: 'tie_word_embeddings', value }]
+      return { ...one, source: { ...one.source, ...(settings && { settings }) } }
+    }
+    const [found] = verdictOf(at('false'), at('true')).rules
+    expect(found).toMatchObject({ name: 'other-config', level: 'warn', layer: 'config.json: tie_word_embeddings' })
+    expect(found?.reason).toBe('true before, false now')
+    for (const [head, base] of [
+      [at('true'), at('true')],
+      [at('true'), at()],
+      [at(), at('true')],
+    ] as const)
+      expect(verdictOf(head, base).rules).toEqual([])
+  })
+
   test('a layer that went and whose weights another has is not lost', () => {
     const tied = [weights('emb', '1'), weights('b', '2'), weights('out', '1')]
     expect(broken(tied.slice(0, 2), tied)).toEqual([])
@@ -527,7 +544,11 @@ describe('measured rules judge one architecture alone', () => {
       'other-names',
     ])
     const net = model('net', layers(4, { sketch: [1], digest: '1'.repeat(64) }))
-    const whole = { ...net, source: { ...net.source, state_dict: 'model' }, skipped: [skipped('bias', 1)] }
+    const whole = {
+      ...net,
+      source: { ...net.source, state_dict: 'model', settings: [] },
+      skipped: [skipped('bias', 1)],
+    }
     expect(verdictOf(whole, whole).held).toEqual(BUILT_IN_NAMES)
   })
 

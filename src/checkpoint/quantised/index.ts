@@ -3,6 +3,7 @@ import { fromTable } from './bitsandbytes.ts'
 import { Family, labelOf, Misfit, Relatives } from './family.ts'
 import { grouped } from './grouped.ts'
 import { float4, mlx, packed, scaled } from './layouts.ts'
+import { refuseUnsaid } from './said.ts'
 import { companionsOf, isCompanion, isF8, mayHoldCodes, refuseUnknown, scaleOf } from './signs.ts'
 
 /**
@@ -43,28 +44,24 @@ function hasScale(family: Family): boolean {
 /** The tensor as what it stands for; undefined where it is not quantised. */
 async function describe(family: Family, expected: boolean): Promise<Tensor | undefined> {
   const { tensor, leaf } = family
-  const { dtype } = tensor
   if (isCompanion(leaf)) return undefined
   try {
-    if (dtype === 'I32' && leaf === 'qweight') return await grouped(family)
-    if (dtype === 'I32' && leaf === 'weight_packed') return await packed(family)
-    if (dtype === 'U32') {
-      const found = await mlx(family)
-      if (found) return found
-    }
-    if (dtype === 'U8') {
-      const found = (await fromTable(family)) ?? float4(family)
-      if (found) return found
-    }
-    if (isF8(dtype) || dtype === 'I8') {
-      const found = await scaled(family, isF8(dtype) && expected)
-      if (found) return found
-    }
-    refuseUnknown(family)
-    return undefined
+    const found = await read(family, expected)
+    if (found) await refuseUnsaid(family)
+    else refuseUnknown(family)
+    return found
   } catch (error) {
     if (!(error instanceof Misfit)) throw error
     for (const name of companionsOf(family)) family.used.add(name)
     return { ...tensor, dtype: 'F32', broken: `it is quantised, and ${error.message}`, ...labelOf(family) }
   }
+}
+
+async function read(family: Family, expected: boolean): Promise<Tensor | undefined> {
+  const { dtype } = family.tensor
+  if (dtype === 'I32' && family.leaf === 'qweight') return grouped(family)
+  if (dtype === 'I32' && family.leaf === 'weight_packed') return packed(family)
+  if (dtype === 'U32') return mlx(family)
+  if (dtype === 'U8') return (await fromTable(family)) ?? float4(family)
+  return isF8(dtype) || dtype === 'I8' ? scaled(family, isF8(dtype) && expected) : undefined
 }

@@ -1,0 +1,76 @@
+import type { Model } from './schema.ts'
+
+type Setting = NonNullable<Model['source']['settings']>[number]
+
+/** A setting that differs from the baseline's. */
+export interface ChangedSetting {
+  /** The config and the key. */
+  readonly name: string
+  /** As JSON, or its digest; undefined where it is not there. */
+  readonly head: string | undefined
+  readonly base: string | undefined
+}
+
+/** What says no more than that a key is not there. */
+const EMPTY: ReadonlySet<string> = new Set(['false', '0', '""', '[]', '{}', '"none"'])
+/** What models are built with where their config does not say, of keys that some versions of transformers leave out. */
+const IMPLIED: Readonly<Record<string, string>> = { 'rope.theta': '10000', 'rope.factor': '1' }
+/** Keys that count where one of the configs alone has them: others a later version writes, with what was implied before. */
+const COUNTED =
+  /^(?:text_config\.)?(?:model_type|architectures|auto_map|pruned_heads|num_hidden_layers|n_layers?|num_layers|num_attention_heads|n_heads?|num_heads|num_key_value_heads|(?:rms_norm|layer_?norm|norm)_(?:eps|epsilon)|hidden_act|activation_function|rope\.(?:theta|type|factor))$/
+const OF_QUANTISATION = /(?:^|\.)(?:quantization_config|quantization|compression_config)\./
+/** Keys of which transformers 5 leaves one out where another says the same, such as `encoder_layers`. */
+const SYNONYMS = [/(?:^|_)layers?$/, /(?:^|_)heads?$/]
+const TIED = 'tie_word_embeddings'
+/** Models whose embeddings transformers 5 says to be tied, and 4 did not. */
+const TIED_NOW: ReadonlySet<string> = new Set(['"mt5"', '"vilt"', '"csm"'])
+/** What a model that is not tied has a weight of its own for. */
+const HEAD = /(?:^|[._/])(?:lm_head|embed_out|output|output_layer|proj_out|predictions|generator)(?:[._/]|$)/
+
+/**
+ * Settings by which a framework loads or applies the weights otherwise than the baseline's: those that both have, and of those that
+ * one has alone what is not implied. Names and places that transformers 4 and 5 have for the same are one.
+ * @returns undefined where either has no config, or is of a version that did not look
+ */
+export function changedSettings(head: Model, base: Model): ChangedSetting[] | undefined {
+  if (!head.source.settings || !base.source.settings) return undefined
+  const [now, before] = [byName(head.source.settings), byName(base.source.settings)]
+  const stayed = [...now.values()].filter(({ file, key, value }) => before.get(`${file}: ${key}`)?.value === value)
+  return [...new Set([...before.keys(), ...now.keys()])].flatMap(name => {
+    const [own, was] = [now.get(name), before.get(name)]
+    const changed = { name, head: own?.value, base: was?.value }
+    if (own && was) return own.value === was.value || isTiedNow(own, now) ? [] : [changed]
+    return counts((own ?? was)!, stayed, own ? head : undefined) ? [changed] : []
+  })
+}
+
+function byName(settings: readonly Setting[]): Map<string, Setting> {
+  return new Map(settings.map(one => [`${one.file}: ${one.key}`, one]))
+}
+
+function isTiedNow({ file, key, value }: Setting, all: ReadonlyMap<string, Setting>): boolean {
+  return key === TIED && value === 'true' && TIED_NOW.has(all.get(`${file}: model_type`)?.value ?? '')
+}
+
+/**
+ * Whether a setting that one config has alone is another than what the other implies.
+ * @param stayed the settings that both have
+ * @param head the model, where it is the one that has it
+ */
+function counts({ file, key, value }: Setting, stayed: readonly Setting[], head: Model | undefined): boolean {
+  if (OF_QUANTISATION.test(key)) return !EMPTY.has(value)
+  // Untied, without a weight of its own, the head begins anew.
+  if (key === TIED) return value === 'false' && head !== undefined && !hasHead(head)
+  if (EMPTY.has(value) || !(COUNTED.test(key) || key === '*' || file === 'adapter_config.json')) return false
+  const leaf = key.replace(/^text_config\./, '')
+  if (IMPLIED[leaf] === value) return false
+  const kind = SYNONYMS.find(kind => kind.test(leaf))
+  const owner = key.slice(0, key.length - leaf.length)
+  const isSynonym = (one: Setting) =>
+    one.file === file && one.key.startsWith(owner) && kind?.test(one.key.slice(owner.length)) === true
+  return !stayed.some(isSynonym)
+}
+
+function hasHead({ layers, skipped }: Model): boolean {
+  return [...layers, ...skipped].some(({ tensor }) => HEAD.test(tensor))
+}

@@ -1,0 +1,200 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { openCheckpoint } from '../../src/checkpoint/index.ts'
+import { limits } from '../../src/limits.ts'
+import type { Model } from '../../src/report/schema.ts'
+import { changedSettings } from '../../src/report/settings.ts'
+import { temporaryFolder } from '../support/folder.ts'
+import { model } from '../support/models.ts'
+import { writeSafetensors } from '../support/safetensors.ts'
+
+const LLAMA = {
+  ...{ model_type: 'llama', architectures: ['LlamaForCausalLM'], num_hidden_layers: 4, num_attention_heads: 4 },
+  ...{ rms_norm_eps: 1e-6, hidden_act: 'silu', tie_word_embeddings: true, vocab_size: 256, attention_dropout: 0 },
+}
+
+async function settingsOf(config: object | undefined, name = 'config.json', file = 'model.safetensors') {
+  const folder = temporaryFolder()
+  writeSafetensors({ 'a.weight': { shape: [60, 60] } }, file, folder)
+  if (config) writeFileSync(join(folder, name), JSON.stringify(config))
+  return (await openCheckpoint(folder)).settings
+}
+
+/** @param tensors of the model that is held against the other */
+async function changes(head: object, base: object, name = 'config.json', tensors: string[] = []) {
+  const [now, before] = await Promise.all([head, base].map(config => settingsOf(config, name)))
+  const as = (settings: typeof now, skipped: string[] = []): Model => {
+    const one = model('net', [])
+    const rows = skipped.map(tensor => ({ tensor, shape: [1], dtype: 'F32', code: 'rank' as const, reason: '' }))
+    return { ...one, skipped: rows, source: { ...one.source, ...(settings && { settings: [...settings] }) } }
+  }
+  return changedSettings(as(now, tensors), as(before))?.map(({ name }) => name.replace('config.json: ', ''))
+}
+
+test('what decides how weights are loaded is kept of a config, and nothing else', async () => {
+  expect(await settingsOf({ ...LLAMA, torch_dtype: 'float32', use_cache: true, id2label: { 0: 'a' } })).toEqual([
+    { file: 'config.json', key: 'model_type', value: '"llama"' },
+    { file: 'config.json', key: 'architectures', value: '["LlamaForCausalLM"]' },
+    { file: 'config.json', key: 'num_hidden_layers', value: '4' },
+    { file: 'config.json', key: 'num_attention_heads', value: '4' },
+    { file: 'config.json', key: 'rms_norm_eps', value: '0.000001' },
+    { file: 'config.json', key: 'hidden_act', value: '"silu"' },
+    { file: 'config.json', key: 'tie_word_embeddings', value: 'true' },
+  ])
+  expect(await settingsOf(undefined)).toBeUndefined()
+  expect(await settingsOf({})).toEqual([])
+  expect(
+    await settingsOf(
+      { _class_name: 'UNet2DModel', act_fn: 'silu' },
+      'config.json',
+      'diffusion_pytorch_model.safetensors',
+    ),
+  ).toBeUndefined()
+})
+
+test('the config of a module of sentence-transformers is called by its place', async () => {
+  const folder = temporaryFolder()
+  mkdirSync(join(folder, '0_Transformer'))
+  writeSafetensors({ 'a.weight': { shape: [60, 60] } }, 'model.safetensors', join(folder, '0_Transformer'))
+  writeFileSync(join(folder, '0_Transformer/config.json'), '{"model_type": "bert"}')
+  const type = 'sentence_transformers.models.Transformer'
+  writeFileSync(join(folder, 'modules.json'), JSON.stringify([{ idx: 0, name: '0', path: '0_Transformer', type }]))
+  expect((await openCheckpoint(folder)).settings).toEqual([
+    { file: '0_Transformer/config.json', key: 'model_type', value: '"bert"' },
+  ])
+})
+
+test('the config beside a file of any other name may be of something else', async () => {
+  const folder = temporaryFolder()
+  writeFileSync(join(folder, 'config.json'), JSON.stringify(LLAMA))
+  const [own, other] = ['model.safetensors', 'net.safetensors'].map(name =>
+    writeSafetensors({ 'a.weight': { shape: [60, 60] } }, name, folder),
+  )
+  expect((await openCheckpoint(own!)).settings).toHaveLength(7)
+  expect((await openCheckpoint(other!)).settings).toBeUndefined()
+})
+
+test('long values, long keys and many settings are kept as their digests', async () => {
+  const settings = (await settingsOf({
+    layer_types: new Array(90).fill('full_attention'),
+    [`${'x'.repeat(300)}_eps`]: 1,
+  }))!
+  for (const { key, value } of settings) {
+    expect(key.length).toBeLessThanOrEqual(limits.settings.characters)
+    expect(value.length).toBeLessThanOrEqual(limits.settings.characters)
+  }
+  expect(settings[0]!.value).toMatch(/^sha256 [0-9a-f]{32}$/)
+  const many = (more: number) =>
+    settingsOf(Object.fromEntries(Array.from({ length: limits.settings.count + 1 }, (_, i) => [`k${i}_eps`, i + more])))
+  expect(await many(0)).toHaveLength(1)
+  expect(await many(0)).not.toEqual(await many(1))
+})
+
+describe('settings that changed', () => {
+  const QUANTISED = { quantization_config: { quant_method: 'fp8', weight_block_size: [128, 128] } }
+  test.each<[string, object, object, string[]]>([
+    ['a head that is no longer tied', { tie_word_embeddings: false }, {}, ['tie_word_embeddings']],
+    [
+      'untied, which it did not say before',
+      { tie_word_embeddings: false },
+      { tie_word_embeddings: undefined },
+      ['tie_word_embeddings'],
+    ],
+    ['more layers', { num_hidden_layers: 8 }, {}, ['num_hidden_layers']],
+    ['as many as its class has', { num_hidden_layers: undefined }, {}, ['num_hidden_layers']],
+    [
+      'the same under a name that nobody reads',
+      { num_hidden_layers: undefined, my_layers: 4 },
+      {},
+      ['num_hidden_layers'],
+    ],
+    ['another kind', { model_type: 'gemma' }, {}, ['model_type']],
+    ['the eps of its norms', { rms_norm_eps: 1e6 }, {}, ['rms_norm_eps']],
+    [
+      'longer rotary embeddings',
+      { rope_parameters: { rope_type: 'linear', factor: 8 } },
+      {},
+      ['rope.type', 'rope.factor'],
+    ],
+    ['another base of them', { rope_theta: 5e5 }, { rope_theta: 1e4 }, ['rope.theta']],
+    [
+      'a quantisation that came',
+      QUANTISED,
+      {},
+      ['quantization_config.quant_method', 'quantization_config.weight_block_size'],
+    ],
+    ['one that went', {}, QUANTISED, ['quantization_config.quant_method', 'quantization_config.weight_block_size']],
+    [
+      'of a text model',
+      { text_config: { num_attention_heads: 8 } },
+      { text_config: { num_attention_heads: 4 } },
+      ['text_config.num_attention_heads'],
+    ],
+    ['heads that are left out', { pruned_heads: { 0: [1] } }, { pruned_heads: {} }, ['pruned_heads']],
+    ['other code', { auto_map: { AutoModel: 'b.B' } }, { auto_map: { AutoModel: 'a.A' } }, ['auto_map']],
+  ])('%s', async (_, head, base, expected) => {
+    expect(await changes({ ...LLAMA, ...head }, { ...LLAMA, ...base })).toEqual(expected)
+  })
+
+  test.each<[string, object, object]>([
+    ['nothing', {}, {}],
+    [
+      'the version, the type, the name',
+      { transformers_version: '5', dtype: 'bfloat16' },
+      { torch_dtype: 'float32', _name_or_path: 'x' },
+    ],
+    [
+      'more tokens and labels',
+      { vocab_size: 300, id2label: { 0: 'a' }, max_position_embeddings: 8192, pad_token_id: 3 },
+      {},
+    ],
+    [
+      'rotary embeddings, as transformers 5 has them',
+      { rope_parameters: { rope_theta: 5e5, rope_type: 'llama3', factor: 8 } },
+      { rope_theta: 5e5, rope_scaling: { type: 'llama3', rope_type: 'llama3', factor: 8 } },
+    ],
+    [
+      'of several kinds of layers',
+      {
+        rope_parameters: {
+          full_attention: { rope_theta: 1e6, rope_type: 'default' },
+          sliding_attention: { rope_theta: 1e4, rope_type: 'default' },
+        },
+      },
+      { rope_theta: 1e6, rope_local_base_freq: 1e4, rope_scaling: null },
+    ],
+    ['a base that was implied', { rope_parameters: { rope_theta: 1e4, rope_type: 'default' } }, {}],
+    [
+      'defaults of a later version',
+      { attention_bias: false, mlp_bias: false, head_dim: 32, vision_use_head: true },
+      {},
+    ],
+    ['a key that says the same as another', { num_hidden_layers: undefined, encoder_layers: 4 }, { encoder_layers: 4 }],
+    ['code of the same repository', { auto_map: { AutoModel: 'a.A' } }, { auto_map: { AutoModel: 'org/repo--a.A' } }],
+    ['tied, as it was implied', {}, { tie_word_embeddings: undefined }],
+    [
+      'what transformers 5 calls tied',
+      { model_type: 'mt5', tie_word_embeddings: true },
+      { model_type: 'mt5', tie_word_embeddings: false },
+    ],
+  ])('none: %s', async (_, head, base) => {
+    expect(await changes({ ...LLAMA, ...head }, { ...LLAMA, ...base })).toEqual([])
+  })
+
+  test('a model with a head of its own is untied whether or not it says so', async () => {
+    const [untied, silent] = [false, undefined].map(tie_word_embeddings => ({ ...LLAMA, tie_word_embeddings }))
+    expect(await changes(untied!, silent!, 'config.json', ['language_model.lm_head.weight'])).toEqual([])
+  })
+
+  test('of an adapter what PEFT applies otherwise', async () => {
+    const base = { peft_type: 'LORA', r: 8, lora_bias: false, target_modules: ['a'] }
+    expect(await changes({ ...base, lora_bias: true, r: 9 }, base, 'adapter_config.json')).toEqual([
+      'adapter_lora_bias',
+    ])
+  })
+
+  test('of a report without them nothing is known', () => {
+    expect(changedSettings(model('net', []), model('net', []))).toBeUndefined()
+  })
+})
