@@ -121,9 +121,11 @@ function spectrumDistance({ quantiles: a }: Layer, { quantiles: b }: Layer): num
 function relationOf({ head, base, matched, added, removed }: Pair): Judgement['relation'] {
   if (!base) return 'unrelated'
   // Of weights that are tied one side may have but one.
-  const digests = new Set(matched.flatMap(({ head, base }) => [head.digest ?? [], base.digest ?? []].flat()))
-  const copies = (rest: readonly Layer[]) => rest.filter(({ digest }) => digest && digests.has(digest)).length
-  const [ours, theirs] = [head.layers.length - copies(added), base.layers.length - copies(removed)]
+  const copies = (rest: readonly Layer[], side: 'head' | 'base') => {
+    const digests = new Set(matched.map(match => match[side].digest))
+    return rest.filter(({ digest }) => digest && digests.has(digest)).length
+  }
+  const [ours, theirs] = [head.layers.length - copies(added, 'head'), base.layers.length - copies(removed, 'base')]
   const larger = Math.max(ours, theirs)
   const exchanged = added.length === 1 && removed.length === 1 && matched.length > 1
   // Small layers that came beside all that were there make no other architecture.

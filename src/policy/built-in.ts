@@ -173,9 +173,9 @@ export const BUILT_IN_RULES = {
     threshold: 0,
     kind: 'certain',
     what: 'layers whose weights are those that another layer of the baseline has, byte for byte or in another type: exchanged, copied or renumbered, which no spectrum shows',
-    measure: ({ matched }) => {
+    measure: ({ matched, removed }) => {
       if (!matched.some(({ head, base }) => head.digest !== undefined && base.digest !== undefined)) return null
-      const owners = new Map(matched.map(({ base }) => [base.digest, base]))
+      const owners = new Map([...removed, ...matched.map(({ base }) => base)].map(layer => [layer.digest, layer]))
       const cast = wanderers(matched)
       const ownerOf = (match: Pair['matched'][number]) => owners.get(match.head.digest) ?? cast.get(match)
       const exchanged = matched.filter(match => {
@@ -648,11 +648,10 @@ function otherKey({ head, base }: Record<'head' | 'base', { readonly tensor: str
 /** What transformers makes of the names that norms had in TensorFlow. */
 const OLDER: Readonly<Record<string, string>> = { gamma: 'weight', beta: 'bias' }
 
-/** Layers of the baseline that went, and whose weights no layer that stayed has. */
-function lostLayers({ head, added, removed }: Pair): { readonly head: Layer }[] {
+/** Layers of the baseline that went, but those that were tied there to one that stayed. */
+function lostLayers({ matched, added, removed }: Pair): { readonly head: Layer }[] {
   const names = new Set(added.map(({ name }) => name))
-  // Of weights that are tied the one that stays has both.
-  const kept = digestsThatStayed({ head, added })
+  const kept = new Set(matched.flatMap(({ base }) => base.digest ?? []))
   return removed
     .filter(({ name, digest }) => !names.has(name) && !(digest !== undefined && kept.has(digest)))
     .map(head => ({ head }))
@@ -668,14 +667,14 @@ function digestsThatStayed({ head, added }: Pick<Pair, 'head' | 'added'>): Set<s
 function lostParameters(pair: Pair): Skipped[] {
   const { head, base, matched } = pair
   const had = new Set(base?.skipped.map(({ tensor }) => tensor))
-  const stayed = head.skipped.filter(({ tensor }) => had.has(tensor))
-  const digests = new Set(stayed.flatMap(({ digest }) => digest ?? []))
+  const keys = keysOf(pair)
+  // Tied in the baseline to one that stayed: a copy that came about since is of another.
+  const tied = new Set(base?.skipped.flatMap(({ tensor, digest }) => (keys.has(tensor) ? (digest ?? []) : [])))
   // Under another name of the same parameter: transformers' older ones, or what a quantiser makes of it.
   const leafOf = ({ tensor }: Skipped) => tensor.slice(moduleOf({ tensor }).length + 1)
   const placeOf = (row: Skipped) => JSON.stringify([moduleOf(row), row.shape, OLDER[leafOf(row)] ?? leafOf(row)])
   const came = new Set(head.skipped.filter(({ tensor }) => !had.has(tensor)).map(placeOf))
   const around = new Set(matched.flatMap(({ base }) => containers(base.tensor)))
-  const keys = keysOf(pair)
   const folded = foldedNorms(pair, keys)
   // Packed for quantised kernels, with its bias.
   const packed = new Set(
@@ -683,7 +682,7 @@ function lostParameters(pair: Pair): Skipped[] {
   )
   return lostTensors(pair).filter(row => {
     const module = moduleOf(row)
-    const isKept = digests.has(row.digest ?? '') || came.has(placeOf(row)) || folded.has(module) || packed.has(module)
+    const isKept = tied.has(row.digest ?? '') || came.has(placeOf(row)) || folded.has(module) || packed.has(module)
     return isOfModule(row) && !isKept && !keys.has(row.tensor) && around.has(moduleOf({ tensor: module }))
   })
 }

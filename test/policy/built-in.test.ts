@@ -356,6 +356,23 @@ describe('what no spectrum shows', () => {
     expect(broken(renamed, many)).toEqual(['lost-layers', 'new-layers'])
   })
 
+  test('a layer that went is lost, though another was overwritten with its weights', () => {
+    const head = [weights('b', '1'), weights('c', '3')]
+    expect(broken(head, base)).toEqual(['lost-layers', 'exchanged-weights'])
+    expect(verdict(head, base).rules.at(-1)).toMatchObject({ layer: 'b', reason: 'it has the weights that a had' })
+    const many = Array.from('0123456789abcdef', digest => weights(`layer.${digest}`, digest))
+    const overwritten = many.slice(4).map((layer, i) => ({ ...layer, digest: many[i % 4]!.digest }))
+    expect(broken([...overwritten.slice(0, 4), ...many.slice(8)], many)).toEqual(['lost-layers', 'exchanged-weights'])
+    expect(
+      verdictOf(model('net', [...overwritten.slice(0, 4), ...many.slice(8)]), model('net', many)).held,
+    ).not.toContain('pruned')
+  })
+
+  test('weights that were tied are one, whatever became of them', () => {
+    const tied = [weights('emb', '1'), weights('b', '2'), weights('out', '1')]
+    expect(broken([weights('emb', '4'), weights('b', '5')], tied)).toEqual([])
+  })
+
   test('a layer that came is told, unless it is a copy of another or an average', () => {
     const all = Array.from('0123456789', digest => weights(`layer.${digest}`, digest))
     expect(broken([...all, weights('out', 'a')], all)).toEqual(['new-layers'])
@@ -477,6 +494,15 @@ describe('what no spectrum shows', () => {
     ])('are, where what came is %s', (_, came) =>
       expect(lost(net([came]), net([{ ...norm, digest }]))).toMatchObject({ value: 1, layer: 'a.norm.weight' }),
     )
+
+    test('are, though others were overwritten with them', () => {
+      const [a, b] = [
+        { ...norm, digest },
+        { ...skipped('b.norm.weight', 1), digest: '2'.repeat(64) },
+      ]
+      expect(lost(net([{ ...b, digest }]), net([a, b]))).toMatchObject({ value: 1, layer: 'a.norm.weight' })
+      expect(lost(net([{ ...b, digest: '3'.repeat(64) }]), net([a, { ...b, digest }]))).toBeUndefined()
+    })
 
     test.each<[string, Skipped[], Skipped[], string | undefined]>([
       ['a prefix of their own', [skipped('module.a.norm.weight', 1)], [norm], 'module.a.norm.weight'],
