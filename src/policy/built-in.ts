@@ -1,16 +1,24 @@
 import { FEW_LEVELS, isPruned, isRearranged, isRounded, PRUNED, wanderers } from '../comparison/judgement.ts'
 import type { Pair } from '../comparison/pair.ts'
 import { subtract } from '../comparison/subtract.ts'
-import { keptTensors, lostTensors } from '../comparison/tensors.ts'
-import { isStatistic } from '../norms.ts'
+import { keptTensors } from '../comparison/tensors.ts'
 import { layerKey } from '../report/metrics.ts'
-import type { Judgement, Layer, RuleResult, Skipped, Verdict } from '../report/schema.ts'
+import type { Judgement, Layer, RuleResult, Verdict } from '../report/schema.ts'
 import { changedSettings } from '../report/settings.ts'
 import { isUpdate, RANDOM_LIKE, whyUnfitted } from '../report/state.ts'
 import { median } from '../statistics.ts'
-import { foldedIn, foldedNorms } from './folded.ts'
+import { foldedIn } from './folded.ts'
 import { type Earlier, NO_HISTORY } from './history.ts'
-import { areNamedAlike, containers, endsOf, isAveraged, isOfNames, keysOf, moduleOf, ownerOf } from './keys.ts'
+import { areNamedAlike, endsOf, isAveraged, isOfNames, moduleOf, OLDER, ownerOf } from './keys.ts'
+import {
+  ALMOST_ZERO,
+  EXPLODED,
+  explodedTensors,
+  isOfModule,
+  lostParameters,
+  newParameters,
+  zeroedTensors,
+} from './parameters.ts'
 
 /** A rule of ours: what it measures of a model against its baseline, and what is known of its errors. */
 export interface BuiltInRule {
@@ -38,8 +46,6 @@ interface Measurement {
 
 /** Distance of two spectra in units of chance, from which on a loss of structure is believed. */
 const LEAST_DISTANCE = 2.8
-/** Growth of a bias, a norm or a largest eigenvalue that no training brings about. */
-const EXPLODED = 1000
 /** Change of log_norm up to which a layer is the same one at the same scale. */
 const SAME_NORM = 0.4
 /** Structure so far above chance is lost, whatever the norm did. */
@@ -267,37 +273,37 @@ export const BUILT_IN_RULES = {
     operator: '>',
     threshold: 0,
     kind: 'certain',
-    what: `biases, norms and other tensors without a spectrum that are all 0, and were not in the baseline, or whose largest magnitude fell below a ${EXPLODED}th, and below that of any in the baseline`,
-    measure: pair =>
-      ofTensors(pair, magnitudes => {
-        const least = magnitudes.reduce((least, one) => Math.min(least, one || least), Number.POSITIVE_INFINITY)
-        return (head, base) => {
-          if (head === 0) return base > 0 ? 'all its elements are 0' : null
-          return head < least && EXPLODED * head < base ? became(head, base) : null
-        }
-      }),
+    what: `biases, norms and other tensors without a spectrum that are all 0, and were not in the baseline, or whose largest magnitude fell below a ${EXPLODED}th (of a single number, which may change its sign, a ${ALMOST_ZERO}th), and below that of any in the baseline. What counts steps is none`,
+    measure: pair => foundIn(zeroedTensors(pair)),
   },
   'exploded-tensors': {
     level: 'warn',
     operator: '>',
     threshold: 0,
     kind: 'certain',
-    what: `such tensors whose largest magnitude grew more than ${EXPLODED} times, beyond that of any in the baseline`,
-    measure: pair =>
-      ofTensors(pair, magnitudes => {
-        const most = magnitudes.reduce((most, one) => Math.max(most, one), 0)
-        return (head, base) => (most > 0 && head > most && head > EXPLODED * base ? became(head, base) : null)
-      }),
+    what: `such tensors whose largest magnitude grew more than ${EXPLODED} times, beyond that of any in the baseline, and those that came with one so far beyond all that the baseline has, its layers’ singular values included`,
+    measure: pair => foundIn(explodedTensors(pair)),
   },
   'lost-tensors': {
     level: 'warn',
     operator: '>',
     threshold: 0,
     kind: 'certain',
-    what: 'such tensors that only the baseline has, of modules whose layers are still there, under whatever name: a framework that goes by names leaves them as they are initialised. Counted are weights, biases and the statistics of batch norms, not other buffers, single numbers or what is of a loss',
+    what: 'such tensors that only the baseline has, of modules whose layers are still there, under whatever name: a framework that goes by names leaves them as they are initialised. Counted are weights, biases and the statistics of batch norms, not other buffers, scales of one number or what is of a loss',
     measure: (pair, { relation }) => {
       if (relation !== 'same' || !areNamedAlike(pair)) return null
       return tallied(lostParameters(pair).map(({ tensor }) => ({ layer: tensor, reason: 'only the baseline has it' })))
+    },
+  },
+  'new-tensors': {
+    level: 'warn',
+    operator: '>',
+    threshold: 0,
+    kind: 'certain',
+    what: 'such tensors that only this model has, of modules whose layers the baseline has: nothing is there to compare them with. A bias of zeros is none, nor what is there under another name, nor the bias into which a batch norm was folded',
+    measure: (pair, { relation }) => {
+      if (relation !== 'same' || !areNamedAlike(pair)) return null
+      return tallied(newParameters(pair).map(({ tensor }) => ({ layer: tensor, reason: 'the baseline has none' })))
     },
   },
   'lost-structure': {
@@ -645,9 +651,6 @@ function otherKey({ head, base }: Record<'head' | 'base', { readonly tensor: str
   return `its key is ${JSON.stringify(head.tensor)}, ${JSON.stringify(base.tensor)} before`
 }
 
-/** What transformers makes of the names that norms had in TensorFlow. */
-const OLDER: Readonly<Record<string, string>> = { gamma: 'weight', beta: 'bias' }
-
 /** Layers of the baseline that went, but those that were tied there to one that stayed. */
 function lostLayers({ matched, added, removed }: Pair): { readonly head: Layer }[] {
   const names = new Set(added.map(({ name }) => name))
@@ -661,49 +664,6 @@ function lostLayers({ matched, added, removed }: Pair): { readonly head: Layer }
 function digestsThatStayed({ head, added }: Pick<Pair, 'head' | 'added'>): Set<string> {
   const came = new Set(added)
   return new Set(head.layers.flatMap(layer => (came.has(layer) ? [] : (layer.digest ?? []))))
-}
-
-/** Parameters without a spectrum that went from beside layers that stayed, and that nothing in their module took the place of. */
-function lostParameters(pair: Pair): Skipped[] {
-  const { head, base, matched } = pair
-  const had = new Set(base?.skipped.map(({ tensor }) => tensor))
-  const keys = keysOf(pair)
-  // Tied in the baseline to one that stayed: a copy that came about since is of another.
-  const tied = new Set(base?.skipped.flatMap(({ tensor, digest }) => (keys.has(tensor) ? (digest ?? []) : [])))
-  // Under another name of the same parameter: transformers' older ones, or what a quantiser makes of it.
-  const leafOf = ({ tensor }: Skipped) => tensor.slice(moduleOf({ tensor }).length + 1)
-  const placeOf = (row: Skipped) => JSON.stringify([moduleOf(row), row.shape, OLDER[leafOf(row)] ?? leafOf(row)])
-  const came = new Set(head.skipped.filter(({ tensor }) => !had.has(tensor)).map(placeOf))
-  const around = new Set(matched.flatMap(({ base }) => containers(base.tensor)))
-  const folded = foldedNorms(pair, keys)
-  // Packed for quantised kernels, with its bias.
-  const packed = new Set(
-    matched.filter(({ head }) => /_packed_params$/.test(head.tensor)).map(({ base }) => moduleOf(base)),
-  )
-  return lostTensors(pair).filter(row => {
-    const module = moduleOf(row)
-    const isKept = tied.has(row.digest ?? '') || came.has(placeOf(row)) || folded.has(module) || packed.has(module)
-    return isOfModule(row) && !isKept && !keys.has(row.tensor) && around.has(moduleOf({ tensor: module }))
-  })
-}
-
-/**
- * Whether it is called as the parameters of modules and the statistics of batch norms are, is none of a loss or of
- * quantisation, and more than the zeros that a bias begins as.
- */
-function isOfModule({ tensor, code, shape, largest }: Skipped): boolean {
-  if ((largest ?? 0) === 0 || shape.every(n => n === 1) || isBeside(tensor)) return false
-  return (['rank', 'size'].includes(code) && PARAMETER.test(tensor)) || isStatistic(tensor)
-}
-
-const PARAMETER = /(?:^|[./])(?:weight|bias|gamma|beta|scale)$/
-
-/** Whether it belongs to a loss, or to what quantises for training. */
-function isBeside(tensor: string): boolean {
-  return tensor
-    .split(/[./]/)
-    .slice(0, -1)
-    .some(component => /loss|criterion|quant|observer|post_process/i.test(component))
 }
 
 /** Of what Keras loads by its place: layers, or where there are none other tensors, whose names changed places. */
@@ -738,37 +698,14 @@ function ofMeasured(
   return known.length > 0 ? counted(known.filter(is), reason) : null
 }
 
-/**
- * Of tensors without a spectrum: how many there is a reason for, by their largest magnitudes on both sides.
- * @param whyAmong that, given the largest magnitudes of all in the baseline
- */
-function ofTensors(
-  pair: Pair,
-  whyAmong: (magnitudes: readonly number[]) => (head: number, base: number) => string | null,
-): Measurement | null {
-  const all = keptTensors(pair)
-  const why = whyAmong(all.map(({ base }) => base.largest ?? 0))
-  const kept = all.filter(({ head, base }) => {
-    const isOfModel = head.code !== 'optimizer' && head.code !== 'excluded'
-    // A single number counts something, more often than not.
-    const isNumber = head.shape.every(n => n === 1)
-    return isOfModel && !isNumber && head.largest !== undefined && base.largest !== undefined
-  })
-  if (kept.length === 0) return null
-  const found = kept.flatMap(({ head, base }) => {
-    const reason = why(head.largest!, base.largest!)
-    return reason === null ? [] : [{ reason, layer: head.tensor }]
-  })
-  return tallied(found)
+/** The same of tensors, null where there is none to look at. */
+function foundIn(found: readonly Pick<Measurement, 'layer' | 'reason'>[] | null): Measurement | null {
+  return found && tallied(found)
 }
 
 /** The same of what is no layer. */
 function tallied(found: readonly Pick<Measurement, 'layer' | 'reason'>[]): Measurement {
   return { value: found.length, ...(found[0] ?? { reason: '' }) }
-}
-
-function became(head: number, base: number): string {
-  return `its largest magnitude is ${shortly(head)}, ${shortly(base)} before`
 }
 
 function byLayer(judgement: Judgement): { get(layer: Layer): Judgement['layers'][number] | undefined } {
@@ -782,10 +719,6 @@ function tails(change: number): string {
 
 function power(log10: number): string {
   return `10^${log10.toFixed(1)}`
-}
-
-function shortly(value: number): string {
-  return String(Number(value.toPrecision(3)))
 }
 
 function percent(share: number): string {

@@ -30,6 +30,18 @@ export function foldedNorms(pair: Pick<Pair, 'head' | 'base'>, keys: ReadonlyMap
   return newBiases(pair, keys).length >= gone.size ? gone : new Set()
 }
 
+/** The biases that came where batch norms went, into which these may have been folded: of as many channels, and no more than they. */
+export function foldedBiases(
+  pair: Pick<Pair, 'head' | 'base'>,
+  keys: ReadonlyMap<string, string>,
+): ReadonlySet<string> {
+  const variances = goneVariances(pair, keys)
+  const channels = new Set(variances.map(({ shape }) => shape[0]))
+  const had = new Set(keys.values())
+  const biases = newBiases(pair, keys).filter(({ tensor, shape }) => !had.has(tensor) && channels.has(shape[0]))
+  return new Set(biases.length <= variances.length ? biases.map(({ tensor }) => tensor) : [])
+}
+
 /**
  * Layers that grew and may each have taken the scale of a batch norm that went: it has as many channels as the bias that came or is
  * another, they are no more than the norms, and grew no more than by γ²/ε, the most that a norm of no variance scales by (Ioffe and

@@ -64,7 +64,7 @@ export function ownerOf(layer: Layer): string {
 }
 
 /** Whether it is of a copy that training keeps beside the weights. */
-export function isAveraged({ tensor }: Layer): boolean {
+export function isAveraged({ tensor }: { readonly tensor: string }): boolean {
   const [first] = tensor.split('.', 1)
   return first.split('_').some(word => AVERAGES.has(word))
 }
@@ -75,3 +75,6 @@ const AVERAGES: ReadonlySet<string> = new Set(['ema', 'average', 'averaged', 'sh
 export function endsOf(key: string): string[] {
   return dottedEnds(key).slice(0, -1)
 }
+
+/** What transformers makes of the names that norms had in TensorFlow. */
+export const OLDER: Readonly<Record<string, string>> = { gamma: 'weight', beta: 'bias' }

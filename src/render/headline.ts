@@ -110,6 +110,7 @@ const BUILT_IN: Record<string, readonly [one: string, many: string, verb: string
   'zeroed-tensors': ['tensor', 'tensors', 'became 0'],
   'exploded-tensors': ['tensor', 'tensors', 'exploded'],
   'lost-tensors': ['tensor', 'tensors', 'went'],
+  'new-tensors': ['tensor', 'tensors', 'came'],
   'lost-structure': ['layer', 'layers', 'lost structure'],
   'newly-over-trained': ['layer', 'layers', 'fell below 2'],
   rounded: ['layer', 'layers', 'got coarser'],

@@ -25,6 +25,10 @@ const skipped = (tensor: string, largest: number, code: Skipped['code'] = 'rank'
   return { tensor, shape: [64], dtype: 'F32', code, reason: '', largest }
 }
 
+const number = (tensor: string, largest: number, code: Skipped['code'] = 'rank'): Skipped => {
+  return { ...skipped(tensor, largest, code), shape: [1] }
+}
+
 /** ln[(alpha − 1)/2] for a base of 3. */
 const hill = (change: number) => 1 + 2 * Math.exp(change)
 
@@ -431,8 +435,37 @@ describe('what no spectrum shows', () => {
     ['from 0 to what others have', [skipped('b', 2), skipped('c', 2)], [skipped('b', 0), skipped('c', 2)], []],
     ['from 0 beyond', [skipped('b', 3), skipped('c', 2)], [skipped('b', 0), skipped('c', 2)], ['exploded-tensors']],
     ['a gain that began as 0', [skipped('b', 0.9)], [skipped('b', 0)], []],
-    ['a number that counts', [{ ...skipped('b', 1e9), shape: [1] }], [{ ...skipped('b', 1), shape: [1] }], []],
-    ['a number without dimensions', [{ ...skipped('b', 0), shape: [] }], [{ ...skipped('b', 1), shape: [] }], []],
+    ['a number that counts', [number('a.num_updates', 1e9)], [number('a.num_updates', 1)], []],
+    ['a count from the start', [number('count', 0)], [number('count', 1)], []],
+    [
+      'a number of an observer',
+      [number('a.weight_fake_quant.min_val', 0)],
+      [number('a.weight_fake_quant.min_val', 1)],
+      [],
+    ],
+    ['a constant of one number', [number('a.masked_bias', 1e9, 'buffer')], [number('a.masked_bias', 1, 'buffer')], []],
+    ['a gate that is shut', [number('a.resweight', 0)], [number('a.resweight', 0.3)], ['zeroed-tensors']],
+    ['a gate that is next to shut', [number('g', 9e-7)], [number('g', 1)], ['zeroed-tensors']],
+    ['a gate that changes its sign', [number('g', 1e-5)], [number('g', 1)], []],
+    ['a scale that exploded', [number('a.logit_scale', 4601)], [number('a.logit_scale', 4.6)], ['exploded-tensors']],
+    ['a number that began as 0', [number('g', 900), skipped('b', 1)], [number('g', 0), skipped('b', 1)], []],
+    [
+      'one that began as 0 and exploded',
+      [number('g', 1001)],
+      [{ ...number('g', 0) }, skipped('b', 1)],
+      ['exploded-tensors'],
+    ],
+    [
+      'an explosion beside a mask',
+      [skipped('b', 1e4), skipped('m', 1e9, 'buffer')],
+      [skipped('b', 1), skipped('m', 1e9, 'buffer')],
+      ['exploded-tensors'],
+    ],
+    ['one that came', [skipped('sinks', 3001)], [], ['exploded-tensors']],
+    ['one that came, as large as none', [skipped('sinks', 2999)], [], []],
+    ['one that came, beside larger ones', [skipped('sinks', 3001), skipped('b', 4)], [skipped('b', 4)], []],
+    ['a mask that came', [skipped('m', 1e38, 'buffer')], [], []],
+    ['a count that came', [number('num_updates', 1e6)], [], []],
     ['next to zeros', [skipped('b', 1e-30), skipped('c', 1)], [skipped('b', 1), skipped('c', 0.5)], ['zeroed-tensors']],
     ['less by a thousand', [skipped('b', 0.001), skipped('c', 1)], [skipped('b', 1), skipped('c', 0.5)], []],
     ['as little as others have', [skipped('b', 1e-6), skipped('c', 1e-6)], [skipped('b', 1), skipped('c', 1e-6)], []],
@@ -459,7 +492,7 @@ describe('what no spectrum shows', () => {
     test.each<[string, Skipped[], Skipped[]]>([
       ['nothing', [norm], [norm]],
       ['a buffer', [], [skipped('a.norm.weight', 1, 'buffer')]],
-      ['a single number', [], [{ ...norm, shape: [1] }]],
+      ['a scale of one number', [], [number('a.fc.scale', 1)]],
       ['integers', [], [{ tensor: 'a.norm.weight', shape: [64], dtype: 'I64', code: 'dtype', reason: '' }]],
       ['zeros', [], [skipped('a.fc.bias', 0)]],
       ['a constant', [], [skipped('a.pixel_mean', 1)]],
@@ -524,6 +557,10 @@ describe('what no spectrum shows', () => {
       expect(lost(named('net.backbone.', 'a.norm.weight'), base)).toMatchObject({ value: 1, layer: 'b.norm.weight' })
     })
 
+    test('are, of a slope of one number', () => {
+      expect(lost(net([]), net([number('a.act.weight', 0.2)]))).toMatchObject({ value: 1, layer: 'a.act.weight' })
+    })
+
     test('are, of a batch norm that went alone', () => {
       const bias = { ...skipped('a.fc.bias', 1), digest }
       const norm = [skipped('a.bn.running_var', 1, 'buffer'), skipped('a.bn.weight', 1)]
@@ -547,6 +584,54 @@ describe('what no spectrum shows', () => {
       expect(lost(net([], {}, 'gguf'), base)).toBeUndefined()
       expect(lost(net([], {}, 'onnx'), net(base.skipped as Skipped[], {}, 'onnx'))).toBeUndefined()
     })
+  })
+
+  describe('tensors that came', () => {
+    const net = (rows: Skipped[], layers = ['a.fc', 'b.fc'], format = 'safetensors'): Model => {
+      const one = model(
+        'net',
+        layers.map(name => tail(name)),
+      )
+      return { ...one, source: { ...one.source, format }, skipped: rows }
+    }
+    const came = (head: Model, base: Model) => verdictOf(head, base).rules.find(({ name }) => name === 'new-tensors')
+    const [bias, digest] = [skipped('a.fc.bias', 1), '1'.repeat(64)]
+    const norm = [skipped('a.bn.running_var', 1, 'buffer'), skipped('a.bn.weight', 1)]
+
+    test('are said with the first of them', () => {
+      const found = came(net([bias, skipped('a.q_norm.weight', 1)]), net([]))
+      expect(found).toMatchObject({ level: 'warn', value: 2, layer: 'a.fc.bias', reason: 'the baseline has none' })
+      expect(came(net([bias], undefined, 'gguf'), net([]))).toBeUndefined()
+    })
+
+    test.each<[string, Model, Model]>([
+      ['nothing', net([bias]), net([bias])],
+      ['zeros', net([skipped('a.fc.bias', 0)]), net([])],
+      ['a buffer', net([skipped('a.fc.inv_freq', 1, 'buffer')]), net([])],
+      ['a count', net([number('a.bn.num_batches_tracked', 9, 'dtype')]), net([])],
+      ['a scale of one number', net([number('a.fc.scale', 9)]), net([])],
+      ['a newer name', net([skipped('a.norm.weight', 1)]), net([skipped('a.norm.gamma', 1)])],
+      ['a wrapper', net([skipped('module.a.fc.bias', 1)]), net([bias])],
+      ['of a layer that came', net([skipped('a.head.bias', 1)], ['a.fc', 'b.fc', 'a.head']), net([])],
+      ['of another module', net([skipped('c.norm.weight', 1)]), net([])],
+      [
+        'a copy',
+        net([
+          { ...bias, digest },
+          { ...skipped('c.x', 1), digest },
+        ]),
+        net([{ ...skipped('c.x', 1), digest }]),
+      ],
+      ['an average', net([skipped('ema.bias', 1)]), net([])],
+      ['of a loss', net([skipped('criterion.weight', 1)]), net([])],
+      ['factors of rotations', net([skipped('rope_factors_long.weight', 1)]), net([])],
+      ['a norm that was folded', net([bias]), net(norm)],
+    ])('are not: %s', (_, head, base) => expect(came(head, base)).toBeUndefined())
+
+    test.each<[string, Model, Model]>([
+      ['beside a norm of other channels', net([{ ...bias, shape: [10] }]), net(norm)],
+      ['more than the norms that went', net([bias, skipped('b.fc.bias', 1)]), net(norm)],
+    ])('are, %s', (_, head, base) => expect(came(head, base)).toMatchObject({ layer: 'a.fc.bias' }))
   })
 
   test('names the tensor, and both magnitudes', () => {
