@@ -201,15 +201,38 @@ const TELLING_EVALS = 3
 
 /** Other weights with the eigenvalues of the baseline's, to the last digit: rows or columns in another order, turned signs, a rotation. */
 export function isRearranged(match: Match): boolean {
+  const [scale, { distance }] = [scaleOfSame(match, toleranceOf(match)), betweenWeights({ matched: [match] })]
+  if (scale === null || distance === null || distance <= CAST) return false
+  // A training that goes on moves eigenvalues with the weights.
+  const exact = Math.abs(scaleOfSame(match, DIGITS) ?? 1) <= DIGITS
+  return exact || (distance > CONTINUED && Math.abs(scale) <= toleranceOf(match))
+}
+
+/** Change of log_norm, and of ln(stable_rank), from which on a layer is no more the same times about one, and has no more the same spectrum. */
+const SCALED = 0.1
+const SAME_RANK = 0.005
+
+/** The baseline's eigenvalues times one number: weights that something multiplied, and nothing trained. */
+export function isRescaled(match: Match): boolean {
   const { head, base } = match
-  if (head.digest !== undefined && head.digest === base.digest) return false
-  const [spectrum, scale] = [spectrumDistance(head, base), subtract(head.log_norm ?? null, base.log_norm ?? null)]
-  const { distance } = betweenWeights({ matched: [match] })
-  if (spectrum === null || scale === null || distance === null || distance <= CONTINUED) return false
+  const spread = Math.log((head.stable_rank ?? 0) / (base.stable_rank ?? 0))
+  // Most quantiles of a layer of low rank are 0.
+  const tolerance = (toleranceOf(match) * nonZeroEvals(base)) / base.num_evals
+  return Math.abs(spread) <= SAME_RANK && Math.abs(scaleOfSame(match, Math.max(DIGITS, tolerance)) ?? 0) > SCALED
+}
+
+/** The change of log_norm of a layer whose eigenvalues are else those of the baseline; null where they are not, or can't be told. */
+function scaleOfSame({ head, base }: Match, tolerance: number): number | null {
+  if (head.digest !== undefined && head.digest === base.digest) return null
+  const spectrum = spectrumDistance(head, base)
+  if (spectrum === null || spectrum > tolerance) return null
   const [low, high] = [base.quantiles![0], base.quantiles![base.quantiles!.length - 1]]
-  if (nonZeroEvals(base) < TELLING_EVALS || high - low < FLAT) return false
-  const tolerance = Math.max(DIGITS, SAME_SPECTRUM / Math.sqrt(base.num_evals * base.N))
-  return spectrum <= tolerance && Math.abs(scale) <= tolerance
+  if (nonZeroEvals(base) < TELLING_EVALS || high - low < FLAT) return null
+  return subtract(head.log_norm ?? null, base.log_norm ?? null)
+}
+
+function toleranceOf({ base }: Match): number {
+  return Math.max(DIGITS, SAME_SPECTRUM / Math.sqrt(base.num_evals * base.N))
 }
 
 /**

@@ -1,4 +1,13 @@
-import { FEW_LEVELS, isPruned, isRearranged, isRounded, PRUNED, wanderers } from '../comparison/judgement.ts'
+import {
+  FEW_LEVELS,
+  isPruned,
+  isRearranged,
+  isRescaled,
+  isRounded,
+  LEAST_EVALS,
+  PRUNED,
+  wanderers,
+} from '../comparison/judgement.ts'
 import type { Pair } from '../comparison/pair.ts'
 import { subtract } from '../comparison/subtract.ts'
 import { keptTensors } from '../comparison/tensors.ts'
@@ -6,7 +15,7 @@ import { layerKey } from '../report/metrics.ts'
 import type { Judgement, Layer, RuleResult, Verdict } from '../report/schema.ts'
 import { changedSettings } from '../report/settings.ts'
 import { isUpdate, RANDOM_LIKE, whyUnfitted } from '../report/state.ts'
-import { median } from '../statistics.ts'
+import { mean, median } from '../statistics.ts'
 import { foldedIn } from './folded.ts'
 import { type Earlier, NO_HISTORY } from './history.ts'
 import { areNamedAlike, endsOf, isAveraged, isOfNames, moduleOf, OLDER, ownerOf } from './keys.ts'
@@ -268,6 +277,19 @@ export const BUILT_IN_RULES = {
       return counted(rearranged, () => 'its eigenvalues are those of the baseline, and its weights are not')
     },
   },
+  'rescaled-weights': {
+    level: 'warn',
+    operator: '>',
+    threshold: 0,
+    kind: 'certain',
+    what: 'layers with the eigenvalues of the baseline times one number, log_norm more than 0.1 away: something multiplied them, which no training does, but weight decay of a layer that learns nothing',
+    measure: ({ matched }) => {
+      if (!matched.some(({ head, base }) => head.quantiles?.length && base.quantiles?.length)) return null
+      return counted(matched.filter(isRescaled), ({ head, base }) => {
+        return `its spectrum is the baseline’s, and its log_norm moved by ${signed(head.log_norm! - base.log_norm!)}: its weights were multiplied`
+      })
+    },
+  },
   'zeroed-tensors': {
     level: 'warn',
     operator: '>',
@@ -407,14 +429,59 @@ export const BUILT_IN_RULES = {
     threshold: 0.1,
     kind: 'measured',
     what: 'size of the mean change of log_norm',
-    measure: (_, { log_norm, layers }) =>
-      log_norm === null
-        ? null
-        : {
-            value: Math.abs(log_norm),
-            layers: layers.length,
-            reason: `the weights are ${log_norm > 0 ? 'larger' : 'smaller'}: log_norm moved by ${signed(log_norm)} in the mean`,
-          },
+    measure: (_, { log_norm, layers }) => {
+      if (log_norm === null) return null
+      const became = log_norm > 0 ? 'larger' : 'smaller'
+      const reason = `the weights are ${became}: log_norm moved by ${signed(log_norm)} in the mean`
+      return { value: Math.abs(log_norm), layers: layers.length, reason }
+    },
+  },
+  'scattered-norms': {
+    level: 'warn',
+    operator: '>',
+    threshold: 0.3,
+    kind: 'measured',
+    each: true,
+    what: 'mean size of the changes of log_norm, whatever their signs; of networks of few eigenvalues, too',
+    measure: ({ matched }) => {
+      const sizes = normChanges(matched.filter(({ head }) => !isUpdate(head))).map(({ change }) => Math.abs(change))
+      if (sizes.length === 0) return null
+      const reason = 'layers became larger or smaller than before, more than training makes them'
+      return { value: mean(sizes), layers: sizes.length, reason }
+    },
+  },
+  'moved-updates': {
+    level: 'warn',
+    operator: '>',
+    threshold: 2,
+    kind: 'measured',
+    each: true,
+    what: 'mean size of the changes of log_norm of what an adapter adds to weights: 2 are updates ten times as large, or as small. They begin as zeros, and grow by as much from the first steps to the last',
+    measure: ({ matched }) => {
+      const sizes = normChanges(matched.filter(({ head }) => isUpdate(head))).map(({ change }) => Math.abs(change))
+      if (sizes.length === 0) return null
+      const reason = 'what the adapter adds is much larger or smaller than before'
+      return { value: mean(sizes), layers: sizes.length, reason }
+    },
+  },
+  'moved-stable-rank': {
+    level: 'warn',
+    operator: '>',
+    threshold: 0.5,
+    kind: 'measured',
+    each: true,
+    what: `mean size of the changes of ln(stable_rank) of layers of fewer than ${LEAST_EVALS} eigenvalues, where these are most: noise spreads over all directions that an adapter of low rank has, and training over few`,
+    measure: ({ matched }, judgement) => {
+      const measured = byLayer(judgement)
+      const few = matched.filter(({ head }) => measured.get(head)?.note === 'few-evals')
+      if (2 * few.length <= matched.length) return null
+      const sizes = few.flatMap(({ head, base }) => {
+        const change = Math.log(head.stable_rank! / base.stable_rank!)
+        return Number.isFinite(change) ? [Math.abs(change)] : []
+      })
+      if (sizes.length === 0) return null
+      return { value: mean(sizes), layers: sizes.length, reason: 'the spectra spread over more directions, or fewer' }
+    },
   },
   'rescaled-layer': {
     level: 'warn',
@@ -424,10 +491,7 @@ export const BUILT_IN_RULES = {
     each: true,
     what: `the largest change of a layer’s log_norm beside the median of all layers: 2 are weights ten times as large, or as small, where the others stayed. A layer that was next to zero is none`,
     measure: ({ matched }) => {
-      const changes = matched.flatMap(({ head, base }) => {
-        const change = subtract(head.log_norm ?? null, base.log_norm ?? null)
-        return change === null || isUpdate(head) ? [] : [{ head, base: base.log_norm!, change }]
-      })
+      const changes = normChanges(matched.filter(({ head }) => !isUpdate(head)))
       if (changes.length < LEAST_LAYERS) return null
       const [usual, norm] = [median(changes.map(({ change }) => change)), median(changes.map(({ base }) => base))]
       const beside = changes
@@ -526,7 +590,10 @@ function lostStructure(matched: Pair['matched'], judgement: Judgement, plainly: 
 }
 
 /** Rules that say nothing beside another that fails for the same reason. */
-const LESSER: Partial<Record<BuiltInName, BuiltInName>> = { 'slightly-lighter-tail': 'lighter-tail' }
+const LESSER: Partial<Record<BuiltInName, BuiltInName>> = {
+  'slightly-lighter-tail': 'lighter-tail',
+  'scattered-norms': 'moved-norm',
+}
 
 /**
  * The built-in rules on one model: those that are violated, and the names of those that hold. Those that were set by measurement
@@ -676,6 +743,14 @@ function ofExchanged(exchanged: NonNullable<Pair['exchanged']>, matched: Pair['m
     layer: layers.get(tensor) ?? tensor,
     reason: `it is in the place that ${JSON.stringify(was)} has in the baseline, and Keras loads by places`,
   }
+}
+
+/** The changes of log_norm, where both sides have one. */
+function normChanges(matched: Pair['matched']): { head: Layer; base: number; change: number }[] {
+  return matched.flatMap(({ head, base }) => {
+    const change = subtract(head.log_norm ?? null, base.log_norm ?? null)
+    return change === null ? [] : [{ head, base: base.log_norm!, change }]
+  })
 }
 
 /** How many, and the first of them. */

@@ -107,6 +107,7 @@ const BUILT_IN: Record<string, readonly [one: string, many: string, verb: string
   'new-layers': ['layer', 'layers', 'came'],
   'exchanged-weights': ['layer', 'layers', 'changed places'],
   'other-config': ['setting', 'settings', 'changed'],
+  'rescaled-weights': ['layer', 'layers', 'multiplied'],
   'zeroed-tensors': ['tensor', 'tensors', 'became 0'],
   'exploded-tensors': ['tensor', 'tensors', 'exploded'],
   'lost-tensors': ['tensor', 'tensors', 'went'],

@@ -29,6 +29,9 @@ const number = (tensor: string, largest: number, code: Skipped['code'] = 'rank')
   return { ...skipped(tensor, largest, code), shape: [1] }
 }
 
+/** A spectrum that is another than [0, 1], as far as seeds move it. */
+const MOVED = { quantiles: [0, 1.01] }
+
 /** ln[(alpha − 1)/2] for a base of 3. */
 const hill = (change: number) => 1 + 2 * Math.exp(change)
 
@@ -76,12 +79,13 @@ describe('each rule holds on its threshold, and breaks beyond it', () => {
     ['a tail heavier as seeds have it', { alpha_hill: hill(-0.119) }, {}, []],
     ['a spectrum that moved', { quantiles: [0, 1 + 2 * (0.021 + 1 / 64)] }, {}, ['moved-spectrum']],
     ['a spectrum that moved a little', { quantiles: [0, 1 + 2 * (0.019 + 1 / 64)] }, {}, []],
-    ['larger weights', { log_norm: 2.11 }, {}, ['moved-norm']],
-    ['smaller weights', { log_norm: 1.89 }, {}, ['moved-norm']],
+    ['larger weights', { ...MOVED, log_norm: 2.11 }, {}, ['moved-norm']],
+    ['smaller weights', { ...MOVED, log_norm: 1.89 }, {}, ['moved-norm']],
+    ['weights that were multiplied', { log_norm: 2.11 }, {}, ['rescaled-weights', 'moved-norm']],
     ['weights of about the same size', { log_norm: 2.09 }, {}, []],
     [
       'a lighter tail of other weights',
-      { log_norm: 2.31, alpha_hill: hill(0.2) },
+      { ...MOVED, log_norm: 2.31, alpha_hill: hill(0.2) },
       {},
       ['slightly-lighter-tail', 'moved-norm'],
     ],
@@ -389,6 +393,7 @@ describe('what no spectrum shows', () => {
     const moved = { ...known, digest: '2'.repeat(64), sketch: [0, 1] }
     /** 0.15/√(64·64) */
     const tolerance = 0.15 / 64
+    const about = { quantiles: [0, 1 + tolerance] }
 
     test.each<[string, Partial<Layer>, Partial<Layer>, number]>([
       ['in another order', moved, {}, 1],
@@ -396,8 +401,16 @@ describe('what no spectrum shows', () => {
       ['without a digest', { ...moved, digest: undefined }, { digest: undefined }, 1],
       ['the same sketch', { ...moved, sketch: [1, 0] }, {}, 0],
       ['no sketch', { ...moved, sketch: [] }, {}, 0],
-      ['near ones', { ...moved, sketch: [1, 0.5] }, {}, 0],
-      ['not so near ones', { ...moved, sketch: [1, 0.501] }, {}, 1],
+      ['near ones with about the same spectrum', { ...moved, sketch: [1, 0.5], ...about }, {}, 0],
+      ['not so near ones with about the same spectrum', { ...moved, sketch: [1, 0.501], ...about }, {}, 1],
+      ['near ones with just the same spectrum', { ...moved, sketch: [1, 0.051] }, {}, 1],
+      [
+        'near ones with just the same spectrum, and another norm',
+        { ...moved, sketch: [1, 0.3], log_norm: 2.00001 },
+        {},
+        0,
+      ],
+      ['ones in another type', { ...moved, sketch: [1, 0.049] }, {}, 0],
       ['another spectrum', { ...moved, quantiles: [0, 1 + 2.02 * tolerance] }, {}, 0],
       ['next to the same spectrum', { ...moved, quantiles: [0, 1 + 1.98 * tolerance] }, {}, 1],
       ['no spectrum', { ...moved, quantiles: undefined }, {}, 0],
@@ -653,6 +666,7 @@ describe('measured rules judge one architecture alone', () => {
       'lost-layers',
       'unrelated',
       'other-names',
+      'rescaled-weights',
     ])
     const net = model('net', layers(4, { sketch: [1], digest: '1'.repeat(64) }))
     const whole = {
@@ -660,7 +674,8 @@ describe('measured rules judge one architecture alone', () => {
       source: { ...net.source, state_dict: 'model', settings: [] },
       skipped: [skipped('bias', 1)],
     }
-    expect(verdictOf(whole, whole).held).toEqual(BUILT_IN_NAMES)
+    const ofLowRank = ['moved-updates', 'moved-stable-rank']
+    expect(verdictOf(whole, whole).held).toEqual(BUILT_IN_NAMES.filter(name => !ofLowRank.includes(name)))
   })
 
   test('layers of other names do not make one, as long as they have the same shapes', () => {
@@ -688,15 +703,61 @@ describe('measured rules judge one architecture alone', () => {
     ['of one that was small', { log_norm: 2 }, { log_norm: -0.99 }, ['rescaled-layer']],
   ])('one layer’s norm beside the others: %s', (_, more, before, rules) => {
     const rest = layers(60)
-    const [head, base] = [tail('x', more), tail('x', before)]
+    const [head, base] = [tail('x', { ...MOVED, ...more }), tail('x', before)]
     expect(broken([head, ...rest], [base, ...rest])).toEqual(rules)
   })
 
   test('where all norms move, none stands out, and of three none is usual', () => {
-    const scaled = layers(6, { log_norm: 5 })
+    const scaled = layers(6, { ...MOVED, log_norm: 5 })
     expect(broken(scaled, layers(6))).toEqual(['moved-norm'])
-    const [first, ...rest] = layers(3)
-    expect(broken([{ ...first, log_norm: 4.5 }, ...rest], layers(3))).toEqual(['moved-norm'])
+    const [first, ...rest] = layers(3, MOVED)
+    expect(broken([{ ...first!, log_norm: 4.5 }, ...rest], layers(3))).toEqual(['moved-norm'])
+  })
+
+  test('norms that moved to both sides', () => {
+    const scattered = (by: number) => layers(6, MOVED).map((one, i) => ({ ...one, log_norm: 2 + (i % 2 ? by : -by) }))
+    expect(broken(scattered(0.29), layers(6))).toEqual([])
+    expect(broken(scattered(0.31), layers(6))).toEqual(['scattered-norms'])
+  })
+
+  describe('layers of few eigenvalues', () => {
+    const few = { num_evals: 40, S: null, stable_rank: 3 }
+    const tolerance = (2 * 0.15) / 64
+    const updates = (more: Partial<Layer>) =>
+      layers(4).map(one => ({ ...one, tensor: `${one.name}.lora_B.weight`, matrix_rank: 8, S: null, ...more }))
+
+    test('are judged by their norms', () => {
+      const moved = (by: number) => layers(3, { ...few, ...MOVED, log_norm: 2 - by })
+      expect(broken(moved(0.29), layers(3, few))).toEqual([])
+      expect(broken(moved(0.31), layers(3, few))).toEqual(['scattered-norms'])
+      expect(broken(layers(3, { ...few, log_norm: 1.89 }), layers(3, few))).toEqual(['rescaled-weights'])
+    })
+
+    test.each<[string, Partial<Layer>, string[]]>([
+      ['grown tenfold', { ...MOVED, log_norm: 3.99 }, []],
+      ['grown further', { ...MOVED, log_norm: 4.01 }, ['moved-updates']],
+      ['shrunk', { ...MOVED, log_norm: -0.01 }, ['moved-updates']],
+      ['multiplied', { log_norm: 3 }, ['rescaled-weights']],
+      ['grown, with a spread as before', { quantiles: [0, 1 + tolerance / 4], log_norm: 3 }, []],
+      ['grown, with a largest as before', { stable_rank: 3.02, log_norm: 3 }, []],
+      ['as seeds spread', { stable_rank: 3 * Math.exp(0.49) }, []],
+      ['of noise', { stable_rank: 3 * Math.exp(0.51) }, ['moved-stable-rank']],
+      ['of one direction', { stable_rank: 3 * Math.exp(-0.51) }, ['moved-stable-rank']],
+    ])('are judged where an adapter adds them: %s', (_, more, names) => {
+      expect(broken(updates({ stable_rank: 3, ...more }), updates({ stable_rank: 3 }))).toEqual(names)
+    })
+
+    test('are not where most have more', () => {
+      const wide = (more: Partial<Layer>) => [
+        ...layers(2),
+        ...layers(2, { num_evals: 40, stable_rank: 3, ...more }).map(one => ({
+          ...one,
+          name: `few.${one.name}`,
+          tensor: `few.${one.tensor}`,
+        })),
+      ]
+      expect(broken(wide({ stable_rank: 30 }), wide({}))).toEqual([])
+    })
   })
 
   test('a rank that fell by more than two fifths', () => {
