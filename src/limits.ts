@@ -124,6 +124,14 @@ export const limits = {
     bytes: 16 * MiB,
   },
 
+  /** torch.distributed.checkpoint. */
+  distributed: {
+    /** Of one tensor: one a rank. */
+    partsCount: 16_384,
+    /** Cuts, one after the other, that tell all parts of a tensor apart: one a dimension that is sharded. */
+    cutLevels: 32,
+  },
+
   adapter: {
     /** Each module is held against each pattern of a config, of which the largest have a thousand of each. */
     patternComparisonsCount: 10_000_000,
@@ -180,6 +188,8 @@ export const limits = {
     usesCount: 10_000,
     /** Of all tensors. */
     stepsCount: 10_000_000,
+    /** Scales and zero points that are kept with a tensor: one for each row of the widest weight. */
+    inlineBytes: MiB,
   },
 
   gguf: {

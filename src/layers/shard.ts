@@ -24,6 +24,7 @@ export function parseShard(text: string): Shard {
  * @param costs of all layers, in the order of the plan
  */
 export function shardPositions(costs: readonly number[], { index, of }: Shard): number[] {
+  if (!costs.every(Number.isFinite)) throw new RangeError('a layer whose cost is no number')
   const load = new Float64Array(of)
   const positions: number[] = []
   const longestFirst = costs.map((_, i) => i).sort((a, b) => costs[b] - costs[a] || a - b)

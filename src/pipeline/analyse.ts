@@ -68,7 +68,8 @@ export async function analyseShard(source: Source, context: AnalyseContext, shar
   const plan = await planWith(checkpoint, base, context.options, scan)
   if (plan.layers.length === 0) throw nothingToAnalyse(checkpoint, plan)
   const positions = shardPositions(
-    plan.layers.map(({ recipe }) => cost(recipe)),
+    // What can't be read costs nothing, and may have no matrix.
+    plan.layers.map(({ recipe, broken }) => (broken === undefined ? cost(recipe) : 0)),
     shard,
   )
   const [layers, skipped] = await Promise.all([

@@ -34,6 +34,10 @@ test('a shard at its bounds', () => {
     expect(() => parseShard(text), text).toThrow(/takes i\/n with 1 ≤ i ≤ n ≤ 256/)
 })
 
+test('a cost that is no number is a fault, and hides no layer', () => {
+  expect(() => shardPositions([1, Number.NaN], { index: 1, of: 1 })).toThrow(RangeError)
+})
+
 test('the longest first, of equal ones the first, each to the shard with least to do', () => {
   const shards = (costs: number[], of: number) =>
     Array.from({ length: of }, (_, i) => shardPositions(costs, { index: i + 1, of }))

@@ -24,7 +24,20 @@ const CHANGING = new Set([
   ...['Abs', 'Add', 'And', 'Ceil', 'Clip', 'Div', 'Equal', 'Erf', 'Exp', 'Floor', 'Greater', 'Less', 'Log', 'Mod'],
   ...['Mul', 'Neg', 'Not', 'Or', 'Pow', 'RandomNormalLike', 'RandomUniformLike', 'Reciprocal', 'Relu', 'Round'],
   ...['Sigmoid', 'Sign', 'Sqrt', 'Sub', 'Tanh', 'Where', 'Max', 'Min', 'Bernoulli', 'BitShift', 'IsNaN', 'IsInf'],
-  ...['EyeLike', 'Loop', 'Scan'],
+  ...[
+    'EyeLike',
+    'Loop',
+    'Scan',
+    'Scatter',
+    'ScatterElements',
+    'ScatterND',
+    'CumSum',
+    'Trilu',
+    'TopK',
+    'Compress',
+    'Pad',
+  ],
+  ...['Resize', 'Upsample'],
 ])
 /**
  * Nodes that take some of a tensor's elements, put them together or repeat them, and those that standardise it as some convolutions do
@@ -35,7 +48,8 @@ const PICKING = new Set([
   ...['SplitToSequence', 'SequenceConstruct', 'SequenceAt', 'ConcatFromSequence', 'Shape', 'Size', 'Constant'],
   ...['ConstantOfShape', 'DepthToSpace', 'SpaceToDepth', 'ReverseSequence'],
   ...['BatchNormalization', 'InstanceNormalization', 'GroupNormalization', 'LayerNormalization', 'LpNormalization'],
-  ...['MeanVarianceNormalization'],
+  ...['MeanVarianceNormalization', 'RMSNormalization', 'SkipLayerNormalization', 'SimplifiedLayerNormalization'],
+  ...['SkipSimplifiedLayerNormalization', 'GatherND', 'GatherElements'],
 ])
 
 /** Whether what a node of this kind does to a tensor is known here. */
@@ -245,6 +259,9 @@ class Walk {
           for (const output of made) left.push([output, next])
         } else if (CHANGING.has(op) || (this.#isConstant(operator) && (seen.changed || !PICKING.has(op)))) {
           for (const output of made) left.push([output, CHANGED])
+        } else if (!seen.changed && inputs[0] === value && isUnknown(operator)) {
+          // Of a kind that is not known, with what is made at run time beside it.
+          for (const output of made) left.push([output, CHANGED])
         }
       }
     }
@@ -260,6 +277,11 @@ class Walk {
   #isData({ inputs }: Operator, value: string): boolean {
     return inputs[0] === value && inputs[1] !== value && this.#constants.has(inputs[1] ?? '')
   }
+}
+
+/** Of no known kind; a product of several, and what repeats its elements, apply them. */
+function isUnknown({ op, inputs }: Operator): boolean {
+  return !isApplied(op) && op !== 'Tile' && (op !== 'Einsum' || inputs.length === 1)
 }
 
 const CHANGED: Seen = { view: undefined, changed: true }

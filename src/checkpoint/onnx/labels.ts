@@ -22,6 +22,9 @@ const ROLES: ReadonlyMap<string, readonly string[]> = new Map([
   ['LSTM', RECURRENT],
   ['GRU', RECURRENT],
   ['RNN', RECURRENT],
+  ['QLinearConv', ['', '', '', 'weight']],
+  ['QLinearMatMul', ['', '', '', 'weight']],
+  ['QGemm', ['', '', '', 'weight']],
 ])
 
 /** Nodes that hand their first input on as the same weights. */
@@ -29,7 +32,7 @@ const PASSING = new Set(['Identity', 'Transpose', 'Cast', 'DequantizeLinear', 'R
 const HOPS = 8
 
 /** How many of a node's inputs say what they are: the first so many. */
-export const INPUTS = 3
+export const INPUTS = 4
 
 /** Whether a node of this kind says what its inputs are, or hands one on. */
 export function tells(op: string): boolean {
@@ -38,7 +41,9 @@ export function tells(op: string): boolean {
 
 /** Whether a tensor's name was made up by an exporter: `123`, `onnx::MatMul_123`, `val_4`, `/fc/Constant_output_0`. */
 export function isMadeUp(name: string): boolean {
-  return /^(?:\d+|onnx::\w+|val_\d+|_v_\d+|const_fold_opt__\d+|(?:.*\/)?Constant(?:_\d+)?(?:_output_\d+)?)$/.test(name)
+  return /^(?:\d+|onnx::\w+|val_\d+|_v_\d+|const_fold_opt__\d+|(?:.*\/)?Constant(?:_\d+)?(?:_output_\d+)?)(?:_quantized)?$/.test(
+    name,
+  )
 }
 
 /** The values of one graph by the nodes that use them: keys for tensors whose names were made up. */
@@ -84,7 +89,13 @@ export class Uses {
  */
 function layerPath(name: string, op: string): string {
   const parts = name.split('/').filter(Boolean)
-  if (parts.length > 1 && parts.at(-1) === op) parts.pop()
+  const own = parts.at(-1) ?? ''
+  // ONNX Runtime puts `_quant` behind what it quantises, and makes another kind of it.
+  if (
+    parts.length > 1 &&
+    (own === op || (/^Q(?:Linear)?[A-Z]/.test(op) && `Q${own}`.replace('_quant', '') === op.replace('Linear', '')))
+  )
+    parts.pop()
   if (!name.startsWith('/')) return parts.join('/')
   return parts.filter((part, i) => !parts[i + 1]?.startsWith(`${part}.`)).join('.')
 }

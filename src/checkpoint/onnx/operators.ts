@@ -1,9 +1,13 @@
 import { isDeepStrictEqual } from 'node:util'
+import { limits } from '../../limits.ts'
+import { piecesOf } from '../pieces.ts'
 import type { Coded, Grid, Part } from '../quantised/scheme.ts'
-import { contiguous, isFloat, size } from '../types.ts'
+import { contiguous, DTYPE_BITS, isFloat, size } from '../types.ts'
 import { applied, DIRECTIONS, type Graph, isApplied, isRecurrent } from './applied.ts'
 import type { OnnxTensor, Operator } from './types.ts'
 
+/** What ONNX Runtime puts behind the name of what it quantises. */
+const QUANTISED_NAME = /_quantized$/
 /** Where the weight, its scale and its zero point are among the inputs, and the default of its axis. */
 const QUANTISED: ReadonlyMap<string, { weight: number; scale: number; zero: number; axis: number }> = new Map([
   ['DequantizeLinear', { weight: 0, scale: 1, zero: 2, axis: 1 }],
@@ -46,14 +50,21 @@ export async function interpreted(graph: Graph): Promise<Map<string, OnnxTensor>
     const place = op === BLOCKS ? { weight: 1, scale: 2, zero: 3, axis: 0 } : QUANTISED.get(op)
     const weight = tensors.get(inputs[place?.weight ?? UNREAD.get(op) ?? -1] ?? '')
     if (!weight || found.get(weight.name)?.companion || isFloat(weight.dtype) === !/^F8/.test(weight.dtype)) continue
-    const [scale, zero] = place ? [place.scale, place.zero].map(i => tensors.get(inputs[i] ?? '')) : []
+    const [scale, zero] = place
+      ? await Promise.all([place.scale, place.zero].map(i => unpacked(tensors.get(inputs[i] ?? ''))))
+      : []
+    if (op === 'DequantizeLinear' && weight.shape.length < 2) {
+      // A bias, of 32 bits where it is quantised, and no layer.
+      markCompanions([scale, zero], found)
+      continue
+    }
     const known = found.get(weight.name)
-    const made = place ? valuesOf(operator, place.axis, weight, scale, zero) : broken(weight, `of ${op}`)
+    // Of QGemm, whose weight may lie as (out, in).
+    const axis = op === 'QGemm' && operator.numbers.get('transB')?.[0] === 1 ? 0 : (place?.axis ?? 0)
+    const made = place ? valuesOf(operator, axis, weight, scale, zero) : broken(weight, `of ${op}`)
     const isSame = known === undefined || isDeepStrictEqual(known, made)
     found.set(weight.name, isSame ? made : broken(weight, 'of operators that make different values of it'))
-    for (const companion of [scale, zero, ...(op === BLOCKS ? [tensors.get(inputs[4] ?? '')] : [])]) {
-      if (companion) found.set(companion.name, { ...companion, companion: true })
-    }
+    markCompanions([scale, zero, ...(op === BLOCKS ? [tensors.get(inputs[4] ?? '')] : [])], found)
   }
   const made = new Map([...tensors].map(([name, tensor]) => [name, found.get(tensor.name) ?? tensor]))
   for (const [name, tensor] of await applied({ ...graph, tensors: made })) found.set(name, tensor)
@@ -64,6 +75,20 @@ export async function interpreted(graph: Graph): Promise<Map<string, OnnxTensor>
       found.set(biases.name, { ...biases, constant: 'biases of a recurrent layer' })
   }
   return found
+}
+
+function markCompanions(all: readonly (OnnxTensor | undefined)[], found: Map<string, OnnxTensor>): void {
+  for (const one of all) if (one) found.set(one.name, { ...one, companion: true })
+}
+
+/** A tensor with its elements, where it has few and they lie otherwise than one after the other: `int32_data`. */
+async function unpacked(tensor: OnnxTensor | undefined): Promise<OnnxTensor | undefined> {
+  if (tensor?.source.kind !== 'packed' || tensor.source.codec !== 'onnx-values') return tensor
+  const bytes = (size(tensor.shape) * DTYPE_BITS[tensor.dtype]) / 8
+  if (bytes === 0 || bytes > limits.onnx.inlineBytes) return tensor
+  const pieces: Uint8Array[] = []
+  for await (const piece of piecesOf(tensor, bytes)) pieces.push(piece)
+  return { ...tensor, bytes: Uint8Array.from(Buffer.concat(pieces)) }
 }
 
 function broken(weight: OnnxTensor, why: string): OnnxTensor {
@@ -91,9 +116,16 @@ function one(numbers: Operator['numbers'], name: string, otherwise: number): num
   return numbers.get(name)?.[0] ?? otherwise
 }
 
+/** Where its elements lie one after the other, or themselves. */
+export function partOf({ dtype, shape, source, bytes, skip }: OnnxTensor): Part | undefined {
+  if (skip !== undefined) return undefined
+  if (source.kind === 'file') return { path: source.path, offset: source.offset, dtype, shape }
+  return bytes && { path: source.path, offset: 0, dtype, shape, bytes }
+}
+
 /** Codes in the file; of 4 bits two a byte, the first in the lower half. */
 function codesOf(tensor: OnnxTensor): { part: Part; bits: number; numbers: Coded['numbers'] } {
-  const { dtype, shape, source, nibbles } = tensor
+  const { dtype, shape, nibbles } = tensor
   if (nibbles) {
     const part = {
       path: nibbles.path,
@@ -105,9 +137,9 @@ function codesOf(tensor: OnnxTensor): { part: Part; bits: number; numbers: Coded
   }
   const kinds = { I8: 'signed', U8: 'unsigned', F8_E4M3: 'e4m3', F8_E5M2: 'e5m2' } as const
   const numbers = (kinds as Partial<Record<string, Coded['numbers']>>)[dtype]
-  if (!numbers || tensor.skip !== undefined || source.kind !== 'file')
-    throw new Misfit('whose values are of an unusual kind or place')
-  return { part: { path: source.path, offset: source.offset, dtype, shape }, bits: 8, numbers }
+  const part = partOf(tensor)
+  if (!numbers || !part) throw new Misfit('whose values are of an unusual kind or place')
+  return { part, bits: 8, numbers }
 }
 
 /** DequantizeLinear and what is like it: (q − zero) · scale, for all, along an axis, or in blocks along it. */
@@ -123,6 +155,7 @@ function linear(
   const axis = given < 0 ? given + shape.length : given
   const block = gridOf(shape, axis, one(numbers, 'block_size', 0), scale)
   const codes = codesOf(weight)
+  if (codes.part.bytes) throw new Misfit('whose values are of an unusual place')
   const columns = shape.at(-1) ?? 1
   if (codes.bits === 4 && columns % 2 === 1) throw new Misfit('whose rows are no whole bytes')
   return valuesIn(weight, shape, {
@@ -150,9 +183,9 @@ function gridOf(shape: readonly number[], axis: number, blockSize: number, scale
 }
 
 function floats(scale: OnnxTensor): Part {
-  if (!isFloat(scale.dtype) || scale.source.kind !== 'file')
-    throw new Misfit('whose scale is of an unusual kind or place')
-  return { path: scale.source.path, offset: scale.source.offset, dtype: scale.dtype, shape: scale.shape }
+  const part = isFloat(scale.dtype) ? partOf(scale) : undefined
+  if (!part) throw new Misfit('whose scale is of an unusual kind or place')
+  return part
 }
 
 function zeroGrid(zero: OnnxTensor, scale: OnnxTensor, block: Omit<Grid, 'part'>): Grid {
@@ -208,8 +241,10 @@ function valuesIn(
 ): OnnxTensor {
   const columns = shape.at(-1) ?? 1
   const { skip: _, nibbles: __, ...tensor } = weight
+  const { name, label = name.replace(QUANTISED_NAME, '') } = tensor
   return {
     ...tensor,
+    ...(label !== '' && label !== name && { label }),
     dtype: 'F32',
     shape,
     source: {

@@ -6,6 +6,8 @@ export interface OnnxTensor extends Tensor {
   readonly label?: string
   /** Where values of 4 bits lie, two a byte. */
   readonly nibbles?: { readonly path: string; readonly offset: number; readonly signed: boolean }
+  /** The elements of a small one that does not hold them one after the other. */
+  readonly bytes?: Uint8Array
   /** Why its values can't be read. */
   readonly skip?: string
 }

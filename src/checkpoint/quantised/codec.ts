@@ -246,7 +246,8 @@ async function* fromTable(scheme: Extract<Scheme, { kind: 'table' }>): AsyncGene
   }
 }
 
-async function bytesOf({ path, offset, dtype, shape }: Part): Promise<Buffer> {
+async function bytesOf({ path, offset, dtype, shape, bytes }: Part): Promise<Buffer> {
+  if (bytes) return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const length = (size(shape) * DTYPE_BITS[dtype]) / 8
   if (length > limits.quantised.partBytes) {
     throw new LayerError('quantised', `its scales take ${length} bytes, more than ${limits.quantised.partBytes}`)

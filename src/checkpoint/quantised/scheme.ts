@@ -7,6 +7,8 @@ export interface Part {
   readonly offset: number
   readonly dtype: DType
   readonly shape: readonly number[]
+  /** The elements themselves, where they lie otherwise in the file. */
+  readonly bytes?: Uint8Array
 }
 
 /**

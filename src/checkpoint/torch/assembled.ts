@@ -29,16 +29,37 @@ export function misfitOf(
     return 'has a part outside of its shape'
   const covered = blocks.reduce((sum, block) => sum + size(block.shape), 0)
   if (covered !== size(shape)) return `has parts of ${covered} elements for the ${size(shape)} of its shape`
-  const sorted = [...blocks].sort((a, b) => a.start[0] - b.start[0])
-  for (const [i, a] of sorted.entries()) {
-    for (let j = i + 1; j < sorted.length && sorted[j].start[0] < a.start[0] + a.shape[0]; j++) {
-      const b = sorted[j]
-      if (a.start.every((from, d) => from < b.start[d] + b.shape[d] && b.start[d] < from + a.shape[d])) {
-        return 'has parts that overlap'
-      }
-    }
+  return areApart(blocks, 0) ? undefined : 'has parts that overlap, or lie in no order'
+}
+
+type Box = Pick<Block, 'start' | 'shape'>
+
+/**
+ * Whether no two of these overlap: they are cut apart along one dimension after another, as ranks shard tensors, in a time that
+ * grows with their number. Parts that no cuts, or only many of them, tell apart are not taken to be.
+ */
+function areApart(blocks: readonly Box[], level: number): boolean {
+  if (blocks.length <= 1) return true
+  if (level > limits.distributed.cutLevels) return false
+  // What can be cut apart at all can be, whichever cut comes first.
+  for (const d of blocks[0].start.keys()) {
+    const groups = groupsAlong(blocks, d)
+    if (groups.length > 1) return groups.every(group => areApart(group, level + 1))
   }
-  return undefined
+  return false
+}
+
+/** Those that planes across a dimension tell apart. */
+function groupsAlong(blocks: readonly Box[], d: number): Box[][] {
+  const groups: Box[][] = []
+  let end = 0
+  for (const block of [...blocks].sort((a, b) => a.start[d] - b.start[d])) {
+    const { start, shape } = block
+    if (groups.length === 0 || start[d] >= end) groups.push([block])
+    else groups[groups.length - 1].push(block)
+    end = Math.max(end, start[d] + shape[d])
+  }
+  return groups
 }
 
 /** The elements of the whole, row-major, some of its first dimension at a time. */

@@ -113,6 +113,8 @@ async function describe(
   }
   const chunks = attribute(entry, 'chunks')
   if (!Array.isArray(chunks)) throw new CheckpointError(where, 'has no list of its parts', RESAVE)
+  const most = limits.distributed.partsCount
+  if (chunks.length > most) throw new CheckpointError(where, `has ${chunks.length} parts, more than ${most}`, RESAVE)
   const blocks: (Block & { readonly tensor: Tensor })[] = []
   for (const chunk of chunks) {
     const [start, own] = ['offsets', 'sizes'].map(key => counts(attribute(chunk, key)))
@@ -171,7 +173,15 @@ async function describe(
 }
 
 /** One part as the tensor that it is; undefined where it is none whose elements lie in order. */
-async function partOf(where: string, name: string, place: Place, files: Files) {
+function partOf(where: string, name: string, place: Place, files: Files): Promise<Tensor | undefined> {
+  const { file, offset, length } = place
+  const key = JSON.stringify([file, offset, length])
+  const known = files.parts.get(key) ?? readPart(where, name, place, files)
+  files.parts.set(key, known)
+  return known
+}
+
+async function readPart(where: string, name: string, place: Place, files: Files): Promise<Tensor | undefined> {
   const { offset, length } = place
   const { file } = await files.open(place.file)
   if (offset + length > file.size) throw cutShort(where, place, file.size)
@@ -256,6 +266,8 @@ function isCount(value: unknown): value is number {
 /** The files of the folder that are read, each opened once. */
 class Files {
   readonly stamps: Stamp[] = []
+  /** Of tensors, by their places: each is read once. */
+  readonly parts = new Map<string, Promise<Tensor | undefined>>()
   bytes = 0
   readonly #folder: string
   readonly #open = new Map<string, RandomAccessFile>()

@@ -422,6 +422,29 @@ test.each(['Mul', 'Sub', 'Sign', 'Where', 'RandomNormalLike'])('%s makes other n
   expect(kernel.broken).toMatch(/fold its constants/)
 })
 
+test.each<[string, string[]]>([
+  ['ScatterND', ['w', 'i', 'u']],
+  ['ScatterElements', ['z', 'i', 'w']],
+  ['CumSum', ['w', 'i']],
+  ['Trilu', ['w', 'i']],
+  ['TopK', ['w', 'i']],
+  ['Softmax', ['w', 'i']],
+  ['own::Kind', ['w', 'i']],
+])('%s with what is made at run time makes other numbers of a matrix', async (op, inputs) => {
+  const [domain, name] = op.includes('::') ? op.split('::') : ['', op]
+  const other = node(name!, inputs, 'm', ...(domain ? [message(7, domain)] : []))
+  expect((await read(weight([30, 40]), other, product)).broken).toMatch(/^what is applied are other numbers/)
+})
+
+test.each<[string, string[]]>([
+  ['GatherND', ['w', 'i']],
+  ['Tile', ['w', 'i']],
+  ['Einsum', ['w', 'x']],
+  ['SkipLayerNormalization', ['w', 'x']],
+])('%s does not, as far as is known', async (op, inputs) => {
+  expect((await read(weight([30, 40]), node(op, inputs, 'm'), product)).broken).toBeUndefined()
+})
+
 test('channels of a rounding are those of the tensor as it is seen there', async () => {
   const scales = (count: number, of: (i: number) => number) =>
     message(5, tensor('s', [count], number(2, 1), message(9, bytesOf(Array.from({ length: count }, (_, i) => of(i))))))

@@ -142,6 +142,71 @@ function dequantised(...nodes: { scale: number; domain?: string }[]): Buffer {
 const weightOf = async (bytes: Buffer) =>
   (await openCheckpoint(write(bytes, 'net.onnx'))).tensors.find(({ name }) => name === 'w')!
 
+/** As ONNX Runtime's quantize_static writes them: zero points as a list of numbers. */
+function quantised(op: string, inputs: string[], ...more: Uint8Array[]): Buffer {
+  const raw = (name: string, dims: number[], type: number, values: Uint8Array) =>
+    message(5, tensor(name, dims, number(2, type), message(9, values)))
+  return model(
+    raw('fc.weight_quantized', [12, 10], 3, new Uint8Array(120).fill(3)),
+    raw('fc.bias_quantized', [12], 6, new Uint8Array(48).fill(1)),
+    message(5, tensor('fc.bias_zero_point', [], number(2, 6), number(5, 0))),
+    message(5, tensor('zero', [], number(2, 3), number(5, 1))),
+    message(5, tensor('zeros', [12], number(2, 3), ...Array.from({ length: 12 }, (_, i) => number(5, i)))),
+    raw('scale', [], 1, Buffer.from(Float32Array.of(0.5).buffer)),
+    message(
+      5,
+      tensor('scales', [12], number(2, 1), ...[message(4, Buffer.from(new Float32Array(12).fill(0.5).buffer))]),
+    ),
+    message(
+      1,
+      ...inputs.map(input => message(1, input)),
+      message(2, 'w'),
+      message(3, '/fc/MatMul_quant'),
+      message(4, op),
+      ...more,
+    ),
+    message(
+      1,
+      ...['fc.bias_quantized', 'scale', 'fc.bias_zero_point'].map(input => message(1, input)),
+      message(2, 'b'),
+      message(4, 'DequantizeLinear'),
+    ),
+  )
+}
+const axis = (value: number) => message(5, message(1, 'axis'), number(3, value), number(20, 2))
+const transB = message(5, message(1, 'transB'), number(3, 1), number(20, 2))
+const weighted = (scale: string, zero: string) => ['x', 'scale', 'zero', 'fc.weight_quantized', scale, zero]
+
+test.each<[string, Buffer, number, number]>([
+  ['DequantizeLinear', quantised('DequantizeLinear', ['fc.weight_quantized', 'scale', 'zero']), 1, 1],
+  ['by rows', quantised('DequantizeLinear', ['fc.weight_quantized', 'scales', 'zeros'], axis(0)), 1.5, -4],
+  ['QLinearMatMul', quantised('QLinearMatMul', weighted('scale', 'zero')), 1, 1],
+  ['QGemm, as (out, in)', quantised('QGemm', weighted('scales', 'zeros'), transB), 1.5, -4],
+])('ONNX Runtime’s own quantisation is read under the names of before: %s', async (_, bytes, first, last) => {
+  const { tensors } = await openCheckpoint(write(bytes, 'net.onnx'))
+  const weight = tensors.find(({ name }) => name === 'fc.weight_quantized')!
+  expect(weight).toMatchObject({ label: 'fc.weight', dtype: 'F32' })
+  expect(weight.broken).toBeUndefined()
+  const found = await values(weight)
+  expect([found[0], found.at(-1)]).toEqual([first, last])
+  expect(tensors.find(({ name }) => name === 'fc.bias_quantized')?.broken).toBeUndefined()
+})
+
+test('a weight of one dimension that can’t be read hides no layer', async () => {
+  const wave = Buffer.from(Float32Array.from({ length: 1200 }, (_, i) => Math.sin(i * i)).buffer)
+  const bytes = model(
+    message(5, tensor('q', [200], number(2, 3), message(9, new Uint8Array(200).fill(3)))),
+    message(5, tensor('m', [30, 40], message(9, wave))),
+    message(1, message(1, 'x'), message(1, 'q'), message(2, 'a'), message(4, 'MatMulInteger')),
+    message(1, message(1, 'x'), message(1, 'm'), message(2, 'b'), message(4, 'MatMul')),
+  )
+  const { layers } = await analyseFile(write(bytes, 'net.onnx'), { min_evals: 0 })
+  expect(layers.map(({ name, status }) => [name, status])).toEqual([
+    ['q', 'error'],
+    ['m', 'success'],
+  ])
+})
+
 test('several nodes that make the same values of a weight are as one', async () => {
   const weight = await weightOf(dequantised({ scale: 0.5 }))
   expect(weight.broken).toBeUndefined()

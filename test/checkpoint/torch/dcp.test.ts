@@ -78,11 +78,35 @@ test.each<[string, ReturnType<typeof block>[], RegExp | undefined]>([
   ['quarters', [block([0, 0], [2, 3]), block([0, 3], [2, 3]), block([2, 0], [2, 3]), block([2, 3], [2, 3])], undefined],
   ['a hole', [block([0, 0], [2, 6])], /parts of 12 elements for the 24/],
   ['an overlap and a hole', [block([0, 0], [2, 6]), block([1, 0], [2, 6])], /parts that overlap/],
+  ['one twice, and a hole', [block([0, 0], [2, 6]), block([0, 0], [2, 6])], /parts that overlap/],
+  [
+    'rows of two widths',
+    [block([0, 0], [2, 2]), block([0, 2], [2, 4]), block([2, 0], [2, 5]), block([2, 5], [2, 1])],
+    undefined,
+  ],
   ['a part outside', [block([0, 0], [2, 6]), block([3, 0], [2, 6])], /outside of its shape/],
 ])('%s of a tensor', (_, blocks, message) => {
   const found = misfitOf([4, 6], blocks)
   if (message) expect(found).toMatch(message)
   else expect(found).toBeUndefined()
+})
+
+test('many parts of a tensor are told apart in a time that grows with their number', () => {
+  const count = 16_384
+  const [row, grid, stairs] = [
+    Array.from({ length: count }, (_, i) => block([0, i], [1, 1])),
+    Array.from({ length: count }, (_, i) => block([i >> 7, i & 127], [1, 1])),
+    // A row, a column, a row of the rest, and so on.
+    Array.from({ length: count - 1 }, (_, i) => {
+      const [at, side] = [i >> 1, count / 2 - (i >> 1)]
+      return i % 2 === 0 ? block([at, at], [1, side]) : block([at + 1, at], [side - 1, 1])
+    }),
+  ]
+  const start = performance.now()
+  expect(misfitOf([1, count], row!)).toBeUndefined()
+  expect(misfitOf([128, 128], grid!)).toBeUndefined()
+  expect(misfitOf([count / 2, count / 2], stairs!)).toMatch(/lie in no order/)
+  expect(performance.now() - start).toBeLessThan(5_000)
 })
 
 describe('blocks of every kind', () => {
