@@ -101,7 +101,6 @@ describe('events', () => {
       headBranch: 'topic',
       headRepository: 'eve/net',
       workflowPath: '.github/workflows/gate.yml',
-      workflowRepository: 'octo/net',
       actor: 'eve',
       conclusion: 'skipped',
     })
