@@ -85,37 +85,39 @@ export class Origins {
     const [base, head] = [await this.#sides.list(this.#sides.base), await this.#sides.list(this.#sides.head)]
     if (!base.all || !head.all) return unknown('the repository has too many files for all to be listed')
     const { inRepository } = place
-    const isThere =
-      (await this.#sides.has(inRepository, this.#sides.base)) || (await this.#sides.has(inRepository, this.#sides.head))
     // A job without the checkpoint may have its checkouts elsewhere, too.
-    const names = isThere ? [inRepository] : [inRepository, ...ends(place.path)]
-    for (const name of names) {
-      const origin = await this.#ofPath(path, name, { base, head })
+    const { api, context } = this.#sides
+    const dvc = new Dvc(api, context, { ...(await this.#places.dvcSides(path)), root: undefined })
+    for (const name of new Set([inRepository, ...ends(place.path)])) {
+      const said = await dvc.ask(name)
+      const isKept = said.kind !== 'untold' || said.by !== undefined || (await this.#sides.has(name, this.#sides.base))
+      if (name !== inRepository && !isKept) continue
+      const origin = await this.#ofPath(name, { base, head })
       if (origin.whose !== 'step') return origin
+      if (said.kind === 'other') return unknown(said.reason)
     }
     return { whose: 'step' }
   }
 
   /** Of what both sides have at a path, and beside it. */
-  async #ofPath(path: string, inRepository: string, { base, head }: Record<'base' | 'head', Listing>): Promise<Origin> {
+  async #ofPath(inRepository: string, { base, head }: Record<'base' | 'head', Listing>): Promise<Origin> {
     const idIn = ({ files, links }: Listing, name: string) => files.get(name)?.sha ?? links.get(name)
     const all = [base, head].map(({ files, links }) => [...files.keys(), ...links.keys()])
     const isOfIt = partOf(inRepository, all.flat())
     const linked = waysTo(inRepository).find(name => base.links.has(name) || head.links.has(name))
     if (linked !== undefined) return unknown(`it is reached through the link ${linked}`)
-    const [before, now] = all.map(names => names.filter(isOfIt))
+    const isAtTop = !inRepository.includes('/')
+    const isThere = (names: readonly string[]) => names.some(name => `${name}/`.startsWith(`${inRepository}/`))
+    // What lies beside one that a step made matters in a folder of its own alone.
+    const isBeside = !isAtTop || all.some(isThere)
+    const [before, now] = all.map(names => (isBeside ? names.filter(isOfIt) : []))
     const inner = [...before, ...now].find(name => base.links.has(name) || head.links.has(name))
     if (inner !== undefined) return unknown(`it is reached through the link ${inner}`)
     if (before.length === 0 && now.length > 0) return { whose: 'head' }
     for (const name of new Set([...before, ...now]))
       if (idIn(base, name) !== idIn(head, name) && !(await this.#sides.isMoved(name, idIn(base, name))))
         return unknown(`this change edits ${name}`)
-    const dvc = new Dvc(this.#sides.api, this.#sides.context, {
-      ...(await this.#places.dvcSides(path)),
-      root: undefined,
-    })
-    const said = await dvc.ask(inRepository)
-    return said.kind === 'other' ? unknown(said.reason) : { whose: 'step' }
+    return { whose: 'step' }
   }
 
   /** Whether there is, or may be, a file of the repository at a path, as either side has it. */

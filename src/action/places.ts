@@ -1,5 +1,6 @@
 import { lstat, readlink, stat } from 'node:fs/promises'
 import { dirname, join, relative, resolve, sep } from 'node:path'
+import { exists } from '../bytes/file.ts'
 import { located, workspaceOf } from '../bytes/workspace.ts'
 import { isAsCommitted, isOfAnother, isTracked, readHead } from '../github/git.ts'
 import { blobId, kindAt } from '../github/repository.ts'
@@ -21,6 +22,8 @@ export class Places {
   readonly #dvc = new Map<string, Dvc>()
   /** By the folder of the checkout. */
   readonly #foreign = new Map<string, Promise<boolean>>()
+  /** By the folder. */
+  readonly #shares = new Map<string, number>()
 
   constructor(sides: Sides) {
     this.#sides = sides
@@ -34,9 +37,10 @@ export class Places {
     const checkout = await checkoutAt(real)
     if (await isSubmodule(checkout))
       return (await this.#isKept(checkout)) ? { kind: 'outside', path: real } : { kind: 'unknown', reason: SUBMODULE }
-    const inRepository = pathWithin(checkout, real)
+    const root = (await isCheckout(checkout)) ? checkout : ((await this.#bareRoot(real)) ?? checkout)
+    const inRepository = pathWithin(root, real)
     if (inRepository === undefined || (await this.isForeign(checkout))) return { kind: 'outside', path: real }
-    return { kind: 'inside', path: real, inRepository: (await this.#guessed(real)) ?? inRepository }
+    return { kind: 'inside', path: real, inRepository }
   }
 
   /**
@@ -67,10 +71,10 @@ export class Places {
   async #ofLink(checkout: string, at: string, link: string): Promise<string> {
     const [base, head] = [await this.#sides.list(this.#sides.base), await this.#sides.list(this.#sides.head)]
     const isGit = await isCheckout(checkout)
-    const own = pathWithin(checkout, link)!
-    const names = isGit ? [own] : [own, ...ends(link)]
-    const name = names.find(name => base.links.has(name) || head.links.has(name)) ?? own
-    const whole = pathWithin(checkout, at)!.slice(own.length - name.length)
+    const root = isGit ? checkout : ((await this.#bareRoot(at)) ?? checkout)
+    const [name, whole] = [pathWithin(root, link), pathWithin(root, at)!]
+    // On the way to the checkout it is a step's.
+    if (name === undefined) return 'followed'
     const isTrackedHere = isGit && (await isTracked(checkout, link))
     const isLinkOfHead = head.all
       ? head.links.has(name)
@@ -154,13 +158,40 @@ export class Places {
     return head !== undefined && base.links.get(name) === head.sha && merged.links.get(name) === head.sha
   }
 
-  /** Where no git tells where a checkout begins, the longest end of a path that one side has. */
-  async #guessed(path: string): Promise<string | undefined> {
-    const root = workspaceOf()
-    if ((await checkoutAt(path)) !== root || (await isCheckout(root))) return undefined
-    for (const name of [pathWithin(root, path)!, ...ends(path)])
-      for (const ref of [this.#sides.base, this.#sides.head]) if (await this.#sides.has(name, ref)) return name
-    return undefined
+  /**
+   * Where no git tells where a checkout begins: the innermost folder on the way to a path that has most of what one side has at its top,
+   * and in which the path is one of the base branch's, or else of the judged commit's.
+   */
+  async #bareRoot(path: string): Promise<string | undefined> {
+    const below = pathWithin(workspaceOf(), path)
+    if (below === undefined) return undefined
+    const folders = below.split('/').map((_, i, parts) => join(workspaceOf(), ...parts.slice(0, i)))
+    const likely: string[] = []
+    for (const folder of folders.slice(0, MOST_LINKS).reverse())
+      if ((await this.#shareAt(folder)) >= MOST_OF_TOP) likely.push(folder)
+    const { base, head } = this.#sides
+    for (const has of [
+      (name: string) => this.#sides.has(name, base),
+      (name: string) => this.isOfDvc(path, name),
+      (name: string) => this.#sides.has(name, head),
+    ])
+      for (const folder of likely) if (await has(pathWithin(folder, path)!)) return folder
+    return likely[0]
+  }
+
+  /** Of what either side has at its top, the share that a folder has. */
+  async #shareAt(folder: string): Promise<number> {
+    const known = this.#shares.get(folder)
+    if (known !== undefined) return known
+    const shares: number[] = []
+    for (const ref of [this.#sides.base, this.#sides.head]) {
+      const { files, links } = await this.#sides.list(ref)
+      const top = [...new Set([...files.keys(), ...links.keys()].map(name => name.split('/', 1)[0]))]
+      const there = await Promise.all(top.map(name => exists(join(folder, name))))
+      shares.push(there.filter(Boolean).length / Math.max(top.length, 1))
+    }
+    this.#shares.set(folder, Math.max(...shares))
+    return Math.max(...shares)
   }
 
   /** Whether DVC keeps a file or a folder of the base branch's there. */
@@ -223,6 +254,8 @@ export function waysTo(inRepository: string): string[] {
 const SUBMODULE = 'it lies in a submodule, which the change may have moved'
 /** As Linux has it. */
 const MOST_LINKS = 40
+/** Of what a repository has at its top, what a folder has to have to be taken for its checkout. */
+const MOST_OF_TOP = 0.5
 
 export async function isFolder(path: string): Promise<boolean> {
   return (await stat(path).catch(() => undefined))?.isDirectory() ?? false

@@ -1,4 +1,5 @@
 import * as core from '@actions/core'
+import { workspaceOf } from '../bytes/workspace.ts'
 import { NO_CONFIG } from '../config/file.ts'
 import {
   analysisOptions,
@@ -25,6 +26,7 @@ import { printable, printableLines } from '../render/escape.ts'
 import { isAdded } from '../report/analyses.ts'
 import type { AnalysisOptions, GateChange, PolicyRecord, Report } from '../report/schema.ts'
 import { announce, isTrusted, type ResolvedBaseline, resolveBaseline, search } from './baseline.ts'
+import { pathWithin } from './checkout.ts'
 import { type Publishing, readPublishing } from './publishing.ts'
 import type { Rules } from './rules.ts'
 import { whyUndecided } from './undecided.ts'
@@ -78,7 +80,8 @@ export async function settle(context: Context, rules: Rules, made?: Made): Promi
         ...{ rules, earlier, hidden, search, unread: gate.unread },
         fixed: fixed.map(([name]) => name),
         baseline: recorded(gate.layers).baseline ?? '',
-        options: made?.options ?? settings.options,
+        // What the parts were made with, unless the step that merges them says it as well.
+        options: settings.options.base_model === undefined && made ? made.options : settings.options,
         isRead: made === undefined,
       }),
     },
@@ -137,7 +140,9 @@ async function withWhatHolds(
     ...stricterSettings(earlier?.policy.settings ?? now, now).filter(([name]) => !replaced.has(name)),
     ...stricterSettings(recorded(ofFile), now),
   ].filter(([name]) => !(made && name === STATE_DICT))
-  const imposed = [...stricter, ...(made || !earlier ? [] : otherOptions(earlier, own.settings))]
+  const others = made || !earlier ? [] : otherOptions(earlier, own.settings)
+  const ofRunner = await pathsOfRunner(context, own)
+  const imposed = [...stricter, ...others].filter(([name]) => !ofRunner.includes(name))
   const gate = imposed.length > 0 ? await readAll(context, impose(own.layers, imposed)) : own
   const again = imposed.some(([name]) => name.startsWith('baseline'))
   const unread: string[] = []
@@ -153,6 +158,21 @@ async function withWhatHolds(
     resolved: again ? await resolveBaseline(context, gate.settings, gate.publishing) : resolved,
     unread,
   }
+}
+
+/**
+ * Options whose files a step has put outside of the workspace, by the base branch's own workflow: their paths may be others in each run
+ * (`mktemp`, a revision in a cache).
+ */
+async function pathsOfRunner(context: Context, { layers, settings }: Options): Promise<FileName[]> {
+  const paths = { baseline: settings.baseline ?? '', 'base-model': settings.baseModel ?? '' }
+  const outside = Object.entries(paths).flatMap(([name, path]) =>
+    path !== '' && pathWithin(workspaceOf(), path) === undefined && isSetIn(layers.inputs, name as FileName)
+      ? [name as FileName]
+      : [],
+  )
+  if (outside.length === 0 || !isJudged(context)) return []
+  return (await workflowOnBase(context)).state === 'same' ? outside : []
 }
 
 type Earlier = Report & { policy: PolicyRecord }

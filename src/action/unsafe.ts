@@ -31,14 +31,18 @@ export async function refuseUnsafeCheckout(
   const found = await whatIsUnsafe(root, inside, pullRequest ? [sha, pullRequest.baseSha] : [sha])
   if (found === undefined) return
   throw new UserError(
-    `This ${event} run is about a fork's pull request, and ${found}: files of strangers beside a token that may write.`,
+    `This ${event} run ${pullRequest || context.workflowRun ? 'is' : 'may be'} about a fork's pull request, and ${found}: files of strangers beside a token that may write.`,
     'Use pull_request, and mode: comment in a second workflow (examples/workflows/fork-gate.yml, fork-comment.yml); or set allow-unsafe-checkout: true.',
   )
 }
 
-/** Whether its pull request is a fork's, or the run that it follows is of one. */
-function isAboutFork({ pullRequest, workflowRun, repository }: Context): boolean {
+/** Events of which a stranger can be the cause, and that tell no pull request. */
+const OF_ANYBODY = ['issue_comment', 'issues', 'discussion', 'discussion_comment', 'fork', 'watch']
+
+/** Whether its pull request is a fork's, or the run that it follows is of one, or that can't be told. */
+function isAboutFork({ event, pullRequest, workflowRun, repository }: Context): boolean {
   if (pullRequest) return pullRequest.fork
+  if (OF_ANYBODY.includes(event)) return true
   const ours = `${repository.owner}/${repository.name}`.toLowerCase()
   return Boolean(workflowRun?.event.startsWith('pull_request')) && workflowRun!.headRepository?.toLowerCase() !== ours
 }

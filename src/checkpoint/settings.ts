@@ -9,7 +9,7 @@ import type { Setting, Stamp, Tensor } from './types.ts'
 const DECIDING =
   /(?:^|_)(?:eps|epsilon|heads?|layers?|depths?|experts?|act|activation|bias|window|alibi|tie|norm|scale|scaling|multiplier|softcap|softcapping|pruned|topk|groups?|dim)(?:_|$)/
 const WHOLE =
-  /^(?:model_type|architectures|layer_types|kv_channels|multi_query|is_decoder|parallel_attn|new_decoder_architecture|position_embedding_type)$/
+  /^(?:model_type|architectures|layer_types|kv_channels|multi_query|is_decoder|parallel_attn|new_decoder_architecture|position_embedding_type|no_rope_layers|rotary_dim|use_parallel_residual|clip_qkv|transformers_version)$/
 /** Of those, what is of a training, of generation or of text, and what versions of transformers call otherwise. */
 const OTHER =
   /drop|init|loss|coef|aux|jitter|noise|grad|cache|output|token|label|pad|vocab|dtype|version|path|name|implementation|max_|return|train|mask|problem|task|beam|rope|rotary|ids?$|layers?_block_type$/
@@ -71,7 +71,7 @@ function decides(path: readonly string[]): boolean {
   if (path.some(one => QUANTISATIONS.has(one))) return !path.some(one => OF_QUANTISING.test(one))
   // What parts are called changes from one version of transformers to the next.
   if (key === 'model_type') return path.length === 1
-  return !OTHER.test(key) && (DECIDING.test(key) || WHOLE.test(key))
+  return WHOLE.test(key) || (!OTHER.test(key) && DECIDING.test(key))
 }
 
 /** The settings of one config, flat, each as JSON. */

@@ -1,4 +1,4 @@
-import { portable } from '../bytes/portable.ts'
+import { portableFrom } from '../bytes/portable.ts'
 import type { Rename } from '../comparison/pair.ts'
 import { UserError } from '../errors.ts'
 import { parseShard, type Shard } from '../layers/shard.ts'
@@ -179,7 +179,7 @@ function resolveWith(figures: readonly CustomMetric[], layers: readonly RawSetti
       ...(bootstrap > 0 && { bootstrap }),
       ...(hillShare !== HILL_SHARE && { hill_share: hillShare }),
       ...(!flag('structure', text('structure')) && { structure: false as const }),
-      ...(baseModel !== undefined && { base_model: portable(baseModel) }),
+      ...(baseModel !== undefined && { base_model: portableFrom(baseModel) }),
       ...(merge && { merge_adapter: true as const }),
       ...(xmax !== 'none' && { xmax }),
       ...(fingers !== 'none' && { fix_fingers: fingers }),

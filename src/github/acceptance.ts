@@ -67,6 +67,9 @@ export async function pullOfGroup(api: Api, context: Context): Promise<PullReque
 }
 
 /** The event that set the label which is there now, and when its branch was last forced, and the base branch changed. */
+/** That another branch is the base: by somebody, or because that was deleted. */
+const BASE_MOVED = ['base_ref_changed', 'automatic_base_change_succeeded']
+
 async function lastLabelled({ octokit }: Api, { repository }: Context, number: number, label: string) {
   let set: LabelEvent | undefined
   let forced = Number.NEGATIVE_INFINITY
@@ -79,7 +82,7 @@ async function lastLabelled({ octokit }: Api, { repository }: Context, number: n
     })
     for (const event of data as LabelEvent[]) {
       if (event.event === 'head_ref_force_pushed') forced = Math.max(forced, Date.parse(event.created_at))
-      if (event.event === 'base_ref_changed') moved = Math.max(moved, Date.parse(event.created_at))
+      if (BASE_MOVED.includes(event.event)) moved = Math.max(moved, Date.parse(event.created_at))
       if (event.label?.name !== label) continue
       if (event.event === 'labeled') set = event
       if (event.event === 'unlabeled') set = undefined

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { exists } from '../bytes/file.ts'
 import type { Context } from './context.ts'
@@ -31,7 +32,7 @@ export function parseCommit(output: string): Head | undefined {
  * Git LFS, makes it false.
  */
 export async function isUnchanged(folder: string, paths: readonly string[]): Promise<boolean> {
-  if ((await status(folder)) !== '' || !(await isLookedAt(folder))) return false
+  if (!(await isGenuine(folder)) || (await status(folder)) !== '' || !(await isLookedAt(folder))) return false
   for (const path of paths) if (!(await isTracked(folder, path))) return false
   return true
 }
@@ -77,6 +78,61 @@ function only(path: string | undefined): string[] {
   return path === undefined ? [] : ['--', path]
 }
 
+/**
+ * Whether the commit and its trees are those that their ids say: git believes a repository's objects without a look, and one that an
+ * artifact brings may hold others under these ids.
+ */
+async function isGenuine(folder: string): Promise<boolean> {
+  const [head] = (await objects(folder, ['HEAD'])) ?? []
+  const root = head && isItself(head) ? /^tree ([0-9a-f]+)\n/.exec(head.content.toString('latin1'))?.[1] : undefined
+  if (root === undefined) return false
+  for (let ids = [root]; ids.length > 0; ) {
+    const found = await objects(folder, ids)
+    if (!found?.every((one, i) => one.id === ids[i] && isItself(one))) return false
+    ids = [...new Set(found.flatMap(treesIn))]
+  }
+  return true
+}
+
+interface GitObject {
+  readonly id: string
+  readonly kind: string
+  readonly content: Buffer
+}
+
+/** Objects as a repository has them; undefined where one is missing. */
+async function objects(folder: string, names: readonly string[]): Promise<GitObject[] | undefined> {
+  const output = await gitBytes(folder, ['cat-file', '--batch'], `${names.join('\n')}\n`)
+  const found: GitObject[] = []
+  for (let at = 0; output !== undefined && at < output.length; ) {
+    const end = output.indexOf('\n', at)
+    const [id, kind, size] = output.toString('latin1', at, end).split(' ')
+    const length = Number(size)
+    if (end < 0 || kind === 'missing' || !Number.isSafeInteger(length)) return undefined
+    found.push({ id, kind, content: output.subarray(end + 1, end + 1 + length) })
+    at = end + 1 + length + 1
+  }
+  return found.length === names.length ? found : undefined
+}
+
+function isItself({ id, kind, content }: GitObject): boolean {
+  const hash = createHash(id.length === 64 ? 'sha256' : 'sha1').update(`${kind} ${content.length}\0`)
+  return hash.update(content).digest('hex') === id
+}
+
+/** The folders in a tree: entries of a mode, a name, and the id's bytes behind a zero. */
+function treesIn({ id, content }: GitObject): string[] {
+  const found: string[] = []
+  for (let at = 0; at < content.length; ) {
+    const end = content.indexOf(0, at)
+    if (end < 0) break
+    const next = end + 1 + id.length / 2
+    if (content.toString('latin1', at, end).startsWith('40000 ')) found.push(content.toString('hex', end + 1, next))
+    at = next
+  }
+  return found
+}
+
 /** Files that differ from the commit; empty where none does, undefined where that can't be told without running programs. */
 async function status(folder: string, path?: string): Promise<string | undefined> {
   const filters = await filtersOf(folder)
@@ -114,7 +170,11 @@ const LFS = /^(?:true|git-lfs (?:(?:clean|smudge|smudge --skip) -- %f|filter-pro
  * a pull request brought for a repository. Its configuration could run programs: none may but filters, and those only where they are
  * looked at before. Objects that are missing are not fetched.
  */
-function git(folder: string, words: readonly string[], input = ''): Promise<string | undefined> {
+async function git(folder: string, words: readonly string[], input = ''): Promise<string | undefined> {
+  return (await gitBytes(folder, words, input))?.toString('utf8')
+}
+
+function gitBytes(folder: string, words: readonly string[], input: string): Promise<Buffer | undefined> {
   // A container's user owns no file of the checkout, which git refuses by default.
   const options = [
     ...['--no-replace-objects', '--no-optional-locks', `--git-dir=${join(folder, '.git')}`, `--work-tree=${folder}`],
@@ -126,7 +186,7 @@ function git(folder: string, words: readonly string[], input = ''): Promise<stri
     const child = execFile(
       'git',
       [...options, ...words],
-      { cwd: folder, encoding: 'utf8', timeout: 30_000, maxBuffer: 32 * 1024 * 1024, env: gitEnvironment() },
+      { cwd: folder, encoding: 'buffer', timeout: 30_000, maxBuffer: 32 * 1024 * 1024, env: gitEnvironment() },
       (error, output) => resolve(error ? undefined : output),
     )
     child.on('error', () => resolve(undefined))

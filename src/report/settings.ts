@@ -14,13 +14,19 @@ export interface ChangedSetting {
 /** What says no more than that a key is not there. */
 const EMPTY: ReadonlySet<string> = new Set(['false', '0', '""', '[]', '{}', '"none"'])
 /** What models are built with where their config does not say, of keys that some versions of transformers leave out. */
-const IMPLIED: Readonly<Record<string, string>> = { 'rope.theta': '10000', 'rope.factor': '1' }
+const IMPLIED: Readonly<Record<string, string>> = {
+  'rope.theta': '10000',
+  'rope.factor': '1',
+  position_embedding_type: '"absolute"',
+}
 /** Keys that count where one of the configs alone has them: others a later version writes, with what was implied before. */
 const COUNTED =
-  /^(?:text_config\.)?(?:model_type|architectures|auto_map|pruned_heads|num_hidden_layers|n_layers?|num_layers|num_attention_heads|n_heads?|num_heads|num_key_value_heads|(?:rms_norm|layer_?norm|norm)_(?:eps|epsilon)|hidden_act|activation_function|rope\.(?:theta|type|factor))$/
+  /^(?:model_type|architectures|auto_map|pruned_heads|num_hidden_layers|n_layers?|num_layers|num_attention_heads|n_heads?|num_heads|num_key_value_heads|(?:rms_norm|layer_?norm|norm)_(?:eps|epsilon)|hidden_act|activation_function|rope\.(?:theta|type|factor))$/
 const OF_QUANTISATION = /(?:^|\.)(?:quantization_config|quantization|compression_config)\./
 /** Keys of which transformers 5 leaves one out where another says the same, such as `encoder_layers`. */
 const SYNONYMS = [/(?:^|_)layers?$/, /(?:^|_)heads?$/]
+const VERSION = 'transformers_version'
+const TEXT = 'text_config.'
 const TIED = 'tie_word_embeddings'
 /** Models whose embeddings transformers 5 says to be tied, and 4 did not. */
 const TIED_NOW: ReadonlySet<string> = new Set(['"mt5"', '"vilt"', '"csm"'])
@@ -35,13 +41,30 @@ const HEAD = /(?:^|[._/])(?:lm_head|embed_out|output|output_layer|proj_out|predi
 export function changedSettings(head: Model, base: Model): ChangedSetting[] | undefined {
   if (!head.source.settings || !base.source.settings) return undefined
   const [now, before] = [byName(head.source.settings), byName(base.source.settings)]
+  const isVersionSame = (key: string) =>
+    now.get(key)?.value !== undefined && now.get(key)?.value === before.get(key)?.value
   const stayed = [...now.values()].filter(({ file, key, value }) => before.get(`${file}: ${key}`)?.value === value)
   return [...new Set([...before.keys(), ...now.keys()])].flatMap(name => {
     const [own, was] = [now.get(name), before.get(name)]
+    const one = (own ?? was)!
+    if (one.key === VERSION) return []
     const changed = { name, head: own?.value, base: was?.value }
     if (own && was) return own.value === was.value || isTiedNow(own, now) ? [] : [changed]
-    return counts((own ?? was)!, stayed, own ? head : undefined) ? [changed] : []
+    const other = own ? before : now
+    if (placesOf(one).some(place => other.get(place)?.value === one.value)) return []
+    // One version writes the same keys each time: what one config has alone then is no matter of versions.
+    const isTold =
+      isVersionSame(`${one.file}: ${VERSION}`) &&
+      !one.key.endsWith(TIED) &&
+      !EMPTY.has(one.value) &&
+      IMPLIED[one.key] !== one.value
+    return isTold || counts(one, stayed, own ? { head } : { base: head }) ? [changed] : []
   })
+}
+
+/** Where versions of transformers keep the same: at the top, or among the settings of the text model. */
+function placesOf({ file, key }: Setting): string[] {
+  return key.startsWith(TEXT) ? [`${file}: ${key.slice(TEXT.length)}`] : [`${file}: ${TEXT}${key}`]
 }
 
 function byName(settings: readonly Setting[]): Map<string, Setting> {
@@ -55,12 +78,19 @@ function isTiedNow({ file, key, value }: Setting, all: ReadonlyMap<string, Setti
 /**
  * Whether a setting that one config has alone is another than what the other implies.
  * @param stayed the settings that both have
- * @param head the model, where it is the one that has it
+ * @param of the head's weights, as `head` where its config is the one that has it, and else as `base`
  */
-function counts({ file, key, value }: Setting, stayed: readonly Setting[], head: Model | undefined): boolean {
+function counts(
+  { file, key, value }: Setting,
+  stayed: readonly Setting[],
+  of: { readonly head?: Model; readonly base?: Model },
+): boolean {
   if (OF_QUANTISATION.test(key)) return !EMPTY.has(value)
   // Untied, without a weight of its own, the head begins anew.
-  if (key === TIED) return value === 'false' && head !== undefined && !hasHead(head)
+  if (key === TIED) {
+    if (of.head) return value === 'false' && !hasHead(of.head)
+    return value === 'true' && of.base !== undefined && !hasHead(of.base)
+  }
   if (EMPTY.has(value) || !(COUNTED.test(key) || key === '*' || file === 'adapter_config.json')) return false
   const leaf = key.replace(/^text_config\./, '')
   if (IMPLIED[leaf] === value) return false

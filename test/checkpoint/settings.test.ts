@@ -198,3 +198,33 @@ describe('settings that changed', () => {
     expect(changedSettings(model('net', []), model('net', []))).toBeUndefined()
   })
 })
+
+describe('keys that one config has alone', () => {
+  const { tie_word_embeddings: _, ...untied } = LLAMA
+  const of = (version: string, more: object = {}) => ({ ...LLAMA, transformers_version: version, ...more })
+
+  test('count where one version of transformers wrote both', async () => {
+    expect(await changes(of('5.1', { sliding_window: 1 }), of('5.1', { sliding_window: null }))).toEqual([
+      'sliding_window',
+    ])
+    expect(await changes(of('5.1', { sliding_window: 4096 }), of('4.9'))).toEqual([])
+  })
+
+  test('that tie embeddings count where the head has no weight of its own', async () => {
+    expect(await changes(untied, LLAMA)).toEqual(['tie_word_embeddings'])
+    expect(await changes(untied, LLAMA, 'config.json', ['lm_head.weight'])).toEqual([])
+  })
+
+  test('may lie among the settings of the text model', async () => {
+    const { hidden_act: act, ...rest } = LLAMA
+    expect(await changes({ ...rest, text_config: { hidden_act: act } }, LLAMA)).toEqual([])
+    expect(await changes({ ...rest, text_config: { hidden_act: 'gelu' } }, LLAMA)).toEqual(['hidden_act'])
+  })
+})
+
+test('a config that names others in its place is refused', async () => {
+  await expect(settingsOf({ ...LLAMA, configuration_files: ['config.4.0.0.json'] })).rejects.toThrow(
+    'names other configs for versions of transformers (configuration_files: "config.4.0.0.json")',
+  )
+  expect(await settingsOf({ configuration_files: [] })).toEqual([])
+})

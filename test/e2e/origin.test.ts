@@ -1,9 +1,10 @@
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { message, model, number, tensor } from '../checkpoint/onnx/build.ts'
+import { temporaryFolder } from '../support/folder.ts'
 import { safetensorsBytes } from '../support/safetensors.ts'
 import { eachInRepository, type Gated, nets, readReport, runGate, type Workspace } from './gate.ts'
 import { type GitHubDouble, Link, Submodule, sha } from './github/double.ts'
@@ -190,6 +191,36 @@ describe('where no git tells where a checkout begins', () => {
     const head = { 'models/base.safetensors': '$Format:%H$' }
     expect(decided(await gate(file, head, inputs, here('worse')))).toEqual(UNDECIDED)
     expect(decided(await gate({ a: '' }, head, inputs, here('worse')))).toEqual(UNDECIDED)
+  })
+
+  test('a folder that the pull request calls as that is called here does not hide it', async () => {
+    github.commitFiles(commits[3], file)
+    github.commitFiles(sha('head of 7'), {
+      'models/base.safetensors': bytesOf('worse'),
+      'x/models/base.safetensors/a.txt': '',
+    })
+    const files = { ...here('worse').files, 'x/x/models/base.safetensors/a.txt': '' }
+    const all = { 'fail-if': 'delta(alpha) > 0.2', ...inputs }
+    expect(decided(await runGate(github, 'worse', all, PULL, {}, { files }))).toEqual(FAILED)
+    expect(comment()).not.toContain('inconclusive')
+  })
+
+  test('a folder that a step made is its own, though the repository has one of its name', async () => {
+    const tree = { 'model/net.py': 'x', 'README.md': 'x', 'setup.py': 'x', 'docs/a.md': 'x' }
+    const files = { 'hub/model/model.safetensors': bytesOf('good') }
+    expect(decided(await gate(tree, tree, { baseline: 'hub/model' }, { files }))).toEqual(FAILED)
+  })
+
+  test('one that DVC keeps is the base branch’s', async () => {
+    const md5 = (net: Net) => createHash('md5').update(bytesOf(net)).digest('hex')
+    const kept = (net: Net) => ({
+      'models/base.safetensors.dvc': `outs:\n- md5: ${md5(net)}\n  path: base.safetensors\n`,
+    })
+    const pulled = (net: Net) => ({
+      files: { ...here(net).files, 'x/models/base.safetensors.dvc': kept(net)['models/base.safetensors.dvc'] },
+    })
+    expect(decided(await gate(kept('good'), kept('good'), inputs, pulled('good')))).toEqual(FAILED)
+    expect(decided(await gate(kept('good'), kept('worse'), inputs, pulled('worse')))).toEqual(UNDECIDED)
   })
 
   test('one that DVC keeps is not what the pull request commits', async () => {
@@ -775,7 +806,10 @@ describe('a base model', () => {
       return runGate(github, 'good', { mode: 'merge', checkpoint: '', ...path }, options, { GITHUB_JOB: 'gate' }, {})
     }
     expect(decided(await run(tree, 6201)).status).toBe(0)
-    expect(decided(await run({ 'models/base.safetensors': bytesOf('good') }, 6202))).toEqual(UNDECIDED)
+    const edited = { 'models/base.safetensors': bytesOf('good') }
+    expect(decided(await run(edited, 6202))).toEqual(UNDECIDED)
+    expect(decided(await run({ ...edited, 'x/models/base.safetensors/a.txt': '' }, 6203))).toEqual(UNDECIDED)
+    expect(decided(await run({ ...tree, 'config.json': '{}' }, 6204)).status).toBe(0)
   })
 
   test.each(['data/w.bin', 'w.csv'])('that is a graph has the values that lie in %s', async location => {
@@ -793,6 +827,26 @@ describe('a base model', () => {
     expect(decided(await run(tree(0), 6301)).status).toBe(0)
     expect(decided(await run(tree(1), 6302))).toEqual(UNDECIDED)
     expect(comment()).toContain(`this change edits b/${location}`)
+  })
+
+  test('that lies outside of the workspace is no file of the repository, wherever it lies in the next run', async () => {
+    const [one, other] = ['one', 'other'].map(name => join(temporaryFolder(), name))
+    for (const folder of [one, other]) {
+      mkdirSync(folder!)
+      writeFileSync(join(folder!, 'net.safetensors'), bytes)
+      writeFileSync(`${folder}.safetensors`, bytesOf('good'))
+    }
+    const paths = (folder: string) => ({ ...inputs, 'base-model': folder, baseline: `${folder}.safetensors` })
+    const tree = { [WORKFLOW]: 'x', 'other/config.json': 'x' }
+    const event = { event: 'push', sha: commits[3] }
+    expect((await runGate(github, 'good', paths(one!), event, {}, {})).status).toBe(0)
+    const head = { ...tree, 'other/config.json': 'y' }
+    rmSync(one!, { recursive: true })
+    rmSync(`${one}.safetensors`)
+    const ended = await gate(tree, head, paths(other!))
+    expect(readReport(ended).comparison?.status).toBe('compared')
+    expect(ended.outputs.verdict).not.toBe('inconclusive')
+    expect((await gate(tree, { ...head, [WORKFLOW]: 'y' }, paths(other!))).status).toBe(2)
   })
 
   test('that only the parts name is not the pull request’s', async () => {

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { appendFileSync, chmodSync, existsSync, utimesSync, writeFileSync } from 'node:fs'
+import { appendFileSync, chmodSync, copyFileSync, existsSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { isAsCommitted, isUnchanged, parseCommit, readHead } from '../../src/github/git.ts'
@@ -154,6 +154,24 @@ describe('whether a checkout is as its commit has it', () => {
     git(folder, 'update-index', flag, 'a.bin')
     writeFileSync(join(folder, 'a.bin'), 'abd')
     expect(await both(folder)).toEqual([false, false])
+  })
+
+  test.each(['HEAD', 'HEAD:d'])('an object that is another than its id says is not believed: %s', async name => {
+    const { folder } = checkout()
+    const object = (id: string) => join(folder, '.git/objects', id.slice(0, 2), id.slice(2))
+    mkdirSync(join(folder, 'd'))
+    writeFileSync(join(folder, 'd/b.bin'), 'abc')
+    git(folder, 'add', '.')
+    git(folder, 'commit', '-q', '-m', 'y')
+    expect(await isUnchanged(folder, ['d/b.bin'])).toBe(true)
+    const [head, id] = ['HEAD', name].map(one => git(folder, 'rev-parse', one))
+    writeFileSync(join(folder, 'd/b.bin'), 'abd')
+    git(folder, 'commit', '-q', '-a', '--amend', '-m', 'z')
+    chmodSync(object(id!), 0o644)
+    copyFileSync(object(git(folder, 'rev-parse', name)), object(id!))
+    writeFileSync(join(folder, '.git', git(folder, 'symbolic-ref', 'HEAD')), head!)
+    expect(git(folder, 'status', '--porcelain')).toBe('')
+    expect(await isUnchanged(folder, ['d/b.bin'])).toBe(false)
   })
 
   test('a sparse checkout is, but for what is absent', async () => {

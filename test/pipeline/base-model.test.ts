@@ -93,7 +93,7 @@ test('layers that are the same are said to be, those that the base lacks too, an
   const { status } = await cli(head, '--base-model', base, '--json', json, '--distances')
   expect(status).toBe(0)
   const report: Report = JSON.parse(readFileSync(json, 'utf8'))
-  expect(report.options).toMatchObject({ base_model: 'base.safetensors', analyses: ['distances'] })
+  expect(report.options).toMatchObject({ base_model: '../base.safetensors', analyses: ['distances'] })
   expect(report.models[0].layers.map(({ name }) => name)).toEqual(['b'])
   expect(report.models[0].skipped.map(({ tensor, code, reason }) => [tensor, code, reason])).toEqual([
     ['a.weight', 'identical', 'identical to that of the base model'],

@@ -1,4 +1,4 @@
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { jsonProblem, parseJson } from '../../bytes/json.ts'
 import { readStamped } from '../../bytes/small-file.ts'
 import { CheckpointError, quoted } from '../../errors.ts'
@@ -74,7 +74,12 @@ async function readConfig(path: string, stamps: Stamp[]): Promise<unknown> {
   try {
     const { bytes, stamp } = await readStamped(path, limits.checkpoint.configBytes)
     stamps.push(stamp)
-    return parseJson(withoutNaN(bytes), { depth: limits.json.nestingLevels, marks: limits.checkpoint.configMarks })
+    const config = parseJson(withoutNaN(bytes), {
+      depth: limits.json.nestingLevels,
+      marks: limits.checkpoint.configMarks,
+    })
+    refuseOthers(path, config)
+    return config
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException
     if (cause instanceof SyntaxError || code === 'ENOENT' || code === 'ENOTDIR') return undefined
@@ -82,6 +87,21 @@ async function readConfig(path: string, stamps: Stamp[]): Promise<unknown> {
     const found = code === undefined ? jsonProblem(cause) : `can't be read (${code})`
     throw new CheckpointError(path, found, 'It says how the weights beside it are meant: make it one that can be read.')
   }
+}
+
+/**
+ * A config.json may name others for later versions of transformers, which then read one of those in its place
+ * (transformers/configuration_utils.py, get_configuration_file).
+ * @throws CheckpointError where it does
+ */
+function refuseOthers(path: string, config: unknown): void {
+  const others = basename(path) === 'config.json' ? field(config, 'configuration_files') : undefined
+  if (!Array.isArray(others) || others.length === 0) return
+  throw new CheckpointError(
+    path,
+    `names other configs for versions of transformers (configuration_files: ${quoted(String(others[0]))}), which read one of those in its place`,
+    'Keep the one that is meant as config.json, without configuration_files.',
+  )
 }
 
 /** Numbers that Python's JSON has, and JSON does not, as null. */
