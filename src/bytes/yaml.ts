@@ -1,7 +1,7 @@
 import type { Document } from 'yaml'
 
 /**
- * What of a text would take the parser of YAML long: it calls itself for each level, and holds each key against all others.
+ * What of a text would take the parser of YAML long: it calls itself for each level.
  * Counted are the characters that begin lists and mappings or separate their items, in texts and comments too.
  */
 export function tooMuchYaml(text: string, { marks: most, depth }: YamlBounds): string | undefined {
@@ -34,7 +34,7 @@ export interface YamlBounds {
 
 /**
  * A document of YAML 1.2, its core schema, whose keys are texts.
- * @param uniqueKeys whether a key that stands twice is an error: each is held against all of its mapping
+ * @param uniqueKeys whether a key that stands twice is an error
  * @throws SyntaxError with the place
  */
 export async function parseYaml(text: string, uniqueKeys = true): Promise<Document> {
@@ -42,11 +42,41 @@ export async function parseYaml(text: string, uniqueKeys = true): Promise<Docume
   // Errors that show their line take its length each, whichever of them is told.
   const lineCounter = new LineCounter()
   const style = { logLevel: 'error', prettyErrors: false, lineCounter } as const
-  const document = parseDocument(text, { schema: 'core', version: '1.2', stringKeys: true, uniqueKeys, ...style })
+  // The parser holds each key against all others of its mapping.
+  const document = parseDocument(text, {
+    schema: 'core',
+    version: '1.2',
+    stringKeys: true,
+    uniqueKeys: false,
+    ...style,
+  })
   const [error] = document.errors
-  if (!error) return document
-  const { line, col } = lineCounter.linePos(error.pos[0])
-  throw new SyntaxError(`${error.message} at line ${line}, column ${col}`)
+  const twice = error || !uniqueKeys ? undefined : await keyThatIsTwice(document)
+  const at = error?.pos[0] ?? twice
+  if (at === undefined) return document
+  const { line, col } = lineCounter.linePos(at)
+  throw new SyntaxError(`${error?.message ?? 'Map keys must be unique'} at line ${line}, column ${col}`)
+}
+
+/** Where the first key begins that its mapping has already. */
+async function keyThatIsTwice(document: Document): Promise<number | undefined> {
+  const { isScalar, visit } = await import('yaml')
+  let found: number | undefined
+  visit(document, {
+    Map(_, { items }) {
+      const known = new Set<unknown>()
+      for (const { key } of items) {
+        if (!isScalar(key)) continue
+        if (known.has(key.value)) {
+          found = key.range?.[0] ?? 0
+          return visit.BREAK
+        }
+        known.add(key.value)
+      }
+      return undefined
+    },
+  })
+  return found
 }
 
 /** Whether any mapping of a document has a key. */
