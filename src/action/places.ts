@@ -159,16 +159,20 @@ export class Places {
   }
 
   /**
-   * Where no git tells where a checkout begins: the innermost folder on the way to a path that has most of what one side has at its top,
-   * and in which the path is one of the base branch's, or else of the judged commit's.
+   * Where no git tells where a checkout begins: the folder on the way to a path that has most of what one side has at its top, the
+   * innermost of such, in which the path is one of the base branch's, or else of the judged commit's.
    */
   async #bareRoot(path: string): Promise<string | undefined> {
     const below = pathWithin(workspaceOf(), path)
     if (below === undefined) return undefined
     const folders = below.split('/').map((_, i, parts) => join(workspaceOf(), ...parts.slice(0, i)))
-    const likely: string[] = []
+    const shares: { readonly folder: string; readonly share: number }[] = []
     for (const folder of folders.slice(0, MOST_LINKS).reverse())
-      if ((await this.#shareAt(folder)) >= MOST_OF_TOP) likely.push(folder)
+      shares.push({ folder, share: await this.#shareAt(folder) })
+    const likely = shares
+      .filter(({ share }) => share >= MOST_OF_TOP)
+      .sort((a, b) => b.share - a.share)
+      .map(({ folder }) => folder)
     const { base, head } = this.#sides
     for (const has of [
       (name: string) => this.#sides.has(name, base),
