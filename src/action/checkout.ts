@@ -96,6 +96,12 @@ export function pathWithin(checkout: string, path: string): string | undefined {
   return isInside(at, checkout) ? relative(checkout, at).split(sep).join('/') : undefined
 }
 
+/** A path and its ends, the longest first. */
+export function pathEnds(path: string): string[] {
+  const parts = path.split('/')
+  return parts.map((_, i) => parts.slice(i).join('/'))
+}
+
 /**
  * What leads back after a folder leads to one place as a text, and to another where that folder is a link.
  * @throws UserError for such a path

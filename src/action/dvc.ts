@@ -19,6 +19,11 @@ export type ByDvc =
   /** It is another, or may be. */
   | { readonly kind: 'other'; readonly reason: string }
 
+/** Whether files of DVC say something of it. */
+export function isKept(said: ByDvc): boolean {
+  return said.kind !== 'untold' || said.by !== undefined
+}
+
 /** What a file of DVC says of a file, or of a folder that this lies in. */
 interface Output {
   readonly by: string

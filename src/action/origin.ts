@@ -20,7 +20,7 @@ import { isAsCommitted, isTracked } from '../github/git.ts'
 import { blobId, type FileAt, type Listing, readAt } from '../github/repository.ts'
 import { limits } from '../limits.ts'
 import { isCheckout, pathWithin } from './checkout.ts'
-import { Dvc } from './dvc.ts'
+import { Dvc, isKept } from './dvc.ts'
 import { checkoutAt, ends, isFolder, type Place, Places, waysTo } from './places.ts'
 import { Sides } from './sides.ts'
 
@@ -90,8 +90,8 @@ export class Origins {
     const dvc = new Dvc(api, context, { ...(await this.#places.dvcSides(path)), root: undefined })
     for (const name of new Set([inRepository, ...ends(place.path)])) {
       const said = await dvc.ask(name)
-      const isKept = said.kind !== 'untold' || said.by !== undefined || (await this.#sides.has(name, this.#sides.base))
-      if (name !== inRepository && !isKept) continue
+      const isOfBase = isKept(said) || (await this.#sides.has(name, this.#sides.base))
+      if (name !== inRepository && !isOfBase) continue
       const origin = await this.#ofPath(name, { base, head })
       if (origin.whose !== 'step') return origin
       if (said.kind === 'other') return unknown(said.reason)

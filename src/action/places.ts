@@ -3,9 +3,9 @@ import { dirname, join, relative, resolve, sep } from 'node:path'
 import { exists } from '../bytes/file.ts'
 import { located, workspaceOf } from '../bytes/workspace.ts'
 import { isAsCommitted, isOfAnother, isTracked, readHead } from '../github/git.ts'
-import { blobId, kindAt } from '../github/repository.ts'
-import { checkoutOf, isCheckout, isSubmodule, pathWithin } from './checkout.ts'
-import { Dvc } from './dvc.ts'
+import { blobId } from '../github/repository.ts'
+import { checkoutOf, isCheckout, isSubmodule, pathEnds, pathWithin } from './checkout.ts'
+import { Dvc, isKept } from './dvc.ts'
 import type { Sides } from './sides.ts'
 import { workflowOnBase } from './workflow.ts'
 
@@ -78,7 +78,7 @@ export class Places {
     const isTrackedHere = isGit && (await isTracked(checkout, link))
     const isLinkOfHead = head.all
       ? head.links.has(name)
-      : (await kindAt(this.#sides.api, this.#sides.context, name, this.#sides.head)) === 'symlink'
+      : (await this.#sides.kind(name, this.#sides.head)) === 'symlink'
     const isThere = base.files.has(whole) || [...base.files.keys()].some(file => file.startsWith(`${whole}/`))
     // DVC may put links to its cache in the place of what it keeps, which git does not have.
     if (isThere || (!isTrackedHere && !isLinkOfHead && (await this.isOfDvc(at, whole)))) return 'kept'
@@ -93,16 +93,18 @@ export class Places {
 
   /** Whether another checkout lies in the place of what the base branch has, in git or in DVC. */
   async isCovered(path: string): Promise<boolean> {
-    for (const name of await this.around(path))
-      if (name !== '' && ((await this.#sides.hasBase(name)) || (await this.isOfDvc(path, name)))) return true
+    for (const name of await this.around(path)) if (name !== '' && (await this.#isOfBase(path, name))) return true
     // Or has been put there by another workflow than the base branch's.
     if (await this.#isAtTop(path)) return false
     if ((await workflowOnBase(this.#sides.context)).state !== 'other') return false
     const own = await checkoutAt(path)
     const reached = (await this.isForeign(own)) ? undefined : pathWithin(own, path)
-    for (const name of ends(path))
-      if (name !== reached && ((await this.#sides.hasBase(name)) || (await this.isOfDvc(path, name)))) return true
+    for (const name of ends(path)) if (name !== reached && (await this.#isOfBase(path, name))) return true
     return false
+  }
+
+  async #isOfBase(path: string, name: string): Promise<boolean> {
+    return (await this.#sides.has(name, this.#sides.base)) || this.isOfDvc(path, name)
   }
 
   /**
@@ -143,7 +145,7 @@ export class Places {
   async inTheWay(inRepository: string): Promise<string | undefined> {
     const { links, all } = await this.#sides.list(this.#sides.base)
     for (const name of waysTo(inRepository)) {
-      const kind = all ? undefined : await kindAt(this.#sides.api, this.#sides.context, name, this.#sides.base)
+      const kind = all ? undefined : await this.#sides.kind(name, this.#sides.base)
       if (links.has(name) || kind === 'symlink' || kind === 'submodule') return name
     }
     return undefined
@@ -194,14 +196,14 @@ export class Places {
       const there = await Promise.all(top.map(name => exists(join(folder, name))))
       shares.push(there.filter(Boolean).length / Math.max(top.length, 1))
     }
-    this.#shares.set(folder, Math.max(...shares))
-    return Math.max(...shares)
+    const share = Math.max(...shares)
+    this.#shares.set(folder, share)
+    return share
   }
 
   /** Whether DVC keeps a file or a folder of the base branch's there. */
   async isOfDvc(path: string, inRepository: string): Promise<boolean> {
-    const said = await (await this.dvcOf(path, inRepository)).ask(inRepository)
-    return said.kind !== 'untold' || said.by !== undefined
+    return isKept(await (await this.dvcOf(path, inRepository)).ask(inRepository))
   }
 
   /**
@@ -245,8 +247,7 @@ export class Places {
 
 /** The ends of a path of the workspace, the longest first. */
 export function ends(path: string): string[] {
-  const parts = (pathWithin(workspaceOf(), path) ?? '').split('/')
-  return parts.slice(1, MOST_LINKS).map((_, i) => parts.slice(i + 1).join('/'))
+  return pathEnds(pathWithin(workspaceOf(), path) ?? '').slice(1, MOST_LINKS)
 }
 
 /** A path of the repository, and the folders on the way to it. */

@@ -141,8 +141,7 @@ async function withWhatHolds(
     ...stricterSettings(recorded(ofFile), now),
   ].filter(([name]) => !(made && name === STATE_DICT))
   const others = made || !earlier ? [] : otherOptions(earlier, own.settings)
-  const ofRunner = await pathsOfRunner(context, own)
-  const imposed = [...stricter, ...others].filter(([name]) => !ofRunner.includes(name))
+  const imposed = await withoutPathsOfRunner(context, own, [...stricter, ...others])
   const gate = imposed.length > 0 ? await readAll(context, impose(own.layers, imposed)) : own
   const again = imposed.some(([name]) => name.startsWith('baseline'))
   const unread: string[] = []
@@ -161,18 +160,24 @@ async function withWhatHolds(
 }
 
 /**
- * Options whose files a step has put outside of the workspace, by the base branch's own workflow: their paths may be others in each run
- * (`mktemp`, a revision in a cache).
+ * Without those whose files a step has put outside of the workspace, by the base branch's own workflow: their paths may be others in each
+ * run (`mktemp`, a revision in a cache).
  */
-async function pathsOfRunner(context: Context, { layers, settings }: Options): Promise<FileName[]> {
-  const paths = { baseline: settings.baseline ?? '', 'base-model': settings.baseModel ?? '' }
-  const outside = Object.entries(paths).flatMap(([name, path]) =>
-    path !== '' && pathWithin(workspaceOf(), path) === undefined && isSetIn(layers.inputs, name as FileName)
-      ? [name as FileName]
-      : [],
-  )
-  if (outside.length === 0 || !isJudged(context)) return []
-  return (await workflowOnBase(context)).state === 'same' ? outside : []
+async function withoutPathsOfRunner(
+  context: Context,
+  { layers, settings }: Options,
+  imposed: Differing,
+): Promise<Differing> {
+  const paths = new Map([
+    ['baseline', settings.baseline],
+    ['base-model', settings.baseModel],
+  ])
+  const isOutside = ([name]: Differing[number]) => {
+    const path = paths.get(name)
+    return Boolean(path) && pathWithin(workspaceOf(), path!) === undefined && isSetIn(layers.inputs, name)
+  }
+  if (!isJudged(context) || !imposed.some(isOutside)) return imposed
+  return (await workflowOnBase(context)).state === 'same' ? imposed.filter(one => !isOutside(one)) : imposed
 }
 
 type Earlier = Report & { policy: PolicyRecord }

@@ -42,8 +42,13 @@ export class Sides {
   /** Whether the repository has a file, a folder or a link there. */
   async has(name: string, ref: string): Promise<boolean> {
     const { files, links, all } = await this.list(ref)
-    if (!all) return (await kindAt(this.api, this.context, name, ref)) !== undefined
-    return files.has(name) || links.has(name) || [...files.keys()].some(file => file.startsWith(`${name}/`))
+    if (!all) return (await this.kind(name, ref)) !== undefined
+    return [files, links].some(known => known.has(name) || [...known.keys()].some(one => one.startsWith(`${name}/`)))
+  }
+
+  /** What the repository has at a path, as GitHub calls it; undefined where it has nothing. */
+  kind(name: string, ref: string): ReturnType<typeof kindAt> {
+    return kindAt(this.api, this.context, name, ref)
   }
 
   /** The files below a folder of the base branch, by their paths in the repository. */
@@ -53,11 +58,6 @@ export class Sides {
     if (all) return own
     const names = await namesAt(this.api, this.context, folder, this.base)
     return [...new Set([...own, ...names.map(name => posix.join(folder, name))])]
-  }
-
-  /** Whether the base branch has anything at a path. */
-  async hasBase(name: string): Promise<boolean> {
-    return (await kindAt(this.api, this.context, name, this.base)) !== undefined
   }
 
   /** Whether the base branch alone has moved on with a file: what would be merged has its. */

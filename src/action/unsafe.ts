@@ -1,7 +1,7 @@
 import { isInside, located, workspaceOf } from '../bytes/workspace.ts'
 import { UserError } from '../errors.ts'
 import type { Context } from '../github/context.ts'
-import { isUnchanged, readHead } from '../github/git.ts'
+import { isTracked, isUnchanged, readHead } from '../github/git.ts'
 import { allCheckouts, checkoutOf, withoutName } from './checkout.ts'
 
 /**
@@ -56,11 +56,11 @@ async function whatIsUnsafe(
   for (const checkout of checkouts) {
     const head = await readHead(checkout)
     if (!head || !base.includes(head.sha)) return 'its workspace has a checkout that is not the base commit'
-    if (!(await isUnchanged(checkout, []))) return 'its workspace has files that are not those of the base commit'
+    if (!(await isUnchanged(checkout))) return 'its workspace has files that are not those of the base commit'
   }
   for (const path of paths) {
     const checkout = await checkoutOf(path, root)
-    const known = checkouts.includes(checkout) && (await isUnchanged(checkout, [path]))
+    const known = checkouts.includes(checkout) && (await isTracked(checkout, path))
     if (!known) return 'its checkpoint is not one of the base commit'
   }
   return undefined

@@ -5,6 +5,7 @@ import { baseRef } from '../github/base-commit.ts'
 import type { Context } from '../github/context.ts'
 import { blobId, filesAt, type Listing, readAt, statAt } from '../github/repository.ts'
 import { limits } from '../limits.ts'
+import { pathEnds } from './checkout.ts'
 
 /** Milliseconds that GitHub may take to tell of the files. */
 const MOST = 20_000
@@ -77,10 +78,9 @@ async function usedBy(api: Api, context: Context, workflow: string, { files }: L
     for (const [, named] of text.matchAll(USES)) {
       const path = posix.normalize(named).replace(/\/$/, '')
       // The workspace may have the checkout in a folder.
-      const ends = path.split('/').map((_, i, parts) => parts.slice(i).join('/'))
       const described = (end: string) =>
         /\.ya?ml$/.test(end) ? [end] : ['action.yml', 'action.yaml'].map(name => posix.join(end, name))
-      const end = ends.find(end => described(end).some(file => files.has(file)))
+      const end = pathEnds(path).find(end => described(end).some(file => files.has(file)))
       if (end === undefined || used.has(end)) continue
       used.add(end)
       for (const file of described(end).filter(file => files.has(file)))

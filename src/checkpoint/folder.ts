@@ -3,7 +3,7 @@ import { join, posix } from 'node:path'
 import { CheckpointError, MissingCheckpointError, quoted } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { foreignFolder } from './foreign.ts'
-import { field, Relatives } from './quantised/family.ts'
+import { field, isOfTransformers, Relatives } from './quantised/family.ts'
 import { type Expectation, isShardIndex, readShardIndex, shardsOf } from './shards.ts'
 import { METADATA } from './torch/dcp.ts'
 import { distributedFolder } from './torch/distributed.ts'
@@ -233,9 +233,8 @@ async function byConfig(
   const isPipeline = ['_class_name', '_diffusers_version'].some(key => typeof field(config, key) === 'string')
   if (isPipeline) {
     const stems = withFirst(PIPELINES)
-    const isAnothers = Array.isArray(field(config, 'architectures')) || typeof field(config, 'model_type') === 'string'
     const [first, other] = stems.filter(stem => conventionalOf(stem).some(name => names.includes(name)))
-    if (!isAnothers || other === undefined) return { stems }
+    if (!isOfTransformers(config) || other === undefined) return { stems }
     throw new CheckpointError(
       path,
       `has ${first} and ${other}, and a config.json with the keys of diffusers and of transformers, each of which loads one of them`,

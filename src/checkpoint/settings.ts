@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { dirname, join, relative } from 'node:path'
 import { portable } from '../bytes/portable.ts'
 import { limits } from '../limits.ts'
-import { field, Relatives } from './quantised/family.ts'
+import { field, QUANTISATIONS, Relatives } from './quantised/family.ts'
 import type { Setting, Stamp, Tensor } from './types.ts'
 
 /** Components of the keys by which transformers' models are built of their weights. */
@@ -15,8 +15,7 @@ const OTHER =
   /drop|init|loss|coef|aux|jitter|noise|grad|cache|output|token|label|pad|vocab|dtype|version|path|name|implementation|max_|return|train|mask|problem|task|beam|rope|rotary|ids?$|layers?_block_type$/
 /** Objects that are settings as a whole. */
 const OBJECTS: ReadonlySet<string> = new Set(['pruned_heads', 'auto_map'])
-/** What may hold how weights are quantised, and what of it says nothing of that. */
-const QUANTISATIONS: ReadonlySet<string> = new Set(['quantization_config', 'quantization', 'compression_config'])
+/** What says nothing of how weights are quantised, beside what does. */
 const OF_QUANTISING = /^_|version|meta|dataset|tokenizer|damp|compute_dtype|calib|observer|kv_cache/
 /** Of an adapter: what else its scales and modules are made of is compared as weights. */
 const OF_ADAPTER: ReadonlySet<string> = new Set([
@@ -68,7 +67,7 @@ export async function settingsBeside(
 
 function decides(path: readonly string[]): boolean {
   const key = path[path.length - 1]
-  if (path.some(one => QUANTISATIONS.has(one))) return !path.some(one => OF_QUANTISING.test(one))
+  if (path.some(one => QUANTISATIONS.includes(one))) return !path.some(one => OF_QUANTISING.test(one))
   // What parts are called changes from one version of transformers to the next.
   if (key === 'model_type') return path.length === 1
   return WHOLE.test(key) || (!OTHER.test(key) && DECIDING.test(key))

@@ -66,10 +66,10 @@ export async function pullOfGroup(api: Api, context: Context): Promise<PullReque
   return { refused: 'in the merge queue this change is put upon others, for which it does not speak' }
 }
 
-/** The event that set the label which is there now, and when its branch was last forced, and the base branch changed. */
 /** That another branch is the base: by somebody, or because that was deleted. */
 const BASE_MOVED = ['base_ref_changed', 'automatic_base_change_succeeded']
 
+/** The event that set the label which is there now, and when its branch was last forced, and the base branch changed. */
 async function lastLabelled({ octokit }: Api, { repository }: Context, number: number, label: string) {
   let set: LabelEvent | undefined
   let forced = Number.NEGATIVE_INFINITY

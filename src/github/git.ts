@@ -27,14 +27,9 @@ export function parseCommit(output: string): Head | undefined {
   return { sha, parents: [...header!.matchAll(/^parent ([0-9a-f]+)$/gm)].map(([, parent]) => parent!) }
 }
 
-/**
- * Whether the tracked files of a checkout are those of its commit, and these paths among them. A filter that has to rewrite files, but
- * Git LFS, makes it false.
- */
-export async function isUnchanged(folder: string, paths: readonly string[]): Promise<boolean> {
-  if (!(await isGenuine(folder)) || (await status(folder)) !== '' || !(await isLookedAt(folder))) return false
-  for (const path of paths) if (!(await isTracked(folder, path))) return false
-  return true
+/** Whether the tracked files of a checkout are those of its commit. A filter that has to rewrite files, but Git LFS, makes it false. */
+export async function isUnchanged(folder: string): Promise<boolean> {
+  return (await isGenuine(folder)) && (await status(folder)) === '' && (await isLookedAt(folder))
 }
 
 /** Whether the file at a path is one that git has in its checkout, changed or not. */

@@ -445,9 +445,7 @@ export const BUILT_IN_RULES = {
     what: 'mean size of the changes of log_norm, whatever their signs; of networks of few eigenvalues, too',
     measure: ({ matched }) => {
       const sizes = normChanges(matched.filter(({ head }) => !isUpdate(head))).map(({ change }) => Math.abs(change))
-      if (sizes.length === 0) return null
-      const reason = 'layers became larger or smaller than before, more than training makes them'
-      return { value: mean(sizes), layers: sizes.length, reason }
+      return meanOf(sizes, 'layers became larger or smaller than before, more than training makes them')
     },
   },
   'moved-updates': {
@@ -459,9 +457,7 @@ export const BUILT_IN_RULES = {
     what: 'mean size of the changes of log_norm of what an adapter adds to weights: 2 are updates ten times as large, or as small. They begin as zeros, and grow by as much from the first steps to the last',
     measure: ({ matched }) => {
       const sizes = normChanges(matched.filter(({ head }) => isUpdate(head))).map(({ change }) => Math.abs(change))
-      if (sizes.length === 0) return null
-      const reason = 'what the adapter adds is much larger or smaller than before'
-      return { value: mean(sizes), layers: sizes.length, reason }
+      return meanOf(sizes, 'what the adapter adds is much larger or smaller than before')
     },
   },
   'moved-stable-rank': {
@@ -479,8 +475,7 @@ export const BUILT_IN_RULES = {
         const change = Math.log(head.stable_rank! / base.stable_rank!)
         return Number.isFinite(change) ? [Math.abs(change)] : []
       })
-      if (sizes.length === 0) return null
-      return { value: mean(sizes), layers: sizes.length, reason: 'the spectra spread over more directions, or fewer' }
+      return meanOf(sizes, 'the spectra spread over more directions, or fewer')
     },
   },
   'rescaled-layer': {
@@ -743,6 +738,11 @@ function ofExchanged(exchanged: NonNullable<Pair['exchanged']>, matched: Pair['m
     layer: layers.get(tensor) ?? tensor,
     reason: `it is in the place that ${JSON.stringify(was)} has in the baseline, and Keras loads by places`,
   }
+}
+
+/** The mean of what was measured of layers, null where of none. */
+function meanOf(sizes: readonly number[], reason: string): Measurement | null {
+  return sizes.length === 0 ? null : { value: mean(sizes), layers: sizes.length, reason }
 }
 
 /** The changes of log_norm, where both sides have one. */

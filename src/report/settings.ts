@@ -41,8 +41,6 @@ const HEAD = /(?:^|[._/])(?:lm_head|embed_out|output|output_layer|proj_out|predi
 export function changedSettings(head: Model, base: Model): ChangedSetting[] | undefined {
   if (!head.source.settings || !base.source.settings) return undefined
   const [now, before] = [byName(head.source.settings), byName(base.source.settings)]
-  const isVersionSame = (key: string) =>
-    now.get(key)?.value !== undefined && now.get(key)?.value === before.get(key)?.value
   const stayed = [...now.values()].filter(({ file, key, value }) => before.get(`${file}: ${key}`)?.value === value)
   return [...new Set([...before.keys(), ...now.keys()])].flatMap(name => {
     const [own, was] = [now.get(name), before.get(name)]
@@ -51,20 +49,20 @@ export function changedSettings(head: Model, base: Model): ChangedSetting[] | un
     const changed = { name, head: own?.value, base: was?.value }
     if (own && was) return own.value === was.value || isTiedNow(own, now) ? [] : [changed]
     const other = own ? before : now
-    if (placesOf(one).some(place => other.get(place)?.value === one.value)) return []
+    if (other.get(otherPlaceOf(one))?.value === one.value) return []
     // One version writes the same keys each time: what one config has alone then is no matter of versions.
     const isTold =
-      isVersionSame(`${one.file}: ${VERSION}`) &&
+      stayed.some(({ file, key }) => file === one.file && key === VERSION) &&
       !one.key.endsWith(TIED) &&
       !EMPTY.has(one.value) &&
       IMPLIED[one.key] !== one.value
-    return isTold || counts(one, stayed, own ? { head } : { base: head }) ? [changed] : []
+    return isTold || counts(one, stayed, { head, isOfHead: own !== undefined }) ? [changed] : []
   })
 }
 
 /** Where versions of transformers keep the same: at the top, or among the settings of the text model. */
-function placesOf({ file, key }: Setting): string[] {
-  return key.startsWith(TEXT) ? [`${file}: ${key.slice(TEXT.length)}`] : [`${file}: ${TEXT}${key}`]
+function otherPlaceOf({ file, key }: Setting): string {
+  return `${file}: ${key.startsWith(TEXT) ? key.slice(TEXT.length) : TEXT + key}`
 }
 
 function byName(settings: readonly Setting[]): Map<string, Setting> {
@@ -78,27 +76,20 @@ function isTiedNow({ file, key, value }: Setting, all: ReadonlyMap<string, Setti
 /**
  * Whether a setting that one config has alone is another than what the other implies.
  * @param stayed the settings that both have
- * @param of the head's weights, as `head` where its config is the one that has it, and else as `base`
+ * @param of the head, and whether its config is the one that has it
  */
 function counts(
   { file, key, value }: Setting,
   stayed: readonly Setting[],
-  of: { readonly head?: Model; readonly base?: Model },
+  { head, isOfHead }: { readonly head: Model; readonly isOfHead: boolean },
 ): boolean {
   if (OF_QUANTISATION.test(key)) return !EMPTY.has(value)
   // Untied, without a weight of its own, the head begins anew.
-  if (key === TIED) {
-    if (of.head) return value === 'false' && !hasHead(of.head)
-    return value === 'true' && of.base !== undefined && !hasHead(of.base)
-  }
+  if (key === TIED) return value === String(!isOfHead) && !hasHead(head)
   if (EMPTY.has(value) || !(COUNTED.test(key) || key === '*' || file === 'adapter_config.json')) return false
-  const leaf = key.replace(/^text_config\./, '')
-  if (IMPLIED[leaf] === value) return false
-  const kind = SYNONYMS.find(kind => kind.test(leaf))
-  const owner = key.slice(0, key.length - leaf.length)
-  const isSynonym = (one: Setting) =>
-    one.file === file && one.key.startsWith(owner) && kind?.test(one.key.slice(owner.length)) === true
-  return !stayed.some(isSynonym)
+  if (IMPLIED[key] === value) return false
+  const kind = SYNONYMS.find(kind => kind.test(key))
+  return !stayed.some(one => one.file === file && kind?.test(one.key) === true)
 }
 
 function hasHead({ layers, skipped }: Model): boolean {

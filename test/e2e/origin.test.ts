@@ -24,6 +24,7 @@ eachInRepository(started => {
 })
 
 type Net = keyof typeof nets
+type Files = Record<string, string | Buffer>
 type Tree = Record<string, string | Buffer | Link | Submodule>
 const bytesOf = (net: Net) => safetensorsBytes(nets[net])
 const decided = ({ status, outputs }: Gated) => ({ status, verdict: outputs.verdict })
@@ -756,6 +757,22 @@ describe('a base model', () => {
   const push = () =>
     runGate(github, 'good', inputs, { event: 'push', sha: commits[3] }, {}, { files: { 'base.safetensors': bytes } })
 
+  let runId = 6000
+  /** A pull request whose part one job makes with the files `made`, and which another merges, with those that are `there`. */
+  async function merged(
+    all: Record<string, string>,
+    [base, head]: readonly [Tree, Tree],
+    { made, there = {}, ofMerge = all }: { made: Files; there?: Files; ofMerge?: Record<string, string> },
+  ) {
+    github.commitFiles(commits[3], base)
+    github.commitFiles(sha('head of 7'), head)
+    const options = { ...PULL, runId: ++runId }
+    const part = { mode: 'part', strategy: JSON.stringify({ 'job-index': 0, 'job-total': 1 }), ...all }
+    await runGate(github, 'good', part, options, { GITHUB_JOB: 'train' }, { files: made })
+    const merge = { mode: 'merge', checkpoint: '', ...ofMerge }
+    return decided(await runGate(github, 'good', merge, options, { GITHUB_JOB: 'gate' }, { files: there }))
+  }
+
   test('that the pull request brings decides nothing where a step’s did', async () => {
     await push()
     const ended = await gate({ a: '' }, { 'base.safetensors': bytes }, inputs)
@@ -775,57 +792,34 @@ describe('a base model', () => {
   })
 
   test('in a folder that Git LFS keeps need not be there where parts are merged', async () => {
-    const part = { mode: 'part', strategy: JSON.stringify({ 'job-index': 0, 'job-total': 1 }), 'base-model': 'base' }
-    const merge = { mode: 'merge', checkpoint: '', 'base-model': 'base', 'fail-if': 'any(alpha) > 99' }
     const pointer = (size: number) =>
       `version https://git-lfs.github.com/spec/v1\noid sha256:${'ab'.repeat(32)}\nsize ${size}\n`
     const tree = { 'base/model.safetensors': pointer(bytes.length) }
-    const run = async (head: Record<string, string>, runId: number) => {
-      github.commitFiles(commits[3], tree)
-      github.commitFiles(sha('head of 7'), head)
-      const options = { ...PULL, runId }
-      const files = { 'base/model.safetensors': bytes }
-      await runGate(github, 'good', part, options, { GITHUB_JOB: 'train' }, { files })
-      return runGate(github, 'good', merge, options, { GITHUB_JOB: 'gate' }, { files: head })
-    }
-    expect(decided(await run(tree, 6101)).status).toBe(0)
-    expect(decided(await run({ 'base/model.safetensors': pointer(7) }, 6102))).toEqual(UNDECIDED)
-    expect(decided(await run({ ...tree, 'base/README.md': 'x' }, 6103)).status).toBe(0)
+    const made = { 'base/model.safetensors': bytes }
+    const run = (head: Files) => merged({ ...inputs, 'base-model': 'base' }, [tree, head], { made, there: head })
+    expect((await run(tree)).status).toBe(0)
+    expect(await run({ 'base/model.safetensors': pointer(7) })).toEqual(UNDECIDED)
+    expect((await run({ ...tree, 'base/README.md': 'x' })).status).toBe(0)
   })
 
   test('whose folder no checkout of the job that merges has is not the pull request’s', async () => {
-    const part = { mode: 'part', strategy: JSON.stringify({ 'job-index': 0, 'job-total': 1 }) }
-    const path = { 'base-model': 'x/models/base.safetensors', 'fail-if': 'any(alpha) > 99' }
     const tree = { 'models/base.safetensors': bytes }
-    const run = async (head: Record<string, string | Buffer>, runId: number) => {
-      github.commitFiles(commits[3], tree)
-      github.commitFiles(sha('head of 7'), head)
-      const options = { ...PULL, runId }
-      const files = { 'x/models/base.safetensors': bytes }
-      await runGate(github, 'good', { ...part, ...path }, options, { GITHUB_JOB: 'train' }, { files })
-      return runGate(github, 'good', { mode: 'merge', checkpoint: '', ...path }, options, { GITHUB_JOB: 'gate' }, {})
-    }
-    expect(decided(await run(tree, 6201)).status).toBe(0)
+    const made = { 'x/models/base.safetensors': bytes }
+    const run = (head: Files) =>
+      merged({ ...inputs, 'base-model': 'x/models/base.safetensors' }, [tree, head], { made })
+    expect((await run(tree)).status).toBe(0)
     const edited = { 'models/base.safetensors': bytesOf('good') }
-    expect(decided(await run(edited, 6202))).toEqual(UNDECIDED)
-    expect(decided(await run({ ...edited, 'x/models/base.safetensors/a.txt': '' }, 6203))).toEqual(UNDECIDED)
-    expect(decided(await run({ ...tree, 'config.json': '{}' }, 6204)).status).toBe(0)
+    expect(await run(edited)).toEqual(UNDECIDED)
+    expect(await run({ ...edited, 'x/models/base.safetensors/a.txt': '' })).toEqual(UNDECIDED)
+    expect((await run({ ...tree, 'config.json': '{}' })).status).toBe(0)
   })
 
   test.each(['data/w.bin', 'w.csv'])('that is a graph has the values that lie in %s', async location => {
-    const part = { mode: 'part', strategy: JSON.stringify({ 'job-index': 0, 'job-total': 1 }) }
     const graph = model(message(5, tensor('a.weight', [60, 40], ...at(location), number(14, 1))))
-    const path = { 'base-model': 'b/base.onnx', 'fail-if': 'any(alpha) > 99' }
     const tree = (value: number) => ({ 'b/base.onnx': graph, [`b/${location}`]: Buffer.alloc(9600, value) })
-    const run = async (head: Record<string, Buffer>, runId: number) => {
-      github.commitFiles(commits[3], tree(0))
-      github.commitFiles(sha('head of 7'), head)
-      const options = { ...PULL, runId }
-      await runGate(github, 'good', { ...part, ...path }, options, { GITHUB_JOB: 'train' }, { files: head })
-      return runGate(github, 'good', { mode: 'merge', checkpoint: '', ...path }, options, { GITHUB_JOB: 'gate' }, {})
-    }
-    expect(decided(await run(tree(0), 6301)).status).toBe(0)
-    expect(decided(await run(tree(1), 6302))).toEqual(UNDECIDED)
+    const run = (head: Files) => merged({ ...inputs, 'base-model': 'b/base.onnx' }, [tree(0), head], { made: head })
+    expect((await run(tree(0))).status).toBe(0)
+    expect(await run(tree(1))).toEqual(UNDECIDED)
     expect(comment()).toContain(`this change edits b/${location}`)
   })
 
@@ -850,35 +844,21 @@ describe('a base model', () => {
   })
 
   test('that only the parts name is not the pull request’s', async () => {
-    const part = { mode: 'part', strategy: JSON.stringify({ 'job-index': 0, 'job-total': 1 }), ...inputs }
-    const run = async (head: Record<string, Buffer>, runId: number) => {
-      github.commitFiles(commits[3], { 'base.safetensors': bytes })
-      github.commitFiles(sha('head of 7'), head)
-      const options = { ...PULL, runId }
-      await runGate(github, 'good', part, options, { GITHUB_JOB: 'train' }, { files: { 'base.safetensors': bytes } })
-      const merge = { mode: 'merge', checkpoint: '', 'fail-if': 'any(alpha) > 99' }
-      return runGate(github, 'good', merge, options, { GITHUB_JOB: 'gate' }, {})
-    }
-    expect(decided(await run({ 'base.safetensors': bytes }, 6401)).status).toBe(0)
-    expect(decided(await run({ 'base.safetensors': bytesOf('good') }, 6402))).toEqual(UNDECIDED)
+    const tree = { 'base.safetensors': bytes }
+    const ofMerge = { 'fail-if': inputs['fail-if'] }
+    const run = (head: Files) => merged(inputs, [tree, head], { made: tree, ofMerge })
+    expect((await run(tree)).status).toBe(0)
+    expect(await run({ 'base.safetensors': bytesOf('good') })).toEqual(UNDECIDED)
   })
 
   test('that DVC keeps need not be there where parts are merged', async () => {
     const md5 = createHash('md5').update(bytes).digest('hex')
     const pointer = { 'base.safetensors.dvc': `outs:\n- md5: ${md5}\n  path: base.safetensors\n` }
-    const part = { mode: 'part', strategy: JSON.stringify({ 'job-index': 0, 'job-total': 1 }), ...inputs }
-    const merge = { mode: 'merge', checkpoint: '', ...inputs }
-    const run = async (head: Record<string, string>, runId: number) => {
-      github.commitFiles(commits[3], pointer)
-      github.commitFiles(sha('head of 7'), head)
-      const options = { ...PULL, runId }
-      const files = { ...head, 'base.safetensors': bytes }
-      await runGate(github, 'good', part, options, { GITHUB_JOB: 'train' }, { files })
-      return runGate(github, 'good', merge, options, { GITHUB_JOB: 'gate' }, { files: head })
-    }
-    expect(decided(await run(pointer, 6001)).status).toBe(0)
-    expect(decided(await run({}, 6003))).toEqual(UNDECIDED)
+    const run = (head: Files) =>
+      merged(inputs, [pointer, head], { made: { ...head, 'base.safetensors': bytes }, there: head })
+    expect((await run(pointer)).status).toBe(0)
+    expect(await run({})).toEqual(UNDECIDED)
     const edited = { 'base.safetensors.dvc': `outs:\n- md5: ${'ab'.repeat(16)}\n  path: base.safetensors\n` }
-    expect(decided(await run(edited, 6002))).toEqual(UNDECIDED)
+    expect(await run(edited)).toEqual(UNDECIDED)
   })
 })

@@ -24,20 +24,8 @@ const CHANGING = new Set([
   ...['Abs', 'Add', 'And', 'Ceil', 'Clip', 'Div', 'Equal', 'Erf', 'Exp', 'Floor', 'Greater', 'Less', 'Log', 'Mod'],
   ...['Mul', 'Neg', 'Not', 'Or', 'Pow', 'RandomNormalLike', 'RandomUniformLike', 'Reciprocal', 'Relu', 'Round'],
   ...['Sigmoid', 'Sign', 'Sqrt', 'Sub', 'Tanh', 'Where', 'Max', 'Min', 'Bernoulli', 'BitShift', 'IsNaN', 'IsInf'],
-  ...[
-    'EyeLike',
-    'Loop',
-    'Scan',
-    'Scatter',
-    'ScatterElements',
-    'ScatterND',
-    'CumSum',
-    'Trilu',
-    'TopK',
-    'Compress',
-    'Pad',
-  ],
-  ...['Resize', 'Upsample'],
+  ...['EyeLike', 'Loop', 'Scan', 'Scatter', 'ScatterElements', 'ScatterND', 'CumSum', 'Trilu', 'TopK', 'Compress'],
+  ...['Pad', 'Resize', 'Upsample'],
 ])
 /**
  * Nodes that take some of a tensor's elements, put them together or repeat them, and those that standardise it as some convolutions do

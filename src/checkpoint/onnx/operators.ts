@@ -117,7 +117,7 @@ function one(numbers: Operator['numbers'], name: string, otherwise: number): num
 }
 
 /** Where its elements lie one after the other, or themselves. */
-export function partOf({ dtype, shape, source, bytes, skip }: OnnxTensor): Part | undefined {
+function partOf({ dtype, shape, source, bytes, skip }: OnnxTensor): Part | undefined {
   if (skip !== undefined) return undefined
   if (source.kind === 'file') return { path: source.path, offset: source.offset, dtype, shape }
   return bytes && { path: source.path, offset: 0, dtype, shape, bytes }

@@ -184,6 +184,14 @@ export class Family {
   }
 }
 
+/** Keys under which a config may say how the weights beside it are quantised. */
+export const QUANTISATIONS: readonly string[] = ['quantization_config', 'quantization', 'compression_config']
+
+/** Whether a config has the keys of one of transformers. */
+export function isOfTransformers(config: unknown): boolean {
+  return Array.isArray(field(config, 'architectures')) || typeof field(config, 'model_type') === 'string'
+}
+
 /** A member of a JSON object. */
 export function field(value: unknown, key: string): unknown {
   const known = typeof value === 'object' && value !== null && Object.hasOwn(value, key)

@@ -1,12 +1,11 @@
 import { quoted } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import { Expression } from '../expression.ts'
-import { type Family, field, Misfit } from './family.ts'
+import { type Family, field, isOfTransformers, Misfit, QUANTISATIONS } from './family.ts'
 
 /** Parts that are left beside codes by the quantisers whose weights transformers loads. */
 const OF_TRANSFORMERS = /(?:^|\.)(?:weight_scale|weight_scale_inv|weight_shape|qzeros|absmax|SCB)$/
-/** What of a config.json says how weights are quantised, and other files that other loaders take it from. */
-const KEYS = ['quantization_config', 'quantization', 'compression_config']
+/** Files beside config.json that other loaders take it from how weights are quantised. */
 const FILES = ['hf_quant_config.json', 'quantize_config.json', 'quant_config.json']
 /** Modules that stay as they are: of compressed-tensors, and of the others. */
 const IGNORED = 'ignore'
@@ -24,9 +23,7 @@ export async function refuseUnsaid(family: Family): Promise<void> {
   const used = [...family.used]
   if (!used.some(name => OF_TRANSFORMERS.test(name)) || used.some(name => name.endsWith('comfy_quant'))) return
   const config = await family.config('config.json')
-  const isOfTransformers =
-    typeof field(config, 'model_type') === 'string' || Array.isArray(field(config, 'architectures'))
-  if (!isOfTransformers || field(config, '_class_name') !== undefined) return
+  if (!isOfTransformers(config) || field(config, '_class_name') !== undefined) return
   const said = saidIn(config)
   if (said === undefined) {
     for (const name of FILES) if ((await family.config(name)) !== undefined) return
@@ -45,7 +42,7 @@ export async function refuseUnsaid(family: Family): Promise<void> {
 function saidIn(config: unknown): object | undefined {
   const parts = typeof config === 'object' && config !== null ? Object.values(config) : []
   for (const owner of [config, ...parts]) {
-    for (const key of KEYS) {
+    for (const key of QUANTISATIONS) {
       const own = field(owner, key)
       if (typeof own === 'object' && own !== null) return own
     }
@@ -79,9 +76,14 @@ interface Entry {
   fits(module: string): boolean
 }
 
+/** What stands behind `re:`, which fits the begin of a name; undefined where nothing does. */
+function expressionIn(text: string): Expression | undefined {
+  return text.startsWith('re:') ? Expression.of(`(?:${text.slice(3)}).*`) : undefined
+}
+
 /** A name, or behind `re:` an expression that fits its begin. Source: compressed_tensors/utils/match.py. */
 function ignoring(text: string): Entry {
-  const expression = text.startsWith('re:') ? Expression.of(`(?:${text.slice(3)}).*`) : undefined
+  const expression = expressionIn(text)
   return { entry: `${IGNORED}: ${quoted(text)}`, fits: module => module === text || expression?.fits(module) === true }
 }
 
@@ -99,9 +101,7 @@ function targetsOf(said: object): (module: string) => string | undefined {
     typeof groups === 'object' && groups !== null
       ? Object.values(groups).flatMap(group => textsIn(field(group, 'targets')))
       : []
-  const expressions = targets.map(text =>
-    text.startsWith('re:') ? Expression.of(`(?:${text.slice(3)}).*`) : undefined,
-  )
+  const expressions = targets.map(expressionIn)
   if (targets.length === 0 || expressions.includes(undefined)) return () => undefined
   const isTold = (module: string) => expressions.some(expression => expression!.fits(module) !== false)
   return module => (isTold(module) ? undefined : `targets: ${quoted(targets[0])}`)
