@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { type GitHubDouble, type Run, sha } from './double.ts'
 import { pullObject, repositoryId } from './rest.ts'
@@ -90,6 +91,8 @@ export function startJob(github: GitHubDouble, folder: string, options: JobOptio
   const env: Record<string, string> = {
     PATH: process.env.PATH ?? '',
     HOME: folder,
+    // Node 24 keeps what it compiled: the suite starts the same bundle a thousand times.
+    NODE_COMPILE_CACHE: join(tmpdir(), 'spectral-gate-compiled'),
     CI: 'true',
     GITHUB_ACTIONS: 'true',
     GITHUB_ACTION: '__spectral-gate',
