@@ -1,20 +1,22 @@
+import { LEAST_EVALS } from '../comparison/judgement.ts'
+import type { Pair } from '../comparison/pair.ts'
+import { subtract } from '../comparison/subtract.ts'
+import { keptTensors } from '../comparison/tensors.ts'
 import {
+  byKind,
   FEW_LEVELS,
   isPruned,
   isRearranged,
   isRescaled,
   isRounded,
-  LEAST_EVALS,
   PRUNED,
+  replaced,
   wanderers,
-} from '../comparison/judgement.ts'
-import type { Pair } from '../comparison/pair.ts'
-import { subtract } from '../comparison/subtract.ts'
-import { keptTensors } from '../comparison/tensors.ts'
+} from '../comparison/weights.ts'
 import { layerKey } from '../report/metrics.ts'
 import type { Judgement, Layer, RuleResult, Verdict } from '../report/schema.ts'
 import { changedSettings } from '../report/settings.ts'
-import { isUpdate, RANDOM_LIKE, whyUnfitted } from '../report/state.ts'
+import { isJudged, isUpdate, RANDOM_LIKE, whyUnfitted } from '../report/state.ts'
 import { mean, median } from '../statistics.ts'
 import { foldedIn } from './folded.ts'
 import { type Earlier, NO_HISTORY } from './history.ts'
@@ -268,12 +270,8 @@ export const BUILT_IN_RULES = {
     what: 'layers with the eigenvalues of the baseline and other weights: rows or columns in another order, turned signs, a rotation. A converter may do so; what they compute is another thing, unless the layers around them changed with them',
     measure: ({ matched }) => {
       if (!matched.some(({ head, base }) => head.sketch?.length && base.sketch?.length)) return null
-      const digests = new Set(matched.map(({ base }) => base.digest))
-      const cast = wanderers(matched)
-      const isElsewhere = (match: Pair['matched'][number]) => digests.has(match.head.digest) || cast.has(match)
-      const rearranged = matched.filter(
-        match => isRearranged(match) && (match.head.digest === undefined || !isElsewhere(match)),
-      )
+      const isElsewhere = movedElsewhere(matched)
+      const rearranged = matched.filter(match => isRearranged(match) && !isElsewhere(match))
       return counted(rearranged, () => 'its eigenvalues are those of the baseline, and its weights are not')
     },
   },
@@ -357,7 +355,7 @@ export const BUILT_IN_RULES = {
       const measured = byLayer(judgement)
       const evals = matched.reduce((sum, { head }) => {
         const { note, change, alpha_hill } = measured.get(head) ?? {}
-        const counts = note !== 'few-evals' && change != null && (alpha_hill?.base ?? 0) >= 2
+        const counts = note !== undefined && isJudged({ note }) && change != null && (alpha_hill?.base ?? 0) >= 2
         return sum + (counts ? head.num_evals : 0)
       }, 0)
       return from_above === null || Math.abs(log_norm ?? 0) > RESCALED || evals < LEAST_IN_ALL
@@ -414,6 +412,7 @@ export const BUILT_IN_RULES = {
       if (judgement.tail_shape === null) return null
       const measured = byLayer(judgement)
       const fallen = matched.filter(({ head, base }) => {
+        if (isUpdate(head)) return false
         const fitted = head.status === 'success' && base.status === 'success'
         return fitted && base.alpha! >= 2 && head.alpha! < 2 && (measured.get(head)?.change ?? 0) < HEAVIER
       })
@@ -466,10 +465,10 @@ export const BUILT_IN_RULES = {
     threshold: 0.5,
     kind: 'measured',
     each: true,
-    what: `mean size of the changes of ln(stable_rank) of layers of fewer than ${LEAST_EVALS} eigenvalues, where these are most: noise spreads over all directions that an adapter of low rank has, and training over few`,
+    what: `mean size of the changes of ln(stable_rank) of layers of fewer than ${LEAST_EVALS} eigenvalues and of what an adapter adds, where these are most: noise spreads over all directions that an adapter of low rank has, and training over few`,
     measure: ({ matched }, judgement) => {
       const measured = byLayer(judgement)
-      const few = matched.filter(({ head }) => measured.get(head)?.note === 'few-evals')
+      const few = matched.filter(({ head }) => ['few-evals', 'update'].includes(measured.get(head)?.note ?? ''))
       if (2 * few.length <= matched.length) return null
       const sizes = few.flatMap(({ head, base }) => {
         const change = Math.log(head.stable_rank! / base.stable_rank!)
@@ -478,24 +477,46 @@ export const BUILT_IN_RULES = {
       return meanOf(sizes, 'the spectra spread over more directions, or fewer')
     },
   },
+  'replaced-layer': {
+    level: 'warn',
+    operator: '>',
+    threshold: 0,
+    kind: 'measured',
+    each: true,
+    what: 'layers whose weights have nothing in common with the baseline’s (a cosine below 0.35), where most layers’ stayed what they are (0.8 and more): initialised anew, noise, or another model’s. Not those that are only in another order, or another layer’s. Measured on 15 small networks and ten adapters from epoch to epoch, and from the first to the last, none is below 0.55',
+    measure: ({ matched }) => {
+      if (!matched.some(({ head, base }) => head.sketch?.length && base.sketch?.length)) return null
+      const isElsewhere = movedElsewhere(matched)
+      const found = replaced(matched).filter(({ match }) => !isRearranged(match) && !isElsewhere(match))
+      return tallied(
+        found.map(({ match, cosine, usual }) => ({
+          layer: match.head.name,
+          reason: `its weights have nothing in common with the baseline’s: a cosine of ${cosine.toFixed(2)}, where that of most layers is ${usual.toFixed(2)}`,
+        })),
+      )
+    },
+  },
   'rescaled-layer': {
     level: 'warn',
     operator: '>',
     threshold: 2,
     kind: 'measured',
     each: true,
-    what: `the largest change of a layer’s log_norm beside the median of all layers: 2 are weights ten times as large, or as small, where the others stayed. A layer that was next to zero is none`,
+    what: `the largest change of a layer’s log_norm beside the median of all layers: 2 are weights ten times as large, or as small, where the others stayed. A layer that was next to zero is none; what an adapter adds is held against the rest of that, which is within 0.8 in 135 pairs of moments`,
     measure: ({ matched }) => {
-      const changes = normChanges(matched.filter(({ head }) => !isUpdate(head)))
-      if (changes.length < LEAST_LAYERS) return null
-      const [usual, norm] = [median(changes.map(({ change }) => change)), median(changes.map(({ base }) => base))]
-      const beside = changes
-        .filter(({ base }) => base > norm - NEXT_TO_ZERO)
-        .map(one => ({ ...one, beside: Math.abs(one.change - usual) }))
+      const beside = byKind(matched).flatMap(alike => {
+        const changes = normChanges(alike)
+        if (changes.length < LEAST_LAYERS) return []
+        const [usual, norm] = [median(changes.map(({ change }) => change)), median(changes.map(({ base }) => base))]
+        return changes
+          .filter(({ base }) => base > norm - NEXT_TO_ZERO)
+          .map(one => ({ ...one, usual, of: changes.length, beside: Math.abs(one.change - usual) }))
+      })
       if (beside.length === 0) return null
-      const { head, beside: value, change } = beside.reduce((most, one) => (one.beside > most.beside ? one : most))
+      const most = beside.reduce((most, one) => (one.beside > most.beside ? one : most))
+      const { head, beside: value, change, usual, of } = most
       const reason = `its log_norm moved by ${signed(change)}, where that of most layers moved by ${signed(usual)}`
-      return { value, layers: changes.length, layer: head.name, reason }
+      return { value, layers: of, layer: head.name, reason }
     },
   },
   'lost-rank': {
@@ -726,6 +747,13 @@ function lostLayers({ matched, added, removed }: Pair): { readonly head: Layer }
 function digestsThatStayed({ head, added }: Pick<Pair, 'head' | 'added'>): Set<string> {
   const came = new Set(added)
   return new Set(head.layers.flatMap(layer => (came.has(layer) ? [] : (layer.digest ?? []))))
+}
+
+/** Whether a layer has the weights that one of the baseline had, as far as bytes or sketches tell: `exchanged-weights` says so. */
+function movedElsewhere(matched: Pair['matched']): (match: Pair['matched'][number]) => boolean {
+  const digests = new Set(matched.map(({ base }) => base.digest))
+  const cast = wanderers(matched)
+  return match => match.head.digest !== undefined && (digests.has(match.head.digest) || cast.has(match))
 }
 
 /** Of what Keras loads by its place: layers, or where there are none other tensors, whose names changed places. */

@@ -114,6 +114,7 @@ const BUILT_IN: Record<string, readonly [one: string, many: string, verb: string
   'new-tensors': ['tensor', 'tensors', 'came'],
   'lost-structure': ['layer', 'layers', 'lost structure'],
   'newly-over-trained': ['layer', 'layers', 'fell below 2'],
+  'replaced-layer': ['layer', 'layers', 'began anew'],
   rounded: ['layer', 'layers', 'got coarser'],
   pruned: ['layer', 'layers', 'got zeros'],
 }

@@ -17,7 +17,7 @@ import type {
   Report,
   RuleResult,
 } from '../report/schema.ts'
-import { stateChange, stateOf, whyUnfitted } from '../report/state.ts'
+import { isJudged, stateChange, stateOf, whyUnfitted } from '../report/state.ts'
 import { byUrgency, limit, measured, ruleIcon, unseen } from './headline.ts'
 import { format, formatAge, formatChange, formatMetric, formatReal, formatShare, plural } from './numbers.ts'
 import { customMetricTrend, modelTrend, trendPoints } from './trend.ts'
@@ -192,7 +192,7 @@ function moved(compared: Comparison['models'][number] | undefined): { readonly w
       return { who: name, why: `moved by ${format(beyond, 1)} standard errors${way ? `, ${way}` : ''}` }
     })
   return judgement.layers
-    .flatMap(({ name, change, note }) => (note !== 'few-evals' && change !== null ? [{ name, change }] : []))
+    .flatMap(layer => (isJudged(layer) && layer.change !== null ? [{ name: layer.name, change: layer.change }] : []))
     .filter(({ change }) => Math.abs(change) > SHAPE_MOVED)
     .sort((a, b) => Math.abs(b.change) - Math.abs(a.change))
     .map(({ name, change }) => {

@@ -1,6 +1,7 @@
 import { BUILT_IN_RULES, SEEDS } from '../policy/built-in.ts'
 import type { LayerMetric } from '../report/columns.ts'
 import type { Change, Judgement } from '../report/schema.ts'
+import { isJudged } from '../report/state.ts'
 
 /** Where alpha is ideal: WeightWatcher's `over-trained` lies below. */
 const IDEAL = 2
@@ -40,8 +41,8 @@ export function alphaWord(change: Change, judgement: Judgement | undefined, same
   if (shape === null || !change.change) return direction('alpha', change)
   if (Math.abs(shape) <= SEEDS || Math.sign(shape) !== Math.sign(change.change)) {
     // Of layers that the shape leaves out, nobody can say whether the spectrum moved; and one that did is not the mean.
-    const moved = judgement!.layers.some(({ note, change }) =>
-      note === 'few-evals' ? change !== 0 : Math.abs(change ?? 0) > SHAPE_MOVED,
+    const moved = judgement!.layers.some(layer =>
+      isJudged(layer) ? Math.abs(layer.change ?? 0) > SHAPE_MOVED : layer.change !== 0,
     )
     return moved || !sameLayers ? '' : 'xmin moved, the spectrum did not'
   }

@@ -281,8 +281,8 @@ function schemas(strictness: Strictness) {
         distance: finite.describe('Of the quantiles'),
         alpha_hill: both,
         S: both,
-        note: oneOf(['', 'random-like', 'few-evals']).describe(
-          'random-like: it looks random in the baseline, and has nothing to lose. few-evals: too few eigenvalues to take part in means',
+        note: oneOf(['', 'random-like', 'few-evals', 'update']).describe(
+          'random-like: it looks random in the baseline, and has nothing to lose. few-evals: too few eigenvalues to take part in means. update: what an adapter adds to a weight, which takes no part either',
         ),
       }),
     ),

@@ -1,5 +1,5 @@
 import type { LayerMetric } from './columns.ts'
-import type { Layer, Status } from './schema.ts'
+import type { Judgement, Layer, Status } from './schema.ts'
 
 /**
  * The largest S of a layer that can't be told from the same weights in a random order. Measured: 99.5 % of 220 fresh matrices of 50
@@ -15,6 +15,11 @@ export function isRandomLike({ S }: Pick<Layer, 'S'>): boolean {
 /** Whether a row is of what an adapter adds to a weight (ΔW), and not of the weight: by the key of the factor that it is named by. */
 export function isUpdate({ tensor }: Pick<Layer, 'tensor'>): boolean {
   return /(?:^|[._])lora[._](?:B|up|embedding_B)(?:\.|$)/.test(tensor)
+}
+
+/** Whether a layer takes part in what is averaged. */
+export function isJudged({ note }: Pick<Judgement['layers'][number], 'note'>): boolean {
+  return note === '' || note === 'random-like'
 }
 
 /** What a layer's numbers say of it. */

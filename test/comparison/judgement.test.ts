@@ -49,7 +49,26 @@ describe('adapters', () => {
       names.map(name => update(name)),
       names.map(name => update(name)),
     )
-    expect(found).toMatchObject({ relation: 'same', how: ['adapter'], primary: 'tail_shape' })
+    expect(found).toMatchObject({ relation: 'same', how: ['adapter'], primary: '', judged: 0, log_norm: null })
+    expect(found.why).toBe(
+      'What an adapter adds to weights begins as zeros, so that the shape of its tails says little of what was lost.',
+    )
+  })
+
+  test('beside whole weights, which alone are judged by their tails, norms and spectra', () => {
+    const both = (more: Partial<Layer>) => [
+      ...names.map(name => update(name, more)),
+      ...names.map(name => tail(`${name}${name}`, 3)),
+    ]
+    const found = judge(both({ alpha_hill: 9, log_norm: 5, quantiles: [0, 2] }), both({ quantiles: [0, 1] }))
+    expect(found).toMatchObject({
+      primary: 'tail_shape',
+      judged: 3,
+      tail_shape: 0,
+      log_norm: 0,
+      spectrum_distance: null,
+    })
+    expect(found.why).toMatch(/ 3 of 6 layers are what an adapter adds, and left out\.$/)
   })
 
   test('of low rank have too few eigenvalues, however large their weights are', () => {

@@ -707,6 +707,56 @@ describe('measured rules judge one architecture alone', () => {
     expect(broken([head, ...rest], [base, ...rest])).toEqual(rules)
   })
 
+  describe('a layer that has nothing of the baseline’s weights', () => {
+    const other = (cosine: number, digest: string) => ({
+      digest: digest.repeat(64),
+      sketch: [cosine, Math.sqrt(1 - cosine * cosine)],
+    })
+    const stayed = (n: number, cosine = 0.9, more: Partial<Layer> = {}) =>
+      layers(n, { ...MOVED, ...more, ...other(cosine, '2') })
+    const earlier = (n: number, more: Partial<Layer> = {}) => layers(n, { ...more, ...other(1, '1') })
+    const [noise, one] = [(cosine: number) => tail('x', { ...MOVED, ...other(cosine, '4') }), tail('x', other(1, '3'))]
+
+    test.each<[string, Layer[], Layer[], string[]]>([
+      ['noise', [noise(0.34), ...stayed(2)], [one, ...earlier(2)], ['replaced-layer']],
+      ['turned signs', [noise(-0.9), ...stayed(2)], [one, ...earlier(2)], ['replaced-layer']],
+      ['as far as a training goes', [noise(0.36), ...stayed(2)], [one, ...earlier(2)], []],
+      ['where most went on', [noise(0), ...stayed(2, 0.81)], [one, ...earlier(2)], ['replaced-layer']],
+      ['where most are another seed', [noise(0), ...stayed(2, 0.79)], [one, ...earlier(2)], []],
+      ['where there is hardly any other', [noise(0), ...stayed(1)], [one, ...earlier(1)], []],
+      ['that had hardly begun', [noise(0), ...stayed(2)], [{ ...one, log_norm: -1 }, ...earlier(2)], ['moved-norm']],
+      [
+        'in another order',
+        [{ ...noise(0), quantiles: [0, 1] }, ...stayed(2)],
+        [one, ...earlier(2)],
+        ['rearranged-weights'],
+      ],
+    ])('%s', (_, head, base, rules) => {
+      expect(broken(head, base)).toEqual(rules)
+    })
+
+    test('is held against its own kind: what an adapter adds against what it adds', () => {
+      const updates = (all: Layer[]) =>
+        all.map(one => ({ ...one, name: `u.${one.name}`, tensor: `u.${one.tensor}.lora_B.weight` }))
+      const young = updates([noise(0.3), ...stayed(2, 0.6)])
+      expect(broken([...young, ...stayed(5)], [...updates([one, ...earlier(2)]), ...earlier(5)])).toEqual([])
+      const replaced = updates([noise(0.3), ...stayed(2)])
+      expect(broken([...replaced, ...stayed(5)], [...updates([one, ...earlier(2)]), ...earlier(5)])).toEqual([
+        'replaced-layer',
+      ])
+    })
+  })
+
+  test('one update’s norm beside the others that an adapter adds', () => {
+    const updates = (all: Layer[]) =>
+      all.map(one => ({ ...one, name: `u.${one.name}`, tensor: `u.${one.tensor}.lora_B.weight` }))
+    const grown = (log_norm: number) =>
+      updates([tail('x', { ...MOVED, log_norm }), ...layers(4, { ...MOVED, log_norm: 3 })])
+    const before = [...updates([tail('x'), ...layers(4)]), ...layers(5)]
+    expect(broken([...grown(4.99), ...layers(5)], before)).toEqual([])
+    expect(broken([...grown(5.01), ...layers(5)], before)).toEqual(['rescaled-layer'])
+  })
+
   test('where all norms move, none stands out, and of three none is usual', () => {
     const scaled = layers(6, { ...MOVED, log_norm: 5 })
     expect(broken(scaled, layers(6))).toEqual(['moved-norm'])

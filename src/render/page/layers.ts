@@ -2,7 +2,7 @@ import { askedIn } from '../../report/analyses.ts'
 import { COMPARED_METRICS, type ComparedMetric, column, type LayerMetric, metricsWith } from '../../report/columns.ts'
 import { layerKey } from '../../report/metrics.ts'
 import type { Histogram, Judgement, Layer, LayerChange, Model, Report } from '../../report/schema.ts'
-import { isRandomLike, stateOf, whyUnfitted } from '../../report/state.ts'
+import { isJudged, isRandomLike, stateOf, whyUnfitted } from '../../report/state.ts'
 import { printable } from '../escape.ts'
 import { format, formatChange, formatMetric, formatReal } from '../numbers.ts'
 import { attention, before, comparedModel, mostNotable } from '../sections.ts'
@@ -69,7 +69,7 @@ export function advice({ layer, kind, random, shape, why }: Seen): string[] {
   const said: string[] = []
   const reason = inText(why)
   if (reason !== '' && kind !== 'unfitted') said.push(`${reason.charAt(0).toUpperCase()}${reason.slice(1)}.`)
-  const change = shape && shape.note !== 'few-evals' ? shape.change : null
+  const change = shape && isJudged(shape) ? shape.change : null
   if (kind === 'unfitted') said.push(`No power law could be fitted: ${whyUnfitted(layer)}.`)
   if (kind === 'over')
     said.push(
@@ -147,7 +147,7 @@ export function cells(compared: boolean): Cell[] {
     help: 'ln[(alpha_hill − 1)/(base − 1)]: above 0 is lighter',
     numeric: true,
     of: ({ shape }) => [
-      shape ? (shape.note !== 'few-evals' ? formatChange(shape.change) : `(${formatChange(shape.change)})`) : '–',
+      shape ? (isJudged(shape) ? formatChange(shape.change) : `(${formatChange(shape.change)})`) : '–',
       shape?.change ?? null,
     ],
   }

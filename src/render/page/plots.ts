@@ -1,6 +1,7 @@
 import type { SummaryMetric } from '../../report/columns.ts'
 import { SUMMARY_METRICS } from '../../report/columns.ts'
 import type { Judgement, Model, Report, Verdict } from '../../report/schema.ts'
+import { isJudged } from '../../report/state.ts'
 import { extremes } from '../../statistics.ts'
 import { short } from '../escape.ts'
 import { format, formatChange, formatReal, plural } from '../numbers.ts'
@@ -288,9 +289,7 @@ export function judgementPlot(
   noise: { readonly from: number; readonly to: number; readonly text: string },
 ): Element | undefined {
   const found = seen.flatMap(one =>
-    one.shape && one.shape.change !== null
-      ? [{ ...one, moved: one.shape.change, judged: one.shape.note !== 'few-evals' }]
-      : [],
+    one.shape && one.shape.change !== null ? [{ ...one, moved: one.shape.change, judged: isJudged(one.shape) }] : [],
   )
   if (found.length === 0) return undefined
   const room: Frame = frame(960, 340, { right: 190, left: 58 })
