@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import * as core from '@actions/core'
 import { withAcceptance } from './action/acceptance.ts'
+import { refuseOfAnotherCommit } from './action/judged.ts'
 import { type GatingMode, parseMode } from './action/mode.ts'
 import { writeOutputs } from './action/outputs.ts'
 import { collectParts, readJob } from './action/parts.ts'
@@ -104,7 +105,7 @@ async function analyse(context: Context, rules: Rules): Promise<Walked> {
 }
 
 async function gated(context: Context, { settings, publishing, baseline, search, governed }: Settled): Promise<Report> {
-  const request = { checkpoints: await named(), ...common(context), settings, baseline, search, governed }
+  const request = { checkpoints: await named(context), ...common(context), settings, baseline, search, governed }
   try {
     return await run(request)
   } catch (error) {
@@ -123,7 +124,7 @@ async function gated(context: Context, { settings, publishing, baseline, search,
 async function analysePart(context: Context, { inForce }: Rules): Promise<Walked> {
   const publishing = readPublishing(context, inForce)
   const settings = resolvePartSettings(inForce.config.settings, inForce.inputs.settings)
-  const report = await runPart({ checkpoints: await named(), ...common(context), settings, job: readJob() })
+  const report = await runPart({ checkpoints: await named(context), ...common(context), settings, job: readJob() })
   return { publishing, report }
 }
 
@@ -147,8 +148,12 @@ function common(context: Context) {
   }
 }
 
-async function named(): Promise<string[]> {
+async function named(context: Context): Promise<string[]> {
   const checkpoints = await expandPatterns(readCheckpoints())
-  if (checkpoints.length > 0) return checkpoints
-  throw new UserError('The input checkpoint is empty.', 'It names the file to look at, such as out/model.safetensors.')
+  if (checkpoints.length === 0) {
+    const fix = 'It names the file to look at, such as out/model.safetensors.'
+    throw new UserError('The input checkpoint is empty.', fix)
+  }
+  await refuseOfAnotherCommit(context, checkpoints)
+  return checkpoints
 }

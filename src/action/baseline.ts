@@ -216,7 +216,7 @@ export async function whyBaseModel(
 }
 
 /** Milliseconds for a file, or for the files in a folder. */
-async function timeFor(path: string): Promise<number> {
+export async function timeFor(path: string): Promise<number> {
   const names = await readdir(path).catch(() => [''])
   const found = await Promise.all(names.map(name => stat(join(path, name)).catch(() => undefined)))
   const bytes = found.reduce((sum, one) => sum + (one?.isFile() ? one.size : 0), 0)

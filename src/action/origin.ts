@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { stat } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import { basename, dirname, join, posix, resolve } from 'node:path'
 import { exists } from '../bytes/file.ts'
 import { readSmallFile } from '../bytes/small-file.ts'
@@ -97,6 +97,40 @@ export class Origins {
       if (said.kind === 'other') return unknown(said.reason)
     }
     return { whose: 'step' }
+  }
+
+  /**
+   * A file of a checkpoint that lies here as another commit has it, though the judged change edits it: by git, Git LFS or DVC, and by its
+   * path in the repository; undefined where there is none.
+   */
+  async notOfChange(path: string): Promise<string | undefined> {
+    const isWhole = await isFolder(path)
+    const folder = isWhole ? path : dirname(path)
+    const names = isWhole || isShardIndex(path) ? await readdir(folder, { recursive: isWhole }) : [basename(path)]
+    const files = names.filter(name => isLookedAt(name) || !isWhole)
+    for (const file of files.map(name => join(folder, name))) {
+      const place = await this.#places.place(file)
+      if (place.kind === 'inside' && (await this.#isBeforeChange(place.path, place.inRepository)))
+        return place.inRepository
+    }
+    return undefined
+  }
+
+  async #isBeforeChange(path: string, inRepository: string): Promise<boolean> {
+    const head = await this.#sides.at(inRepository, this.#sides.head)
+    if (head && (await isBlob(path, head))) return false
+    if (!(await this.#sides.edits(inRepository)) && !(await this.#editsInDvc(path, inRepository))) return false
+    if (await isAsCommitted(await checkoutAt(path), path)) return true
+    return (await this.#of(path, inRepository)).whose === 'base'
+  }
+
+  /** Whether the change names other content for what DVC keeps at a path. */
+  async #editsInDvc(path: string, inRepository: string): Promise<boolean> {
+    const sides = await this.#places.dvcSides(path)
+    const base = await this.#sides.begin()
+    const listed = { ...sides.listed, base: () => this.#sides.list(base) }
+    const { api, context } = this.#sides
+    return (await new Dvc(api, context, { ...sides, base, listed, root: undefined }).ask(inRepository)).kind === 'other'
   }
 
   /** Of what both sides have at a path, and beside it. */

@@ -11,6 +11,7 @@ import { code, plain } from '../render/escape.ts'
 import { ICON } from '../render/headline.ts'
 import type { Report } from '../report/schema.ts'
 import { commentAction } from './comment-mode.ts'
+import { checkedOutInstead } from './judged.ts'
 import type { Files, Written } from './outputs.ts'
 import type { Publishing } from './publishing.ts'
 import { addSummary, setOutput } from './safely.ts'
@@ -35,7 +36,18 @@ export async function publish(
   const decided = commentAction(publishing.comment, report)
   await comment(context, publishing, body, decided, report.verdict?.status)
   if (!files) return core.warning('Neither the baseline nor the report was published: no folder can be written.')
-  if (publishesBaseline(context) && report.models.length > 0) {
+  if (publishesBaseline(context) && report.models.length > 0) await publishBaseline(context, publishing, files)
+  await uploadReport(context, publishing, files)
+}
+
+async function publishBaseline(context: Context, publishing: Publishing, files: Files): Promise<void> {
+  const other = await checkedOutInstead(context, publishing.token)
+  if (other !== undefined) {
+    const own = `not of ${context.sha.slice(0, 7)} of ${context.ref}`
+    core.warning(
+      `The baseline was not published: the checkout is of ${other.slice(0, 7)}, ${own}, which this run is about.`,
+    )
+  } else {
     const { baselineArtifact } = publishing
     const failed = await upload(context, files.folder, baselineArtifact, [files.json], publishing.token)
     // Whoever finds the other's must not take it for this one's.
@@ -43,7 +55,6 @@ export async function publish(
     const say = failed?.taken ? core.setFailed : core.warning
     if (failed) say(`The baseline was not published. ${failed.warning}${failed.taken ? apart('baseline-key') : ''}`)
   }
-  await uploadReport(context, publishing, files)
 }
 
 async function uploadReport(

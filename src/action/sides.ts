@@ -1,9 +1,19 @@
 import { posix } from 'node:path'
 import type { Api } from '../github/api.ts'
-import { baseBranch, baseRef } from '../github/base-commit.ts'
+import { baseBranch, baseRef, mergeBase } from '../github/base-commit.ts'
 import type { Context } from '../github/context.ts'
 import { type FileAt, filesAt, isOnBranch, kindAt, type Listing, namesAt, statAt } from '../github/repository.ts'
 import { workflowOnBase } from './workflow.ts'
+
+/** The commit that a change is judged by. */
+export function judgedCommit({ pullRequest, mergeGroup }: Context): string {
+  return pullRequest?.headSha ?? mergeGroup!.headSha
+}
+
+/** The merge commit of a pull request, where the event has it. */
+export function mergeCommit({ ref, sha }: Context): string | undefined {
+  return /^refs\/pull\/\d+\/merge$/.test(ref) ? sha : undefined
+}
 
 /** What the repository has on either side of a judged change. GitHub's errors pass through, and UnreadableError. */
 export class Sides {
@@ -16,14 +26,15 @@ export class Sides {
   /** What would be merged, where that is known, and else the judged commit. */
   readonly merge: string
   readonly #listings = new Map<string, Listing>()
+  #began: Promise<string> | undefined
   readonly #chosen = new Map<string, Promise<boolean>>()
 
   constructor(api: Api, context: Context) {
     this.api = api
     this.context = context
     this.base = baseRef(context)
-    this.head = context.pullRequest?.headSha ?? context.mergeGroup!.headSha
-    this.merge = /^refs\/pull\/\d+\/merge$/.test(context.ref) ? context.sha : this.head
+    this.head = judgedCommit(context)
+    this.merge = mergeCommit(context) ?? this.head
   }
 
   /** All files of the repository at a commit. */
@@ -73,6 +84,20 @@ export class Sides {
     if (!found || this.merge === this.head) return found !== undefined
     const merged = await statAt(this.api, this.context, inRepository, this.merge).catch(() => found)
     return merged !== undefined
+  }
+
+  /** The commit that the change began at, as far as that is known, and else the base branch. */
+  begin(): Promise<string> {
+    this.#began ??= mergeBase(this.api, this.context, baseBranch(this.context), this.head).then(
+      ({ commit }) => commit ?? this.base,
+    )
+    return this.#began
+  }
+
+  /** Whether the change has another file at a path than the commit that it began at. */
+  async edits(inRepository: string): Promise<boolean> {
+    const [before, now] = [await this.at(inRepository, await this.begin()), await this.at(inRepository, this.head)]
+    return before?.sha !== now?.sha
   }
 
   /** Whether the base branch's workflow compares with a commit. */

@@ -156,6 +156,19 @@ export async function isOnBranch(api: Api, context: Context, sha: string, branch
   }
 }
 
+/** Whether a commit has another in its history; undefined where GitHub does not know one of them. */
+export async function descends(api: Api, context: Context, from: string, sha: string): Promise<boolean | undefined> {
+  const { owner, name: repo } = context.repository
+  try {
+    const basehead = `${from}...${sha}`
+    const { data } = await api.octokit.rest.repos.compareCommitsWithBasehead({ owner, repo, basehead, per_page: 1 })
+    return data.behind_by === 0
+  } catch (error) {
+    if ((error as { status?: number }).status === 404) return undefined
+    throw error
+  }
+}
+
 /** Whether two branches have no commit in common, which GitHub tells by a 404 of commits that it knows. Failures are no such thing. */
 export async function haveNothingInCommon(api: Api, context: Context, one: string, other: string): Promise<boolean> {
   const { owner, name: repo } = context.repository

@@ -1,0 +1,82 @@
+import * as core from '@actions/core'
+import { workspaceOf } from '../bytes/workspace.ts'
+import { UserError } from '../errors.ts'
+import { connect, startDeadline } from '../github/api.ts'
+import { branchOf, isJudged } from '../github/base-commit.ts'
+import type { Context } from '../github/context.ts'
+import { explainFailure } from '../github/failures.ts'
+import { isOfAnother, readHead } from '../github/git.ts'
+import { descends, isOnBranch, UnreadableError } from '../github/repository.ts'
+import { timeFor } from './baseline.ts'
+import { mainCheckout, withoutName } from './checkout.ts'
+import { Origins } from './origin.ts'
+import { checkoutAt } from './places.ts'
+import { readCheckpoints } from './publishing.ts'
+import { judgedCommit, mergeCommit } from './sides.ts'
+
+/**
+ * Refuses checkpoints that are of another commit than the change that is judged, and that it edits. By default pull_request_target,
+ * issue_comment and a dispatch check out the default branch, whose model would pass in the place of the pull request's.
+ * @param checkpoints paths, or NAME=PATH
+ * @throws UserError with the file, and what to check out
+ */
+export async function refuseOfAnotherCommit(context: Context, checkpoints: readonly string[]): Promise<void> {
+  const token = core.getInput('github-token')
+  if (!isJudged(context) || !token) return
+  for (const path of checkpoints.map(withoutName)) {
+    if (await isOfChange(context, path)) continue
+    const name = await notOfChange(context, path, token)
+    if (name === undefined) continue
+    const { pullRequest } = context
+    throw new UserError(
+      `${path} is not that of this change: ${name} lies here as another commit has it, and the change edits it.`,
+      pullRequest
+        ? `Use the event pull_request, or check out refs/pull/${pullRequest.number}/merge before this step (${context.event} has the default branch).`
+        : 'Check out the commit of the event before this step.',
+    )
+  }
+}
+
+/** Whether a checkpoint lies in a checkout of the change, of what would be merged, or of a commit that a step made upon either. */
+async function isOfChange(context: Context, path: string): Promise<boolean> {
+  const head = await readHead(await checkoutAt(path))
+  // Without git it is what the event has by default.
+  if (!head) return mergeCommit(context) !== undefined || context.mergeGroup !== null
+  return [head.sha, ...head.parents].some(sha => [judgedCommit(context), mergeCommit(context)].includes(sha))
+}
+
+async function notOfChange(context: Context, path: string, token: string): Promise<string | undefined> {
+  const deadline = startDeadline(await timeFor(path))
+  try {
+    return await new Origins(await connect({ token, apiUrl: context.apiUrl, deadline }), context).notOfChange(path)
+  } catch (error) {
+    const what = `Whether ${path} is that of this change is not known`
+    if (error instanceof UserError) throw error
+    if (error instanceof UnreadableError) throw new UserError(`${what}: ${error.message}.`)
+    throw new UserError(explainFailure(error, what, 'contents: read', context))
+  } finally {
+    deadline.done()
+  }
+}
+
+/**
+ * What was checked out in the place of the commit that a run on a branch is about, as a schedule does that trains another branch; undefined
+ * where it is that commit, a later one of the branch, or one that a step made upon it.
+ */
+export async function checkedOutInstead(context: Context, token: string): Promise<string | undefined> {
+  const checkout = await mainCheckout(readCheckpoints(), workspaceOf())
+  const head = await readHead(checkout)
+  if (!head || head.sha === context.sha || (await isOfAnother(checkout, context))) return undefined
+  const isUpon = head.parents.includes(context.sha)
+  const deadline = startDeadline()
+  try {
+    const api = await connect({ token, apiUrl: context.apiUrl, deadline })
+    const isLater = await descends(api, context, context.sha, head.sha)
+    if (isLater && (await isOnBranch(api, context, head.sha, branchOf(context.ref)))) return undefined
+    return isLater === undefined && isUpon ? undefined : head.sha
+  } catch {
+    return isUpon ? undefined : head.sha
+  } finally {
+    deadline.done()
+  }
+}

@@ -1,0 +1,91 @@
+import { execFileSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { temporaryFolder } from '../support/folder.ts'
+import { safetensorsBytes } from '../support/safetensors.ts'
+import { annotations, eachInRepository, nets, runGate } from './gate.ts'
+import { type GitHubDouble, sha } from './github/double.ts'
+import type { Job, JobOptions } from './github/job.ts'
+
+let github: GitHubDouble
+let commits: readonly [string, string, string, string]
+eachInRepository(started => {
+  ;({ github, commits } = started)
+})
+
+const RULES = { 'fail-if': 'delta(alpha) > 0.2' }
+const [good, worse] = [safetensorsBytes(nets.good), safetensorsBytes(nets.worse)]
+
+/** Commits what is in a folder as a checkout of this repository; the commit, the same for the same files. */
+function checkout(folder: string): string {
+  const git = (...words: string[]) =>
+    execFileSync('git', ['-c', 'user.name=a', '-c', 'user.email=a@b.c', '-C', folder, ...words], {
+      env: { ...process.env, GIT_AUTHOR_DATE: '2026-01-01T00:00:00Z', GIT_COMMITTER_DATE: '2026-01-01T00:00:00Z' },
+      stdio: 'pipe',
+    }).toString()
+  git('init', '-q')
+  git('remote', 'add', 'origin', 'https://gate.localhost/octo/net')
+  git('add', 'net.safetensors')
+  git('commit', '-q', '-m', 'x')
+  return git('rev-parse', 'HEAD').trim()
+}
+
+const inWorkspace = { prepare: (job: Job) => void checkout(job.workspace) }
+
+/** The branch main at a commit that git knows, too, and a pull request into it. */
+function main(head: Record<string, Buffer>): string {
+  const folder = temporaryFolder()
+  writeFileSync(join(folder, 'net.safetensors'), good)
+  const commit = checkout(folder)
+  github.commits.set(commit, []).set(sha('topic'), [commit])
+  github.branches.set('main', commit)
+  github.commitFiles(commit, { 'net.safetensors': good })
+  github.commitFiles(sha('topic'), head)
+  github.addPull({
+    number: 8,
+    head: { sha: sha('topic'), ref: 'topic', repository: 'octo/net' },
+    base: { sha: commit, ref: 'main' },
+  })
+  return commit
+}
+
+const EVENTS: [string, Record<string, string>][] = [
+  ['pull_request_target', {}],
+  ['workflow_dispatch', { 'pull-request': '8' }],
+]
+
+test.each(EVENTS)(
+  'a pull request that edits the model is not judged by that of the default branch: %s',
+  async (event, inputs) => {
+    const commit = main({ 'net.safetensors': worse })
+    const options: JobOptions = {
+      event,
+      sha: commit,
+      ref: 'refs/heads/main',
+      ...(event.startsWith('pull') && { pull: 8 }),
+    }
+    const ended = await runGate(github, 'good', { ...RULES, ...inputs }, options, {}, inWorkspace)
+    expect(ended.status).toBe(2)
+    expect(annotations(ended)).toContain('net.safetensors is not that of this change')
+    expect(github.comments(8).at(-1)!.body).toContain('refs/pull/8/merge')
+  },
+)
+
+test('one that leaves the model as it was is judged by it, and so is one whose head was checked out', async () => {
+  const commit = main({ 'net.safetensors': good, 'train.py': Buffer.from('x') })
+  const options: JobOptions = { event: 'pull_request_target', pull: 8, sha: commit, ref: 'refs/heads/main' }
+  expect((await runGate(github, 'good', RULES, options, {}, inWorkspace)).status).toBe(0)
+  github.commitFiles(sha('topic'), { 'net.safetensors': worse })
+  expect((await runGate(github, 'worse', RULES, options, {}, inWorkspace)).status).toBe(0)
+})
+
+test('a run on a branch that has checked out another one publishes no baseline of it', async () => {
+  const nightly = { event: 'schedule', sha: commits[2] }
+  const ended = await runGate(github, 'worse', RULES, nightly, {}, inWorkspace)
+  expect(annotations(ended)).toMatch(
+    /The baseline was not published: the checkout is of [0-9a-f]{7}, not of [0-9a-f]{7} of refs\/heads\/main/,
+  )
+  const other = await runGate(github, 'good', RULES, { event: 'pull_request', pull: 7 })
+  expect(other.outputs['baseline-state']).toBe('first-run')
+})
