@@ -1,9 +1,8 @@
 import { lstat, readlink, stat } from 'node:fs/promises'
 import { dirname, join, relative, resolve, sep } from 'node:path'
-import { exists } from '../bytes/file.ts'
 import { located, workspaceOf } from '../bytes/workspace.ts'
 import { isAsCommitted, isOfAnother, isTracked, readHead } from '../github/git.ts'
-import { blobId } from '../github/repository.ts'
+import { blobId, readAt } from '../github/repository.ts'
 import { checkoutOf, isCheckout, isSubmodule, pathEnds, pathWithin } from './checkout.ts'
 import { Dvc, isKept } from './dvc.ts'
 import type { Sides } from './sides.ts'
@@ -24,6 +23,7 @@ export class Places {
   readonly #foreign = new Map<string, Promise<boolean>>()
   /** By the folder. */
   readonly #shares = new Map<string, number>()
+  #thinned: Promise<boolean> | undefined
 
   constructor(sides: Sides) {
     this.#sides = sides
@@ -161,8 +161,9 @@ export class Places {
   }
 
   /**
-   * Where no git tells where a checkout begins: the folder on the way to a path that has most of what one side has at its top, the
-   * innermost of such, in which the path is one of the base branch's, or else of the judged commit's.
+   * Where no git tells where a checkout begins: the folder on the way to a path that has the most of what one side has at its top, the
+   * innermost of such, in which the path is one of the base branch's, or else of the judged commit's. Where an archive may lack what the
+   * repository has, any folder in which the path is one of theirs.
    */
   async #bareRoot(path: string): Promise<string | undefined> {
     const below = pathWithin(workspaceOf(), path)
@@ -171,8 +172,10 @@ export class Places {
     const shares: { readonly folder: string; readonly share: number }[] = []
     for (const folder of folders.slice(0, MOST_LINKS).reverse())
       shares.push({ folder, share: await this.#shareAt(folder) })
+    const isThinned = await this.#isThinned()
+    const most = Math.max(MOST_OF_TOP, ...shares.map(({ share }) => share))
     const likely = shares
-      .filter(({ share }) => share >= MOST_OF_TOP)
+      .filter(({ share }) => isThinned || share >= most)
       .sort((a, b) => b.share - a.share)
       .map(({ folder }) => folder)
     const { base, head } = this.#sides
@@ -185,6 +188,23 @@ export class Places {
     return likely[0]
   }
 
+  /** Whether a side's attributes leave something out of the archive that a checkout without git is unpacked from. */
+  #isThinned(): Promise<boolean> {
+    this.#thinned ??= (async () => {
+      for (const ref of [this.#sides.base, this.#sides.head]) {
+        if (!(await this.#sides.at(ATTRIBUTES, ref))) continue
+        const text = await readAt(this.#sides.api, this.#sides.context, {
+          path: ATTRIBUTES,
+          ref,
+          most: MOST_ATTRIBUTES,
+        })
+        if (text?.includes('export-ignore')) return true
+      }
+      return false
+    })()
+    return this.#thinned
+  }
+
   /** Of what either side has at its top, the share that a folder has. */
   async #shareAt(folder: string): Promise<number> {
     const known = this.#shares.get(folder)
@@ -193,7 +213,7 @@ export class Places {
     for (const ref of [this.#sides.base, this.#sides.head]) {
       const { files, links } = await this.#sides.list(ref)
       const top = [...new Set([...files.keys(), ...links.keys()].map(name => name.split('/', 1)[0]))]
-      const there = await Promise.all(top.map(name => exists(join(folder, name))))
+      const there = await Promise.all(top.map(name => lstat(join(folder, name)).catch(() => undefined)))
       shares.push(there.filter(Boolean).length / Math.max(top.length, 1))
     }
     const share = Math.max(...shares)
@@ -261,6 +281,8 @@ const SUBMODULE = 'it lies in a submodule, which the change may have moved'
 const MOST_LINKS = 40
 /** Of what a repository has at its top, what a folder has to have to be taken for its checkout. */
 const MOST_OF_TOP = 0.5
+const ATTRIBUTES = '.gitattributes'
+const MOST_ATTRIBUTES = 1024 * 1024
 
 export async function isFolder(path: string): Promise<boolean> {
   return (await stat(path).catch(() => undefined))?.isDirectory() ?? false

@@ -231,6 +231,32 @@ describe('where no git tells where a checkout begins', () => {
     expect(decided(await gate(kept, head, inputs, here('worse')))).toEqual(UNDECIDED)
   })
 
+  test('nor does what the pull request leaves out of the archive, or a link to nothing', async () => {
+    const top = Object.fromEntries(Array.from('abcdef', name => [name, '']))
+    const edited = { 'models/base.safetensors': bytesOf('worse') }
+    github.commitFiles(commits[3], { ...file, ...top })
+    const all = { 'fail-if': 'delta(alpha) > 0.2', ...inputs }
+    github.commitFiles(sha('head of 7'), { ...top, ...edited, '.gitattributes': '/* export-ignore\n' })
+    expect(decided(await runGate(github, 'worse', all, PULL, {}, here('worse')))).toEqual(FAILED)
+    const links = Object.fromEntries(Array.from('uvwxyz', name => [name, new Link('gone')]))
+    github.commitFiles(sha('head of 7'), { ...links, ...edited })
+    const prepare = (job: Job) => {
+      for (const name of Object.keys(links)) link(job, `x/${name}`, 'gone')
+    }
+    expect(decided(await runGate(github, 'worse', all, PULL, {}, { ...here('worse'), prepare }))).toEqual(FAILED)
+  })
+
+  test('a folder that looks like the repository is a step’s where another looks more like it', async () => {
+    const card = { '.gitattributes': '', 'README.md': '', 'config.json': '{}' }
+    const tree = { ...card, 'train.py': '', 'net.safetensors': bytesOf('good') }
+    const files = Object.fromEntries(Object.entries(card).map(([name, content]) => [`hub/${name}`, content]))
+    const head = { ...tree, 'net.safetensors': bytesOf('worse') }
+    const named = { baseline: 'hub/net.safetensors' }
+    const all = { files: { ...files, 'hub/net.safetensors': bytesOf('good') } }
+    expect(decided(await gate(tree, head, named, all))).toEqual(FAILED)
+    expect(comment()).not.toContain('inconclusive')
+  })
+
   test('one that a step made is compared with, though the repository has a file of its name', async () => {
     const tree = { 'base.safetensors': bytesOf('worse') }
     expect(decided(await gate(tree, tree, inputs, here('good')))).toEqual(FAILED)
