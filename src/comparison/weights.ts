@@ -143,7 +143,7 @@ const MOST_PAIRS = 250_000
 
 /** Cosine from which on most layers are those of the baseline, trained on or not, and below which one has nothing of it: its sketch errs by 0.13. */
 const STAYED = 0.8
-const NOTHING_IN_COMMON = 0.35
+const NOTHING_IN_COMMON = 0.45
 /** Layers without which most are none. */
 const LEAST_LAYERS = 3
 /** So far below the others in log_norm a layer had hardly begun, and goes anywhere. */

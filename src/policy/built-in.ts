@@ -53,6 +53,8 @@ interface Measurement {
   readonly layers?: number
   /** The layer behind it, where there is one. */
   readonly layer?: string
+  /** What chance does to it at most, where that is known. */
+  readonly chance?: number
 }
 
 /** Distance of two spectra in units of chance, from which on a loss of structure is believed. */
@@ -71,6 +73,14 @@ const NEXT_TO_ZERO = 3
 const LOST_RANK = 0.4
 /** Eigenvalues without which a mean over tails is chance: of one layer of 64, seeds are 0.3 apart. */
 const LEAST_IN_ALL = 100
+/**
+ * How far seeds move the shape of one layer's tail (root mean square of pairs), times the root of its eigenvalues, where its matrices have
+ * 67 columns or more; narrower ones more, in proportion. Measured on linear layers of 64 to 120 and on kernels of 16 and 32 channels.
+ */
+const SPREAD = 0.6
+const NARROW = 40
+/** So many times that is what chance does at most: of 168 pairs of four small networks none is beyond. */
+const MOST_BY_CHANCE = 2.5
 /** What else a layer has to have done to be newly over-trained: its free alpha alone crosses 2 by chance. */
 const HEAVIER = -0.2
 
@@ -352,15 +362,11 @@ export const BUILT_IN_RULES = {
     what: `mean of ln[(alpha_hill − 1)/(base − 1)] over layers whose base is 2 or more, where the mean log_norm moved by ${RESCALED} at most, and these layers have ${LEAST_IN_ALL} eigenvalues in all`,
     measure: ({ matched }, judgement) => {
       const { from_above, log_norm, judged } = judgement
-      const measured = byLayer(judgement)
-      const evals = matched.reduce((sum, { head }) => {
-        const { note, change, alpha_hill } = measured.get(head) ?? {}
-        const counts = note !== undefined && isJudged({ note }) && change != null && (alpha_hill?.base ?? 0) >= 2
-        return sum + (counts ? head.num_evals : 0)
-      }, 0)
+      const above = ofTails(matched, judgement, 2)
+      const evals = above.reduce((sum, { num_evals }) => sum + num_evals, 0)
       return from_above === null || Math.abs(log_norm ?? 0) > RESCALED || evals < LEAST_IN_ALL
         ? null
-        : { value: from_above, layers: judged, reason: tails(from_above) }
+        : { value: from_above, layers: judged, reason: tails(from_above), chance: chanceOf(above) }
     },
   },
   'slightly-lighter-tail': {
@@ -369,8 +375,11 @@ export const BUILT_IN_RULES = {
     threshold: 0.1,
     kind: 'measured',
     what: 'the same mean over all layers that were judged',
-    measure: (_, { tail_shape, judged }) =>
-      tail_shape === null ? null : { value: tail_shape, layers: judged, reason: tails(tail_shape) },
+    measure: ({ matched }, judgement) => {
+      const { tail_shape, judged } = judgement
+      const chance = chanceOf(ofTails(matched, judgement))
+      return tail_shape === null ? null : { value: tail_shape, layers: judged, reason: tails(tail_shape), chance }
+    },
   },
   'heavier-tail': {
     level: 'warn',
@@ -378,14 +387,12 @@ export const BUILT_IN_RULES = {
     threshold: -0.12,
     kind: 'measured',
     what: 'the same mean: too strong a regularisation and too high a learning rate make tails heavier while accuracy falls',
-    measure: (_, { tail_shape, judged }) =>
-      tail_shape === null
-        ? null
-        : {
-            value: tail_shape,
-            layers: judged,
-            reason: `${tails(tail_shape)}: more was learned, or weight decay or the learning rate is too high`,
-          },
+    measure: ({ matched }, judgement) => {
+      const { tail_shape, judged } = judgement
+      if (tail_shape === null) return null
+      const reason = `${tails(tail_shape)}: more was learned, or weight decay or the learning rate is too high`
+      return { value: tail_shape, layers: judged, reason, chance: chanceOf(ofTails(matched, judgement)) }
+    },
   },
   'moved-spectrum': {
     level: 'warn',
@@ -407,14 +414,19 @@ export const BUILT_IN_RULES = {
     operator: '>',
     threshold: 0,
     kind: 'measured',
-    what: `layers whose alpha fell below 2, and whose tail became heavier by ${-HEAVIER} or more`,
+    what: `layers whose alpha fell below 2, and whose tail became heavier by ${-HEAVIER} or more, and by more than chance does`,
     measure: ({ matched }, judgement) => {
       if (judgement.tail_shape === null) return null
       const measured = byLayer(judgement)
       const fallen = matched.filter(({ head, base }) => {
         if (isUpdate(head)) return false
         const fitted = head.status === 'success' && base.status === 'success'
-        return fitted && base.alpha! >= 2 && head.alpha! < 2 && (measured.get(head)?.change ?? 0) < HEAVIER
+        return (
+          fitted &&
+          base.alpha! >= 2 &&
+          head.alpha! < 2 &&
+          (measured.get(head)?.change ?? 0) < Math.min(HEAVIER, -chanceOf([head]))
+        )
       })
       return counted(
         fallen,
@@ -483,7 +495,7 @@ export const BUILT_IN_RULES = {
     threshold: 0,
     kind: 'measured',
     each: true,
-    what: 'layers whose weights have nothing in common with the baseline’s (a cosine below 0.35), where most layers’ stayed what they are (0.8 and more): initialised anew, noise, or another model’s. Not those that are only in another order, or another layer’s. Measured on 15 small networks and ten adapters from epoch to epoch, and from the first to the last, none is below 0.55',
+    what: 'layers whose weights have nothing in common with the baseline’s (a cosine below 0.45), where most layers’ stayed what they are (0.8 and more): initialised anew, noise, or another model’s. Not those that are only in another order, or another layer’s. Measured on 15 small networks and ten adapters from epoch to epoch, and from the first to the last, none is below 0.55',
     measure: ({ matched }) => {
       if (!matched.some(({ head, base }) => head.sketch?.length && base.sketch?.length)) return null
       const isElsewhere = movedElsewhere(matched)
@@ -638,7 +650,7 @@ export function builtInRules(
     const own = thresholds[name]
     const { threshold, because } =
       own === undefined
-        ? adapted(name, rule, prediction)
+        ? adapted(name, rule, found, prediction)
         : { threshold: own, because: 'the threshold is the project’s own' }
     const adaptedRule = { ...rule, threshold }
     const reason = because === '' ? found.reason : `${found.reason}; ${because}`
@@ -672,9 +684,15 @@ export const SEEDS = 0.06
 function adapted(
   name: BuiltInName,
   { threshold }: BuiltInRule,
+  { chance = 0 }: Measurement,
   prediction: ReturnType<Earlier['predict']>,
 ): { readonly threshold: number; readonly because: string } {
-  if (!('reach' in prediction)) return { threshold, because: OF_TAILS.has(name) ? SEEDS_DO : '' }
+  if (!('reach' in prediction)) {
+    const most = Math.ceil(100 * chance) / 100
+    if (most <= Math.abs(threshold)) return { threshold, because: OF_TAILS.has(name) ? SEEDS_DO : '' }
+    const because = `so few eigenvalues move by up to ${most} from seed to seed`
+    return { threshold: Math.sign(threshold) * most, because }
+  }
   const { mean, reach, changes } = prediction
   const [low, high] = [Math.min(-SEEDS, mean - reach), Math.max(SEEDS, mean + reach)].map(twoDigits)
   const because = `the last ${changes} baselines predict ${signed(mean - reach)} to ${signed(mean + reach)}`
@@ -766,6 +784,25 @@ function ofExchanged(exchanged: NonNullable<Pair['exchanged']>, matched: Pair['m
     layer: layers.get(tensor) ?? tensor,
     reason: `it is in the place that ${JSON.stringify(was)} has in the baseline, and Keras loads by places`,
   }
+}
+
+/** Layers that are judged by their tails, whose base is this or more. */
+function ofTails(matched: Pair['matched'], judgement: Judgement, least = 0): Layer[] {
+  const measured = byLayer(judgement)
+  return matched.flatMap(({ head }) => {
+    const layer = measured.get(head)
+    const counts = layer && isJudged(layer) && layer.change !== null && (layer.alpha_hill.base ?? 0) >= least
+    return counts ? [head] : []
+  })
+}
+
+/** What chance does at most to the mean shape of the tails of layers. */
+function chanceOf(layers: readonly Layer[]): number {
+  const variance = layers.reduce((sum, { M, num_evals }) => {
+    const spread = Math.max(SPREAD, NARROW / M)
+    return sum + (spread * spread) / num_evals
+  }, 0)
+  return (MOST_BY_CHANCE * Math.sqrt(variance)) / Math.max(layers.length, 1)
 }
 
 /** The mean of what was measured of layers, null where of none. */

@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { message, model, number, tensor } from '../checkpoint/onnx/build.ts'
-import { writeSafetensors } from '../support/safetensors.ts'
+import { safetensorsBytes, writeSafetensors } from '../support/safetensors.ts'
 import { eachInRepository, type Gated, nets, readReport, runGate, type Workspace } from './gate.ts'
 import { type GitHubDouble, sha } from './github/double.ts'
 import type { JobOptions } from './github/job.ts'
@@ -399,6 +399,7 @@ describe('a token that may write beside files of a fork', () => {
     event = 'pull_request_target',
   ) {
     github.addPull({ number: 7, head: { sha: sha('x'), ref: 'topic', repository: 'fork/net' } })
+    github.commitFiles(sha('x'), { 'net.safetensors': safetensorsBytes(nets.good) })
     const first = github.job({ event: 'push' })
     const { head, base = commits[3] } = prepare(first.workspace)
     if (head) github.pulls.get(7)!.head.sha = head
@@ -528,6 +529,7 @@ describe('a token that may write beside files of a fork', () => {
 
   test('issue_comment with the input pull-request is the same', async () => {
     github.addPull({ number: 7, head: { sha: sha('x'), ref: 'topic', repository: 'fork/net' } })
+    github.commitFiles(sha('x'), { 'net.safetensors': safetensorsBytes(nets.good) })
     const payload = { action: 'created', repository: { default_branch: 'main' } }
     const inputs = { ...N, 'pull-request': '7' }
     const refused = await runGate(github, 'good', inputs, { event: 'issue_comment', payload })
