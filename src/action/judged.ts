@@ -6,7 +6,7 @@ import { branchOf, isJudged } from '../github/base-commit.ts'
 import type { Context } from '../github/context.ts'
 import { explainFailure } from '../github/failures.ts'
 import { isOfAnother, readHead } from '../github/git.ts'
-import { descends, isOnBranch, UnreadableError } from '../github/repository.ts'
+import { ahead, isOnBranch, UnreadableError } from '../github/repository.ts'
 import { timeFor } from './baseline.ts'
 import { mainCheckout, withoutName } from './checkout.ts'
 import { Origins } from './origin.ts'
@@ -71,9 +71,10 @@ export async function checkedOutInstead(context: Context, token: string): Promis
   const deadline = startDeadline()
   try {
     const api = await connect({ token, apiUrl: context.apiUrl, deadline })
-    const isLater = await descends(api, context, context.sha, head.sha)
-    if (isLater && (await isOnBranch(api, context, head.sha, branchOf(context.ref)))) return undefined
-    return isLater === undefined && isUpon ? undefined : head.sha
+    const by = await ahead(api, context, context.sha, head.sha)
+    if (by === undefined) return isUpon ? undefined : head.sha
+    const isLater = Number.isFinite(by) && (await isOnBranch(api, context, head.sha, branchOf(context.ref)))
+    return isLater ? undefined : head.sha
   } catch {
     return isUpon ? undefined : head.sha
   } finally {

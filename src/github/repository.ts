@@ -156,13 +156,13 @@ export async function isOnBranch(api: Api, context: Context, sha: string, branch
   }
 }
 
-/** Whether a commit has another in its history; undefined where GitHub does not know one of them. */
-export async function descends(api: Api, context: Context, from: string, sha: string): Promise<boolean | undefined> {
+/** How many commits one is ahead of another of its history, infinitely many of what is none; undefined where GitHub does not know one. */
+export async function ahead(api: Api, context: Context, from: string, sha: string): Promise<number | undefined> {
   const { owner, name: repo } = context.repository
   try {
     const basehead = `${from}...${sha}`
     const { data } = await api.octokit.rest.repos.compareCommitsWithBasehead({ owner, repo, basehead, per_page: 1 })
-    return data.behind_by === 0
+    return data.behind_by === 0 ? data.ahead_by : Number.POSITIVE_INFINITY
   } catch (error) {
     if ((error as { status?: number }).status === 404) return undefined
     throw error

@@ -7,7 +7,10 @@ import type { Lineage } from './lineage.ts'
 import { isoTime } from './prose.ts'
 import type { BaselineRequest, HistoryPoint } from './types.ts'
 
-/** Up to `history` points. What can't be read is left out: a trend is never worth a verdict. */
+/**
+ * Up to `history` points: those that the newest report tells of itself, if they are of commits before it, and else what other artifacts
+ * hold. What can't be read is left out: a trend is never worth a verdict.
+ */
 export async function earlier(
   { api, context, history = 0 }: BaselineRequest,
   artifacts: Artifacts,
@@ -17,11 +20,18 @@ export async function earlier(
 ): Promise<HistoryPoint[]> {
   if (history < 1) return []
   const points = [point(newest, report)]
+  const told = new Map(report.baseline?.history.map(one => [one.commit, one]))
   const end = Date.now() + Math.min(limits.github.historyMilliseconds, api.deadline.left() / 2)
   let bytes = 0
   try {
-    while (await artifacts.more());
     for await (const { sha } of lineage.before(newest.sha)) {
+      if (points.length >= history) return points
+      const known = told.get(sha)
+      if (known) {
+        points.unshift(known)
+        continue
+      }
+      while (await artifacts.more());
       for (const candidate of artifacts.of(sha)) {
         if (points.length >= history || Date.now() > end) return points
         if (candidate.expired || !(await artifacts.trusted(candidate))) continue

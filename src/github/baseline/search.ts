@@ -1,7 +1,7 @@
 import { limits } from '../../limits.ts'
 import type { BaseCommit } from '../base-commit.ts'
 import { explainFailure, isRefusal } from '../failures.ts'
-import { isOnBranch } from '../repository.ts'
+import { ahead, isOnBranch } from '../repository.ts'
 import { type Candidate, GoneError, InvalidError, readArtifact } from './archive.ts'
 import { Artifacts, artifactOfRun, newestOfRun } from './artifacts.ts'
 import { earlier } from './history.ts'
@@ -30,7 +30,8 @@ export async function findBaseline(request: BaselineRequest): Promise<Baseline> 
   let gone: { candidate: Candidate; why: string } | undefined
   try {
     for await (const found of inOrder(artifacts, lineage, base, request.nearest)) {
-      const { candidate, state, distance } = found
+      const { candidate } = found
+      let { state, distance } = found
       if (candidate.expired || isTooOld(candidate.created, now, maxAge)) {
         gone ??= { candidate, why: candidate.expired ? 'has expired' : 'is older than `baseline-max-age` allows' }
         continue
@@ -42,7 +43,11 @@ export async function findBaseline(request: BaselineRequest): Promise<Baseline> 
           gone ??= { candidate, why: 'is of a run that GitHub does not know any more' }
         continue
       }
-      if (state === 'degraded' && !(await ofTheBranch(candidate, request, artifacts))) continue
+      if (state === 'degraded') {
+        if (!(await ofTheBranch(candidate, request, artifacts))) continue
+        distance = await commitsBefore(candidate, request)
+        if (distance !== undefined) state = 'ancestor'
+      }
       if (await newestOfRun(api, context, twiceName(name), candidate.run)) throw new Failed(candidate, ambiguous())
       const read = await readArtifact(api, context, candidate).catch(error => {
         if (error instanceof GoneError) return undefined
@@ -146,6 +151,18 @@ async function ofTheBranch(
     artifacts.refuse(candidate, 'made of a commit that GitHub does not know on the branch')
   }
   return false
+}
+
+/** How far it is before the base, further back than commits are looked through one by one; undefined where it is not before it. */
+async function commitsBefore({ sha }: Candidate, { api, context, base }: BaselineRequest): Promise<number | undefined> {
+  if (base.commit === null) return undefined
+  try {
+    const found = await ahead(api, context, sha, base.commit)
+    return found !== undefined && Number.isFinite(found) ? found : undefined
+  } catch (error) {
+    if (!isRefusal(error)) throw error
+    return undefined
+  }
 }
 
 async function* inOrder(

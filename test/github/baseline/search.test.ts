@@ -9,6 +9,7 @@ import { baselineOfRun, findBaseline } from '../../../src/github/baseline/search
 import type { Baseline, BaselineRequest } from '../../../src/github/baseline/types.ts'
 import { readContext } from '../../../src/github/context.ts'
 import { limits } from '../../../src/limits.ts'
+import { SUMMARY_METRICS } from '../../../src/report/columns.ts'
 import { serialiseReport } from '../../../src/report/io.ts'
 import type { Report } from '../../../src/report/schema.ts'
 import { type Entry, makeZip } from '../../checkpoint/torch/build.ts'
@@ -131,14 +132,22 @@ describe('a baseline is found', () => {
     expect(await find()).toMatchObject({ state: 'ancestor', distance: 2 })
   })
 
-  test('degraded: the newest of the branch that is older than this run, and it says so', async () => {
+  test('further back than commits are looked through one by one', async () => {
     publish(history[121]!)
-    const { runId } = publish(history[120]!)
+    publish(history[120]!)
+    expect(await find()).toMatchObject({ state: 'ancestor', commit: history[120], distance: 240 })
+  })
+
+  test('degraded: the newest of the branch that is older than this run, and it says so', async () => {
+    const tip = sha('tip')
+    github.commits.set(tip, [history[0]!])
+    github.branches.set('main', tip)
+    const { runId } = publish(tip)
     publish(sha('elsewhere'))
     publish(sha('later'), { run: { id: 900_001 } })
     expect(await find()).toMatchObject({
       state: 'degraded',
-      commit: history[120],
+      commit: tip,
       run: { id: runId },
       reason: expect.stringMatching(
         /newest baseline of the branch main instead of the right one.*may differ by more.*1, made of a commit that is not on the branch/,
@@ -349,6 +358,7 @@ describe('there is none', () => {
   test('GitHub does not know the base any more', async () => {
     publish(history[120]!)
     github.fault({ path: '/commits', status: 404, body: { message: 'No commit found for SHA' } })
+    github.fault({ path: `...${history[0]}`, status: 404, body: { message: 'Not Found' } })
     expect(await find()).toMatchObject({
       state: 'degraded',
       reason: expect.stringContaining('finds it not (404: No commit found for SHA)'),
@@ -375,7 +385,7 @@ describe('there is none', () => {
       reason: expect.stringContaining('another workflow, .github/workflows/old.yml'),
     })
     publish(history[130]!)
-    expect(await find()).toMatchObject({ state: 'degraded', commit: history[130] })
+    expect(await find()).toMatchObject({ state: 'ancestor', commit: history[130] })
     expect(paths('/actions/runs/').length).toBeLessThan(100)
   })
 
@@ -556,6 +566,22 @@ describe('history', () => {
     const found = await find({ history: 4 })
     expect(alphas(found)).toEqual([3, 4, 5, 9])
     expect(found.history.at(-1)).toMatchObject({ commit: history[0], run_id: found.run!.id, time: found.time })
+  })
+
+  test('is what the baseline tells of itself, of commits before it', async () => {
+    const point = (commit: string, alpha: number) => {
+      const [{ name, summary: all }] = report(alpha).models
+      const summary = Object.fromEntries(SUMMARY_METRICS.map(metric => [metric, all[metric]]))
+      return { commit, time: '2026-01-01T00:00:00Z', run_id: 1, models: [{ name, summary }] }
+    }
+    const told = [point(history[3]!, 3), point(sha('elsewhere'), 7), point(history[2]!, 4)]
+    const baseline = { state: 'exact', reason: '', branch: 'main', wanted: null, history: told } as const
+    publish(history[4]!, { zip: zipped(serialiseReport(report(2))) })
+    publish(history[2]!, { zip: zipped(serialiseReport(report(8))) })
+    publish(history[0]!, { zip: zipped(serialiseReport({ ...report(5), baseline } as unknown as Report)) })
+    expect(alphas(await find({ history: 3 }))).toEqual([3, 4, 5])
+    expect(paths('/zip')).toHaveLength(1)
+    expect(alphas(await find({ history: 9 }))).toEqual([2, 3, 4, 5])
   })
 
   test('leaves out what cannot be read, and ends where GitHub fails', async () => {
