@@ -311,6 +311,22 @@ export const limits = {
     historyMilliseconds: 15_000,
   },
 
+  /** What is read of a run that anybody may have made, to comment on it: all its reports together. */
+  relay: {
+    /** Each is a request of the thousand that a repository has an hour. A matrix of 32 that ran again has 64. */
+    artifactsCount: 64,
+    archiveBytes: 64 * MiB,
+    /** About 3 KiB a layer, 6 where it is compared: a matrix of 12 models of 500 layers has 32 MiB. */
+    bytes: 64 * MiB,
+    /** About 300 a layer, 600 where it is compared. As of `json`. */
+    marksCount: 8_000_000,
+    /** Of any list of a report that has no bound of its own: layers, rules. */
+    listEntries: 20_000,
+    /** Of one report: each is looked up among the others, and has rules of its own. */
+    modelsCount: 500,
+    milliseconds: 30_000,
+  },
+
   /** Lists and tables of models with their accuracies. */
   series: {
     /** A row of 40 columns has about 400 bytes. */

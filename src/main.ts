@@ -4,7 +4,7 @@ import { withAcceptance } from './action/acceptance.ts'
 import { refuseOfAnotherCommit } from './action/judged.ts'
 import { type GatingMode, parseMode } from './action/mode.ts'
 import { writeOutputs } from './action/outputs.ts'
-import { collectParts, readJob } from './action/parts.ts'
+import { collectParts, readJob, runnerName } from './action/parts.ts'
 import { expandPatterns } from './action/patterns.ts'
 import { publish, publishError } from './action/publish.ts'
 import { type Publishing, readCheckpoints, readInputs, readPublishing, readSeries } from './action/publishing.ts'
@@ -65,7 +65,8 @@ async function main(): Promise<void> {
     const walked = await WALKS[mode](context, rules)
     // The comment is the merging job's.
     publishing = mode === 'part' ? { ...publishing, comment: 'never' } : walked.publishing
-    const told = { ...walked.report.provenance!, gate: hashOf(publishing.commentKey) }
+    const runner = runnerName()
+    const told = { ...walked.report.provenance!, gate: hashOf(publishing.commentKey), ...(runner && { runner }) }
     report = await withAcceptance(context, publishing, { ...walked.report, provenance: told })
   } catch (error) {
     await publishError(context, isPart() ? { ...publishing, comment: 'never' } : publishing, error)

@@ -25,8 +25,13 @@ const strategy = z.object({ 'job-index': z.int().min(0), 'job-total': z.int().mi
 export function readJob(): Part['job'] {
   const { data } = strategy.safeParse(parseJson(core.getInput('strategy')))
   const id = process.env.GITHUB_JOB
-  const runner = process.env.RUNNER_NAME?.slice(0, 256)
+  const runner = runnerName()
   return data && id ? { id, index: data['job-index'], of: data['job-total'], ...(runner && { runner }) } : undefined
+}
+
+/** Empty where the runner does not say. */
+export function runnerName(): string {
+  return process.env.RUNNER_NAME?.slice(0, 256) ?? ''
 }
 
 /**

@@ -2,9 +2,6 @@ import * as core from '@actions/core'
 import { UserError } from '../errors.ts'
 import { readAcceptance } from '../github/acceptance.ts'
 import { type Api, connect, startDeadline } from '../github/api.ts'
-import { type Candidate, readArtifact } from '../github/baseline/archive.ts'
-import { newestOf } from '../github/baseline/artifacts.ts'
-import { REPORT_ARTIFACT, REPORT_PREFIX } from '../github/baseline/options.ts'
 import { commentsOf, hashOf, publishComment } from '../github/comment.ts'
 import type { Context, PullRequest, WorkflowRun } from '../github/context.ts'
 import { explainFailure } from '../github/failures.ts'
@@ -14,20 +11,24 @@ import { accept } from '../policy/accept.ts'
 import { code, link, printable } from '../render/escape.ts'
 import { ICON } from '../render/headline.ts'
 import { renderMarkdown } from '../render/markdown.ts'
-import { parseReport } from '../report/io.ts'
 import type { Report } from '../report/schema.ts'
 import { commentAction } from './comment-mode.ts'
 import type { Publishing } from './publishing.ts'
+import { type Relayed, readRelayed } from './relayed.ts'
 import { setOutput } from './safely.ts'
 
-/** How many gates of one run are told of. */
+/** How many gates are told of, where not more have a comment already. */
 const MOST_GATES = 10
+const NO_FAILURE =
+  'The run ended without a failure, and without a report of this gate: it did not run, or its report was not kept.'
 /** Ends of runs that looked at nothing, and failed at nothing. */
-const NOT_RUN: Readonly<Record<string, string>> = {
-  skipped: 'was skipped',
-  action_required: 'waits for approval',
-  cancelled: 'was cancelled',
-  stale: 'never ended',
+const IDLE: Readonly<Record<string, string>> = {
+  success: NO_FAILURE,
+  neutral: NO_FAILURE,
+  skipped: 'The run was skipped: nothing was looked at.',
+  action_required: 'The run waits for approval: nothing was looked at.',
+  cancelled: 'The run was cancelled: nothing was looked at.',
+  stale: 'The run never ended: nothing was looked at.',
 }
 
 /**
@@ -59,16 +60,7 @@ export async function relayComment(context: Context, publishing: Publishing): Pr
     const api = await connect({ token: publishing.token, apiUrl: context.apiUrl, deadline })
     const pull = await openPullRequest(api, context, run)
     if (typeof pull === 'string') return said(pull)
-    const relay = { api, context: { ...context, pullRequest: pull }, run, publishing, own }
-    const artifacts = await reportsOf(api, context, run, publishing)
-    if (artifacts.length === 0)
-      core.info(printable(`Run ${run.id} has no report: no artifact ${wantedName(publishing)}.`))
-    const told = []
-    for (const artifact of artifacts.slice(0, MOST_GATES))
-      told.push(await relayReport(relay, artifact, artifacts.length))
-    await tellMissing(relay, told)
-    const rest = artifacts.slice(MOST_GATES).map(({ name }) => name)
-    if (rest.length > 0) core.warning(printable(`Not commented on, for there are too many: ${rest.join(', ')}.`))
+    await tellAll({ api, context: { ...context, pullRequest: pull }, run, publishing, own })
   } catch (error) {
     core.warning(explainFailure(error, 'The comment was not written', 'pull-requests: write', context))
   } finally {
@@ -85,37 +77,35 @@ interface Relay {
   readonly own: boolean
 }
 
-/** The reports of a run: that of the name which is asked for, or one of each gate. */
-async function reportsOf(api: Api, context: Context, run: WorkflowRun, { artifact }: Publishing): Promise<Candidate[]> {
-  const named = core.getInput('artifact-name')
-  const wanted = (name: string) => (named ? name === artifact : isReport(name))
-  const found = await newestOf(api, context, run.id, { wanted })
-  return [...found.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+/** What does not hold any more is told first, and reading has half of the time: no old comment stays because of what was uploaded. */
+async function tellAll(relay: Relay): Promise<void> {
+  const { api, context, run } = relay
+  const earlier = await commentsOf(api, context, context.pullRequest.number, run.workflowPath)
+  const { reports, unread } = await readRelayed(relay, new Set(earlier.keys()), api.deadline.left() / 2)
+  const found = reports.map(one => ({ ...one, hash: hashOfGate(one.gate) }))
+  const hashes = new Set(found.map(({ hash }) => hash))
+  await tellMissing(relay, unread, new Map([...earlier].filter(([hash]) => !hashes.has(hash))))
+  const known = found.filter(({ hash }) => earlier.has(hash))
+  const others = found.filter(({ hash, report }) => !earlier.has(hash) && mayBegin(relay, report))
+  const room = Math.max(0, MOST_GATES - known.length)
+  for (const { hash, report } of [...known, ...others.slice(0, room)]) await relayReport(relay, hash, report)
+  const rest = others.slice(room).map(({ artifact }) => artifact.name)
+  if (rest.length > 0) core.warning(printable(`Not commented on, for there are too many: ${rest.join(', ')}.`))
 }
 
-function isReport(name: string): boolean {
-  return name === REPORT_ARTIFACT || name.startsWith(`${REPORT_PREFIX}-`)
+/** Whether it may begin a comment; whether an acceptance is one is looked up later. */
+function mayBegin({ publishing }: Relay, report: Report): boolean {
+  return report.verdict?.status === 'accepted' || commentAction(publishing.comment, report) === 'write'
 }
 
-/** What tells the comment of a gate apart: the same as where it comments for itself. */
-function hashOfGate({ publishing }: Relay, artifact: string, gate: string | undefined, of: number): string {
-  const key = core.getInput('comment-key') && publishing.commentKey
-  if (key) return hashOf(of > 1 ? `${key}/${artifact}` : key)
-  return gate && /^[0-9a-f]{16}$/.test(gate) ? gate : hashOf(artifact)
+/** What tells the comment of a gate apart: the same as where it comments for itself, unless this step has a key of its own. */
+function hashOfGate(gate: string): string {
+  const key = core.getInput('comment-key')
+  return key && gate !== hashOf(key) ? hashOf(`${key}/${gate}`) : gate
 }
 
-/** What stands for the key of the comment that it wrote; undefined where the report can't be read. */
-async function relayReport(relay: Relay, artifact: Candidate, of: number): Promise<string | undefined> {
-  const { api, context, run, own } = relay
-  let claimed: Report
-  try {
-    claimed = await readArtifact(api, context, artifact, { parse: parseReport, alone: false })
-  } catch (error) {
-    const what = printable(`The comment was not written: the report ${artifact.name} can't be read`)
-    core.warning(explainFailure(error, what, 'actions: read', context))
-    return undefined
-  }
-  const hash = hashOfGate(relay, artifact.name, claimed.provenance?.gate, of)
+async function relayReport(relay: Relay, hash: string, claimed: Report): Promise<void> {
+  const { context, run, own } = relay
   const report = await withoutForgedAcceptance(relay, trusted(claimed, context, run))
   const note = own
     ? 'From a run that Dependabot started.'
@@ -123,7 +113,6 @@ async function relayReport(relay: Relay, artifact: Candidate, of: number): Promi
   const body = renderMarkdown(report, { limit: limits.report.commentCharacters, note })
   const create = commentAction(relay.publishing.comment, report) === 'write'
   await write(relay, hash, body, { create, verdict: report.verdict?.status })
-  return hash
 }
 
 /** An acceptance is GitHub's to tell: the label is looked up again, where it is that of this step's `accept-label`. */
@@ -138,26 +127,27 @@ async function withoutForgedAcceptance({ api, context, publishing }: Relay, repo
   return { ...report, verdict: found ? accept(before, accepted.label, found) : before }
 }
 
-/** What earlier comments of a gate say does not hold any more where the run left no report of it. */
-async function tellMissing(relay: Relay, told: readonly (string | undefined)[]): Promise<void> {
-  const { api, context, run } = relay
+/** What earlier comments say does not hold any more where the run left no report of their gates. */
+async function tellMissing(
+  relay: Relay,
+  unread: Relayed['unread'],
+  missing: ReadonlyMap<string, string>,
+): Promise<void> {
+  const { context, run } = relay
   const { owner, name } = context.repository
   const url = `${context.serverUrl}/${owner}/${name}/actions/runs/${run.id}`
-  const idle = Object.hasOwn(NOT_RUN, run.conclusion) ? NOT_RUN[run.conclusion] : undefined
-  const said = idle
-    ? `### ${ICON.inconclusive} Inconclusive: no verdict\n\nThe run ${idle}: nothing was looked at.`
-    : `### ${ICON.failed} Failed: no verdict\n\nThe run ended without a report of this gate: its log says why.`
-  const body = `${said}\n\n<sub>commit ${code(run.headSha.slice(0, 12))}, ${link(`run ${run.id}`, url)}</sub>`
-  for (const hash of await commentsOf(api, context, context.pullRequest.number, run.workflowPath)) {
-    if (!told.includes(hash))
-      await write(relay, hash, body, { create: false, verdict: idle ? 'inconclusive' : 'failed' })
+  const idle = !unread && Object.hasOwn(IDLE, run.conclusion) ? IDLE[run.conclusion] : undefined
+  const verdict = idle ? 'inconclusive' : unread || 'failed'
+  const title = { inconclusive: `${ICON.inconclusive} Inconclusive`, failed: `${ICON.failed} Failed` }[verdict]
+  const reason = unread
+    ? `No report of this gate can be read: ${link('the log', context.run.url)} says why.`
+    : (idle ?? 'The run ended without a report of this gate: its log says why.')
+  const about = `<sub>commit ${code(run.headSha.slice(0, 12))}, ${link(`run ${run.id}`, url)}</sub>`
+  for (const [hash, commit] of missing) {
+    // A run that looked at nothing knows no better of the same commit.
+    if (idle && commit === run.headSha) continue
+    await write(relay, hash, `### ${title}: no verdict\n\n${reason}\n\n${about}`, { create: false, verdict })
   }
-}
-
-function wantedName({ artifact }: Publishing): string {
-  return core.getInput('artifact-name')
-    ? `named ${artifact}`
-    : `named ${REPORT_ARTIFACT}, or beginning with ${REPORT_PREFIX}-`
 }
 
 async function write(

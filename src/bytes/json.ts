@@ -20,10 +20,10 @@ export interface JsonBounds {
 }
 
 /**
- * Whether it would be read.
+ * Whether it would be read, and how many marks it holds.
  * @throws RangeError where it nests deeper or holds more
  */
-export function checkJson(bytes: Buffer, most: JsonBounds): void {
+export function checkJson(bytes: Buffer, most: JsonBounds): number {
   let depth = 0
   let marks = 0
   for (let i = 0; i < bytes.length; i++) {
@@ -39,6 +39,7 @@ export function checkJson(bytes: Buffer, most: JsonBounds): void {
       throw new RangeError(`holds more than ${most.marks} commas, colons and brackets`)
     }
   }
+  return marks
 }
 
 /** Where the string that begins at `start` ends; the end of all where it does not. */

@@ -167,12 +167,17 @@ async function publish(request: CommentRequest): Promise<CommentResult> {
 }
 
 /** Whether GitHub knows this attempt of this run, and that it is of our workflow. */
-async function isKnown(
+async function isKnown(api: Api, context: Context, run: Run, workflowPath: string): Promise<boolean> {
+  return (await commitOf(api, context, run, workflowPath)) !== undefined
+}
+
+/** The commit of this run, where GitHub knows this attempt of it, and that it is of our workflow. */
+async function commitOf(
   { octokit }: Api,
   context: Context,
   { id, attempt }: Run,
   workflowPath: string,
-): Promise<boolean> {
+): Promise<string | undefined> {
   const { owner, name: repo } = context.repository
   try {
     const { data } = await octokit.rest.actions.getWorkflowRun({
@@ -181,25 +186,34 @@ async function isKnown(
     const known = (data.run_attempt ?? 1) >= attempt && isSameFile((data.path ?? '').replace(/@.*$/s, ''), workflowPath)
     // A run of another pull request has nothing to say on this one.
     const { pullRequest } = context
-    if (!known || !pullRequest || !data.event.startsWith('pull_request')) return known
-    return data.head_branch === pullRequest.headRef && data.head_repository?.full_name === pullRequest.headRepository
+    const anyPull = !pullRequest || !data.event.startsWith('pull_request')
+    const ours =
+      anyPull ||
+      (data.head_branch === pullRequest.headRef && data.head_repository?.full_name === pullRequest.headRepository)
+    return known && ours ? (data.head_sha ?? '') : undefined
   } catch (error) {
-    if (isRefusal(error)) return false
+    if (isRefusal(error)) return undefined
     throw error
   }
 }
 
 /**
  * What stands for the keys of our comments on a pull request that tell of runs of one workflow file (of any, where that is not
- * known). GitHub's errors pass through.
+ * known), each with the commit of that run. GitHub's errors pass through.
  */
-export async function commentsOf(api: Api, context: Context, issue: number, workflowPath: string): Promise<string[]> {
+export async function commentsOf(
+  api: Api,
+  context: Context,
+  issue: number,
+  workflowPath: string,
+): Promise<Map<string, string>> {
   const { owner, name: repo } = context.repository
-  const found: string[] = []
+  const found = new Map<string, string>()
   for (const { body, user } of await listComments(api, { owner, repo, issue_number: issue })) {
     const written = readMarker(body)
-    if (!written || found.includes(written.key) || user?.login !== (await tokenOwner(api))) continue
-    if (await isKnown(api, context, written, workflowPath)) found.push(written.key)
+    if (!written || found.has(written.key) || user?.login !== (await tokenOwner(api))) continue
+    const commit = await commitOf(api, context, written, workflowPath)
+    if (commit !== undefined) found.set(written.key, commit)
   }
   return found
 }

@@ -15,8 +15,11 @@ export interface RunJob {
   readonly gated: boolean
 }
 
-/** The jobs of this run, each as of its last attempt: of the run's last attempt GitHub may list those alone that ran again. GitHub's errors pass through. */
-export async function jobsOf({ octokit }: Api, { repository, run }: Context): Promise<RunJob[]> {
+/** The jobs of a run, each as of its last attempt: of the run's last attempt GitHub may list those alone that ran again. GitHub's errors pass through. */
+export async function jobsOf(
+  { octokit }: Api,
+  { repository, run }: Pick<Context, 'repository'> & { run: { id: number } },
+): Promise<RunJob[]> {
   const { owner, name: repo } = repository
   const jobs: RunJob[] = []
   for (let page = 1; page <= limits.github.artifactPages; page++) {
@@ -56,5 +59,19 @@ export function jobThatMade(
           (!Number.isFinite(made.time) || made.time >= started - slack)
         : attempt > made.attempt && made.runner !== '' && runner === made.runner && made.time >= started) &&
       !(made.time > ended + slack),
+  )
+}
+
+/**
+ * Whether what was made at a time on a runner (on any, where that is empty) was made by one of these: else its job ran again since.
+ * @param slack milliseconds by which clocks may differ
+ */
+export function isOfLatest(
+  jobs: readonly RunJob[],
+  { runner, time }: { runner: string; time: number },
+  slack = 5_000,
+): boolean {
+  return jobs.some(
+    job => (!runner || !job.runner || job.runner === runner) && time >= job.started && time <= job.ended + slack,
   )
 }

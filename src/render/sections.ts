@@ -167,14 +167,14 @@ export function attention(report: Report, model: Model): Attention[] {
   })
   for (const { tensor, non_finite } of model.skipped)
     if (non_finite !== undefined) found.push({ who: tensor, why: [said(non_finite)] })
-  const violated = byUrgency(report.verdict?.rules ?? []).filter(
+  const violated = (report.verdict?.rules ?? []).filter(
     rule =>
       rule.outcome === 'violated' &&
       (!rule.builtin || rule.name !== undefined) &&
       rule.layer !== undefined &&
       rule.model === model.name,
   )
-  for (const { rule, builtin, layer: who, reason } of violated)
+  for (const { rule, builtin, layer: who, reason } of byUrgency(violated))
     found.push({ who: who!, why: builtin ? [said(reason)] : ['violates ', name(rule)], ...named(who!) })
   for (const { who, why } of moved(compared)) found.push({ who, why, ...named(who) })
   const seen = new Set<string>()

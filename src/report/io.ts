@@ -1,10 +1,10 @@
 import type * as z from 'zod'
-import { checkJson, jsonProblem, parseJson } from '../bytes/json.ts'
+import { checkJson, jsonProblem } from '../bytes/json.ts'
 import { readSmallFile } from '../bytes/small-file.ts'
 import { UserError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { VERSION } from '../version.ts'
-import { lenientReport, type Part, type Report, SCHEMA_VERSION, strictReport } from './schema.ts'
+import { foreignReport, lenientReport, type Part, type Report, SCHEMA_VERSION, strictReport } from './schema.ts'
 
 /**
  * A report as JSON: two spaces, lists of numbers on one line, so that a committed one can be reviewed in a diff. The same report
@@ -75,7 +75,18 @@ export interface NamedPart {
  * @param where names it in errors
  */
 export function parseReport(bytes: Buffer, where: string): Report {
-  const report = parse(bytes, where)
+  return whole(parse(bytes, where), where)
+}
+
+/**
+ * Reads a whole report that anybody may have written, lists of which are bounded, too.
+ * @param left how many commas, colons and brackets may be read yet, of this and of others: it takes its own from them
+ */
+export function parseForeignReport(bytes: Buffer, where: string, left: MarksLeft): Report {
+  return whole(parseAnyReport(jsonOf(bytes, where, left), where, AS_BASELINE, foreignReport), where)
+}
+
+function whole(report: Report, where: string): Report {
   if (!report.part) return report
   throw new UserError(`${where}: is a part of a report`, 'Merge all parts first (`mode: merge`, --merge).')
 }
@@ -96,20 +107,28 @@ const REMADE = 'Make it again with `mode: part`, or with a shard such as 1/4.'
 const AS_BASELINE = 'A baseline is a report that --json wrote, or a checkpoint.'
 
 function parse(bytes: Buffer, where: string): Report {
-  let json: unknown
+  return parseAnyReport(jsonOf(bytes, where, { ...limits.report }), where, AS_BASELINE)
+}
+
+/** What may be read yet. */
+interface MarksLeft {
+  marksCount: number
+}
+
+function jsonOf(bytes: Buffer, where: string, left: MarksLeft): unknown {
   try {
-    json = parseJson(bytes, { depth: limits.json.nestingLevels, marks: limits.report.marksCount })
+    left.marksCount -= checkJson(bytes, { depth: limits.json.nestingLevels, marks: left.marksCount })
+    return JSON.parse(bytes.toString('utf8'))
   } catch (cause) {
     throw new UserError(`${where}: ${jsonProblem(cause)}`, AS_BASELINE, { cause })
   }
-  return parseAnyReport(json, where, AS_BASELINE)
 }
 
 /**
  * A report, or a part of one, of what was read as JSON.
  * @param hint what there should have been
  */
-export function parseAnyReport(json: unknown, where: string, hint: string): Report {
+export function parseAnyReport(json: unknown, where: string, hint: string, schema = lenientReport): Report {
   const version = (json as { schemaVersion?: unknown } | null)?.schemaVersion
   if (typeof version === 'number' && version > SCHEMA_VERSION) {
     throw new UserError(
@@ -117,7 +136,7 @@ export function parseAnyReport(json: unknown, where: string, hint: string): Repo
       'Use the same version on both branches.',
     )
   }
-  const parsed = lenientReport.safeParse(json)
+  const parsed = schema.safeParse(json)
   if (!parsed.success) {
     throw new UserError(`${where}: is JSON, but not a report of Spectral Gate: ${wrong(parsed.error)}`, hint)
   }

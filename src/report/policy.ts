@@ -1,10 +1,10 @@
 import * as z from 'zod'
 
 /** What judged: the rules, and the options that can let something pass. Part of a report, so that the next one can hold itself to it. */
-export function policySchemas(object: typeof z.object) {
+export function policySchemas(object: typeof z.object, list: <Item extends z.ZodType>(item: Item) => z.ZodArray<Item>) {
   const text = z.string().max(65_536)
   const policy = object({
-    rules: z.array(object({ level: z.enum(['fail', 'warn']), rule: z.string().max(1024) })).describe('In force'),
+    rules: list(object({ level: z.enum(['fail', 'warn']), rule: z.string().max(1024) })).describe('In force'),
     settings: z
       .record(z.string().max(64), text)
       .describe(

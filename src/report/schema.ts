@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { limits } from '../limits.ts'
 import { ADDED, ANALYSES, type Analysis, askedIn } from './analyses.ts'
 import {
   ALL_METRICS,
@@ -16,9 +17,10 @@ export const SCHEMA_VERSION = 1
 
 /**
  * `strict` is what we write: all columns, and nothing unknown. `lenient` is what an earlier or a newer version wrote: columns may be
- * absent, unknown fields are dropped, and an unknown value of an enumeration is kept as the word that it is.
+ * absent, unknown fields are dropped, and an unknown value of an enumeration is kept as the word that it is. `foreign` is what anybody
+ * may have written: the same, and every list has a bound.
  */
-type Strictness = 'strict' | 'lenient'
+type Strictness = 'strict' | 'lenient' | 'foreign'
 
 const number = z.number()
 const finite = number.nullable().describe('null where the number is not finite')
@@ -54,6 +56,10 @@ function schemas(strictness: Strictness) {
           .overwrite(value => shortened(value, most))
           .max(most)
       : z.string().max(most)
+  /** As long as the model asks for: it has a bound of its own where a stranger wrote it. */
+  function list<Item extends z.ZodType>(item: Item, most: number = limits.relay.listEntries): z.ZodArray<Item> {
+    return strictness === 'foreign' ? z.array(item).max(most) : z.array(item)
+  }
   const name = text(4096)
   const digest = text(128)
 
@@ -169,7 +175,7 @@ function schemas(strictness: Strictness) {
     mp_softrank: finite.optional().describe('Mean over the layers that have it, where mp-fit was asked for'),
   })
 
-  const groups = z.array(
+  const groups = list(
     object({
       group: name,
       kind: oneOf(['function', 'block']),
@@ -195,17 +201,15 @@ function schemas(strictness: Strictness) {
         .optional()
         .describe('What the configs beside the weights say that decides how a framework loads and applies them'),
     }),
-    layers: z.array(layer),
-    skipped: z.array(skipped),
-    whole: z
-      .array(object({ tensor: name, reason: text(1024) }))
+    layers: list(layer),
+    skipped: list(skipped),
+    whole: list(object({ tensor: name, reason: text(1024) }))
       .optional()
       .describe('Packed tensors that could not be split, where that was asked for, and why'),
     summary,
-    convolutions: z
-      .array(
-        object({ name, tensor: name, slices: count, fitted: count, ...perMetric(SUMMARY_METRICS, () => finite, null) }),
-      )
+    convolutions: list(
+      object({ name, tensor: name, slices: count, fitted: count, ...perMetric(SUMMARY_METRICS, () => finite, null) }),
+    )
       .optional()
       .describe('Where the kernel slices of convolutions are layers: means over the slices of each'),
     groups: groups.optional().describe('Means over the usual groups of layers, by their names, and over each block'),
@@ -272,7 +276,7 @@ function schemas(strictness: Strictness) {
       .optional()
       .describe('Share of alpha_hill, where it is not 0.25 on both sides: nothing is said of the tails then'),
     judged: count.describe('Layers that take part in the means'),
-    layers: z.array(
+    layers: list(
       object({
         name,
         shape,
@@ -294,31 +298,29 @@ function schemas(strictness: Strictness) {
     status: oneOf(['compared', 'incomparable']),
     reason: text(4096).describe('Why they are incomparable; empty otherwise'),
     baseline: object({ path: text(4096), kind: oneOf(['report', 'checkpoint']) }),
-    models: z.array(
+    models: list(
       object({
         name,
         base: name.nullable().describe('Name of the model it is compared with; null where there is none'),
         summary: object(perMetric(SUMMARY_METRICS, () => change, NO_CHANGE)).nullable(),
         matched: count.describe('Layers found on both sides'),
-        layers: z
-          .array(
-            object({
-              name,
-              shape,
-              part: name.optional(),
-              // What a later version calls it stays its word.
-              status: object({ head: status, base: asWritten(status) }),
-              ...perMetric(COMPARED_METRICS, () => change, NO_CHANGE),
-              base: baseSpectrum
-                .optional()
-                .describe(
-                  "The baseline's spectrum and where its tail lies, to be drawn; of the first 10,000 such layers",
-                ),
-            }),
-          )
-          .describe('Those that differ, the largest change of alpha first'),
-        added: z.array(object({ name, shape, part: name.optional() })),
-        removed: z.array(object({ name, shape, part: name.optional() })),
+        layers: list(
+          object({
+            name,
+            shape,
+            part: name.optional(),
+            // What a later version calls it stays its word.
+            status: object({ head: status, base: asWritten(status) }),
+            ...perMetric(COMPARED_METRICS, () => change, NO_CHANGE),
+            base: baseSpectrum
+              .optional()
+              .describe(
+                "The baseline's spectrum and where its tail lies, to be drawn; of the first 10,000 such layers",
+              ),
+          }),
+        ).describe('Those that differ, the largest change of alpha first'),
+        added: list(object({ name, shape, part: name.optional() })),
+        removed: list(object({ name, shape, part: name.optional() })),
         judgement: judgement
           .optional()
           .describe('How the two are compared, and the changes that the built-in rules judge'),
@@ -327,15 +329,15 @@ function schemas(strictness: Strictness) {
           .describe('Mean alpha over the layers fitted on both sides, where the means are over other layers'),
         tensors: object({
           same: z.boolean().describe('Every tensor of both sides was compared, and has the same bytes'),
-          changed: z.array(name).describe('Whose bytes changed and whose spectrum did not, or is not looked at'),
-          added: z.array(name).describe('Skipped tensors that the baseline lacks'),
-          removed: z.array(name).describe('Skipped tensors that only the baseline has'),
+          changed: list(name).describe('Whose bytes changed and whose spectrum did not, or is not looked at'),
+          added: list(name).describe('Skipped tensors that the baseline lacks'),
+          removed: list(name).describe('Skipped tensors that only the baseline has'),
         })
           .optional()
           .describe('What spectra do not show'),
       }),
     ),
-    removed: z.array(name).describe('Models that only the baseline has'),
+    removed: list(name).describe('Models that only the baseline has'),
     figures: z
       .array(object({ name: customName, better: asWritten(better), head: finite, base: finite, change: finite }))
       .max(1000)
@@ -365,7 +367,7 @@ function schemas(strictness: Strictness) {
     first_run: z.boolean().describe('There is nothing to compare with yet'),
     enforced: z.boolean(),
     fails_job: z.boolean(),
-    rules: z.array(rule),
+    rules: list(rule),
     held: z
       .array(text(64))
       .max(100)
@@ -373,8 +375,7 @@ function schemas(strictness: Strictness) {
       .describe(
         'Built-in rules that compare with the baseline and are true of no model; absent where nothing was compared',
       ),
-    tail_limits: z
-      .array(object({ model: name, name: text(64), level: oneOf(['fail', 'warn']), threshold: number }))
+    tail_limits: list(object({ model: name, name: text(64), level: oneOf(['fail', 'warn']), threshold: number }))
       .optional()
       .describe('What the mean change of the shape of the tails was held to, of each model'),
     accepted: object({
@@ -401,6 +402,7 @@ function schemas(strictness: Strictness) {
     run_url: text(2048),
     time: text(64),
     gate: z.string().max(64).optional().describe('What tells its comment from those of other gates'),
+    runner: text(256).optional().describe('Where its job ran, which tells it from others of the run'),
   })
 
   const baseline = object({
@@ -457,23 +459,21 @@ function schemas(strictness: Strictness) {
       .describe('The leg of the matrix that made it, from 0'),
     reuse: z.boolean(),
     state_dict: text(1024).optional().describe('The option state-dict that it was made with'),
-    models: z
-      .array(
-        object({
-          layers: count.describe('Of the whole model'),
-          positions: z.array(count).describe("Where this part's layers stand among them"),
-        }),
-      )
-      .describe('For each of the models above'),
+    models: list(
+      object({
+        layers: count.describe('Of the whole model'),
+        positions: list(count).describe("Where this part's layers stand among them"),
+      }),
+    ).describe('For each of the models above'),
   })
 
-  const { policy, gateChange } = policySchemas(object)
+  const { policy, gateChange } = policySchemas(object, list)
 
   const report = object({
     schemaVersion: z.literal(SCHEMA_VERSION),
     tool: object({ name: z.literal('spectral-gate'), version: text(64) }),
     options,
-    models: z.array(model),
+    models: list(model, limits.relay.modelsCount),
     figures: z
       .array(object({ name: customName, value: number, better }))
       .max(1000)
@@ -516,6 +516,8 @@ function asAsked(report: z.infer<ReturnType<typeof schemas>['report']>, context:
 export const strictReport = schemas('strict').report.superRefine(asAsked)
 /** What we read: fields of a newer minor version are dropped. */
 export const lenientReport = schemas('lenient').report
+/** What we read of strangers. */
+export const foreignReport = schemas('foreign').report
 
 export type Report = z.infer<typeof strictReport>
 export type Model = Report['models'][number]

@@ -1,9 +1,17 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import * as z from 'zod'
 import { explain, UserError } from '../../src/errors.ts'
-import { parsePart, parseReport, readPart, readReport, serialiseReport } from '../../src/report/io.ts'
-import type { Report } from '../../src/report/schema.ts'
+import {
+  parseForeignReport,
+  parsePart,
+  parseReport,
+  readPart,
+  readReport,
+  serialiseReport,
+} from '../../src/report/io.ts'
+import { foreignReport, type Report } from '../../src/report/schema.ts'
 import { VERSION } from '../../src/version.ts'
 import { defaults } from '../support/analyse.ts'
 import { temporaryFolder } from '../support/folder.ts'
@@ -144,4 +152,26 @@ test('what is wrong is named by its place', () => {
   expect(() => parseReport(Buffer.from('[]'), 'a.json')).toThrow(/^a\.json: /)
   const newer = { ...JSON.parse(serialiseReport(report)), schemaVersion: 2 }
   expect(() => parseReport(Buffer.from(JSON.stringify(newer)), 'a.json')).toThrow(/version/i)
+})
+
+test('strangers’ reports take from what may be read of all of them', () => {
+  const bytes = Buffer.from(serialiseReport(report))
+  const left = { marksCount: 10_000 }
+  expect(parseForeignReport(bytes, 'x', left)).toEqual(report)
+  const taken = 10_000 - left.marksCount
+  expect(taken).toBeGreaterThan(100)
+  left.marksCount = taken
+  parseForeignReport(bytes, 'x', left)
+  expect(() => parseForeignReport(bytes, 'x', left)).toThrow(/^x: holds more than 0 commas, colons and brackets$/)
+})
+
+test('every list of a stranger’s report has a bound', () => {
+  const unbounded: string[] = []
+  const walk = (schema: Record<string, unknown>, path: string) => {
+    if (schema.type === 'array' && !('maxItems' in schema)) unbounded.push(path)
+    for (const [key, inner] of Object.entries(schema))
+      if (typeof inner === 'object' && inner !== null) walk(inner as Record<string, unknown>, `${path}/${key}`)
+  }
+  walk(z.toJSONSchema(foreignReport, { io: 'input' }), '')
+  expect(unbounded).toEqual([])
 })

@@ -33,10 +33,23 @@ export class InvalidError extends Error {
   override name = 'InvalidError'
 }
 
+/** What was found has no report in it. */
+export class NoReportError extends InvalidError {
+  override name = 'NoReportError'
+}
+
 /** The connection or the store of artifacts failed, again and again. */
 export class UnreachableError extends Error {
   override name = 'UnreachableError'
 }
+
+/** What an archive and the report in it may have. */
+export interface ArchiveBounds {
+  readonly archiveBytes: number
+  readonly bytes: number
+}
+
+const OWN = { archiveBytes: limits.github.archiveBytes, bytes: limits.report.bytes }
 
 /**
  * The report in an artifact. Its archive is held against the size and the hash that GitHub tells, and has to hold `report.json`,
@@ -50,35 +63,35 @@ export async function readArtifact<T extends Report = Report>(
   {
     parse = parseReport as (bytes: Buffer, where: string) => T,
     alone = true,
-  }: { parse?: (bytes: Buffer, where: string) => T; alone?: boolean } = {},
+    most = OWN,
+  }: { parse?: (bytes: Buffer, where: string) => T; alone?: boolean; most?: ArchiveBounds } = {},
 ): Promise<T> {
   const { size, digest, id } = artifact
-  if (size > limits.github.archiveBytes) throw tooLarge(size)
-  const bytes = await download(api, context, id)
+  if (size > most.archiveBytes) throw tooLarge(size, most)
+  const bytes = await download(api, context, id, most)
   const [, claimed] = /^sha256:([0-9a-f]{64})$/i.exec(digest) ?? []
   if (digest && claimed?.toLowerCase() !== createHash('sha256').update(bytes).digest('hex')) {
     throw new InvalidError('its bytes do not have the hash that GitHub has on record')
   }
   try {
-    return parse(await unpack(bytes, alone), 'report.json')
+    return parse(await unpack(bytes, alone, most), 'report.json')
   } catch (error) {
     if (!(error instanceof UserError)) throw error
     throw new InvalidError(clean(error.remedy ? `${error.message}. ${error.remedy}` : error.message), { cause: error })
   }
 }
 
-async function unpack(bytes: Buffer, alone: boolean): Promise<Buffer> {
+async function unpack(bytes: Buffer, alone: boolean, most: ArchiveBounds): Promise<Buffer> {
   try {
     const read = async (offset: number, length: number) => bytes.subarray(offset, offset + length)
     const zip = await Zip.open({ path: 'its archive', size: bytes.length, read })
     const report = zip.members.get('report.json')
     if (!report || (alone && zip.members.size !== 1)) {
       const names = [...zip.members.keys()].slice(0, 5).map(name => JSON.stringify(name.slice(0, 80)))
-      throw new InvalidError(
-        clean(`its archive has to hold report.json alone, but has ${names.join(', ') || 'nothing'}`),
-      )
+      const Refusal = report ? InvalidError : NoReportError
+      throw new Refusal(clean(`its archive has to hold report.json alone, but has ${names.join(', ') || 'nothing'}`))
     }
-    return await zip.read(report, limits.report.bytes)
+    return await zip.read(report, most.bytes)
   } catch (error) {
     // The remedies of a checkpoint's zip do not fit here.
     throw error instanceof UserError ? new InvalidError(clean(error.message), { cause: error }) : error
@@ -88,10 +101,10 @@ async function unpack(bytes: Buffer, alone: boolean): Promise<Buffer> {
 /** Milliseconds before the second and third attempt. */
 const PAUSES = [250, 1000]
 
-async function download(api: Api, context: Context, id: number): Promise<Buffer> {
+async function download(api: Api, context: Context, id: number, most: ArchiveBounds): Promise<Buffer> {
   for (const pause of [...PAUSES, undefined]) {
     try {
-      return await fetchArchive(api, context, id)
+      return await fetchArchive(api, context, id, most)
     } catch (error) {
       api.deadline.signal.throwIfAborted()
       if (!(error instanceof UnreachableError) || pause === undefined) throw error
@@ -101,7 +114,12 @@ async function download(api: Api, context: Context, id: number): Promise<Buffer>
   throw new Error('unreachable')
 }
 
-async function fetchArchive({ octokit, deadline }: Api, context: Context, id: number): Promise<Buffer> {
+async function fetchArchive(
+  { octokit, deadline }: Api,
+  context: Context,
+  id: number,
+  most: ArchiveBounds,
+): Promise<Buffer> {
   const { owner, name: repo } = context.repository
   const answer = await octokit
     .request('GET /repos/{owner}/{repo}/actions/artifacts/{artifact_id}/{archive_format}', {
@@ -114,7 +132,7 @@ async function fetchArchive({ octokit, deadline }: Api, context: Context, id: nu
       throw error
     })
   const { status, headers } = answer as { status: number; headers: { location?: string } }
-  if (status === 200) return collect(answer.data as unknown as ReadableStream<Uint8Array> | null)
+  if (status === 200) return collect(answer.data as unknown as ReadableStream<Uint8Array> | null, most)
   await (answer.data as unknown as ReadableStream | null)?.cancel()
   const url = headers.location ?? ''
   if (!/^https?:/i.test(url) || !URL.canParse(url))
@@ -128,20 +146,20 @@ async function fetchArchive({ octokit, deadline }: Api, context: Context, id: nu
     throw new UnreachableError(`the store of artifacts answers ${response.status}`)
   }
   const length = Number(response.headers.get('content-length') ?? 0)
-  if (length > limits.github.archiveBytes) {
+  if (length > most.archiveBytes) {
     await response.body?.cancel()
-    throw tooLarge(length)
+    throw tooLarge(length, most)
   }
-  return collect(response.body)
+  return collect(response.body, most)
 }
 
-async function collect(body: ReadableStream<Uint8Array> | null): Promise<Buffer> {
+async function collect(body: ReadableStream<Uint8Array> | null, most: ArchiveBounds): Promise<Buffer> {
   const chunks: Uint8Array[] = []
   let size = 0
   try {
     for await (const chunk of body ?? []) {
       size += chunk.length
-      if (size > limits.github.archiveBytes) throw tooLarge(size)
+      if (size > most.archiveBytes) throw tooLarge(size, most)
       chunks.push(chunk)
     }
   } catch (error) {
@@ -157,6 +175,6 @@ function lost(error: unknown): Error {
   return new UnreachableError(`the connection to the store of artifacts failed (${clean(said)})`, { cause: error })
 }
 
-function tooLarge(size: number): InvalidError {
-  return new InvalidError(`its archive has ${size} bytes or more; ${limits.github.archiveBytes} are allowed`)
+function tooLarge(size: number, { archiveBytes }: ArchiveBounds): InvalidError {
+  return new InvalidError(`its archive has ${size} bytes or more; ${archiveBytes} are allowed`)
 }

@@ -200,13 +200,29 @@ export async function newestOfRun(
   return (await newestOf(api, context, id, { name })).get(name)
 }
 
+interface Wanted {
+  name?: string
+  wanted?: (name: string) => boolean
+}
+
 /** The newest artifact of each name that a run made: of all, or of those that have this name. */
 export async function newestOf(
   api: Api,
   context: Context,
   run: number,
-  { name = '', wanted = (_: string) => true }: { name?: string; wanted?: (name: string) => boolean } = {},
+  which: Wanted = {},
 ): Promise<Map<string, Candidate>> {
+  const all = await allOf(api, context, run, which)
+  return new Map(all.reverse().map(one => [one.name, one]))
+}
+
+/** All artifacts that a run made, in whatever attempt, the newest first. */
+export async function allOf(
+  api: Api,
+  context: Context,
+  run: number,
+  { name = '', wanted = (_: string) => true }: Wanted = {},
+): Promise<Candidate[]> {
   const all: Candidate[] = []
   for (let page = 1; ; page++) {
     if (page > limits.github.artifactPages)
@@ -224,16 +240,11 @@ export async function newestOf(
     }
     if (!headers.link?.includes('rel="next"')) break
   }
-  return new Map(
-    all
-      .sort(newestFirst)
-      .reverse()
-      .map(one => [one.name, one]),
-  )
+  return all.sort(newestFirst)
 }
 
 /** By the time of their creation, and then by id: the artifact of a second attempt may have a lower one. */
-function newestFirst(a: Candidate, b: Candidate): number {
+export function newestFirst(a: Candidate, b: Candidate): number {
   const later = (Number.isFinite(b.created) ? b.created : 0) - (Number.isFinite(a.created) ? a.created : 0)
   return later || b.id - a.id
 }

@@ -111,6 +111,11 @@ export function reportArtifactName(gate: GateKey): string {
   return gateName(REPORT_PREFIX, gate)
 }
 
+/** Whether a name is one that this Action gives to a report, where its user chose none. */
+export function isReportArtifact(name: string): boolean {
+  return name === REPORT_ARTIFACT || (name.startsWith(`${REPORT_PREFIX}-`) && /-[0-9a-f]{16}$/.test(name))
+}
+
 /** The name of the artifact that holds the part of one step of one leg, and of no other. */
 export function partArtifactName(gate: GateKey): string {
   return gateName(PART_PREFIX, gate)

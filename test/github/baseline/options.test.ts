@@ -4,10 +4,12 @@ import { UserError } from '../../../src/errors.ts'
 import {
   baselineArtifactName,
   type GateKey,
+  isReportArtifact,
   isTooOld,
   parseBaselineSource,
   parseMaxAge,
   publishesBaseline,
+  reportArtifactName,
   workflowPath,
 } from '../../../src/github/baseline/options.ts'
 import { missingBaseline } from '../../../src/github/baseline/search.ts'
@@ -105,6 +107,14 @@ describe('the artifact’s name', () => {
     expect(key({ matrix: '{"model":"resnet 20/x","seed":3}' })).toMatch(/-baseline-gate-resnet-20-x-3-[0-9a-f]{16}$/)
     expect(key({ key: 'resnet20', job: 'other', matrix: '{"a":1}' })).toBe(key({ key: 'resnet20' }))
     expect(key({ key: '../../..' })).toMatch(/^spectral-gate-baseline-[0-9a-f]{16}$/)
+  })
+
+  test('of a report is told from what users call theirs', () => {
+    expect(isReportArtifact(reportArtifactName(gate))).toBe(true)
+    expect(isReportArtifact(reportArtifactName({ ...gate, job: '…' }))).toBe(true)
+    expect(isReportArtifact('spectral-gate')).toBe(true)
+    for (const name of ['spectral-gate-report-html', 'spectral-gate-report', 'spectral-gate-2', key()])
+      expect(isReportArtifact(name)).toBe(false)
   })
 
   test('is the same however the matrix was written', () => {
