@@ -10,6 +10,7 @@ import { PART_PREFIX } from '../github/baseline/options.ts'
 import type { Context } from '../github/context.ts'
 import { explainFailure } from '../github/failures.ts'
 import { isTracked } from '../github/git.ts'
+import { parseNeeds } from '../github/needed.ts'
 import { type Collected, downloadParts } from '../github/parts.ts'
 import { limits } from '../limits.ts'
 import { printable } from '../render/escape.ts'
@@ -44,13 +45,13 @@ export async function collectParts(context: Context, token: string): Promise<Col
   if (!token) throw new UserError('The parts cannot be fetched: the input github-token is empty.')
   const deadline = startDeadline()
   try {
-    const found = await downloadParts(context, token, deadline)
+    const found = await downloadParts(context, token, parseNeeds(core.getInput('needs')), deadline)
     if (found.parts.length > 0) return found
   } finally {
     deadline.done()
   }
   throw new UserError(
-    `There is no part to merge: this run has no artifact named ${PART_PREFIX}-….`,
+    `There is no part to merge: this run has no artifact named ${PART_PREFIX}-… of a job whose parts are meant.`,
     'Let this job need those whose step has mode: part, or a shard.',
   )
 }

@@ -50,6 +50,11 @@ export const TABLE = {
     in: INPUT,
     help: 'For `mode: merge`, the files of the parts, or folders of them, one a line. By default what the other jobs of this run uploaded (needs actions: read).',
   },
+  needs: {
+    type: 'lines',
+    in: INPUT,
+    help: 'For `mode: merge`, the jobs whose parts are meant: `toJSON(needs)` as an expression, or their ids, one a line. By default all jobs of this run.',
+  },
   'missing-checkpoint': {
     type: 'text',
     values: ['error', 'inconclusive', 'inconclusive-on-forks'],

@@ -18,6 +18,12 @@ test('action.yml has the inputs of the table, as `npm run build` writes them', (
   for (const [name, { help }] of options) expect(inputs[name].description, name).toContain(help)
 })
 
+test('defaults in action.yml are of contexts that a runner gives to them', () => {
+  // input-default-context in the runner's action_yaml.json: any other, such as needs, would break each use of the Action.
+  const given = /^(?:toJSON\()?(?:github|strategy|matrix|job|runner)\b/
+  for (const [name, { expression }] of options) if (expression) expect(expression, name).toMatch(given)
+})
+
 test('the README’s table has every input, each once, with the table’s default', () => {
   const [, section] = /^## Inputs\n([\s\S]*?)^## /m.exec(readFileSync('README.md', 'utf8'))!
   const rows = [...section.matchAll(/^\| (`.*?) \| (.*?) ?\|/gm)].map(([, names, fallback]) => ({

@@ -47,6 +47,26 @@ function swapIds(name: string) {
   first!.created = new Date(Date.now() - 600_000).toISOString()
 }
 
+describe('a merge', () => {
+  const needs = (id: string) => ({ needs: JSON.stringify({ [id]: { result: 'success', outputs: {} } }) })
+
+  test('takes the parts of the jobs that it needs, and no failed gate of another for a lost part', async () => {
+    await part('good', 'text', { job: 'train-text' })
+    await part('worse', 'vision', { job: 'train-vision' })
+    await runGate(github, 'worse', { 'fail-if': 'alpha > 2.5', baseline: 'none' }, PULL, { GITHUB_JOB: 'tokenizer' })
+    const merged = await merge(1, needs('train-text'))
+    expect({ status: merged.status, verdict: merged.outputs.verdict }).toEqual({ status: 0, verdict: 'passed' })
+    expect(readReport(merged).models.map(({ name }) => name)).toEqual(['text'])
+  })
+
+  test('misses a leg of a job that it needs', async () => {
+    await part('good', 'small', { inputs: { strategy: JSON.stringify({ 'job-index': 0, 'job-total': 2 }) } })
+    const merged = await merge(1, needs('train'))
+    expect(merged.status).toBe(2)
+    expect(annotations(merged)).toContain('has 2 legs, and there is no part of number 2')
+  })
+})
+
 describe('a part', () => {
   test('whose upload fails fails its job, and the merge', async () => {
     await part('good', 'small', { job: 'small' })

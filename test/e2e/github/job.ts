@@ -166,7 +166,9 @@ function beginJob(
   env: Record<string, string>,
   inputs: Record<string, string>,
 ): (failed: boolean) => void {
-  const key = [env.GITHUB_JOB, inputs.INPUT_MATRIX, inputs.INPUT_STRATEGY].filter(Boolean).join(' ')
+  const leg = [inputs.INPUT_MATRIX, inputs.INPUT_STRATEGY].filter(Boolean).join(', ')
+  // As GitHub calls a leg of a matrix.
+  const key = leg ? `${env.GITHUB_JOB} (${leg})` : env.GITHUB_JOB
   env.RUNNER_NAME ??= `runner ${key}`
   const runner = env.RUNNER_NAME
   let job = github.jobs.find(job => job.runId === runId && job.attempt === attempt && job.key === key)

@@ -1,0 +1,72 @@
+import { describe, expect, test } from 'vitest'
+import type { RunJob } from '../../src/github/jobs.ts'
+import { type Maker, Needed, parseNeeds } from '../../src/github/needed.ts'
+
+const job = (name: string, broken = false): RunJob => ({
+  ...{ name, broken, attempt: 1, runner: name, started: 0, ended: 1, gated: true },
+})
+const maker = (id: string | undefined, name: string): Maker => ({ id, job: job(name) })
+/** Names of jobs as GitHub lists them; those of makers are listed, too. */
+const needed = (ids: string[], makers: Maker[], others: RunJob[] = []) =>
+  new Needed(ids, makers, [...makers.flatMap(({ job }) => job ?? []), ...others])
+
+test.each([
+  ['', []],
+  ['null', []],
+  ['{}', []],
+  [
+    '{"train": {"result": "success", "outputs": {"a": "{"}}, "lint-2": {"result": "failure", "outputs": {}}}',
+    ['train', 'lint-2'],
+  ],
+  ['train\n  eval\n\n', ['train', 'eval']],
+])('needs: %s', (text, ids) => expect(parseNeeds(text)).toEqual(ids))
+
+test.each(['{"train": ', '[1]', 'train, eval', '{"a b": {}}', 'toJSON(needs)'])('is none: %s', text =>
+  expect(() => parseNeeds(text)).toThrow(/which is no id of a job/),
+)
+
+describe('a part', () => {
+  const [vision, text] = [maker('vision', 'vision (small)'), maker('text', 'text (small)')]
+  test('of any job is merged where nothing is needed', () => expect(needed([], [vision, text]).made(text)).toBe(true))
+  test('of another job is not', () => {
+    expect(needed(['vision'], [vision, text]).made(vision)).toBe(true)
+    expect(needed(['vision'], [vision, text]).made(text)).toBe(false)
+  })
+  test('that does not say whose it is, is', () =>
+    expect(needed(['vision'], [vision]).made(maker(undefined, 'x'))).toBe(true))
+  test('of a called workflow is that of the job that calls it', () => {
+    const [own, other] = [maker('fit', 'train / fit'), maker('fit', 'other / fit')]
+    expect(needed(['train'], [own, other]).made(own)).toBe(true)
+    expect(needed(['train'], [own, other]).made(other)).toBe(false)
+    expect(needed(['train'], [other], [job('train / fit', true)]).made({ id: 'fit', job: undefined })).toBe(true)
+  })
+  test('of a called workflow under another name is merged, for nobody can tell', () =>
+    expect(needed(['train'], [maker('fit', 'Training / fit')]).made(maker('fit', 'Training / fit'))).toBe(true))
+  test('of a called workflow whose job has the id of a needed one does not stand for it', () => {
+    const inner = maker('train', 'other / train')
+    expect(needed(['train'], [inner]).made(maker('fit', 'Training / fit'))).toBe(true)
+    expect(needed(['train'], [inner]).misses(job('Training', true))).toBe(true)
+  })
+})
+
+describe('a failed job', () => {
+  const [made, broken] = [maker('train', 'train (a)'), job('tokenizer', true)]
+  test('without a part is lost where nothing is needed', () => expect(needed([], [made]).misses(broken)).toBe(true))
+  test('is none of those that are needed', () => {
+    expect(needed(['train'], [made], [broken]).misses(broken)).toBe(false)
+    expect(needed(['train', 'lint'], [made], [broken, job('lint')]).misses(broken)).toBe(false)
+  })
+  test.each(['train', 'train (b)', 'train / fit'])('is: %s', name =>
+    expect(needed(['train'], [made], [job(name, true)]).misses(job(name, true))).toBe(true),
+  )
+  test('of another name may be one that no part is of', () => {
+    expect(needed(['train', 'large'], [made], [job('The large one', true)]).misses(job('The large one', true))).toBe(
+      true,
+    )
+    expect(needed(['large'], [], [job('Large', true)]).misses(job('Large', true))).toBe(true)
+  })
+  test('within a called workflow has no name that tells', () => {
+    const inner = maker('small', 'models / small')
+    expect(needed(['small', 'large'], [inner]).misses(job('models / large', true))).toBe(true)
+  })
+})
