@@ -15,9 +15,11 @@ export class UserError extends Error {
 /** A checkpoint that is absent, malformed, hostile or of an unknown kind. `where` names the file, and the tensor if there is one. */
 export class CheckpointError extends UserError {
   override name = 'CheckpointError'
+  readonly where: string
 
   constructor(where: string, found: string, remedy = '', options?: ErrorOptions) {
     super(`${where}: ${found}`, remedy, options)
+    this.where = where
   }
 }
 

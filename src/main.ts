@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import * as core from '@actions/core'
 import { withAcceptance } from './action/acceptance.ts'
 import { refuseOfAnotherCommit } from './action/judged.ts'
+import { whatIsMissing } from './action/missing.ts'
 import { type GatingMode, parseMode } from './action/mode.ts'
 import { writeOutputs } from './action/outputs.ts'
 import { collectParts, readJob, runnerName } from './action/parts.ts'
@@ -16,11 +17,10 @@ import { type Made, type Settled, settle } from './action/settle.ts'
 import { refuseUnsafeCheckout } from './action/unsafe.ts'
 import { NO_CONFIG } from './config/file.ts'
 import { resolvePartSettings } from './config/settings.ts'
-import { explain, MissingCheckpointError, systemError, UserError } from './errors.ts'
+import { explain, systemError, UserError } from './errors.ts'
 import { hashOf } from './github/comment.ts'
 import { type Context, provenance, readContext } from './github/context.ts'
-import { gateNothing } from './pipeline/gate.ts'
-import { run, runMerge, runPart } from './pipeline/run.ts'
+import { type RunRequest, run, runMerge, runPart } from './pipeline/run.ts'
 import { logProgress } from './progress.ts'
 import { printable, printableLines } from './render/escape.ts'
 import { headline } from './render/headline.ts'
@@ -106,26 +106,21 @@ async function analyse(context: Context, rules: Rules): Promise<Walked> {
 }
 
 async function gated(context: Context, { settings, publishing, baseline, search, governed }: Settled): Promise<Report> {
-  const request = { checkpoints: await named(context), ...common(context), settings, baseline, search, governed }
-  try {
-    return await run(request)
-  } catch (error) {
-    const fork = context.pullRequest?.fork ?? false
-    const mode = publishing.missingCheckpoint
-    const undecided = mode === 'inconclusive' || (mode === 'inconclusive-on-forks' && fork)
-    if (!(error instanceof MissingCheckpointError && undecided)) throw error
-    const reason = explain(error).replaceAll('\n', ' ')
-    const { provenance } = request
-    const { policy, options } = settings
-    const lenient = { ...policy, failOnInconclusive: policy.failOnInconclusive ?? mode === 'inconclusive' }
-    return gateNothing(reason, { policy: lenient, provenance, governed }, options)
-  }
+  const missing = whatIsMissing(context, publishing, settings)
+  return run({ checkpoints: await named(context, missing), ...common(context), ...missing, baseline, search, governed })
 }
 
 async function analysePart(context: Context, { inForce }: Rules): Promise<Walked> {
   const publishing = readPublishing(context, inForce)
   const settings = resolvePartSettings(inForce.config.settings, inForce.inputs.settings)
-  const report = await runPart({ checkpoints: await named(context), ...common(context), settings, job: readJob() })
+  const { onMissing } = whatIsMissing(context, publishing, settings)
+  const report = await runPart({
+    checkpoints: await named(context, { onMissing }),
+    ...common(context),
+    settings,
+    job: readJob(),
+    onMissing,
+  })
   return { publishing, report }
 }
 
@@ -133,7 +128,8 @@ async function merge(context: Context, rules: Rules): Promise<Walked> {
   const { parts, failedJobs } = await collectParts(context, core.getInput('github-token'))
   for (const { where, report } of parts) core.info(printable(`${where}: ${phrase(headline(report))}`))
   const { publishing, ...settled } = await settle(context, rules, madeWith(parts))
-  return { publishing, report: await runMerge({ parts, failedJobs, ...common(context), ...settled }) }
+  const missing = whatIsMissing(context, publishing, settled.settings)
+  return { publishing, report: await runMerge({ parts, failedJobs, ...common(context), ...settled, ...missing }) }
 }
 
 /** What the parts were made with: an option of each is in none of the numbers. */
@@ -149,8 +145,8 @@ function common(context: Context) {
   }
 }
 
-async function named(context: Context): Promise<string[]> {
-  const checkpoints = await expandPatterns(readCheckpoints())
+async function named(context: Context, { onMissing }: Pick<RunRequest, 'onMissing'>): Promise<string[]> {
+  const checkpoints = await expandPatterns(readCheckpoints(), { mayMiss: onMissing !== undefined })
   if (checkpoints.length === 0) {
     const fix = 'It names the file to look at, such as out/model.safetensors.'
     throw new UserError('The input checkpoint is empty.', fix)

@@ -29,6 +29,12 @@ test('each example that gates may read what judged the base branch', () => {
   for (const { where, permissions } of gates) expect(permissions?.actions, where).toBe('read')
 })
 
+test('each example that tells forks tells Dependabot, which has no secrets either', () => {
+  const telling = steps.flatMap(({ where, job }) => (job.env?.FORK ? [{ where, fork: job.env.FORK }] : []))
+  expect(telling).toHaveLength(2)
+  for (const { where, fork } of telling) expect(fork, where).toContain("|| github.actor == 'dependabot[bot]'")
+})
+
 test('each example that merges says whose parts', () => {
   const merging = gates.filter(({ with: inputs }) => inputs?.mode === 'merge')
   expect(merging).toHaveLength(2)

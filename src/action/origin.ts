@@ -106,7 +106,8 @@ export class Origins {
   async notOfChange(path: string): Promise<string | undefined> {
     const isWhole = await isFolder(path)
     const folder = isWhole ? path : dirname(path)
-    const names = isWhole || isShardIndex(path) ? await readdir(folder, { recursive: isWhole }) : [basename(path)]
+    const names =
+      isWhole || isShardIndex(path) ? await readdir(folder, { recursive: isWhole }).catch(() => []) : [basename(path)]
     const files = names.filter(name => isLookedAt(name) || !isWhole)
     for (const file of files.map(name => join(folder, name))) {
       const place = await this.#places.place(file)

@@ -8,16 +8,19 @@ import { limits } from '../limits.ts'
 /**
  * The input `checkpoint`, a line each, with patterns such as `out/*.safetensors` expanded in the order of their names: no shell has
  * read it. A change may bring files that are called as a line is, which would take the place of those that it means.
- * @param input names it in errors
+ * @param how `input` names it in errors; `mayMiss` keeps a pattern that matches nothing as it is, for what is not there may be no error
  * @throws UserError where a pattern matches nothing, a name is given to what matches several, or a line can be read in two ways
  */
-export async function expandPatterns(lines: readonly string[], input = 'checkpoint'): Promise<string[]> {
+export async function expandPatterns(
+  lines: readonly string[],
+  { input = 'checkpoint', mayMiss = false } = {},
+): Promise<string[]> {
   const expanded: string[] = []
-  for (const line of lines) expanded.push(...(await expand(line, input)))
+  for (const line of lines) expanded.push(...(await expand(line, input, mayMiss)))
   return expanded
 }
 
-async function expand(line: string, input: string): Promise<string[]> {
+async function expand(line: string, input: string, mayMiss: boolean): Promise<string[]> {
   const [, name, pattern] = /^(?:([^=/\\*?[\]{}]+)=)?(.+)$/s.exec(line)!
   const whole = name === undefined ? [] : await matchesOf(line, input)
   if (whole.length > 0)
@@ -34,6 +37,7 @@ async function expand(line: string, input: string): Promise<string[]> {
       'Call that file something else.',
     )
   }
+  if (found.length === 0 && mayMiss) return [line]
   if (found.length === 0)
     throw new UserError(`${input}: nothing matches ${pattern}`, 'Patterns are relative to the workspace.')
   if (name !== undefined && found.length > 1)

@@ -7,6 +7,7 @@ import { newestOfRun } from '../github/baseline/artifacts.ts'
 import { publishesBaseline, twiceName } from '../github/baseline/options.ts'
 import { publishComment } from '../github/comment.ts'
 import type { Context } from '../github/context.ts'
+import { lacksCheckpoint } from '../policy/judge.ts'
 import { code, plain } from '../render/escape.ts'
 import { ICON } from '../render/headline.ts'
 import type { Report } from '../report/schema.ts'
@@ -36,7 +37,8 @@ export async function publish(
   const decided = commentAction(publishing.comment, report)
   await comment(context, publishing, body, decided, report.verdict?.status)
   if (!files) return core.warning('Neither the baseline nor the report was published: no folder can be written.')
-  if (publishesBaseline(context) && report.models.length > 0) await publishBaseline(context, publishing, files)
+  if (publishesBaseline(context) && report.models.length > 0 && !lacksCheckpoint(report))
+    await publishBaseline(context, publishing, files)
   await uploadReport(context, publishing, files)
 }
 

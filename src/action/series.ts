@@ -64,7 +64,7 @@ function ofHistory({ sha, pullRequest }: Context, report: Report | undefined): S
 async function ofFiles(context: Context): Promise<SeriesReport> {
   const { inForce } = await readRules(await readBaseConfig(context, core.getInput('github-token')))
   return runSeries({
-    files: await expandPatterns(readSeries(), 'series'),
+    files: await expandPatterns(readSeries(), { input: 'series' }),
     settings: resolvePartSettings(inForce.config.settings, inForce.inputs.settings),
     onProgress: logProgress(line => core.info(line)),
   })

@@ -144,7 +144,8 @@ async function weightsOf(folder: string, { module, type, file }: Listed): Promis
   )
 }
 
-function isWeights(name: string): boolean {
+/** Whether a file is called as weights are, or as their index. */
+export function isWeights(name: string): boolean {
   return WEIGHTS.test(name) && !STATE.test(name) && !name.startsWith('._')
 }
 
@@ -361,7 +362,9 @@ async function nothing(path: string, names: readonly string[]): Promise<Checkpoi
       'Save them with save_pretrained(…, safe_serialization=True) of the PyTorch model.',
     )
   }
-  return new CheckpointError(
+  // What a download that failed leaves: nothing, its own notes, or configs alone.
+  const Absent = names.some(name => WEIGHTS.test(name)) ? CheckpointError : MissingCheckpointError
+  return new Absent(
     path,
     'has no checkpoint in it',
     'Looked for model.safetensors, pytorch_model.bin, their shards with an index, adapter_model.safetensors, or a single file of any kind that is read. Name the file itself if it is called otherwise.',

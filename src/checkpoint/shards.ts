@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { jsonProblem, parseJson } from '../bytes/json.ts'
 import { readSmallFile, readStamped } from '../bytes/small-file.ts'
-import { CheckpointError, quoted } from '../errors.ts'
+import { CheckpointError, MissingCheckpointError, quoted } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { foreignFolder } from './foreign.ts'
 import { refusePointer } from './pointer.ts'
@@ -110,11 +110,8 @@ export async function readShardIndex(
       throw new CheckpointError(path, `names the shard ${quoted(shard)}, which lies outside its folder`)
     }
     if (!present.includes(shard)) {
-      throw new CheckpointError(
-        path,
-        `the shard ${quoted(shard)} is missing`,
-        'Fetch all shards: was the download complete?',
-      )
+      const Absent = shards.some(other => present.includes(other)) ? CheckpointError : MissingCheckpointError
+      throw new Absent(path, `the shard ${quoted(shard)} is missing`, 'Fetch all shards: was the download complete?')
     }
   }
   return { files: shards.map(shard => join(folder, shard)), expected: expectation(path, folder, map), stamps: [stamp] }

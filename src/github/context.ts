@@ -158,6 +158,13 @@ export async function readContext(env: Environment, readFile: (path: string) => 
   }
 }
 
+export const DEPENDABOT = 'dependabot[bot]'
+
+/** Whether GitHub gives this run none of the repository's secrets: those of forks' pull requests, and what Dependabot started. */
+export function hasNoSecrets({ event, actor, pullRequest }: Context): boolean {
+  return pullRequest?.fork === true || (event.startsWith('pull_request') && actor === DEPENDABOT)
+}
+
 /**
  * Who made a report. The commit is the pull request's head where there is one: its merge commit soon exists no more.
  * `time` is when, in ISO 8601.

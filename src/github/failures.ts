@@ -1,5 +1,5 @@
 import { DeadlineError, isTransient, WaitError } from './api.ts'
-import type { Context } from './context.ts'
+import { type Context, DEPENDABOT } from './context.ts'
 
 export type Permission = 'actions: read' | 'contents: read' | 'pull-requests: read' | 'pull-requests: write'
 
@@ -48,7 +48,7 @@ function readOnly({ event, actor, pullRequest }: Context, needs: Permission): st
   if (!event.startsWith('pull_request') || event === 'pull_request_target' || !needs.endsWith('write')) return undefined
   const where = 'The verdict is in the job summary, and decides the job all the same.'
   if (pullRequest?.fork) return `GitHub gives the run of a pull request from a fork a read-only token. ${where}`
-  if (actor === 'dependabot[bot]') return `GitHub gives a run that Dependabot started a read-only token. ${where}`
+  if (actor === DEPENDABOT) return `GitHub gives a run that Dependabot started a read-only token. ${where}`
   return undefined
 }
 

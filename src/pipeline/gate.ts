@@ -7,12 +7,12 @@ import { isShardIndex } from '../checkpoint/shards.ts'
 import { type Baseline, compare } from '../comparison/compare.ts'
 import { compareCustomMetrics } from '../comparison/custom-metrics.ts'
 import { pairModels } from '../comparison/pair.ts'
-import { UserError } from '../errors.ts'
+import { explain, MissingCheckpointError, UserError } from '../errors.ts'
 import type { Shard } from '../layers/shard.ts'
 import { isComplete, withOnly } from '../metrics/layer.ts'
 import type { Comparability } from '../policy/evaluate.ts'
 import { earlierChanges } from '../policy/history.ts'
-import { judge, lostModels, type Policy, undecided } from '../policy/judge.ts'
+import { judge, lostModels, noCheckpoint, type Policy, undecided } from '../policy/judge.ts'
 import type { NamedPart } from '../report/io.ts'
 import { type PartialReport, readReport } from '../report/io.ts'
 import {
@@ -30,8 +30,9 @@ import {
   SCHEMA_VERSION,
 } from '../report/schema.ts'
 import { VERSION } from '../version.ts'
-import { type AnalyseContext, analyse, analyseShard, type ModelPart, type Source } from './analyse.ts'
-import { markReused, mergeParts } from './merge.ts'
+import { type AnalyseContext, analyse, analyseShard, modelName, type Source } from './analyse.ts'
+import { type Absent, markReused, mergeParts } from './merge.ts'
+import { refuseNoPath } from './paths.ts'
 
 export interface GateRequest {
   readonly sources: readonly Source[]
@@ -46,6 +47,11 @@ export interface GateRequest {
   readonly governed?: GatePolicy | undefined
   /** Names of jobs that failed, any of which may have been to give a model. */
   readonly failedJobs?: readonly string[] | undefined
+  /**
+   * Told of each checkpoint that is not there, which leaves the gate undecided; undefined where that is an error. It throws where one is
+   * an error all the same.
+   */
+  readonly onMissing?: ((error: MissingCheckpointError) => Promise<void>) | undefined
 }
 
 /** What judges, for the report, and what a change of it would say. */
@@ -58,7 +64,7 @@ export interface GatePolicy {
   readonly undecided?: string | undefined
 }
 
-export interface PartRequest extends Pick<GateRequest, 'sources' | 'provenance'> {
+export interface PartRequest extends Pick<GateRequest, 'sources' | 'provenance' | 'onMissing'> {
   readonly shard?: Shard | undefined
   readonly job?: Part['job']
   /** The option. */
@@ -78,12 +84,13 @@ export async function gate(request: GateRequest, context: AnalyseContext): Promi
   const baseline =
     request.baseline === undefined ? undefined : await readBaseline(request.baseline, request.sources, context)
   const known = context.known && new Map([...context.known, ...reusable(request, baseline, context.options)])
-  const models: Model[] = []
-  for (const source of request.sources) models.push(await analyse(source, { ...context, known }))
-  const report = await conclude(models, baseline, request, context.options)
+  const { found: models, missing } = await eachThere(request, source => analyse(source, { ...context, known }))
+  const missed = missing.map(({ source }) => source)
+  const report = await conclude(models, baseline, { ...request, missing }, context.options)
   const { proposed } = request.governed ?? {}
   if (!report.gate_change || !proposed) return report
-  if (isDeepStrictEqual(proposed.options, context.options)) return await withProposed(report, models, baseline, request)
+  if (isDeepStrictEqual(proposed.options, context.options))
+    return await withProposed(report, models, baseline, { ...request, missing })
   const again = {
     ...context,
     options: proposed.options,
@@ -91,24 +98,53 @@ export async function gate(request: GateRequest, context: AnalyseContext): Promi
   }
   const theirs: Model[] = []
   try {
-    for (const source of request.sources) theirs.push(await analyse(source, again))
+    for (const source of request.sources) if (!missed.includes(source)) theirs.push(await analyse(source, again))
   } catch (error) {
     // What it leaves may be no layer at all: then there is nothing that it would have said.
     if (error instanceof UserError) return report
     throw error
   }
-  return await withProposed(report, theirs, baseline, request)
+  return await withProposed(report, theirs, baseline, { ...request, missing })
 }
+
+/** What is made of each source that is there, and which are not. */
+async function eachThere<T>(
+  { sources, onMissing }: Pick<GateRequest, 'sources' | 'onMissing'>,
+  make: (source: Source) => Promise<T>,
+): Promise<{ readonly found: T[]; readonly missing: (Absent & { readonly source: Source })[] }> {
+  const found: T[] = []
+  const missing: (Absent & { readonly source: Source })[] = []
+  for (const source of sources) {
+    try {
+      if (onMissing) await refuseNoPath(source.path)
+      found.push(await make(source))
+    } catch (error) {
+      if (!(error instanceof MissingCheckpointError) || !onMissing) throw error
+      await onMissing(error)
+      missing.push({ name: nameOf(source), reason: explain(error).replaceAll('\n', ' '), source })
+    }
+  }
+  return { found, missing }
+}
+
+/** Of a path that is not there, what stands before `=` may be the name. */
+function nameOf({ name, path }: Source): string {
+  return name ?? /^([^=/\\]+)=./s.exec(path)?.[1] ?? modelName(path)
+}
+
+/** What a gate judges: without what is not there. */
+type Judged = Omit<GateRequest, 'sources' | 'baseline'> & { readonly missing?: readonly Absent[] | undefined }
 
 /** The report, with what the proposed gate would have said of these models. */
 async function withProposed(
   report: Report,
   models: Model[],
   baseline: Baseline | undefined,
-  request: Omit<GateRequest, 'sources' | 'baseline'>,
+  request: Judged,
 ): Promise<Report> {
   const { policy, options } = request.governed!.proposed!
-  const ungoverned = { ...request, policy, governed: undefined }
+  const { excusesMissing } = request.policy
+  const ungoverned = { ...request, policy: { ...policy, excusesMissing }, governed: undefined }
   const { status, fails_job } = (await conclude(models, baseline, ungoverned, options)).verdict!
   const said = { status: status as Exclude<typeof status, 'accepted'>, fails_job }
   return { ...report, gate_change: { ...report.gate_change!, proposed: said } }
@@ -120,15 +156,19 @@ export async function gateParts(
   request: Omit<GateRequest, 'sources'>,
   context: Omit<AnalyseContext, 'options' | 'known'>,
 ): Promise<Report> {
-  const { options, reuse, models } = mergeParts(parts)
+  const { options, reuse, models, missing } = mergeParts(parts)
+  if (missing.length > 0 && !request.onMissing)
+    throw new UserError(
+      missing[0].reason,
+      'A part lacks its model: missing-checkpoint says here, too, what that means.',
+    )
   const analysis = { ...context, options, known: reuse ? new Map() : null }
   const baseline = request.baseline === undefined ? undefined : await readBaseline(request.baseline, [], analysis)
   const known = reuse ? new Map(reusable(request, baseline, options)) : null
   const whole = models.map(model => markReused(model, known))
-  const report = await conclude(whole, baseline, request, options)
-  return report.gate_change && request.governed?.proposed
-    ? await withProposed(report, whole, baseline, request)
-    : report
+  const judged = { ...request, missing }
+  const report = await conclude(whole, baseline, judged, options)
+  return report.gate_change && request.governed?.proposed ? await withProposed(report, whole, baseline, judged) : report
 }
 
 /** The rows of a baseline that may stand for those of equal layers: of a trusted search, or computed here and now. */
@@ -144,11 +184,14 @@ function reusable(
 /** Comparison and verdict: what follows from the models alone. */
 async function conclude(
   models: Model[],
-  baseline: Baseline | undefined,
-  request: Omit<GateRequest, 'sources' | 'baseline'>,
+  whole: Baseline | undefined,
+  request: Judged,
   options: AnalysisOptions,
 ): Promise<Report> {
   const figures = request.figures ?? []
+  const { missing = [] } = request
+  if (models.length === 0 && missing.length > 0) return ofNothing(missing, request, options)
+  const baseline = whole && withoutMissing(whole, models, missing)
   const compared = baseline && compare(models, options, baseline, figures, request.policy.renames)
   const pairs = compared?.pairs ?? pairModels(models, []).pairs
   return {
@@ -165,6 +208,7 @@ async function conclude(
       comparability(compared?.comparison, request.search),
       compared?.comparison.figures ?? compareCustomMetrics(figures, []),
       [
+        ...missing.map(({ reason }) => noCheckpoint(reason)),
         ...(request.governed?.undecided ? [unchangedGate(request.governed.undecided)] : []),
         ...(request.policy.ignore?.includes('lost-models')
           ? []
@@ -186,18 +230,26 @@ function unchangedGate(reason: string): RuleResult {
   }
 }
 
+/** What is not there is compared with nothing, and is not lost. */
+function withoutMissing(baseline: Baseline, models: readonly Model[], missing: readonly Absent[]): Baseline {
+  const names = new Set(missing.map(({ name }) => name))
+  for (const { name } of models) names.delete(name)
+  return { ...baseline, models: baseline.models.filter(({ name }) => !names.has(name)) }
+}
+
 /** The report of a gate that has nothing to look at: no model, and a verdict that says why. */
-export function gateNothing(
-  reason: string,
+function ofNothing(
+  missing: readonly Absent[],
   { policy, provenance, governed }: Pick<GateRequest, 'policy' | 'provenance' | 'governed'>,
   options: AnalysisOptions,
 ): Report {
+  const reasons = new Set(missing.map(({ reason }) => reason))
   return {
     schemaVersion: SCHEMA_VERSION,
     tool: { name: 'spectral-gate', version: VERSION },
     options,
     models: [],
-    verdict: undecided(policy, reason),
+    verdict: undecided(policy, [...reasons]),
     ...(governed && { policy: governed.policy }),
     ...(governed?.change && { gate_change: governed.change }),
     ...(provenance && { provenance }),
@@ -206,11 +258,12 @@ export function gateNothing(
 
 /** The part of a report that one leg of a matrix, or one shard, makes: metrics, and no judgement. */
 export async function gatePart(
-  { sources, shard, job, stateDict, provenance }: PartRequest,
+  { sources, shard, job, stateDict, provenance, onMissing }: PartRequest,
   context: AnalyseContext,
 ): Promise<PartialReport> {
-  const parts: ModelPart[] = []
-  for (const source of sources) parts.push(await analyseShard(source, context, shard ?? { index: 1, of: 1 }))
+  const { found: parts, missing } = await eachThere({ sources, onMissing }, source =>
+    analyseShard(source, context, shard ?? { index: 1, of: 1 }),
+  )
   return {
     schemaVersion: SCHEMA_VERSION,
     tool: { name: 'spectral-gate', version: VERSION },
@@ -222,6 +275,7 @@ export async function gatePart(
       ...(job && { job }),
       reuse: context.known !== null,
       ...(stateDict && { state_dict: stateDict }),
+      ...(missing.length > 0 && { missing: missing.map(({ name, reason }) => ({ name, reason })) }),
       models: parts.map(({ layers, positions }) => ({ layers, positions })),
     },
   }

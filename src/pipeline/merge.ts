@@ -10,6 +10,13 @@ export interface Merged {
   readonly options: AnalysisOptions
   readonly reuse: boolean
   readonly models: Model[]
+  readonly missing: Absent[]
+}
+
+/** A model whose checkpoint is not there. */
+export interface Absent {
+  readonly name: string
+  readonly reason: string
 }
 
 /**
@@ -32,7 +39,8 @@ export function mergeParts(parts: readonly NamedPart[]): Merged {
     }
   }
   const { options, part } = sorted[0].report
-  return { options, reuse: part.reuse, models: [...pieces.values()].map(mergeModel) }
+  const missing = sorted.flatMap(({ report }) => report.part.missing ?? [])
+  return { options, reuse: part.reuse, models: [...pieces.values()].map(mergeModel), missing }
 }
 
 interface Piece {

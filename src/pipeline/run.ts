@@ -19,7 +19,7 @@ import {
 } from './gate.ts'
 import { refuseNoPath } from './paths.ts'
 
-export interface RunRequest {
+export interface RunRequest extends Pick<GateRequest, 'onMissing'> {
   /** PATH or NAME=PATH. */
   readonly checkpoints: readonly string[]
   readonly settings: Settings
@@ -37,23 +37,24 @@ const WORKER = new URL('./worker.js', import.meta.url)
 
 /** The walk that both doors take: settings in, report out. */
 export function run(request: RunRequest): Promise<Report> {
-  const { settings, search, governed, provenance } = request
+  const { settings, search, governed, provenance, onMissing } = request
   const { policy, figures } = settings
   return withEngine(request, async context => {
     const sources = await parseSources(request)
-    return gate({ sources, baseline: baselineOf(request), search, policy, figures, governed, provenance }, context)
+    const baseline = baselineOf(request)
+    return gate({ sources, baseline, search, policy, figures, governed, provenance, onMissing }, context)
   })
 }
 
 /** As `run`, but a part of the report alone, for `runMerge`. */
 export function runPart(
-  request: Pick<RunRequest, 'checkpoints' | 'settings' | 'provenance' | 'onProgress' | 'onFiles'> &
+  request: Pick<RunRequest, 'checkpoints' | 'settings' | 'provenance' | 'onProgress' | 'onFiles' | 'onMissing'> &
     Pick<PartRequest, 'job'>,
 ): Promise<PartialReport> {
-  const { settings, job, provenance } = request
+  const { settings, job, provenance, onMissing } = request
   return withEngine(request, async context => {
     const { shard, stateDict } = settings
-    return gatePart({ sources: await parseSources(request), shard, stateDict, job, provenance }, context)
+    return gatePart({ sources: await parseSources(request), shard, stateDict, job, provenance, onMissing }, context)
   })
 }
 
@@ -61,12 +62,12 @@ export function runPart(
 export function runMerge(
   request: Omit<RunRequest, 'checkpoints'> & Pick<GateRequest, 'failedJobs'> & { readonly parts: readonly NamedPart[] },
 ): Promise<Report> {
-  const { parts, failedJobs, settings, search, governed, provenance } = request
+  const { parts, failedJobs, settings, search, governed, provenance, onMissing } = request
   const { policy, figures } = settings
   return withEngine(request, context =>
     gateParts(
       parts,
-      { baseline: baselineOf(request), search, policy, figures, governed, provenance, failedJobs },
+      { baseline: baselineOf(request), search, policy, figures, governed, provenance, failedJobs, onMissing },
       context,
     ),
   )
@@ -97,8 +98,11 @@ export async function withEngine<T>(
 async function parseSources({
   checkpoints,
   settings,
-}: Pick<RunRequest, 'checkpoints' | 'settings'>): Promise<Source[]> {
-  const sources = await Promise.all(checkpoints.map(text => parseSource(text, settings.stateDict)))
+  onMissing,
+}: Pick<RunRequest, 'checkpoints' | 'settings' | 'onMissing'>): Promise<Source[]> {
+  // What is not there and is no error is told one by one.
+  const parse = onMissing ? readSource : parseSource
+  const sources = await Promise.all(checkpoints.map(text => parse(text, settings.stateDict)))
   refuseNamesakes(sources.map(({ name, path }) => name ?? modelName(path)))
   return sources
 }
@@ -109,6 +113,12 @@ async function parseSources({
  * @throws UserError where both are there
  */
 export async function parseSource(text: string, stateDict: string | undefined): Promise<Source> {
+  const source = await readSource(text, stateDict)
+  await refuseNoPath(source.path)
+  return source
+}
+
+async function readSource(text: string, stateDict: string | undefined): Promise<Source> {
   const named = /^([^=/\\]+)=(.+)$/s.exec(text)
   const [isWhole, isPath] = await Promise.all([text, named?.[2] ?? ''].map(path => exists(path)))
   if (named && isWhole && isPath)
@@ -117,7 +127,5 @@ export async function parseSource(text: string, stateDict: string | undefined): 
       `Write ./${text} where that is meant, or call it something else.`,
     )
   const whole = !named || isWhole || !isPath
-  const source = whole ? { path: text, stateDict } : { name: named[1], path: named[2], stateDict }
-  await refuseNoPath(source.path)
-  return source
+  return whole ? { path: text, stateDict } : { name: named[1], path: named[2], stateDict }
 }

@@ -1,5 +1,5 @@
 import type { Pair, Rename } from '../comparison/pair.ts'
-import type { CustomMetricChange, Model, RuleResult, Skipped, Verdict } from '../report/schema.ts'
+import type { CustomMetricChange, Model, Report, RuleResult, Skipped, Verdict } from '../report/schema.ts'
 import { whyUnfitted } from '../report/state.ts'
 import { type BuiltInName, builtInRules, ignoredRules } from './built-in.ts'
 import { type Comparability, evaluateCustomMetric, evaluateRule } from './evaluate.ts'
@@ -10,6 +10,8 @@ export interface Policy {
   readonly rules: readonly Rule[]
   /** Whether an inconclusive rule fails the job. Undefined: yes, unless nothing but the missing baseline of a first run is behind it. */
   readonly failOnInconclusive?: boolean | undefined
+  /** Whether a checkpoint that is not there, where it is no error, fails no job unless that is set. */
+  readonly excusesMissing?: boolean | undefined
   /** False shows the full verdict and never fails the job. */
   readonly enforce: boolean
   /** Metrics of which the rules that always hold do so even where the user's speak of them. */
@@ -71,14 +73,16 @@ export function judge(
   const status = worst(rules)
   const isComplete = comparability.cause === '' && comparability.complete === true
   const newcomers = new Set(isComplete ? pairs.flatMap(({ head, base }) => (base ? [] : [head.name])) : [])
-  const firstTime = ({ cause, model }: RuleResult) => cause === 'no-baseline' && (first_run || newcomers.has(model))
+  const isExcused = ({ rule, cause, model }: RuleResult) =>
+    (cause === 'no-baseline' && (first_run || newcomers.has(model))) ||
+    (rule === NO_CHECKPOINT && policy.excusesMissing === true)
   return {
     status,
     first_run,
     enforced: policy.enforce,
     fails_job:
       policy.enforce &&
-      (status === 'failed' || (status === 'inconclusive' && failsOnInconclusive(policy, rules, firstTime))),
+      (status === 'failed' || (status === 'inconclusive' && failsOnInconclusive(policy, rules, isExcused))),
     rules,
     ...(pairs.some(({ judgement }) => judgement) && { held: [...held].filter(name => !broken.has(name)) }),
     ...(limits.length > 0 && { tail_limits: limits }),
@@ -136,23 +140,29 @@ export function lostModels(
   ]
 }
 
-/** The verdict where there is no model to judge. `reason` says why. */
-export function undecided({ enforce, failOnInconclusive = true }: Policy, reason: string): Verdict {
-  const rule: RuleResult = {
-    ...{
-      rule: 'no checkpoint',
-      level: 'fail',
-      builtin: true,
-      model: '',
-      outcome: 'inconclusive',
-      value: null,
-      unit: '',
-    },
+const NO_CHECKPOINT = 'no checkpoint'
+
+/** That a model can't be judged, for its checkpoint is not there. `reason` says why. */
+export function noCheckpoint(reason: string): RuleResult {
+  return {
+    ...{ rule: NO_CHECKPOINT, level: 'fail', builtin: true, model: '', outcome: 'inconclusive', value: null, unit: '' },
     ...{ threshold: 0, layers: 0, of: 0, reason, cause: 'no-value' },
   }
+}
+
+/** Whether a checkpoint that should have been judged was not there. */
+export function lacksCheckpoint({ verdict }: Pick<Report, 'verdict'>): boolean {
+  return verdict?.rules.some(({ rule }) => rule === NO_CHECKPOINT) ?? false
+}
+
+/** The verdict where there is no model to judge. `reasons` say why. */
+export function undecided(
+  { enforce, excusesMissing = false, failOnInconclusive = !excusesMissing }: Policy,
+  reasons: readonly string[],
+): Verdict {
   return {
     ...{ status: 'inconclusive', first_run: false, enforced: enforce },
-    ...{ fails_job: enforce && failOnInconclusive, rules: [rule] },
+    ...{ fails_job: enforce && failOnInconclusive, rules: reasons.map(noCheckpoint) },
   }
 }
 
@@ -164,14 +174,14 @@ function worst(rules: readonly RuleResult[]): Verdict['status'] {
   return has('warn', 'violated') || has('warn', 'inconclusive') ? 'warned' : 'passed'
 }
 
-/** @param isFirstTime whether there is nothing to compare with yet, of the branch or of a model that joins others */
+/** @param isExcused whether there is nothing to compare with yet, of the branch or of a model that joins others, or nothing to look at */
 function failsOnInconclusive(
   policy: Policy,
   rules: readonly RuleResult[],
-  isFirstTime: (rule: RuleResult) => boolean,
+  isExcused: (rule: RuleResult) => boolean,
 ): boolean {
   if (policy.failOnInconclusive !== undefined) return policy.failOnInconclusive
-  return !rules.filter(rule => rule.level === 'fail' && rule.outcome === 'inconclusive').every(isFirstTime)
+  return !rules.filter(rule => rule.level === 'fail' && rule.outcome === 'inconclusive').every(isExcused)
 }
 
 /** NaN and Inf are the checkpoint's fault and fail the gate; a worker that died leaves it undecided. */

@@ -459,6 +459,9 @@ function schemas(strictness: Strictness) {
       .describe('The leg of the matrix that made it, from 0'),
     reuse: z.boolean(),
     state_dict: text(1024).optional().describe('The option state-dict that it was made with'),
+    missing: list(object({ name, reason: text(4096) }))
+      .optional()
+      .describe('Models whose checkpoint was not there, and why'),
     models: list(
       object({
         layers: count.describe('Of the whole model'),

@@ -14,7 +14,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest'
 import { readAttention } from '../../src/checkpoint/attention.ts'
 import { openCheckpoint, refuseChanged } from '../../src/checkpoint/index.ts'
 import { readConfig } from '../../src/config/file.ts'
-import { explain } from '../../src/errors.ts'
+import { CheckpointError, explain, MissingCheckpointError } from '../../src/errors.ts'
 import { readCustomMetrics } from '../../src/report/custom-metrics.ts'
 import { readReport } from '../../src/report/io.ts'
 import { temporaryFolder } from '../support/folder.ts'
@@ -329,6 +329,24 @@ test('a folder of pointers that hide the weights says what to fetch', async () =
     'outs:\n- md5: 22a1a2931c8370d3aeedd7183606fd7f\n  path: model.safetensors\n',
   )
   expect(await refusal(folder)).toMatch(/only the DVC pointer model.safetensors.dvc\n.*`dvc pull`/)
+})
+
+test.each<[string, Record<string, string>, boolean]>([
+  ['nothing', {}, true],
+  ['the notes of a download, and configs', { '.gitattributes': '', 'config.json': '{}' }, true],
+  [
+    'an index without its shards',
+    { 'model.safetensors.index.json': '{"weight_map":{"a":"m-1-of-2.safetensors"}}' },
+    true,
+  ],
+  ['an optimizer’s state', { 'optimizer.pt': '' }, false],
+  ['weights that are not read', { 'flax_model.msgpack': '' }, false],
+])('whether a folder is one that something should have filled: %s', async (_, files, isMissing) => {
+  const folder = temporaryFolder()
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text)
+  const error = await openCheckpoint(folder).catch(error => error)
+  expect(error).toBeInstanceOf(CheckpointError)
+  expect(error instanceof MissingCheckpointError).toBe(isMissing)
 })
 
 test('refuses a folder without checkpoints, one with several, and what is no file at all', async () => {

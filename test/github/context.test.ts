@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { UserError } from '../../src/errors.ts'
-import { provenance, readContext } from '../../src/github/context.ts'
+import { hasNoSecrets, provenance, readContext } from '../../src/github/context.ts'
 import { strictReport } from '../../src/report/schema.ts'
 import { GitHubDouble, sha } from '../e2e/github/double.ts'
 import type { JobOptions } from '../e2e/github/job.ts'
@@ -15,6 +15,18 @@ afterAll(() => github.stop())
 
 const read = (path: string) => readFile(path, 'utf8')
 const contextOf = (options: JobOptions) => readContext(github.job(options).env, read)
+
+test.each([
+  ['pull_request', 'dependabot[bot]', 'octo/net', true],
+  ['pull_request', 'ada', 'octo/net', false],
+  ['pull_request', 'ada', 'fork/net', true],
+])('secrets in %s by %s from %s', async (event, actor, repository, expected) => {
+  github.addPull({ number: 4, head: { sha: sha('head of 4'), ref: 'topic', repository } })
+  expect(hasNoSecrets(await contextOf({ event, pull: 4, actor }))).toBe(expected)
+})
+
+test('a push of Dependabot’s is no pull request', async () =>
+  expect(hasNoSecrets(await contextOf({ event: 'push', actor: 'dependabot[bot]' }))).toBe(false))
 
 describe('events', () => {
   test('pull_request', async () => {

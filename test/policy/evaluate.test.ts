@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { pairModels } from '../../src/comparison/pair.ts'
 import { accept, isAcceptable } from '../../src/policy/accept.ts'
 import { type Comparability, evaluateCustomMetric } from '../../src/policy/evaluate.ts'
-import { judge, type Policy, undecided } from '../../src/policy/judge.ts'
+import { judge, noCheckpoint, type Policy, undecided } from '../../src/policy/judge.ts'
 import { type CustomMetricRule, parseRule, refuseRelative } from '../../src/policy/rule.ts'
 import type { Layer, Model, RuleResult, Skipped } from '../../src/report/schema.ts'
 import { layer, model } from '../support/models.ts'
@@ -498,15 +498,28 @@ describe('the job', () => {
   })
 
   test('without a checkpoint nothing is decided', () => {
-    expect(undecided({ rules: [], enforce: true }, 'not there')).toMatchObject({
+    expect(undecided({ rules: [], enforce: true }, ['not there'])).toMatchObject({
       status: 'inconclusive',
       fails_job: true,
       first_run: false,
       enforced: true,
       rules: [{ rule: 'no checkpoint', level: 'fail', builtin: true, outcome: 'inconclusive', reason: 'not there' }],
     })
-    expect(undecided({ rules: [], enforce: false }, '')).toMatchObject({ fails_job: false, enforced: false })
-    expect(undecided({ rules: [], enforce: true, failOnInconclusive: false }, '').fails_job).toBe(false)
+    expect(undecided({ rules: [], enforce: false }, [''])).toMatchObject({ fails_job: false, enforced: false })
+    expect(undecided({ rules: [], enforce: true, failOnInconclusive: false }, ['']).fails_job).toBe(false)
+    const excused = { rules: [], enforce: true, excusesMissing: true }
+    expect(undecided(excused, ['']).fails_job).toBe(false)
+    expect(undecided({ ...excused, failOnInconclusive: true }, ['']).fails_job).toBe(true)
+  })
+
+  test('a checkpoint that is not there beside others is inconclusive, unless these fail', () => {
+    const missing = [noCheckpoint('not there')]
+    const judged = (rule: string, excusesMissing: boolean) =>
+      judge({ rules: rules([rule]), enforce: true, excusesMissing }, pairs, COMPARABLE, [], missing)
+    expect(judged('alpha > 99', true)).toMatchObject({ status: 'inconclusive', fails_job: false })
+    expect(judged('alpha > 99', false)).toMatchObject({ status: 'inconclusive', fails_job: true })
+    expect(judged('alpha > 1', true)).toMatchObject({ status: 'failed', fails_job: true })
+    expect(judged('alpha[x] > 1', true)).toMatchObject({ status: 'inconclusive', fails_job: true })
   })
 
   test('a person may let pass what a rule of theirs decides, not what always holds', () => {
