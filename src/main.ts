@@ -12,7 +12,7 @@ import { type Publishing, readCheckpoints, readInputs, readPublishing, readSerie
 import { withPullRequest } from './action/pull-request.ts'
 import { relayComment } from './action/relay.ts'
 import { type Rules, readBaseConfig, readRules } from './action/rules.ts'
-import { describeSeries, refuseSeriesOf } from './action/series.ts'
+import { describeSeries, refuseSeriesOf, seriesBeside, tellSeries } from './action/series.ts'
 import { type Made, type Settled, settle } from './action/settle.ts'
 import { refuseUnsafeCheckout } from './action/unsafe.ts'
 import { NO_CONFIG } from './config/file.ts'
@@ -27,6 +27,7 @@ import { headline } from './render/headline.ts'
 import { phrase } from './render/text.ts'
 import type { NamedPart } from './report/io.ts'
 import type { Report } from './report/schema.ts'
+import type { SeriesReport } from './series/schema.ts'
 
 const WALKS = { gate: analyse, part: analysePart, merge } satisfies Record<GatingMode, unknown>
 
@@ -50,10 +51,11 @@ async function main(): Promise<void> {
   // Asked for by name: a gate whose checkpoint came out empty must not pass for a series.
   if (core.getInput('mode').trim() === 'series') {
     await refuseUnsafe(context)
-    return describeSeries(context, undefined)
+    return describeSeries(context)
   }
   let publishing = firstPublishing(context)
   let report: Report
+  let series: SeriesReport | undefined
   try {
     const base = await readBaseConfig(context, core.getInput('github-token'))
     if (base.kind === 'found') publishing = readPublishing(context, { config: base.config, inputs })
@@ -68,6 +70,7 @@ async function main(): Promise<void> {
     const runner = runnerName()
     const told = { ...walked.report.provenance!, gate: hashOf(publishing.commentKey), ...(runner && { runner }) }
     report = await withAcceptance(context, publishing, { ...walked.report, provenance: told })
+    series = await seriesBeside(context, report)
   } catch (error) {
     await publishError(context, isPart() ? { ...publishing, comment: 'never' } : publishing, error)
     throw error
@@ -75,7 +78,7 @@ async function main(): Promise<void> {
   const written = await writeOutputs(report, publishing)
   if (report.verdict?.fails_job) core.setFailed(`${report.verdict.status}: ${phrase(headline(report))}`)
   await publish(context, publishing, written, report)
-  if (readSeries().length > 0) await describeSeries(context, report)
+  if (series) await tellSeries(series)
 }
 
 async function refuseUnsafe(context: Context): Promise<void> {

@@ -3,11 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as core from '@actions/core'
 import { resolvePartSettings } from '../config/settings.ts'
-import { UserError } from '../errors.ts'
-import type { Context } from '../github/context.ts'
+import { explain, UserError } from '../errors.ts'
+import { type Context, hasNoSecrets } from '../github/context.ts'
 import { runSeries, seriesOfHistory } from '../pipeline/series.ts'
 import { writePlots, writeSeries } from '../pipeline/series-output.ts'
+import { lacksCheckpoint } from '../policy/judge.ts'
 import { logProgress } from '../progress.ts'
+import { printableLines } from '../render/escape.ts'
 import { renderSeriesMarkdown, renderSeriesText } from '../render/series.ts'
 import type { Report } from '../report/schema.ts'
 import { serialiseSeries } from '../series/report.ts'
@@ -33,18 +35,39 @@ export function refuseSeriesOf(mode: string): void {
 }
 
 /**
- * The series that the input names, in the log, the summary, the outputs and as files. It describes models, and fails no job by what
- * it finds.
- * @param report of the gate in the same step; undefined where there is none
- * @throws UserError where the series can't be read
+ * The series that the input names, alone.
+ * @throws UserError where it names none, or one that can't be read
  */
-export async function describeSeries(context: Context, report: Report | undefined): Promise<void> {
+export async function describeSeries(context: Context): Promise<void> {
   if (readSeries().length === 0)
     throw new UserError(
       'The input series is empty.',
       'It names lists, tables, reports or checkpoints, such as models.csv.',
     )
-  const series = wantsHistory() ? ofHistory(context, report) : await ofFiles(context)
+  if (wantsHistory())
+    throw new UserError('series: history goes with the gate.', 'Name a checkpoint, and its accuracy, in the same step.')
+  await tellSeries(await ofFiles(context))
+}
+
+/**
+ * The series that the input names beside a gate: read before its verdict is published, which an error would take back. Undefined where
+ * none is named, or where this run can't have what it takes.
+ * @throws UserError where it can't be read
+ */
+export async function seriesBeside(context: Context, report: Report): Promise<SeriesReport | undefined> {
+  if (readSeries().length === 0) return undefined
+  try {
+    return wantsHistory() ? ofHistory(context, report) : await ofFiles(context)
+  } catch (error) {
+    // Test data and models of a table may need credentials, as the checkpoint does.
+    if (!(error instanceof UserError) || !(lacksCheckpoint(report) || hasNoSecrets(context))) throw error
+    core.warning(printableLines(`There is no series. ${explain(error)}`))
+    return undefined
+  }
+}
+
+/** In the log, the summary, the outputs and as files. It describes models, and fails no job by what it finds. */
+export async function tellSeries(series: SeriesReport): Promise<void> {
   core.info(renderSeriesText(series))
   await setOutput('series-metric', series.verdict.metric ?? '')
   await setOutput('series-verdict', series.verdict.status)
@@ -55,9 +78,7 @@ export async function describeSeries(context: Context, report: Report | undefine
   await setOutput('series-plots', files?.plots ?? '')
 }
 
-function ofHistory({ sha, pullRequest }: Context, report: Report | undefined): SeriesReport {
-  if (!report)
-    throw new UserError('series: history goes with the gate.', 'Name a checkpoint, and its accuracy, in the same step.')
+function ofHistory({ sha, pullRequest }: Context, report: Report): SeriesReport {
   return seriesOfHistory(report, report.baseline ?? { history: [] }, (pullRequest?.headSha ?? sha).slice(0, 12))
 }
 

@@ -7,7 +7,7 @@ import { temporaryFolder } from '../support/folder.ts'
 import { generate, goldenTensor } from '../support/golden.ts'
 import { writeSafetensors } from '../support/safetensors.ts'
 import { annotations, runGate, startRepository } from './gate.ts'
-import type { GitHubDouble } from './github/double.ts'
+import { type GitHubDouble, sha } from './github/double.ts'
 
 const SHARED = join(root, '../shared')
 const VGG = join(root, 'test/fixtures/series/vgg.csv')
@@ -208,6 +208,26 @@ test('beside the gate: its verdict stands, whatever the series shows; plots wher
   expect(outputs).toMatchObject({ verdict: 'failed', 'series-metric': 'alpha_weighted', 'series-plots': 'out/plots' })
   expect(existsSync(join(job.workspace, 'out/plots/alpha.svg'))).toBe(true)
   expect(job.summary()).toMatch(/^### ❌ Failed[\s\S]*^### Gate on `alpha_weighted` here/m)
+})
+
+test('one that can’t be read is told in place of the verdict, not after it', async () => {
+  const files = { 'models.csv': 'checkpoint,accuracy\nnet.safetensors,0.9\nold/gone.safetensors,0.8\n' }
+  const inputs = { series: 'models.csv', baseline: 'none', 'fail-if': 'alpha > 2.5' }
+  const ended = await runGate(github, 'good', inputs, { event: 'pull_request', pull: 7 }, {}, { files })
+  expect({ status: ended.status, verdict: ended.outputs.verdict }).toEqual({ status: 2, verdict: undefined })
+  const [body, ...others] = github.comments(7).map(({ body }) => body)
+  expect(others).toEqual([])
+  expect(body).toMatch(/^### ❌ Failed: no verdict[\s\S]*line 3[\s\S]*no such file/)
+})
+
+test('on a fork, which may lack what it takes, one that can’t be read is a warning', async () => {
+  github.commits.set(sha('head of the fork'), [commits[3]!])
+  github.addPull({ number: 7, head: { sha: sha('head of the fork'), ref: 'topic', repository: 'fork/net' } })
+  const missing = { checkpoint: 'gone.safetensors', 'missing-checkpoint': 'inconclusive-on-forks' }
+  const inputs = { ...missing, series: 'history', baseline: 'none' }
+  const ended = await runGate(github, 'good', inputs, { event: 'pull_request', pull: 7 })
+  expect({ status: ended.status, verdict: ended.outputs.verdict }).toEqual({ status: 0, verdict: 'inconclusive' })
+  expect(annotations(ended)).toContain('There is no series. A series from the history of baselines needs one model')
 })
 
 test('series: history takes the baselines that were published with an accuracy', async () => {
