@@ -37,11 +37,12 @@ function decided({ models, comparison, verdict }: Report): Phrase {
   return comparison ? moved : means(models)
 }
 
-function describePart({ shard, models }: Part): string {
+function describePart({ shard, models, missing = [] }: Part): string {
   const analysed = models.reduce((sum, { positions }) => sum + positions.length, 0)
   const layers = models.reduce((sum, { layers }) => sum + layers, 0)
   const which = shard ? `part ${shard.index} of ${shard.of}` : 'part'
-  return `${which}: ${analysed} of ${plural(layers, 'layer')}, to be merged`
+  const without = missing.length > 0 ? `, ${plural(missing.length, 'checkpoint')} not there` : ''
+  return `${which}: ${analysed} of ${plural(layers, 'layer')}, to be merged${without}`
 }
 
 function means(models: Report['models']): Phrase {

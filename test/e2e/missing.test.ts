@@ -74,6 +74,7 @@ describe('a checkpoint that is missing on a fork', () => {
     expect((await leg(0, 'a=net.safetensors')).status).toBe(0)
     const part = await leg(1, 'b=b.safetensors')
     expect(part.status, part.stdout).toBe(0)
+    expect(part.stdout).toContain('to be merged, 1 checkpoint not there')
     const merged = await merge(ON_FORKS)
     expect({ status: merged.status, verdict: merged.outputs.verdict }).toEqual({ status: 0, verdict: 'inconclusive' })
     expect(readReport(merged).models.map(({ name }) => name)).toEqual(['a'])
