@@ -2,7 +2,7 @@ import * as core from '@actions/core'
 import { workspaceOf } from '../bytes/workspace.ts'
 import { UserError } from '../errors.ts'
 import { connect, startDeadline } from '../github/api.ts'
-import { branchOf, isJudged } from '../github/base-commit.ts'
+import { branchOf, isJudged, judgedCommit, mergeCommit } from '../github/base-commit.ts'
 import type { Context } from '../github/context.ts'
 import { explainFailure } from '../github/failures.ts'
 import { isOfAnother, readHead } from '../github/git.ts'
@@ -12,7 +12,6 @@ import { mainCheckout, withoutName } from './checkout.ts'
 import { Origins } from './origin.ts'
 import { checkoutAt } from './places.ts'
 import { readCheckpoints } from './publishing.ts'
-import { judgedCommit, mergeCommit } from './sides.ts'
 
 /**
  * Refuses checkpoints that are of another commit than the change that is judged, and that it edits. By default pull_request_target,

@@ -1,19 +1,9 @@
 import { posix } from 'node:path'
 import type { Api } from '../github/api.ts'
-import { baseBranch, baseRef, mergeBase } from '../github/base-commit.ts'
+import { baseBranch, baseRef, judgedCommit, mergeBase, mergeCommit } from '../github/base-commit.ts'
 import type { Context } from '../github/context.ts'
 import { type FileAt, filesAt, isOnBranch, kindAt, type Listing, namesAt, statAt } from '../github/repository.ts'
 import { workflowOnBase } from './workflow.ts'
-
-/** The commit that a change is judged by. */
-export function judgedCommit({ pullRequest, mergeGroup }: Context): string {
-  return pullRequest?.headSha ?? mergeGroup!.headSha
-}
-
-/** The merge commit of a pull request, where the event has it. */
-export function mergeCommit({ ref, sha }: Context): string | undefined {
-  return /^refs\/pull\/\d+\/merge$/.test(ref) ? sha : undefined
-}
 
 /** What the repository has on either side of a judged change. GitHub's errors pass through, and UnreadableError. */
 export class Sides {

@@ -1,7 +1,7 @@
 import { posix } from 'node:path'
 import * as core from '@actions/core'
 import { type Api, connect, startDeadline } from '../github/api.ts'
-import { baseRef } from '../github/base-commit.ts'
+import { baseBranch, baseRef, judgedCommit, mergeBase } from '../github/base-commit.ts'
 import type { Context } from '../github/context.ts'
 import { blobId, filesAt, type Listing, readAt, statAt } from '../github/repository.ts'
 import { limits } from '../limits.ts'
@@ -53,12 +53,22 @@ async function ask(context: Context): Promise<BaseWorkflow> {
       if (isOwn && (!base || used.length === 0 || areSame(used, base, await filesAt(api, context, ref))))
         return { state: 'same', text }
     }
+    // What runs again is as the base branch was then, which may have moved on with it since.
+    const head = judgedCommit(context)
+    const { commit } = await mergeBase(api, context, baseBranch(context), head)
+    if (commit !== null && (await isUnedited(api, context, [path, ...used], [commit, head])))
+      return { state: 'same', text }
     return { state: 'other', text }
   } catch {
     return unknown
   } finally {
     deadline.done()
   }
+}
+
+async function isUnedited(api: Api, context: Context, paths: readonly string[], commits: readonly string[]) {
+  const [before, now] = await Promise.all(commits.map(commit => filesAt(api, context, commit)))
+  return before.files.has(paths[0]) && areSame(paths, before, now)
 }
 
 /** An action or a workflow of the repository itself. */

@@ -115,6 +115,16 @@ export function isJudged({ pullRequest, mergeGroup }: Context): boolean {
   return pullRequest !== null || mergeGroup !== null
 }
 
+/** The commit that a change is judged by. */
+export function judgedCommit({ pullRequest, mergeGroup }: Context): string {
+  return pullRequest?.headSha ?? mergeGroup!.headSha
+}
+
+/** The merge commit of a pull request, where the event has it. */
+export function mergeCommit({ ref, sha }: Context): string | undefined {
+  return /^refs\/pull\/\d+\/merge$/.test(ref) ? sha : undefined
+}
+
 /** The branch that a change is to be merged into. */
 export function baseBranch({ pullRequest, mergeGroup }: Context): string {
   return pullRequest?.baseRef ?? (branchOf(mergeGroup?.baseRef ?? '') || mergeGroup!.baseRef)

@@ -89,3 +89,15 @@ test('a run on a branch that has checked out another one publishes no baseline o
   const other = await runGate(github, 'good', RULES, { event: 'pull_request', pull: 7 })
   expect(other.outputs['baseline-state']).toBe('first-run')
 })
+
+test('a workflow that the base branch has edited since is not edited by the change', async () => {
+  const workflow = '.github/workflows/gate.yml'
+  github.permissions = { contents: 'read', 'pull-requests': 'write' }
+  github.commitFiles(commits[3], { [workflow]: 'new' })
+  github.commitFiles(sha('head of 7'), { [workflow]: 'old' })
+  const judged = () => runGate(github, 'good', { 'fail-if': 'alpha > 99' }, { event: 'pull_request', pull: 7 })
+  expect((await judged()).outputs.verdict).toBe('inconclusive')
+  expect(github.comments(7).at(-1)!.body).toContain('this change edits the workflow')
+  github.commitFiles(commits[2], { [workflow]: 'old' })
+  expect((await judged()).outputs.verdict).toBe('warned')
+})
