@@ -1,7 +1,6 @@
 import { LEAST_EVALS } from '../comparison/judgement.ts'
 import type { Pair } from '../comparison/pair.ts'
 import { subtract } from '../comparison/subtract.ts'
-import { keptTensors } from '../comparison/tensors.ts'
 import {
   byKind,
   FEW_LEVELS,
@@ -13,23 +12,39 @@ import {
   replaced,
   wanderers,
 } from '../comparison/weights.ts'
-import { layerKey } from '../report/metrics.ts'
-import type { Judgement, Layer, RuleResult, Verdict } from '../report/schema.ts'
+import type { Judgement, Layer, RuleResult } from '../report/schema.ts'
 import { changedSettings } from '../report/settings.ts'
-import { isJudged, isUpdate, RANDOM_LIKE, whyUnfitted } from '../report/state.ts'
-import { mean, median } from '../statistics.ts'
+import { isUpdate, RANDOM_LIKE, whyUnfitted } from '../report/state.ts'
+import { median } from '../statistics.ts'
 import { foldedIn } from './folded.ts'
-import { type Earlier, NO_HISTORY } from './history.ts'
-import { areNamedAlike, endsOf, isAveraged, isOfNames, moduleOf, OLDER, ownerOf } from './keys.ts'
+import { areNamedAlike, endsOf, isAveraged, isOfNames, ownerOf } from './keys.ts'
 import {
-  ALMOST_ZERO,
-  EXPLODED,
-  explodedTensors,
-  isOfModule,
-  lostParameters,
-  newParameters,
-  zeroedTensors,
-} from './parameters.ts'
+  byLayer,
+  chanceOf,
+  counted,
+  digestsThatStayed,
+  foundIn,
+  LEAST_DISTANCE,
+  lostLayers,
+  lostStructure,
+  type Measurement,
+  meanOf,
+  misnamed,
+  movedElsewhere,
+  normChanges,
+  ofExchanged,
+  ofMeasured,
+  ofTails,
+  otherKey,
+  PLAIN,
+  percent,
+  power,
+  SAME_NORM,
+  signed,
+  tails,
+  tallied,
+} from './measurements.ts'
+import { ALMOST_ZERO, EXPLODED, explodedTensors, lostParameters, newParameters, zeroedTensors } from './parameters.ts'
 
 /** A rule of ours: what it measures of a model against its baseline, and what is known of its errors. */
 export interface BuiltInRule {
@@ -46,23 +61,6 @@ export interface BuiltInRule {
   readonly measure: (pair: Pair, judgement: Judgement) => Measurement | null
 }
 
-interface Measurement {
-  readonly value: number
-  /** For people: what was found. */
-  readonly reason: string
-  readonly layers?: number
-  /** The layer behind it, where there is one. */
-  readonly layer?: string
-  /** What chance does to it at most, where that is known. */
-  readonly chance?: number
-}
-
-/** Distance of two spectra in units of chance, from which on a loss of structure is believed. */
-const LEAST_DISTANCE = 2.8
-/** Change of log_norm up to which a layer is the same one at the same scale. */
-const SAME_NORM = 0.4
-/** Structure so far above chance is lost, whatever the norm did. */
-const PLAIN = 10
 /** Mean change of log_norm beyond which the tail's shape tells of the scale, too. */
 const RESCALED = 0.3
 /** Layers without which nothing is usual. */
@@ -73,14 +71,6 @@ const NEXT_TO_ZERO = 3
 const LOST_RANK = 0.4
 /** Eigenvalues without which a mean over tails is chance: of one layer of 64, seeds are 0.3 apart. */
 const LEAST_IN_ALL = 100
-/**
- * How far seeds move the shape of one layer's tail (root mean square of pairs), times the root of its eigenvalues, where its matrices have
- * 67 columns or more; narrower ones more, in proportion. Measured on linear layers of 64 to 120 and on kernels of 16 and 32 channels.
- */
-const SPREAD = 0.6
-const NARROW = 40
-/** So many times that is what chance does at most: of 168 pairs of four small networks none is beyond. */
-const MOST_BY_CHANCE = 2.5
 /** What else a layer has to have done to be newly over-trained: its free alpha alone crosses 2 by chance. */
 const HEAVIER = -0.2
 
@@ -598,275 +588,6 @@ export function hasOwnThreshold(name: string): name is BuiltInName {
 export function ignoredRules(words: readonly string[] = []): ReadonlySet<string> {
   const measured = BUILT_IN_NAMES.filter(name => BUILT_IN_RULES[name].kind === 'measured')
   return new Set([...words, ...(words.includes(MEASURED) ? measured : [])])
-}
-
-/** Layers that look random now, and did not: those whose norm stayed, or that had plain structure; or else the others. */
-function lostStructure(matched: Pair['matched'], judgement: Judgement, plainly: boolean): Measurement | null {
-  const measured = byLayer(judgement)
-  if (!judgement.layers.some(({ S, distance }) => S.head !== null && S.base !== null && distance !== null)) return null
-  const lost = matched.filter(({ head, base }) => {
-    const { S, distance } = measured.get(head) ?? {}
-    if (S?.head == null || S.base == null || distance == null) return false
-    const moved = Math.sqrt(head.num_evals * head.N) * distance > LEAST_DISTANCE
-    const norm = Math.abs(subtract(head.log_norm ?? null, base.log_norm ?? null) ?? Number.POSITIVE_INFINITY)
-    const isPlain = norm < SAME_NORM || S.base > PLAIN
-    return S.head <= RANDOM_LIKE && S.base > RANDOM_LIKE && moved && isPlain === plainly
-  })
-  return counted(lost, ({ head, base }) => {
-    return `it looks random now: S fell from ${base.S!.toFixed(1)} to ${head.S!.toFixed(1)}`
-  })
-}
-
-/** Rules that say nothing beside another that fails for the same reason. */
-const LESSER: Partial<Record<BuiltInName, BuiltInName>> = {
-  'slightly-lighter-tail': 'lighter-tail',
-  'scattered-norms': 'moved-norm',
-}
-
-/**
- * The built-in rules on one model: those that are violated, and the names of those that hold. Those that were set by measurement
- * judge only models of one architecture, by the shape of their tails.
- */
-export function builtInRules(
-  pair: Pair,
-  ignored: ReadonlySet<string>,
-  earlier: Earlier = NO_HISTORY,
-  thresholds: Partial<Record<BuiltInName, number>> = {},
-): {
-  readonly violated: readonly RuleResult[]
-  readonly held: readonly BuiltInName[]
-  /** What the mean change of the tails' shape was held to. */
-  readonly limits: NonNullable<Verdict['tail_limits']>
-} {
-  const { head, judgement } = pair
-  const names = judgement ? BUILT_IN_NAMES.filter(name => !ignored.has(name)) : []
-  const prediction = earlier.predict(head.name, 'primary')
-  const measured = names.flatMap(name => {
-    const rule: BuiltInRule = BUILT_IN_RULES[name]
-    const judges = rule.each ? judgement!.relation === 'same' : isOfOneArchitecture(judgement!)
-    if (rule.kind === 'measured' && !judges) return []
-    const found = rule.measure(pair, judgement!)
-    if (!found) return []
-    const own = thresholds[name]
-    const { threshold, because } =
-      own === undefined
-        ? adapted(name, rule, found, prediction)
-        : { threshold: own, because: 'the threshold is the project’s own' }
-    const adaptedRule = { ...rule, threshold }
-    const reason = because === '' ? found.reason : `${found.reason}; ${because}`
-    const violated = isViolated(adaptedRule, found.value)
-    return [{ name, rule: adaptedRule, found: { ...found, reason }, violated }]
-  })
-  const violated = measured.filter(({ violated }) => violated)
-  const spoken = violated.filter(({ name }) => !violated.some(other => other.name === LESSER[name]))
-  return {
-    violated: spoken.map(({ name, rule, found }) => resultOf(name, rule, found, head)),
-    held: measured.filter(({ violated }) => !violated).map(({ name }) => name),
-    limits: measured
-      .filter(({ name }) => OF_TAILS.has(name))
-      .map(({ name, rule: { level, threshold } }) => ({ model: head.name, name, level, threshold })),
-  }
-}
-
-/** Where alpha_hill is over another share, what is not about tails still judges. */
-function isOfOneArchitecture({ primary, relation, hill_share, judged }: Judgement): boolean {
-  return primary === 'tail_shape' || (hill_share !== undefined && relation === 'same' && judged > 0)
-}
-
-/** What seeds of one network do: 95 % of 950 pairs of five set-ups stay within 0.03 to 0.06, all within 0.12. */
-const SEEDS_DO = 'retrained seeds of test networks stay within 0.12'
-const OF_TAILS: ReadonlySet<string> = new Set(['lighter-tail', 'slightly-lighter-tail', 'heavier-tail'])
-
-/** What retrained seeds do: no threshold follows a history that is calmer, for successive baselines understate it. */
-export const SEEDS = 0.06
-
-/** Thresholds on the shape of the tail follow what the branch's own baselines did, once enough of them are known. */
-function adapted(
-  name: BuiltInName,
-  { threshold }: BuiltInRule,
-  { chance = 0 }: Measurement,
-  prediction: ReturnType<Earlier['predict']>,
-): { readonly threshold: number; readonly because: string } {
-  if (!('reach' in prediction)) {
-    const most = Math.ceil(100 * chance) / 100
-    if (most <= Math.abs(threshold)) return { threshold, because: OF_TAILS.has(name) ? SEEDS_DO : '' }
-    const because = `so few eigenvalues move by up to ${most} from seed to seed`
-    return { threshold: Math.sign(threshold) * most, because }
-  }
-  const { mean, reach, changes } = prediction
-  const [low, high] = [Math.min(-SEEDS, mean - reach), Math.max(SEEDS, mean + reach)].map(twoDigits)
-  const because = `the last ${changes} baselines predict ${signed(mean - reach)} to ${signed(mean + reach)}`
-  switch (name) {
-    case 'lighter-tail':
-      return { threshold: Math.max(threshold, high), because }
-    case 'slightly-lighter-tail':
-      return { threshold: high, because }
-    case 'heavier-tail':
-      return { threshold: low, because }
-    default:
-      return { threshold, because: '' }
-  }
-}
-
-function twoDigits(value: number): number {
-  return Math.round(100 * value) / 100
-}
-
-function isViolated({ operator, threshold }: BuiltInRule, value: number): boolean {
-  return operator === '>' ? value > threshold : value < threshold
-}
-
-function resultOf(
-  name: BuiltInName,
-  { level, operator, threshold }: BuiltInRule,
-  { value, reason, layers, layer }: Measurement,
-  { name: model, layers: all }: Pair['head'],
-): RuleResult {
-  return {
-    ...{ rule: `${name} ${operator} ${threshold}`, name, level, builtin: true, model, value, unit: '', threshold },
-    ...{ layers: layers ?? all.length, of: all.length, outcome: 'violated', reason, cause: '' },
-    ...(layer !== undefined && { layer }),
-  }
-}
-
-/** Parameters without a spectrum that have another prefix than in the baseline, or came under a second name. */
-function misnamed(pair: Pick<Pair, 'head' | 'base'>): Pick<Measurement, 'layer' | 'reason'>[] {
-  const moved = keptTensors(pair).filter(({ head, base }) => isOfModule(head) && moduleOf(head) !== moduleOf(base))
-  const had = new Set(pair.base?.skipped.map(({ tensor }) => tensor))
-  const all = new Set(pair.head.skipped.map(({ tensor }) => tensor))
-  const twice = pair.head.skipped.flatMap(({ tensor }) => {
-    const [, module, old] = /^(.*\.)(gamma|beta)$/.exec(tensor) ?? []
-    const other = old && `${module}${OLDER[old]}`
-    return other && all.has(other) && !(had.has(tensor) && had.has(other)) ? [{ tensor, other }] : []
-  })
-  return [
-    ...moved.map(match => ({ layer: match.head.tensor, reason: otherKey(match) })),
-    ...twice.map(({ tensor, other }) => ({
-      layer: tensor,
-      reason: `it is an older name of ${other}, which is there, too`,
-    })),
-  ]
-}
-
-function otherKey({ head, base }: Record<'head' | 'base', { readonly tensor: string }>): string {
-  return `its key is ${JSON.stringify(head.tensor)}, ${JSON.stringify(base.tensor)} before`
-}
-
-/** Layers of the baseline that went, but those that were tied there to one that stayed. */
-function lostLayers({ matched, added, removed }: Pair): { readonly head: Layer }[] {
-  const names = new Set(added.map(({ name }) => name))
-  const kept = new Set(matched.flatMap(({ base }) => base.digest ?? []))
-  return removed
-    .filter(({ name, digest }) => !names.has(name) && !(digest !== undefined && kept.has(digest)))
-    .map(head => ({ head }))
-}
-
-/** Of layers that did not come only now. */
-function digestsThatStayed({ head, added }: Pick<Pair, 'head' | 'added'>): Set<string> {
-  const came = new Set(added)
-  return new Set(head.layers.flatMap(layer => (came.has(layer) ? [] : (layer.digest ?? []))))
-}
-
-/** Whether a layer has the weights that one of the baseline had, as far as bytes or sketches tell: `exchanged-weights` says so. */
-function movedElsewhere(matched: Pair['matched']): (match: Pair['matched'][number]) => boolean {
-  const digests = new Set(matched.map(({ base }) => base.digest))
-  const cast = wanderers(matched)
-  return match => match.head.digest !== undefined && (digests.has(match.head.digest) || cast.has(match))
-}
-
-/** Of what Keras loads by its place: layers, or where there are none other tensors, whose names changed places. */
-function ofExchanged(exchanged: NonNullable<Pair['exchanged']>, matched: Pair['matched']): Measurement {
-  const layers = new Map(matched.map(({ head }) => [head.tensor, head.name]))
-  const found = [...exchanged].filter(([tensor]) => layers.has(tensor))
-  const [[tensor, was]] = found.length > 0 ? found : exchanged
-  return {
-    value: found.length || exchanged.size,
-    layer: layers.get(tensor) ?? tensor,
-    reason: `it is in the place that ${JSON.stringify(was)} has in the baseline, and Keras loads by places`,
-  }
-}
-
-/** Layers that are judged by their tails, whose base is this or more. */
-function ofTails(matched: Pair['matched'], judgement: Judgement, least = 0): Layer[] {
-  const measured = byLayer(judgement)
-  return matched.flatMap(({ head }) => {
-    const layer = measured.get(head)
-    const counts = layer && isJudged(layer) && layer.change !== null && (layer.alpha_hill.base ?? 0) >= least
-    return counts ? [head] : []
-  })
-}
-
-/** What chance does at most to the mean shape of the tails of layers. */
-function chanceOf(layers: readonly Layer[]): number {
-  const variance = layers.reduce((sum, { M, num_evals }) => {
-    const spread = Math.max(SPREAD, NARROW / M)
-    return sum + (spread * spread) / num_evals
-  }, 0)
-  return (MOST_BY_CHANCE * Math.sqrt(variance)) / Math.max(layers.length, 1)
-}
-
-/** The mean of what was measured of layers, null where of none. */
-function meanOf(sizes: readonly number[], reason: string): Measurement | null {
-  return sizes.length === 0 ? null : { value: mean(sizes), layers: sizes.length, reason }
-}
-
-/** The changes of log_norm, where both sides have one. */
-function normChanges(matched: Pair['matched']): { head: Layer; base: number; change: number }[] {
-  return matched.flatMap(({ head, base }) => {
-    const change = subtract(head.log_norm ?? null, base.log_norm ?? null)
-    return change === null ? [] : [{ head, base: base.log_norm!, change }]
-  })
-}
-
-/** How many, and the first of them. */
-function counted<Match extends { readonly head: Layer }>(
-  found: readonly Match[],
-  reason: (match: Match) => string,
-): Measurement {
-  const [first] = found
-  return first ? { value: found.length, layer: first.head.name, reason: reason(first) } : { value: 0, reason: '' }
-}
-
-/** The same of layers that have a column on both sides; null where none has. */
-function ofMeasured(
-  matched: Pair['matched'],
-  column: 'row_levels' | 'zeros',
-  is: (match: Pair['matched'][number]) => boolean,
-  reason: (match: Pair['matched'][number]) => string,
-): Measurement | null {
-  const known = matched.filter(({ head, base }) => head[column] != null && base[column] != null)
-  return known.length > 0 ? counted(known.filter(is), reason) : null
-}
-
-/** The same of tensors, null where there is none to look at. */
-function foundIn(found: readonly Pick<Measurement, 'layer' | 'reason'>[] | null): Measurement | null {
-  return found && tallied(found)
-}
-
-/** The same of what is no layer. */
-function tallied(found: readonly Pick<Measurement, 'layer' | 'reason'>[]): Measurement {
-  return { value: found.length, ...(found[0] ?? { reason: '' }) }
-}
-
-function byLayer(judgement: Judgement): { get(layer: Layer): Judgement['layers'][number] | undefined } {
-  const found = new Map(judgement.layers.map(layer => [layerKey(layer), layer]))
-  return { get: layer => found.get(layerKey(layer)) }
-}
-
-function tails(change: number): string {
-  return `the tails became ${change > 0 ? 'lighter' : 'heavier'} by ${Math.abs(change).toFixed(2)}`
-}
-
-function power(log10: number): string {
-  return `10^${log10.toFixed(1)}`
-}
-
-function percent(share: number): string {
-  return `${(100 * share).toFixed(0)} %`
-}
-
-function signed(value: number): string {
-  return `${value > 0 ? '+' : '−'}${Math.abs(value).toFixed(2)}`
 }
 
 /** The rules as a table in Markdown, for docs/gating.md. */

@@ -2,7 +2,8 @@ import { compare } from '../comparison/compare.ts'
 import { UserError } from '../errors.ts'
 import type { AnalysisOptions, Judgement, Model } from '../report/schema.ts'
 import { standardDeviation } from '../statistics.ts'
-import { type BuiltInName, SEEDS } from './built-in.ts'
+import type { BuiltInName } from './built-in.ts'
+import { SEEDS } from './built-in-judge.ts'
 
 /** Fewer say too little of a spread: Student's t of 2 degrees is 4.3. */
 export const LEAST_MODELS = 4

@@ -1,4 +1,5 @@
-import { BUILT_IN_RULES, SEEDS } from '../policy/built-in.ts'
+import { BUILT_IN_RULES } from '../policy/built-in.ts'
+import { SEEDS } from '../policy/built-in-judge.ts'
 import type { LayerMetric } from '../report/columns.ts'
 import type { Change, Judgement } from '../report/schema.ts'
 import { isJudged } from '../report/state.ts'

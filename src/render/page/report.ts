@@ -1,5 +1,5 @@
 import { limits } from '../../limits.ts'
-import { SEEDS } from '../../policy/built-in.ts'
+import { SEEDS } from '../../policy/built-in-judge.ts'
 import { type Earlier, earlierChanges } from '../../policy/history.ts'
 import { askedIn } from '../../report/analyses.ts'
 import { column, metricsWith } from '../../report/columns.ts'
