@@ -60,7 +60,7 @@ async function notOfChange(context: Context, path: string, token: string): Promi
 
 /**
  * What was checked out in the place of the commit that a run on a branch is about, as a schedule does that trains another branch; undefined
- * where it is that commit, a later one of the branch, or one that a step made upon it.
+ * where it is that commit, a later one of the branch, or one that GitHub does not know, which a step made.
  */
 export async function checkedOutInstead(context: Context, token: string): Promise<string | undefined> {
   const checkout = await mainCheckout(readCheckpoints(), workspaceOf())
@@ -71,7 +71,7 @@ export async function checkedOutInstead(context: Context, token: string): Promis
   try {
     const api = await connect({ token, apiUrl: context.apiUrl, deadline })
     const by = await ahead(api, context, context.sha, head.sha)
-    if (by === undefined) return isUpon ? undefined : head.sha
+    if (by === undefined) return undefined
     const isLater = Number.isFinite(by) && (await isOnBranch(api, context, head.sha, branchOf(context.ref)))
     return isLater ? undefined : head.sha
   } catch {

@@ -55,7 +55,14 @@ export async function openCheckpoint(path: string, options: ReadOptions = {}): P
 /** Formats that transformers and PEFT save, beside their configs. */
 const CONFIGURED: readonly Format[] = ['safetensors', 'torch-zip', 'torch-legacy']
 
-async function settingsOf({ path, format, tensors, stamps }: Checkpoint): Promise<readonly Setting[] | undefined> {
+async function settingsOf({
+  path,
+  format,
+  tensors,
+  stamps,
+  settings,
+}: Checkpoint): Promise<readonly Setting[] | undefined> {
+  if (settings) return settings
   if (!CONFIGURED.includes(format)) return undefined
   const isFolder = (await stat(path)).isDirectory()
   // A file of any other name may lie beside the config of something else.

@@ -15,7 +15,7 @@ export interface ReadOptions {
 }
 
 export type Contents = Pick<Checkpoint, 'tensors' | 'stateDict' | 'ignored'> &
-  Partial<Pick<Checkpoint, 'unread' | 'stamps' | 'attention' | 'moment'>>
+  Partial<Pick<Checkpoint, 'unread' | 'stamps' | 'attention' | 'moment' | 'settings'>>
 
 /**
  * The socket of a container format. `recognises` looks at content alone, never at a name. `read` describes the tensors from

@@ -62,7 +62,14 @@ export async function settingsBeside(
     }
   }
   if (!isThere) return undefined
-  return found.length > limits.settings.count ? [{ file: '*', key: '*', value: digest(JSON.stringify(found)) }] : found
+  return bounded(found)
+}
+
+/** Settings as a report may have them: where they are too many or too long, their digest. */
+export function bounded(found: readonly Setting[]): readonly Setting[] {
+  const isShort = found.every(({ key, value }) => Math.max(key.length, value.length) <= limits.settings.characters)
+  const isAll = isShort && found.length <= limits.settings.count
+  return isAll ? found : [{ file: '*', key: '*', value: digest(JSON.stringify(found)) }]
 }
 
 function decides(path: readonly string[]): boolean {

@@ -252,13 +252,17 @@ export const BUILT_IN_RULES = {
     operator: '>',
     threshold: 0,
     kind: 'certain',
-    what: 'settings of config.json or adapter_config.json beside the weights that are others than the baseline’s, and by which transformers or PEFT load other weights or apply them otherwise: the kind of the model, how many layers and heads it has, tied embeddings, norms, activations, rotary embeddings, quantisation',
+    what: 'settings of config.json or adapter_config.json beside the weights, or of GGUF’s metadata, that are others than the baseline’s, and by which transformers, PEFT or llama.cpp load other weights or apply them otherwise: the kind of the model, how many layers and heads it has, tied embeddings, norms, activations, rotary embeddings, quantisation',
     measure: ({ head, base }) => {
       const changed = base === null ? undefined : changedSettings(head, base)
       if (changed === undefined) return null
       const said = (value: string | undefined) => value ?? 'not there'
+      const isMethod = ({ name }: (typeof changed)[number]) => name.endsWith('quant_method')
       return tallied(
-        changed.map(({ name, head, base }) => ({ layer: name, reason: `${said(base)} before, ${said(head)} now` })),
+        [...changed.filter(isMethod), ...changed.filter(one => !isMethod(one))].map(({ name, head, base }) => ({
+          layer: name,
+          reason: `${said(base)} before, ${said(head)} now`,
+        })),
       )
     },
   },

@@ -60,7 +60,10 @@ export function containers(key: string): string[] {
 
 /** The module that a parameter is called after; one that is computed (torch.nn.utils.parametrizations) has a module of its own. */
 export function ownerOf(layer: Layer): string {
-  return moduleOf(layer).replace(/\.parametrizations\.[^.]+$/, '')
+  // Libraries that quantise keep a weight's parts below it: `weight._data`.
+  const module = moduleOf(layer)
+  const own = /\.weight\._\w+$/.test(layer.tensor) ? parentOf(module) : module
+  return own.replace(/\.parametrizations\.[^.]+$/, '')
 }
 
 /** Whether it is of a copy that training keeps beside the weights. */

@@ -82,7 +82,8 @@ test('one that leaves the model as it was is judged by it, and so is one whose h
 
 test('a run on a branch that has checked out another one publishes no baseline of it', async () => {
   const nightly = { event: 'schedule', sha: commits[2] }
-  const ended = await runGate(github, 'worse', RULES, nightly, {}, inWorkspace)
+  const prepare = (job: Job) => void github.commits.set(checkout(job.workspace), [commits[1]])
+  const ended = await runGate(github, 'worse', RULES, nightly, {}, { prepare })
   expect(annotations(ended)).toMatch(
     /The baseline was not published: the checkout is of [0-9a-f]{7}, not of [0-9a-f]{7} of refs\/heads\/main/,
   )

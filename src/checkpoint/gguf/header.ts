@@ -16,6 +16,19 @@ const VALUE_BYTES: ReadonlyMap<number, number> = new Map([
   [11, 8],
   [12, 8],
 ])
+const NUMBERS: ReadonlyMap<number, (bytes: Buffer) => number> = new Map([
+  [0, bytes => bytes.readUInt8()],
+  [1, bytes => bytes.readInt8()],
+  [2, bytes => bytes.readUInt16LE()],
+  [3, bytes => bytes.readInt16LE()],
+  [4, bytes => bytes.readUInt32LE()],
+  [5, bytes => bytes.readInt32LE()],
+  [6, bytes => Number(bytes.readFloatLE().toPrecision(7))],
+  [7, bytes => bytes.readUInt8()],
+  [10, bytes => Number(bytes.readBigUInt64LE())],
+  [11, bytes => Number(bytes.readBigInt64LE())],
+  [12, bytes => bytes.readDoubleLE()],
+])
 const STRING = 8
 const ARRAY = 9
 
@@ -37,6 +50,12 @@ export class Header {
 
   async u32(what: string): Promise<number> {
     return (await this.#take(4, what)).readUInt32LE()
+  }
+
+  /** A number or bool of this type, as its bytes have it; undefined for any other type, of which nothing is read. */
+  async scalar(type: number, what: string): Promise<number | undefined> {
+    const read = NUMBERS.get(type)
+    return read?.(await this.#take(VALUE_BYTES.get(type)!, what))
   }
 
   /** A 64-bit number; one that is beyond 2^53 stays beyond, though not exact. */

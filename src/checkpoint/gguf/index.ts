@@ -4,7 +4,8 @@ import { CheckpointError, quoted, RESAVE } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import { widthOf } from '../attention.ts'
 import type { Reader } from '../reader.ts'
-import { type AttentionConfig, contiguous, size, type Tensor } from '../types.ts'
+import { bounded } from '../settings.ts'
+import { type AttentionConfig, contiguous, type Setting, size, type Tensor } from '../types.ts'
 import type { BlocksParameters } from './dequantise.ts'
 import { Header } from './header.ts'
 import { GGML_TYPES, type GgmlType } from './types.ts'
@@ -20,6 +21,9 @@ const ARCHITECTURE = 'general.architecture'
 const [HIDDEN, HEADS] = ['.embedding_length', '.attention.head_count']
 const [SHARED_HEADS, HEAD_WIDTH] = ['.attention.head_count_kv', '.attention.key_length']
 const NUMBERS = [HIDDEN, HEADS, SHARED_HEADS, HEAD_WIDTH]
+const SCALING = '.rope.scaling.type'
+/** What says nothing of how the weights are applied. */
+const UNDECIDING = /^(?:general|tokenizer|split|quantize|imatrix)\.|\.(?:context_length|vocab_size)$/
 
 /**
  * GGUF, versions 2 and 3, little-endian: magic, version, counts, metadata pairs, tensor infos, and the tensors' data from the next
@@ -44,7 +48,7 @@ export const gguf: Reader = {
         RESAVE,
       )
     }
-    const { alignment, attention } = await readMetadata(file, header)
+    const { alignment, attention, settings } = await readMetadata(file, header)
     const infos: Info[] = []
     const names = new Set<string>()
     for (let i = 0; i < count; i++) {
@@ -57,7 +61,7 @@ export const gguf: Reader = {
     const start = Math.ceil(header.position / alignment) * alignment
     const tensors = infos.map(info => describe(file.path, info, start, alignment, file.size))
     refuseOverlaps(file.path, infos)
-    return { tensors, attention, stateDict: '', ignored: [] }
+    return { tensors, attention, settings, stateDict: '', ignored: [] }
   },
 }
 
@@ -87,17 +91,22 @@ async function checkVersion(path: string, header: Header): Promise<void> {
   throw new CheckpointError(path, `is GGUF version ${version}; 2 and 3 are read`)
 }
 
-/** Passes over the metadata. @returns the alignment of the tensors, and what it says of heads where all layers have as many */
-async function readMetadata(
-  { path, budget }: RandomAccessFile,
-  header: Header,
-): Promise<{ alignment: number; attention: AttentionConfig }> {
+interface Metadata {
+  readonly alignment: number
+  /** Of heads, where all layers have as many. */
+  readonly attention: AttentionConfig
+  /** The numbers by which llama.cpp applies the weights, by their keys behind the architecture's name. */
+  readonly settings: readonly Setting[]
+}
+
+async function readMetadata({ path, budget }: RandomAccessFile, header: Header): Promise<Metadata> {
   const pairs = await header.u64('the number of metadata pairs')
   if (pairs > limits.gguf.pairsCount) {
     throw new CheckpointError(path, `claims ${pairs} metadata pairs, more than ${limits.gguf.pairsCount}`, RESAVE)
   }
   const keys = new Set<string>()
   const numbers = new Map<string, number>()
+  const said = new Map<string, number | string>()
   let architecture = ''
   for (let i = 0; i < pairs; i++) {
     const key = checkName(path, await header.string(`the key of metadata pair ${i}`), 'a metadata key')
@@ -115,8 +124,12 @@ async function readMetadata(
       numbers.set(key, await header.u32(what))
     } else if (key === 'split.count' && type === UINT16) {
       refuseSplit(path, await header.u16(what))
+    } else if (type === STRING && key.endsWith(SCALING)) {
+      said.set(key, await header.string(what))
     } else {
-      await header.skip(type, what)
+      const value = UNDECIDING.test(key) ? undefined : await header.scalar(type, what)
+      if (value !== undefined) said.set(key, value)
+      else await header.skip(type, what)
     }
   }
   const alignment = numbers.get(ALIGNMENT) ?? DEFAULT_ALIGNMENT
@@ -128,7 +141,14 @@ async function readMetadata(
     ...{ family: '', hidden, heads, sharedHeads: sharedHeads ?? heads, width: width ?? widthOf(hidden, heads) },
     ...{ grouped: false, multiQuery: undefined, ownCode: false },
   }
-  return { alignment, attention }
+  return { alignment, attention, settings: settingsOf(architecture, new Map([...said, ...numbers])) }
+}
+
+function settingsOf(architecture: string, said: ReadonlyMap<string, number | string>): readonly Setting[] {
+  const own = [...said].filter(([key]) => key.startsWith(`${architecture}.`))
+  const named = own.map(([key, value]) => [key.slice(architecture.length + 1), value] as const)
+  const found = [['architecture', architecture] as const, ...named.sort(([a], [b]) => (a < b ? -1 : 1))]
+  return bounded(found.map(([key, value]) => ({ file: 'GGUF', key, value: JSON.stringify(value) })))
 }
 
 /** To llama.cpp a name ends at its first zero byte: what is behind it would make two names of one. */

@@ -216,3 +216,34 @@ test('more values in arrays than any tokenizer has are refused', async () => {
   )
   expect(await refusal(reader, path)).toMatch(/takes more than 10000000 steps/)
 })
+
+test('the numbers by which llama.cpp applies the weights are settings', async () => {
+  const float = (value: number) => {
+    const bytes = Buffer.alloc(4)
+    bytes.writeFloatLE(value)
+    return bytes
+  }
+  const pairs = [
+    pair('general.architecture', STRING, string('llama')),
+    pair('general.file_type', UINT32, u32(7)),
+    pair('llama.block_count', UINT32, u32(3)),
+    pair('llama.context_length', UINT32, u32(2048)),
+    pair('llama.rope.freq_base', 6, float(10000)),
+    pair('llama.attention.layer_norm_rms_epsilon', 6, float(1e-5)),
+    pair('llama.rope.scaling.type', STRING, string('linear')),
+    pair('llama.use_parallel_residual', 7, Buffer.from([1])),
+    pair('tokenizer.ggml.bos_token_id', UINT32, u32(1)),
+    pair('other.block_count', UINT32, u32(9)),
+  ]
+  const { settings } = await describeWith(reader, write(gguf({ pairs }), 'net.gguf'))
+  expect(settings).toEqual(
+    Object.entries({
+      architecture: '"llama"',
+      'attention.layer_norm_rms_epsilon': '0.00001',
+      block_count: '3',
+      'rope.freq_base': '10000',
+      'rope.scaling.type': '"linear"',
+      use_parallel_residual: '1',
+    }).map(([key, value]) => ({ file: 'GGUF', key, value })),
+  )
+})
