@@ -5,10 +5,10 @@ import { connect, startDeadline } from '../github/api.ts'
 import { branchOf, isJudged, judgedCommit, mergeCommit } from '../github/base-commit.ts'
 import type { Context } from '../github/context.ts'
 import { explainFailure } from '../github/failures.ts'
-import { isOfAnother, readHead } from '../github/git.ts'
+import { isOfAnother, readHistory } from '../github/git.ts'
 import { ahead, isOnBranch, UnreadableError } from '../github/repository.ts'
 import { timeFor } from './baseline.ts'
-import { mainCheckout, withoutName } from './checkout.ts'
+import { checkoutOf, isSubmodule, mainCheckout, withoutName } from './checkout.ts'
 import { Origins } from './origin.ts'
 import { checkoutAt } from './places.ts'
 import { readCheckpoints } from './publishing.ts'
@@ -30,7 +30,9 @@ export async function refuseOfAnotherCommit(context: Context, checkpoints: reado
     throw new UserError(
       `${path} is not that of this change: ${name} lies here as another commit has it, and the change edits it.`,
       pullRequest
-        ? `Use the event pull_request, or check out refs/pull/${pullRequest.number}/merge before this step (${context.event} has the default branch).`
+        ? mergeCommit(context)
+          ? `Check out refs/pull/${pullRequest.number}/merge before this step.`
+          : `Use the event pull_request, or check out refs/pull/${pullRequest.number}/merge before this step (${context.event} has the default branch).`
         : 'Check out the commit of the event before this step.',
     )
   }
@@ -38,10 +40,13 @@ export async function refuseOfAnotherCommit(context: Context, checkpoints: reado
 
 /** Whether a checkpoint lies in a checkout of the change, of what would be merged, or of a commit that a step made upon either. */
 async function isOfChange(context: Context, path: string): Promise<boolean> {
-  const head = await readHead(await checkoutAt(path))
+  let checkout = await checkoutAt(path)
+  // A submodule is of the commit around it.
+  while (await isSubmodule(checkout)) checkout = await checkoutOf(checkout, workspaceOf())
+  const history = await readHistory(checkout)
   // Without git it is what the event has by default.
-  if (!head) return mergeCommit(context) !== undefined || context.mergeGroup !== null
-  return [head.sha, ...head.parents].some(sha => [judgedCommit(context), mergeCommit(context)].includes(sha))
+  if (!history) return mergeCommit(context) !== undefined || context.mergeGroup !== null
+  return history.some(sha => [judgedCommit(context), mergeCommit(context)].includes(sha))
 }
 
 async function notOfChange(context: Context, path: string, token: string): Promise<string | undefined> {
@@ -51,6 +56,8 @@ async function notOfChange(context: Context, path: string, token: string): Promi
   } catch (error) {
     const what = `Whether ${path} is that of this change is not known`
     if (error instanceof UserError) throw error
+    // What pull_request has by default is the change.
+    if (mergeCommit(context)) return undefined
     if (error instanceof UnreadableError) throw new UserError(`${what}: ${error.message}.`)
     throw new UserError(explainFailure(error, what, 'contents: read', context))
   } finally {
@@ -64,18 +71,18 @@ async function notOfChange(context: Context, path: string, token: string): Promi
  */
 export async function checkedOutInstead(context: Context, token: string): Promise<string | undefined> {
   const checkout = await mainCheckout(readCheckpoints(), workspaceOf())
-  const head = await readHead(checkout)
-  if (!head || head.sha === context.sha || (await isOfAnother(checkout, context))) return undefined
-  const isUpon = head.parents.includes(context.sha)
+  const history = await readHistory(checkout)
+  if (!history || history[0] === context.sha || (await isOfAnother(checkout, context))) return undefined
+  const [head] = history
   const deadline = startDeadline()
   try {
     const api = await connect({ token, apiUrl: context.apiUrl, deadline })
-    const by = await ahead(api, context, context.sha, head.sha)
+    const by = await ahead(api, context, context.sha, head)
     if (by === undefined) return undefined
-    const isLater = Number.isFinite(by) && (await isOnBranch(api, context, head.sha, branchOf(context.ref)))
-    return isLater ? undefined : head.sha
+    const isLater = Number.isFinite(by) && (await isOnBranch(api, context, head, branchOf(context.ref)))
+    return isLater ? undefined : head
   } catch {
-    return isUpon ? undefined : head.sha
+    return history.includes(context.sha) ? undefined : head
   } finally {
     deadline.done()
   }

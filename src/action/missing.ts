@@ -65,19 +65,22 @@ async function isRemoved(sides: Sides, path: string): Promise<boolean> {
   const places = new Places(sides)
   const place = await places.place(path)
   const names = [...(place.kind === 'inside' ? [place.inRepository] : []), ...(await places.further(path))]
-  for (const name of new Set(names))
-    if ((await hasWeights(sides, name, sides.base)) && !(await hasWeights(sides, name, sides.merge))) return true
+  for (const name of new Set(names)) {
+    // What was a file there is none where a folder has its name now.
+    const isFile = (await sides.list(sides.base)).files.has(name)
+    const [before, now] = [sides.base, sides.merge].map(ref => () => hasWeights(sides, name, ref, isFile))
+    if ((await before()) && !(await now())) return true
+  }
   return false
 }
 
-/** Whether a side has weights in git at a path, a file's or a folder's, or as a pattern has it, and not as pointers alone. */
-async function hasWeights(sides: Sides, name: string, ref: string): Promise<boolean> {
+/** Whether a side has weights in git at a path: the file, those of a folder that lie in it itself, or as a pattern has it, and not as pointers alone. */
+async function hasWeights(sides: Sides, name: string, ref: string, isFile: boolean): Promise<boolean> {
   const { files } = await sides.list(ref)
-  const within = name === '' ? '' : `${name}/`
   const matches = picomatch.scan(name).isGlob ? picomatch(name) : () => false
   const small: string[] = []
   for (const [file, { size }] of files) {
-    const isOfFolder = file.startsWith(within) && isWeights(posix.basename(file))
+    const isOfFolder = !isFile && posix.dirname(file) === (name || '.') && isWeights(posix.basename(file))
     if (file !== name && !isOfFolder && !matches(file)) continue
     if (size > POINTER) return true
     small.push(file)

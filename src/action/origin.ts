@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { readdir, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { basename, dirname, join, posix, resolve } from 'node:path'
 import { exists } from '../bytes/file.ts'
 import { readSmallFile } from '../bytes/small-file.ts'
@@ -100,29 +100,60 @@ export class Origins {
   }
 
   /**
-   * A file of a checkpoint that lies here as another commit has it, though the judged change edits it: by git, Git LFS or DVC, and by its
-   * path in the repository; undefined where there is none.
+   * A file of a checkpoint, or one that is read with it, that lies here as another commit has it, or not at all, though the judged change
+   * edits or brings it: by git, Git LFS or DVC, and by its path in the repository; undefined where there is none.
    */
   async notOfChange(path: string): Promise<string | undefined> {
-    const isWhole = await isFolder(path)
-    const folder = isWhole ? path : dirname(path)
-    const names =
-      isWhole || isShardIndex(path) ? await readdir(folder, { recursive: isWhole }).catch(() => []) : [basename(path)]
-    const files = names.filter(name => isLookedAt(name) || !isWhole)
-    for (const file of files.map(name => join(folder, name))) {
-      const place = await this.#places.place(file)
-      if (place.kind === 'inside' && (await this.#isBeforeChange(place.path, place.inRepository)))
-        return place.inRepository
+    const place = await this.#places.place(path)
+    if (place.kind !== 'inside') return undefined
+    const { inRepository } = place
+    const root = resolve(place.path, ...inRepository.split('/').map(() => '..'))
+    for (const name of await this.#readWith(path, root, inRepository)) {
+      const file = join(root, name)
+      const isHere = await exists(file)
+      if (!isHere && name === inRepository) continue
+      if (isHere ? await this.#isBeforeChange(file, name) : await this.#sides.brings(name)) return name
     }
     return undefined
   }
 
+  /** Files that either side has, or that lie here, of which a checkpoint is read. */
+  async #readWith(path: string, root: string, inRepository: string): Promise<Set<string>> {
+    const listings = [await this.#sides.list(await this.#sides.begin()), await this.#sides.list(this.#sides.head)]
+    const isWhole = await isFolder(path)
+    const folder = isWhole ? inRepository : posix.dirname(inRepository)
+    const isIn = (name: string) => posix.dirname(name) === folder || (isWhole && name.startsWith(`${folder}/`))
+    const isBeside = (name: string) => SIDECARS.includes(posix.basename(name))
+    const names = listings.flatMap(({ files }) => [...files.keys()])
+    const known = names.filter(
+      name => isIn(name) && (isWhole || isShardIndex(path) ? isLookedAt(name) : isBeside(name)),
+    )
+    // What a graph keeps in other files, it says itself.
+    const opened = await openCheckpoint(path).catch(() => undefined)
+    const read = (opened?.stamps ?? []).flatMap(stamp => pathWithin(root, resolve(stamp.path)) ?? [])
+    return new Set([...(isWhole ? [] : [inRepository]), ...known, ...read])
+  }
+
   async #isBeforeChange(path: string, inRepository: string): Promise<boolean> {
-    const head = await this.#sides.at(inRepository, this.#sides.head)
-    if (head && (await isBlob(path, head))) return false
+    const { head } = this.#sides
+    const file = await this.#sides.at(inRepository, head)
+    if (file && ((await isBlob(path, file)) || (await this.#isStored(path, inRepository, { file, ref: head }))))
+      return false
     if (!(await this.#sides.edits(inRepository)) && !(await this.#editsInDvc(path, inRepository))) return false
     if (await isAsCommitted(await checkoutAt(path), path)) return true
     return (await this.#of(path, inRepository)).whose === 'base'
+  }
+
+  /** Whether a file is the one whose pointer of Git LFS the repository has; undefined where that is no pointer. */
+  async #isStored(
+    path: string,
+    inRepository: string,
+    { file, ref }: { readonly file: FileAt; readonly ref: string },
+  ): Promise<boolean | undefined> {
+    if (file.size > MOST_POINTER) return undefined
+    const { api, context } = this.#sides
+    const stored = lfsObject((await readAt(api, context, { path: inRepository, ref, most: MOST_POINTER }))!)
+    return stored === undefined ? undefined : (await hashOfFile(path, 'sha256')) === stored
   }
 
   /** Whether the change names other content for what DVC keeps at a path. */
@@ -210,12 +241,9 @@ export class Origins {
     const commit = await this.#places.otherCommit(path)
     if (commit !== undefined) return this.#ofCommit(path, commit)
     const edited = await this.#ofEdited(path, inRepository, base)
-    if (base.size > MOST_POINTER) return edited
-    const pointer = await readAt(this.#sides.api, this.#sides.context, { path: inRepository, ref, most: MOST_POINTER })
-    const stored = lfsObject(pointer!)
-    if (stored === undefined) return edited
-    if ((await hashOfFile(path, 'sha256')) === stored) return { whose: 'base' }
-    if (edited.whose === 'step') return edited
+    const isStored = await this.#isStored(path, inRepository, { file: base, ref })
+    if (isStored) return { whose: 'base' }
+    if (isStored === undefined || edited.whose === 'step') return edited
     return unknown('it is kept in Git LFS, and what was checked out is another file')
   }
 

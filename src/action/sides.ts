@@ -90,6 +90,12 @@ export class Sides {
     return before?.sha !== now?.sha
   }
 
+  /** Whether the change has a file at a path where the commit that it began at has none. */
+  async brings(inRepository: string): Promise<boolean> {
+    const [before, now] = [await this.at(inRepository, await this.begin()), await this.at(inRepository, this.head)]
+    return before === undefined && now !== undefined
+  }
+
   /** Whether the base branch's workflow compares with a commit. */
   wasChosen(commit: string): Promise<boolean> {
     const chosen = this.#chosen.get(commit) ?? this.#isChosen(commit)

@@ -144,6 +144,8 @@ const MOST_PAIRS = 250_000
 /** Cosine from which on most layers are those of the baseline, trained on or not, and below which one has nothing of it: its sketch errs by 0.13. */
 const STAYED = 0.8
 const NOTHING_IN_COMMON = 0.45
+/** Of weights that were turned about: of another seed none is as far below 0, its sketch errs by 0.13. */
+const TURNED = -0.6
 /** Layers without which most are none. */
 const LEAST_LAYERS = 3
 /** So far below the others in log_norm a layer had hardly begun, and goes anywhere. */
@@ -151,7 +153,7 @@ const HARDLY_BEGUN = 3
 
 /**
  * Layers whose weights have nothing in common with the baseline's, where those of most layers stayed what they are: initialised anew, or
- * another model's. What an adapter adds is held against the rest of that alone.
+ * another model's. What an adapter adds is held against the rest of that alone. Weights that point the other way are by no training.
  */
 export function replaced(
   matched: readonly Match[],
@@ -162,9 +164,9 @@ export function replaced(
       return cosine === null ? [] : [{ match, cosine, norm: match.base.log_norm ?? Number.NEGATIVE_INFINITY }]
     })
     const [usual, norm] = [median(known.map(({ cosine }) => cosine)), median(known.map(({ norm }) => norm))]
-    if (known.length < LEAST_LAYERS || usual < STAYED) return []
+    const most = known.length < LEAST_LAYERS || usual < STAYED ? TURNED : NOTHING_IN_COMMON
     return known
-      .filter(one => one.cosine < NOTHING_IN_COMMON && one.norm > norm - HARDLY_BEGUN)
+      .filter(one => one.cosine < most && one.norm > norm - HARDLY_BEGUN)
       .map(({ match, cosine }) => ({ match, cosine, usual }))
   })
 }

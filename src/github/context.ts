@@ -162,7 +162,8 @@ export const DEPENDABOT = 'dependabot[bot]'
 
 /** Whether GitHub gives this run none of the repository's secrets: those of forks' pull requests, and what Dependabot started. */
 export function hasNoSecrets({ event, actor, pullRequest }: Context): boolean {
-  return pullRequest?.fork === true || (event.startsWith('pull_request') && actor === DEPENDABOT)
+  const isWithout = event.startsWith('pull_request') && event !== 'pull_request_target'
+  return isWithout && (pullRequest?.fork === true || actor === DEPENDABOT)
 }
 
 /**

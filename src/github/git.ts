@@ -19,6 +19,18 @@ export async function readHead(folder: string): Promise<Head | undefined> {
   return output === undefined ? undefined : parseCommit(output)
 }
 
+/** The commit that HEAD is in a folder, and those before it, the parents that a clone of depth 1 lacks included; undefined as for `readHead`. */
+export async function readHistory(folder: string): Promise<[string, ...string[]] | undefined> {
+  const head = await readHead(folder)
+  if (!head) return undefined
+  const listed = await git(folder, ['rev-list', `--max-count=${MOST_COMMITS}`, 'HEAD'])
+  const before = (listed ?? '').split('\n').filter(sha => sha !== '' && sha !== head.sha)
+  return [head.sha, ...head.parents, ...before]
+}
+
+/** Commits that steps may have made upon what was checked out. */
+const MOST_COMMITS = 100
+
 /** What `git cat-file --batch` says of one commit. */
 export function parseCommit(output: string): Head | undefined {
   const sha = /^([0-9a-f]{40}|[0-9a-f]{64}) commit \d+\n/.exec(output)?.[1]

@@ -7,7 +7,7 @@ import { PART_PREFIX } from './baseline/options.ts'
 import type { Context } from './context.ts'
 import { explainFailure } from './failures.ts'
 import { jobsOf, jobThatMade, type RunJob } from './jobs.ts'
-import { Needed } from './needed.ts'
+import { Needed, type Needs } from './needed.ts'
 
 export interface Collected {
   readonly parts: readonly NamedPart[]
@@ -18,13 +18,13 @@ export interface Collected {
 /**
  * The parts that the jobs of this very run have uploaded, the newest of each name: a leg that ran again takes the place of its
  * first attempt.
- * @param needs ids of the jobs whose parts are meant; none where all are
+ * @param needs the jobs whose parts are meant; none where all are
  * @throws UserError where GitHub does not give them, or one of them is not a part
  */
 export async function downloadParts(
   context: Context,
   token: string,
-  needs: readonly string[],
+  needs: Needs,
   deadline: Deadline,
 ): Promise<Collected> {
   const api = await connect({ token, apiUrl: context.apiUrl, deadline })
@@ -52,12 +52,7 @@ export async function downloadParts(
  * what it would make. And no job that should have made one failed without.
  * @throws UserError that names the part
  */
-async function ofNeeded(
-  api: Api,
-  context: Context,
-  all: readonly NamedPart[],
-  needs: readonly string[],
-): Promise<Collected> {
+async function ofNeeded(api: Api, context: Context, all: readonly NamedPart[], needs: Needs): Promise<Collected> {
   const jobs = await jobsOf(api, context)
   const made = all.map(part => ({ part, maker: { id: part.report.part.job?.id, job: makerOf(part, jobs) } }))
   const needed = new Needed(

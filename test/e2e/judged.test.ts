@@ -80,6 +80,31 @@ test('one that leaves the model as it was is judged by it, and so is one whose h
   expect((await runGate(github, 'worse', RULES, options, {}, inWorkspace)).status).toBe(0)
 })
 
+test('nor beside what it edits, or brings to what is read', async () => {
+  const commit = main({ 'net.safetensors': good })
+  const options: JobOptions = { event: 'pull_request_target', pull: 8, sha: commit, ref: 'refs/heads/main' }
+  const config = Buffer.from('{"model_type":"llama"}')
+  github.commitFiles(sha('topic'), { 'net.safetensors': good, 'config.json': config })
+  const beside = await runGate(github, 'good', RULES, options, {}, inWorkspace)
+  expect(annotations(beside)).toContain('net.safetensors is not that of this change: config.json')
+  github.commitFiles(sha('topic'), { 'net.safetensors': good, 'm/model.safetensors': worse })
+  const files = { 'm/foo.safetensors': good }
+  const folder = await runGate(github, 'good', { ...RULES, checkpoint: 'm' }, options, {}, { ...inWorkspace, files })
+  expect(annotations(folder)).toContain('m is not that of this change: m/model.safetensors')
+})
+
+test('commits that steps made upon the change, or upon a branch, are of it', async () => {
+  const commit = main({ 'net.safetensors': worse })
+  const twice = (job: Job) => {
+    const git = (...words: string[]) =>
+      execFileSync('git', ['-C', job.workspace, '-c', 'user.name=a', '-c', 'user.email=a@b.c', ...words])
+    checkout(job.workspace)
+    for (const message of ['a', 'b']) git('commit', '-q', '--allow-empty', '-m', message)
+  }
+  const ended = await runGate(github, 'good', RULES, { event: 'schedule', sha: commit }, {}, { prepare: twice })
+  expect(annotations(ended)).not.toContain('not published')
+})
+
 test('a run on a branch that has checked out another one publishes no baseline of it', async () => {
   const nightly = { event: 'schedule', sha: commits[2] }
   const prepare = (job: Job) => void github.commits.set(checkout(job.workspace), [commits[1]])

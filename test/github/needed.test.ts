@@ -7,8 +7,8 @@ const job = (name: string, broken = false): RunJob => ({
 })
 const maker = (id: string | undefined, name: string): Maker => ({ id, job: job(name) })
 /** Names of jobs as GitHub lists them; those of makers are listed, too. */
-const needed = (ids: string[], makers: Maker[], others: RunJob[] = []) =>
-  new Needed(ids, makers, [...makers.flatMap(({ job }) => job ?? []), ...others])
+const needed = (ids: string[], makers: Maker[], others: RunJob[] = [], unfinished: string[] = []) =>
+  new Needed({ ids, unfinished }, makers, [...makers.flatMap(({ job }) => job ?? []), ...others])
 
 test.each([
   ['', []],
@@ -19,7 +19,14 @@ test.each([
     ['train', 'lint-2'],
   ],
   ['train\n  eval\n\n', ['train', 'eval']],
-])('needs: %s', (text, ids) => expect(parseNeeds(text)).toEqual(ids))
+])('needs: %s', (text, ids) => expect(parseNeeds(text).ids).toEqual(ids))
+
+test('what has not succeeded is known by its result', () => {
+  const results = { a: 'success', b: 'skipped', c: 'failure', d: 'cancelled' }
+  const text = JSON.stringify(Object.fromEntries(Object.entries(results).map(([id, result]) => [id, { result }])))
+  expect(parseNeeds(text).unfinished).toEqual(['b', 'c', 'd'])
+  expect(parseNeeds('a\nb').unfinished).toEqual([])
+})
 
 test.each(['{"train": ', '[1]', 'train, eval', '{"a b": {}}', 'toJSON(needs)'])('is none: %s', text =>
   expect(() => parseNeeds(text)).toThrow(/which is no id of a job/),
@@ -40,6 +47,10 @@ describe('a part', () => {
     expect(needed(['train'], [own, other]).made(other)).toBe(false)
     expect(needed(['train'], [other], [job('train / fit', true)]).made({ id: 'fit', job: undefined })).toBe(true)
   })
+  test('of a job whose own name has a slash is that job’s', () => {
+    const [vision, text] = [maker('train-vision', 'Train / vision'), maker('train-text', 'Train / text')]
+    expect(needed(['train-text'], [vision, text]).made(vision)).toBe(false)
+  })
   test('of a called workflow under another name is merged, for nobody can tell', () =>
     expect(needed(['train'], [maker('fit', 'Training / fit')]).made(maker('fit', 'Training / fit'))).toBe(true))
   test('of a called workflow whose job has the id of a needed one does not stand for it', () => {
@@ -59,6 +70,12 @@ describe('a failed job', () => {
   test.each(['train', 'train (b)', 'train / fit'])('is: %s', name =>
     expect(needed(['train'], [made], [job(name, true)]).misses(job(name, true))).toBe(true),
   )
+  test('is what a needed one without a part was skipped for', () => {
+    const build = job('build-b', true)
+    const skipped = (unfinished: string[]) => needed(['train', 'part-b'], [made], [build, job('part-b')], unfinished)
+    expect(skipped(['part-b']).misses(build)).toBe(true)
+    expect(skipped(['train']).misses(build)).toBe(false)
+  })
   test('of another name may be one that no part is of', () => {
     expect(needed(['train', 'large'], [made], [job('The large one', true)]).misses(job('The large one', true))).toBe(
       true,
