@@ -122,8 +122,8 @@ export function ofTails(matched: Pair['matched'], judgement: Judgement, least = 
 /** What chance does at most to the mean shape of the tails of layers. */
 export function chanceOf(layers: readonly Layer[]): number {
   const variance = layers.reduce((sum, { M, num_evals }) => {
-    const spread = Math.max(SPREAD, NARROW / M)
-    return sum + (spread * spread) / num_evals
+    const spread = Math.max(SPREAD, NARROW / Math.max(M, 1))
+    return sum + (spread * spread) / Math.max(num_evals, 1)
   }, 0)
   return (MOST_BY_CHANCE * Math.sqrt(variance)) / Math.max(layers.length, 1)
 }
