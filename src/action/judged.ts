@@ -5,7 +5,7 @@ import { connect, startDeadline } from '../github/api.ts'
 import { branchOf, isJudged, judgedCommit, mergeCommit } from '../github/base-commit.ts'
 import type { Context } from '../github/context.ts'
 import { explainFailure } from '../github/failures.ts'
-import { isOfAnother, readHistory } from '../github/git.ts'
+import { isOfAnother, isUpon, readHead } from '../github/git.ts'
 import { ahead, isOnBranch, UnreadableError } from '../github/repository.ts'
 import { timeFor } from './baseline.ts'
 import { checkoutOf, isSubmodule, mainCheckout, withoutName } from './checkout.ts'
@@ -26,16 +26,19 @@ export async function refuseOfAnotherCommit(context: Context, checkpoints: reado
     if (await isOfChange(context, path)) continue
     const name = await notOfChange(context, path, token)
     if (name === undefined) continue
-    const { pullRequest } = context
     throw new UserError(
       `${path} is not that of this change: ${name} lies here as another commit has it, and the change edits it.`,
-      pullRequest
-        ? mergeCommit(context)
-          ? `Check out refs/pull/${pullRequest.number}/merge before this step.`
-          : `Use the event pull_request, or check out refs/pull/${pullRequest.number}/merge before this step (${context.event} has the default branch).`
-        : 'Check out the commit of the event before this step.',
+      remedy(context),
     )
   }
+}
+
+function remedy(context: Context): string {
+  const { pullRequest, event } = context
+  if (!pullRequest) return 'Check out the commit of the event before this step.'
+  const merge = `refs/pull/${pullRequest.number}/merge`
+  if (mergeCommit(context)) return `Check out ${merge} before this step.`
+  return `Use the event pull_request, or check out ${merge} before this step (${event} has the default branch).`
 }
 
 /** Whether a checkpoint lies in a checkout of the change, of what would be merged, or of a commit that a step made upon either. */
@@ -43,10 +46,10 @@ async function isOfChange(context: Context, path: string): Promise<boolean> {
   let checkout = await checkoutAt(path)
   // A submodule is of the commit around it.
   while (await isSubmodule(checkout)) checkout = await checkoutOf(checkout, workspaceOf())
-  const history = await readHistory(checkout)
+  const [head, merge] = [await readHead(checkout), mergeCommit(context)]
   // Without git it is what the event has by default.
-  if (!history) return mergeCommit(context) !== undefined || context.mergeGroup !== null
-  return history.some(sha => [judgedCommit(context), mergeCommit(context)].includes(sha))
+  if (!head) return merge !== undefined || context.mergeGroup !== null
+  return isUpon(checkout, head, [judgedCommit(context), ...(merge === undefined ? [] : [merge])])
 }
 
 async function notOfChange(context: Context, path: string, token: string): Promise<string | undefined> {
@@ -71,18 +74,17 @@ async function notOfChange(context: Context, path: string, token: string): Promi
  */
 export async function checkedOutInstead(context: Context, token: string): Promise<string | undefined> {
   const checkout = await mainCheckout(readCheckpoints(), workspaceOf())
-  const history = await readHistory(checkout)
-  if (!history || history[0] === context.sha || (await isOfAnother(checkout, context))) return undefined
-  const [head] = history
+  const head = await readHead(checkout)
+  if (!head || head.sha === context.sha || (await isOfAnother(checkout, context))) return undefined
   const deadline = startDeadline()
   try {
     const api = await connect({ token, apiUrl: context.apiUrl, deadline })
-    const by = await ahead(api, context, context.sha, head)
+    const by = await ahead(api, context, context.sha, head.sha)
     if (by === undefined) return undefined
-    const isLater = Number.isFinite(by) && (await isOnBranch(api, context, head, branchOf(context.ref)))
-    return isLater ? undefined : head
+    const isLater = Number.isFinite(by) && (await isOnBranch(api, context, head.sha, branchOf(context.ref)))
+    return isLater ? undefined : head.sha
   } catch {
-    return history.includes(context.sha) ? undefined : head
+    return (await isUpon(checkout, head, [context.sha])) ? undefined : head.sha
   } finally {
     deadline.done()
   }

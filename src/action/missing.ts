@@ -3,7 +3,7 @@ import * as core from '@actions/core'
 import picomatch from 'picomatch'
 import { exists } from '../bytes/file.ts'
 import { isWeights } from '../checkpoint/folder.ts'
-import { refusePointer } from '../checkpoint/pointer.ts'
+import { POINTER_BYTES, refusePointer } from '../checkpoint/pointer.ts'
 import type { Settings } from '../config/settings.ts'
 import { MissingCheckpointError, UserError } from '../errors.ts'
 import { connect, startDeadline } from '../github/api.ts'
@@ -20,8 +20,6 @@ import { Sides } from './sides.ts'
 
 /** Milliseconds that GitHub may take to tell of the files. */
 const MOST = 20_000
-/** Bytes of a pointer of Git LFS or DVC. */
-const POINTER = 1024
 
 /** The settings, and what becomes of a checkpoint that is not there: `onMissing` is undefined where that is an error. */
 export function whatIsMissing<S extends Pick<Settings, 'policy'>>(
@@ -82,7 +80,7 @@ async function hasWeights(sides: Sides, name: string, ref: string, isFile: boole
   for (const [file, { size }] of files) {
     const isOfFolder = !isFile && posix.dirname(file) === (name || '.') && isWeights(posix.basename(file))
     if (file !== name && !isOfFolder && !matches(file)) continue
-    if (size > POINTER) return true
+    if (size > POINTER_BYTES) return true
     small.push(file)
   }
   for (const path of small.slice(0, MOST_SMALL)) if (!(await isPointer(sides, path, ref))) return true
@@ -93,7 +91,7 @@ async function hasWeights(sides: Sides, name: string, ref: string, isFile: boole
 const MOST_SMALL = 5
 
 async function isPointer({ api, context }: Sides, path: string, ref: string): Promise<boolean> {
-  const bytes = await readAt(api, context, { path, ref, most: POINTER })
+  const bytes = await readAt(api, context, { path, ref, most: POINTER_BYTES })
   try {
     if (bytes) refusePointer(path, bytes)
     return false

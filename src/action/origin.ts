@@ -9,7 +9,7 @@ import { readAttention } from '../checkpoint/attention.ts'
 import { isLookedAt } from '../checkpoint/folder.ts'
 import { openCheckpoint } from '../checkpoint/index.ts'
 import { TRAINER_STATE } from '../checkpoint/moment.ts'
-import { lfsObject } from '../checkpoint/pointer.ts'
+import { lfsObject, POINTER_BYTES } from '../checkpoint/pointer.ts'
 import { SIDECARS } from '../checkpoint/quantised/family.ts'
 import type { ReadOptions } from '../checkpoint/reader.ts'
 import { isShardIndex } from '../checkpoint/shards.ts'
@@ -150,9 +150,9 @@ export class Origins {
     inRepository: string,
     { file, ref }: { readonly file: FileAt; readonly ref: string },
   ): Promise<boolean | undefined> {
-    if (file.size > MOST_POINTER) return undefined
+    if (file.size > POINTER_BYTES) return undefined
     const { api, context } = this.#sides
-    const stored = lfsObject((await readAt(api, context, { path: inRepository, ref, most: MOST_POINTER }))!)
+    const stored = lfsObject((await readAt(api, context, { path: inRepository, ref, most: POINTER_BYTES }))!)
     return stored === undefined ? undefined : (await hashOfFile(path, 'sha256')) === stored
   }
 
@@ -338,8 +338,6 @@ const COVERED = 'another checkout lies in its place'
 /** What no reader reads, and no graph keeps its values in. */
 const UNREAD =
   /(?:^|\/)(?:\.git\w*|LICENSE|NOTICE|trainer_state\.json|events\.out\.tfevents[^/]*)$|\.(?:md|txt|log|py|ipynb|png|jpe?g|svg|pdf|csv)$/i
-/** Bytes of a pointer of Git LFS. */
-const MOST_POINTER = 1024
 
 /** Whether a file has the content of one of the repository, but for the line ends that git may give to text. */
 async function isBlob(path: string, { sha, size }: FileAt): Promise<boolean> {

@@ -49,14 +49,14 @@ async function publishBaseline(context: Context, publishing: Publishing, files: 
     core.warning(
       `The baseline was not published: the checkout is of ${other.slice(0, 7)}, ${own}, which this run is about.`,
     )
-  } else {
-    const { baselineArtifact } = publishing
-    const failed = await upload(context, files.folder, baselineArtifact, [files.json], publishing.token)
-    // Whoever finds the other's must not take it for this one's.
-    if (failed?.taken) await upload(context, files.folder, twiceName(baselineArtifact), [files.json])
-    const say = failed?.taken ? core.setFailed : core.warning
-    if (failed) say(`The baseline was not published. ${failed.warning}${failed.taken ? apart('baseline-key') : ''}`)
+    return
   }
+  const { baselineArtifact } = publishing
+  const failed = await upload(context, files.folder, baselineArtifact, [files.json], publishing.token)
+  // Whoever finds the other's must not take it for this one's.
+  if (failed?.taken) await upload(context, files.folder, twiceName(baselineArtifact), [files.json])
+  const say = failed?.taken ? core.setFailed : core.warning
+  if (failed) say(`The baseline was not published. ${failed.warning}${failed.taken ? apart('baseline-key') : ''}`)
 }
 
 async function uploadReport(

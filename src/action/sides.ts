@@ -86,14 +86,19 @@ export class Sides {
 
   /** Whether the change has another file at a path than the commit that it began at. */
   async edits(inRepository: string): Promise<boolean> {
-    const [before, now] = [await this.at(inRepository, await this.begin()), await this.at(inRepository, this.head)]
+    const [before, now] = await this.#change(inRepository)
     return before?.sha !== now?.sha
   }
 
   /** Whether the change has a file at a path where the commit that it began at has none. */
   async brings(inRepository: string): Promise<boolean> {
-    const [before, now] = [await this.at(inRepository, await this.begin()), await this.at(inRepository, this.head)]
+    const [before, now] = await this.#change(inRepository)
     return before === undefined && now !== undefined
+  }
+
+  /** What is at a path where the change began, and at its head. */
+  async #change(inRepository: string): Promise<[FileAt | undefined, FileAt | undefined]> {
+    return [await this.at(inRepository, await this.begin()), await this.at(inRepository, this.head)]
   }
 
   /** Whether the base branch's workflow compares with a commit. */

@@ -1,8 +1,11 @@
 import { MissingCheckpointError } from '../errors.ts'
 
+/** Bytes that a pointer of Git LFS or DVC has at most. */
+export const POINTER_BYTES = 1024
+
 /** The SHA-256 of the content that a Git LFS pointer stands for; undefined where the bytes are none. */
 export function lfsObject(bytes: Buffer): string | undefined {
-  const text = bytes.toString('latin1', 0, 1024)
+  const text = bytes.toString('latin1', 0, POINTER_BYTES)
   return LFS.test(text) ? /^oid sha256:([0-9a-f]{64})$/m.exec(text)?.[1] : undefined
 }
 
@@ -13,7 +16,7 @@ const LFS = /^version https?:\/\/(git-lfs\.github\.com|hawser\.github\.com)\/spe
  * @throws MissingCheckpointError naming the step that fetches the real file.
  */
 export function refusePointer(path: string, head: Buffer): void {
-  const text = head.toString('latin1', 0, 1024)
+  const text = head.toString('latin1', 0, POINTER_BYTES)
   if (LFS.test(text)) {
     const bytes = /^size (\d+)$/m.exec(text)?.[1]
     throw new MissingCheckpointError(

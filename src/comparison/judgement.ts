@@ -5,7 +5,16 @@ import { mean, median } from '../statistics.ts'
 import type { Moments } from './moments.ts'
 import type { Pair } from './pair.ts'
 import { subtract } from './subtract.ts'
-import { betweenWeights, CAST, CONTINUED, isPruned, isRounded, nonZeroEvals, spectrumDistance } from './weights.ts'
+import {
+  betweenWeights,
+  byKind,
+  CAST,
+  CONTINUED,
+  isPruned,
+  isRounded,
+  nonZeroEvals,
+  spectrumDistance,
+} from './weights.ts'
 
 /** Share of the layers of the larger side that has to be matched where two models are of one architecture, but for one exchanged: a new head. */
 const SAME_SHARE = 0.9
@@ -36,7 +45,8 @@ export function judgement(pair: Pair, shares?: HillShares, moments?: Moments): J
   const measured = matched.filter(isMeasured)
   const layers = measured.map(match => shapeChange(match, shares))
   const judged = layers.filter(isJudged)
-  const weights = measured.filter(({ head }) => !isUpdate(head))
+  const [, weights] = byKind(matched)
+  const ofWeights = weights.filter(isMeasured)
   const tails = shares ? [] : judged
   const changes = tails.flatMap(({ change }) => (change === null ? [] : [change]))
   const primary =
@@ -55,17 +65,15 @@ export function judgement(pair: Pair, shares?: HillShares, moments?: Moments): J
     ),
     spectrum_distance: orNull(
       mean,
-      weights.flatMap(({ head, base }) => spectrumDistance(head, base) ?? []),
+      ofWeights.flatMap(({ head, base }) => spectrumDistance(head, base) ?? []),
     ),
     spectrum_noise: orNull(
       mean,
-      weights.map(({ head }) => 1 / Math.sqrt(head.num_evals * head.N)),
+      ofWeights.map(({ head }) => 1 / Math.sqrt(head.num_evals * head.N)),
     ),
     log_norm: orNull(
       mean,
-      matched.flatMap(({ head, base }) =>
-        isUpdate(head) ? [] : (subtract(head.log_norm ?? null, base.log_norm ?? null) ?? []),
-      ),
+      weights.flatMap(({ head, base }) => subtract(head.log_norm ?? null, base.log_norm ?? null) ?? []),
     ),
     weight_distance: distance,
     ...(one && { moments: one }),

@@ -149,7 +149,7 @@ const TURNED = -0.6
 /** Layers without which most are none. */
 const LEAST_LAYERS = 3
 /** So far below the others in log_norm a layer had hardly begun, and goes anywhere. */
-const HARDLY_BEGUN = 3
+export const HARDLY_BEGUN = 3
 
 /**
  * Layers whose weights have nothing in common with the baseline's, where those of most layers stayed what they are: initialised anew, or

@@ -19,13 +19,11 @@ export async function readHead(folder: string): Promise<Head | undefined> {
   return output === undefined ? undefined : parseCommit(output)
 }
 
-/** The commit that HEAD is in a folder, and those before it, the parents that a clone of depth 1 lacks included; undefined as for `readHead`. */
-export async function readHistory(folder: string): Promise<[string, ...string[]] | undefined> {
-  const head = await readHead(folder)
-  if (!head) return undefined
+/** Whether one of these commits is HEAD, or before it, as far as a clone has what is. */
+export async function isUpon(folder: string, { sha, parents }: Head, commits: readonly string[]): Promise<boolean> {
+  if ([sha, ...parents].some(one => commits.includes(one))) return true
   const listed = await git(folder, ['rev-list', `--max-count=${MOST_COMMITS}`, 'HEAD'])
-  const before = (listed ?? '').split('\n').filter(sha => sha !== '' && sha !== head.sha)
-  return [head.sha, ...head.parents, ...before]
+  return listed?.split('\n').some(one => commits.includes(one)) ?? false
 }
 
 /** Commits that steps may have made upon what was checked out. */

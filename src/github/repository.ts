@@ -143,43 +143,34 @@ export async function parentsOf(api: Api, context: Context, sha: string): Promis
 /** Whether a commit is one of those that a branch consists of. */
 export async function isOnBranch(api: Api, context: Context, sha: string, branch: string): Promise<boolean> {
   const tip = await branchTip(api, context, branch)
-  if (tip === sha) return true
-  const { owner, name: repo } = context.repository
-  try {
-    const { data } = await api.octokit.rest.repos.compareCommitsWithBasehead({
-      ...{ owner, repo, basehead: `${tip}...${sha}`, per_page: 1 },
-    })
-    return data.ahead_by === 0
-  } catch (error) {
-    if ((error as { status?: number }).status === 404) return false
-    throw error
-  }
+  return tip === sha || (await compared(api, context, tip, sha))?.ahead_by === 0
 }
 
 /** How many commits one is ahead of another of its history, infinitely many of what is none; undefined where GitHub does not know one. */
 export async function ahead(api: Api, context: Context, from: string, sha: string): Promise<number | undefined> {
-  const { owner, name: repo } = context.repository
-  try {
-    const basehead = `${from}...${sha}`
-    const { data } = await api.octokit.rest.repos.compareCommitsWithBasehead({ owner, repo, basehead, per_page: 1 })
-    return data.behind_by === 0 ? data.ahead_by : Number.POSITIVE_INFINITY
-  } catch (error) {
-    if ((error as { status?: number }).status === 404) return undefined
-    throw error
-  }
+  const found = await compared(api, context, from, sha)
+  return found && (found.behind_by === 0 ? found.ahead_by : Number.POSITIVE_INFINITY)
 }
 
 /** Whether two branches have no commit in common, which GitHub tells by a 404 of commits that it knows. Failures are no such thing. */
 export async function haveNothingInCommon(api: Api, context: Context, one: string, other: string): Promise<boolean> {
-  const { owner, name: repo } = context.repository
-  const tips = await Promise.all([one, other].map(branch => branchTip(api, context, branch))).catch(() => undefined)
-  if (!tips) return false
   try {
-    const basehead = tips.join('...')
-    await api.octokit.rest.repos.compareCommitsWithBasehead({ owner, repo, basehead, per_page: 1 })
+    const [from, to] = await Promise.all([one, other].map(branch => branchTip(api, context, branch)))
+    return (await compared(api, context, from, to)) === undefined
+  } catch {
     return false
+  }
+}
+
+/** How two commits are to each other; undefined where GitHub does not know one, or they have none in common. */
+async function compared(api: Api, context: Context, from: string, to: string) {
+  const { owner, name: repo } = context.repository
+  try {
+    const basehead = `${from}...${to}`
+    return (await api.octokit.rest.repos.compareCommitsWithBasehead({ owner, repo, basehead, per_page: 1 })).data
   } catch (error) {
-    return (error as { status?: number }).status === 404
+    if ((error as { status?: number }).status === 404) return undefined
+    throw error
   }
 }
 

@@ -4,6 +4,7 @@ import { subtract } from '../comparison/subtract.ts'
 import {
   byKind,
   FEW_LEVELS,
+  HARDLY_BEGUN,
   isPruned,
   isRearranged,
   isRescaled,
@@ -65,8 +66,6 @@ export interface BuiltInRule {
 const RESCALED = 0.3
 /** Layers without which nothing is usual. */
 const LEAST_LAYERS = 4
-/** So far below the others in log_norm a layer has hardly begun. */
-const NEXT_TO_ZERO = 3
 /** Share of the eigenvalues. */
 const LOST_RANK = 0.4
 /** Eigenvalues without which a mean over tails is chance: of one layer of 64, seeds are 0.3 apart. */
@@ -449,7 +448,8 @@ export const BUILT_IN_RULES = {
     each: true,
     what: 'mean size of the changes of log_norm, whatever their signs; of networks of few eigenvalues, too',
     measure: ({ matched }) => {
-      const sizes = normChanges(matched.filter(({ head }) => !isUpdate(head))).map(({ change }) => Math.abs(change))
+      const [, weights] = byKind(matched)
+      const sizes = normChanges(weights).map(({ change }) => Math.abs(change))
       return meanOf(sizes, 'layers became larger or smaller than before, more than training makes them')
     },
   },
@@ -461,7 +461,8 @@ export const BUILT_IN_RULES = {
     each: true,
     what: 'mean size of the changes of log_norm of what an adapter adds to weights: 2 are updates ten times as large, or as small. They begin as zeros, and grow by as much from the first steps to the last',
     measure: ({ matched }) => {
-      const sizes = normChanges(matched.filter(({ head }) => isUpdate(head))).map(({ change }) => Math.abs(change))
+      const [updates] = byKind(matched)
+      const sizes = normChanges(updates).map(({ change }) => Math.abs(change))
       return meanOf(sizes, 'what the adapter adds is much larger or smaller than before')
     },
   },
@@ -515,7 +516,7 @@ export const BUILT_IN_RULES = {
         if (changes.length < LEAST_LAYERS) return []
         const [usual, norm] = [median(changes.map(({ change }) => change)), median(changes.map(({ base }) => base))]
         return changes
-          .filter(({ base }) => base > norm - NEXT_TO_ZERO)
+          .filter(({ base }) => base > norm - HARDLY_BEGUN)
           .map(one => ({ ...one, usual, of: changes.length, beside: Math.abs(one.change - usual) }))
       })
       if (beside.length === 0) return null

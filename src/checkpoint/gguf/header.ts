@@ -2,32 +2,19 @@ import type { ReadAhead } from '../../bytes/read-ahead.ts'
 import { CheckpointError, RESAVE } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 
-/** Bytes of a metadata value, by type: the number types and bool. */
-const VALUE_BYTES: ReadonlyMap<number, number> = new Map([
-  [0, 1],
-  [1, 1],
-  [2, 2],
-  [3, 2],
-  [4, 4],
-  [5, 4],
-  [6, 4],
-  [7, 1],
-  [10, 8],
-  [11, 8],
-  [12, 8],
-])
-const NUMBERS: ReadonlyMap<number, (bytes: Buffer) => number> = new Map([
-  [0, bytes => bytes.readUInt8()],
-  [1, bytes => bytes.readInt8()],
-  [2, bytes => bytes.readUInt16LE()],
-  [3, bytes => bytes.readInt16LE()],
-  [4, bytes => bytes.readUInt32LE()],
-  [5, bytes => bytes.readInt32LE()],
-  [6, bytes => Number(bytes.readFloatLE().toPrecision(7))],
-  [7, bytes => bytes.readUInt8()],
-  [10, bytes => Number(bytes.readBigUInt64LE())],
-  [11, bytes => Number(bytes.readBigInt64LE())],
-  [12, bytes => bytes.readDoubleLE()],
+/** The number types of metadata values, and bool: how many bytes one has, and what these say. */
+const NUMBERS: ReadonlyMap<number, { readonly bytes: number; readonly read: (bytes: Buffer) => number }> = new Map([
+  [0, { bytes: 1, read: bytes => bytes.readUInt8() }],
+  [1, { bytes: 1, read: bytes => bytes.readInt8() }],
+  [2, { bytes: 2, read: bytes => bytes.readUInt16LE() }],
+  [3, { bytes: 2, read: bytes => bytes.readInt16LE() }],
+  [4, { bytes: 4, read: bytes => bytes.readUInt32LE() }],
+  [5, { bytes: 4, read: bytes => bytes.readInt32LE() }],
+  [6, { bytes: 4, read: bytes => Number(bytes.readFloatLE().toPrecision(7)) }],
+  [7, { bytes: 1, read: bytes => bytes.readUInt8() }],
+  [10, { bytes: 8, read: bytes => Number(bytes.readBigUInt64LE()) }],
+  [11, { bytes: 8, read: bytes => Number(bytes.readBigInt64LE()) }],
+  [12, { bytes: 8, read: bytes => bytes.readDoubleLE() }],
 ])
 const STRING = 8
 const ARRAY = 9
@@ -54,8 +41,8 @@ export class Header {
 
   /** A number or bool of this type, as its bytes have it; undefined for any other type, of which nothing is read. */
   async scalar(type: number, what: string): Promise<number | undefined> {
-    const read = NUMBERS.get(type)
-    return read?.(await this.#take(VALUE_BYTES.get(type)!, what))
+    const number = NUMBERS.get(type)
+    return number?.read(await this.#take(number.bytes, what))
   }
 
   /** A 64-bit number; one that is beyond 2^53 stays beyond, though not exact. */
@@ -78,7 +65,7 @@ export class Header {
 
   /** Passes over a metadata value of this type. Of an array of numbers nothing is read. */
   async skip(type: number, what: string, depth = 0): Promise<void> {
-    const bytes = VALUE_BYTES.get(type)
+    const bytes = NUMBERS.get(type)?.bytes
     if (bytes !== undefined) {
       this.#pass(bytes, what)
     } else if (type === STRING) {
@@ -96,7 +83,7 @@ export class Header {
     }
     const type = await this.u32(what)
     const length = await this.u64(what)
-    const bytes = VALUE_BYTES.get(type)
+    const bytes = NUMBERS.get(type)?.bytes
     if (bytes !== undefined) {
       this.#pass(bytes * length, what)
       return
