@@ -109,8 +109,8 @@ function refusedAlone(tensors: readonly Tensor[]): Map<string, Refusal> {
 
 function refuse({ name, dtype, skip, companion, constant, broken, shape }: Tensor, names: ReadonlySet<string>) {
   if (broken !== undefined) return undefined
-  if (companion) return refusal('buffer', 'belongs to a quantised tensor')
   if (skip) return refusal('unread', skip)
+  if (companion) return refusal('buffer', 'belongs to a quantised tensor')
   const path = componentsOf(name)
   const leaf = path[path.length - 1]
   const at = path.findIndex(component => OPTIMIZER.test(component))

@@ -51,7 +51,12 @@ export async function interpreted(graph: Graph): Promise<Map<string, OnnxTensor>
     const weight = tensors.get(inputs[place?.weight ?? UNREAD.get(op) ?? -1] ?? '')
     if (!weight || found.get(weight.name)?.companion || isFloat(weight.dtype) === !/^F8/.test(weight.dtype)) continue
     const [scale, zero] = place
-      ? await Promise.all([place.scale, place.zero].map(i => unpacked(tensors.get(inputs[i] ?? ''))))
+      ? await Promise.all(
+          [place.scale, place.zero].map(i => {
+            const tensor = tensors.get(inputs[i] ?? '')
+            return tensor && unpacked(tensor)
+          }),
+        )
       : []
     if (op === 'DequantizeLinear' && weight.shape.length < 2) {
       // A bias, of 32 bits where it is quantised, and no layer.
@@ -78,12 +83,13 @@ export async function interpreted(graph: Graph): Promise<Map<string, OnnxTensor>
 }
 
 function markCompanions(all: readonly (OnnxTensor | undefined)[], found: Map<string, OnnxTensor>): void {
-  for (const one of all) if (one) found.set(one.name, { ...one, companion: true })
+  for (const one of all) if (one) found.set(one.name, { ...(one.pairs ?? one), companion: true })
 }
 
 /** A tensor with its elements, where it has few and they lie otherwise than one after the other: `int32_data`. */
-async function unpacked(tensor: OnnxTensor | undefined): Promise<OnnxTensor | undefined> {
-  if (tensor?.source.kind !== 'packed' || tensor.source.codec !== 'onnx-values') return tensor
+async function unpacked(tensor: OnnxTensor): Promise<OnnxTensor> {
+  if (tensor.pairs) return { ...tensor, pairs: await unpacked(tensor.pairs) }
+  if (tensor.source.kind !== 'packed' || tensor.source.codec !== 'onnx-values') return tensor
   const bytes = (size(tensor.shape) * DTYPE_BITS[tensor.dtype]) / 8
   if (bytes === 0 || bytes > limits.onnx.inlineBytes) return tensor
   const pieces: Uint8Array[] = []
@@ -125,21 +131,12 @@ function partOf({ dtype, shape, source, bytes, skip }: OnnxTensor): Part | undef
 
 /** Codes in the file; of 4 bits two a byte, the first in the lower half. */
 function codesOf(tensor: OnnxTensor): { part: Part; bits: number; numbers: Coded['numbers'] } {
-  const { dtype, shape, nibbles } = tensor
-  if (nibbles) {
-    const part = {
-      path: nibbles.path,
-      offset: nibbles.offset,
-      dtype: 'U8' as const,
-      shape: [Math.ceil(size(shape) / 2)],
-    }
-    return { part, bits: 4, numbers: nibbles.signed ? 'signed' : 'unsigned' }
-  }
+  const { dtype, pairs } = tensor
   const kinds = { I8: 'signed', U8: 'unsigned', F8_E4M3: 'e4m3', F8_E5M2: 'e5m2' } as const
   const numbers = (kinds as Partial<Record<string, Coded['numbers']>>)[dtype]
-  const part = partOf(tensor)
+  const part = partOf(pairs ?? tensor)
   if (!numbers || !part) throw new Misfit('whose values are of an unusual kind or place')
-  return { part, bits: 8, numbers }
+  return { part, bits: pairs ? 4 : 8, numbers }
 }
 
 /** DequantizeLinear and what is like it: (q − zero) · scale, for all, along an axis, or in blocks along it. */
@@ -156,10 +153,8 @@ function linear(
   const block = gridOf(shape, axis, one(numbers, 'block_size', 0), scale)
   const codes = codesOf(weight)
   if (codes.part.bytes) throw new Misfit('whose values are of an unusual place')
-  const columns = shape.at(-1) ?? 1
-  if (codes.bits === 4 && columns % 2 === 1) throw new Misfit('whose rows are no whole bytes')
   return valuesIn(weight, shape, {
-    ...{ codes: codes.part, bits: codes.bits, numbers: codes.numbers },
+    ...{ codes: codes.part, bits: codes.bits, numbers: codes.numbers, unpadded: true },
     scale: { part: floats(scale), ...block },
     ...(zero && { zero: zeroGrid(zero, scale, block) }),
   })
@@ -240,7 +235,7 @@ function valuesIn(
   codes: Omit<Coded, 'kind' | 'rows' | 'columns'>,
 ): OnnxTensor {
   const columns = shape.at(-1) ?? 1
-  const { skip: _, nibbles: __, ...tensor } = weight
+  const { skip: _, pairs: __, ...tensor } = weight
   const { name, label = name.replace(QUANTISED_NAME, '') } = tensor
   return {
     ...tensor,

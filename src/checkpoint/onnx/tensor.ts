@@ -21,6 +21,9 @@ const DATA_LOCATION = tag(14, VARINT)
 const ENTRIES = new Set(['location', 'offset', 'length'])
 const VALUES = new Set([4, 5, 6, 7, 10, 11])
 
+/** What holds values of less than a byte. */
+const BYTE = elementType(2)
+
 const SPARSE_VALUES = tag(1, LENGTH)
 const SPARSE_DIMS = 3
 
@@ -61,10 +64,11 @@ export class TensorReader {
       ? 'a segment of a tensor'
       : type.unread && `its ONNX type, ${type.name}, is not one that is read`
     if (skip) {
-      const nibbles =
-        !found.segmented && /^U?INT4$/.test(type.name) && (await this.#nibbles(where, found, type, message, shape))
       const described = { name: key, dtype: type.dtype, shape, source: unread(this.#path, shape), skip }
-      return nibbles ? { ...described, nibbles } : described
+      if (found.segmented || !/^U?INT4$/.test(type.name)) return described
+      const bytes = [Math.ceil(size(shape) / 2)]
+      const source = await this.#source(where, found, BYTE, message, bytes)
+      return { ...described, pairs: { name: key, dtype: BYTE.dtype, shape: bytes, source } }
     }
     return { name: key, dtype: type.dtype, shape, source: await this.#source(where, found, type, message, shape) }
   }
@@ -75,13 +79,6 @@ export class TensorReader {
     const shape = checkShape(tensorIn(this.#wire.bytes.path, name), [count])
     const source = { kind: 'packed', path: this.#path, codec: 'onnx-values', parameters, strides: [1] } as const
     return { name, dtype: 'F32', shape, source }
-  }
-
-  /** Two values a byte, where they are raw bytes of the file. */
-  async #nibbles(where: string, found: Gathered, type: ElementType, message: Extent, shape: readonly number[]) {
-    if (!found.external && (!found.raw || found.values.size > 0)) return undefined
-    const source = await this.#source(where, found, type, message, shape)
-    return source.kind === 'file' && { path: source.path, offset: source.offset, signed: type.name === 'INT4' }
   }
 
   /** A sparse tensor: named, and not read. */

@@ -4,8 +4,8 @@ import type { Tensor } from '../types.ts'
 export interface OnnxTensor extends Tensor {
   /** A key that says what the tensor is, from the node that uses it, where its own name does not. */
   readonly label?: string
-  /** Where values of 4 bits lie, two a byte. */
-  readonly nibbles?: { readonly path: string; readonly offset: number; readonly signed: boolean }
+  /** Values of 4 bits as the bytes that hold two each, the first in the lower half. */
+  readonly pairs?: OnnxTensor
   /** The elements of a small one that does not hold them one after the other. */
   readonly bytes?: Uint8Array
   /** Why its values can't be read. */

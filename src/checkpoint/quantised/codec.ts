@@ -28,7 +28,7 @@ export async function* dequantised(scheme: Scheme): AsyncGenerator<Uint8Array> {
 }
 
 async function* coded(scheme: Coded): AsyncGenerator<Uint8Array> {
-  const { codes, bits, rows, columns, upperFirst } = scheme
+  const { codes, bits, rows, columns, upperFirst, unpadded } = scheme
   const factor = await constant(scheme)
   const scale = await gridOf(scheme.scale, bits)
   const zero = scheme.zero && (await gridOf(scheme.zero, bits))
@@ -39,9 +39,9 @@ async function* coded(scheme: Coded): AsyncGenerator<Uint8Array> {
     codes,
     rows,
     columns,
-    (bytes, row, out) => {
+    (bytes, row, out, from) => {
       for (let c = 0; c < columns; c++) {
-        const at = bits * c
+        const at = from + bits * c
         const byte = at >> 3
         const shift = upperFirst ? 4 - (at & 7) : at & 7
         const code = ((bytes[byte] | ((bytes[byte + 1] ?? 0) << 8)) >> shift) & mask
@@ -49,7 +49,9 @@ async function* coded(scheme: Coded): AsyncGenerator<Uint8Array> {
         out[c] = value * scale(row, c) * factor + (bias ? bias(row, c) : 0)
       }
     },
-    scheme.rowBytes ?? Math.ceil((bits * columns) / DTYPE_BITS[codes.dtype]) * (DTYPE_BITS[codes.dtype] / 8),
+    unpadded
+      ? (bits * columns) / 8
+      : (scheme.rowBytes ?? Math.ceil((bits * columns) / DTYPE_BITS[codes.dtype]) * (DTYPE_BITS[codes.dtype] / 8)),
   )
 }
 
@@ -127,12 +129,15 @@ async function gridOf(grid: Grid, bits: number): Promise<(row: number, column: n
   }
 }
 
-/** The codes' elements are read row by row, `bytesOfRow` bytes each, and become a row of floats. */
+/**
+ * The codes' elements are read row by row, `bytesOfRow` bytes each, and become a row of floats.
+ * @param decode given the bytes that hold a row, and the bit of the first at which it begins
+ */
 async function* rowwise(
   part: Part,
   rows: number,
   columns: number,
-  decode: (bytes: Buffer, row: number, out: Float32Array) => void,
+  decode: (bytes: Buffer, row: number, out: Float32Array, bit: number) => void,
   bytesOfRow = columns,
 ): AsyncGenerator<Uint8Array> {
   const file = await RandomAccessFile.open(part.path)
@@ -140,13 +145,17 @@ async function* rowwise(
     const step = Math.max(1, Math.floor(PIECE / columns))
     for (let from = 0; from < rows; from += step) {
       const count = Math.min(step, rows - from)
-      const bytes = await file.read(part.offset + from * bytesOfRow, count * bytesOfRow)
+      const first = Math.floor(from * bytesOfRow)
+      const bytes = await file.read(part.offset + first, Math.ceil((from + count) * bytesOfRow) - first)
       const out = new Float32Array(count * columns)
       for (let r = 0; r < count; r++) {
+        const at = (from + r) * bytesOfRow - first
+        const start = Math.floor(at)
         decode(
-          bytes.subarray(r * bytesOfRow, (r + 1) * bytesOfRow),
+          bytes.subarray(start, Math.ceil(at + bytesOfRow)),
           from + r,
           out.subarray(r * columns, (r + 1) * columns),
+          8 * (at - start),
         )
       }
       yield new Uint8Array(out.buffer)

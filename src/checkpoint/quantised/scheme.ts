@@ -55,6 +55,8 @@ export interface Coded {
   readonly upperFirst?: boolean
   /** Bytes of a row, where they are more than its codes need. */
   readonly rowBytes?: number
+  /** A row may begin within a byte, where the one before it ends. */
+  readonly unpadded?: boolean
   /** Of the matrix; several stacked are one after the other. */
   readonly rows: number
   readonly columns: number

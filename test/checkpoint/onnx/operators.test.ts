@@ -39,6 +39,7 @@ test.each([
   'blocks-1',
   'f8',
   'int4',
+  'int4-odd',
   'uint4',
   'transposed',
   'transposed-quantised',
@@ -71,6 +72,15 @@ test.each([
 test('the weight is named by the node that uses it', async () => {
   const { tensors } = await openCheckpoint('test/fixtures/onnx/quantised.onnx')
   expect(layers(tensors)).toMatchObject([{ name: 'onnx::MatMul_1_quantized', label: 'fc.weight', dtype: 'F32' }])
+})
+
+test('zero points of 4 bits are looked at, as all that belongs to a weight', async () => {
+  const { layers, skipped } = await analyseFile(fixture('int4-odd.onnx'), { min_evals: 0 })
+  expect(layers).toMatchObject([{ name: 'q', status: 'success' }])
+  expect(skipped).toMatchObject([
+    { tensor: 's', code: 'buffer' },
+    { tensor: 'z', code: 'buffer', digest: expect.any(String) },
+  ])
 })
 
 test('recurrent layers stack the weights of their directions', async () => {
