@@ -38,8 +38,15 @@ async function expand(line: string, input: string, mayMiss: boolean): Promise<st
     )
   }
   if (found.length === 0 && mayMiss) return [line]
-  if (found.length === 0)
-    throw new UserError(`${input}: nothing matches ${pattern}`, 'Patterns are relative to the workspace.')
+  if (found.length === 0) {
+    const [folder] = await matchesOf(pattern, input, true)
+    throw folder === undefined
+      ? new UserError(`${input}: nothing matches ${pattern}`, 'Patterns are relative to the workspace.')
+      : new UserError(
+          `${input}: no file matches ${pattern}, only folders, such as ${folder}`,
+          'Write a line for each folder that is a model, or a pattern of files.',
+        )
+  }
   if (name !== undefined && found.length > 1)
     throw new UserError(
       `${input}: ${line} names ${found.length} files, of which each needs a name of its own`,
@@ -49,16 +56,16 @@ async function expand(line: string, input: string, mayMiss: boolean): Promise<st
   return found.map(path => (/^[^/]*=/.test(path) ? `./${path}` : path))
 }
 
-/** What is called so, or what a pattern matches. */
-async function matchesOf(pattern: string, input: string): Promise<string[]> {
+/** What is called so, or the files, or folders, that a pattern matches. */
+async function matchesOf(pattern: string, input: string, folders = false): Promise<string[]> {
   const { base, glob, isGlob } = picomatch.scan(pattern)
   if (!isGlob) return (await exists(pattern)) ? [pattern] : []
   const matches = picomatch(glob)
-  const found = (await below(base || '.', input)).filter(path => matches(path))
+  const found = (await below(base || '.', input, folders)).filter(path => matches(path))
   return found.map(path => join(base, path)).sort()
 }
 
-async function below(base: string, input: string): Promise<string[]> {
+async function below(base: string, input: string, folders: boolean): Promise<string[]> {
   const paths: string[] = []
   const queue = ['']
   for (const folder of queue) {
@@ -75,5 +82,5 @@ async function below(base: string, input: string): Promise<string[]> {
         )
     }
   }
-  return paths
+  return folders ? queue.slice(1) : paths
 }

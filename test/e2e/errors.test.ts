@@ -109,5 +109,6 @@ describe('patterns of the Action’s checkpoint', () => {
     expect(await expandPatterns([`head=${root}/out/a*`])).toEqual([`head=${root}/out/a.pt`])
     await expect(expandPatterns([`head=${root}/out/*`])).rejects.toThrow(UserError)
     await expect(expandPatterns([`${root}/out/*.bin`])).rejects.toThrow(/nothing matches/)
+    await expect(expandPatterns([`${root}/ou*`])).rejects.toThrow(/only folders, such as .*out$/)
   })
 })
