@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import * as core from '@actions/core'
 import { withAcceptance } from './action/acceptance.ts'
-import { refuseOfAnotherCommit } from './action/judged.ts'
+import { checkedOutBeside, refuseOfAnotherCommit } from './action/judged.ts'
 import { whatIsMissing } from './action/missing.ts'
 import { type GatingMode, parseMode } from './action/mode.ts'
 import { writeOutputs } from './action/outputs.ts'
@@ -110,7 +110,10 @@ async function analyse(context: Context, rules: Rules): Promise<Walked> {
 
 async function gated(context: Context, { settings, publishing, baseline, search, governed }: Settled): Promise<Report> {
   const missing = whatIsMissing(context, publishing, settings)
-  return run({ checkpoints: await named(context, missing), ...common(context), ...missing, baseline, search, governed })
+  const checkpoints = await named(context, missing)
+  const [{ provenance, ...others }, checkout] = [common(context), await checkedOutBeside(context)]
+  const made = { ...provenance, ...(checkout !== undefined && { checkout }) }
+  return run({ checkpoints, ...others, provenance: made, ...missing, baseline, search, governed })
 }
 
 async function analysePart(context: Context, { inForce }: Rules): Promise<Walked> {

@@ -5,7 +5,7 @@ import { connect, startDeadline } from '../github/api.ts'
 import { branchOf, isJudged, judgedCommit, mergeCommit } from '../github/base-commit.ts'
 import type { Context } from '../github/context.ts'
 import { explainFailure } from '../github/failures.ts'
-import { isOfAnother, isUpon, readHead } from '../github/git.ts'
+import { type Head, isOfAnother, isUpon, readHead } from '../github/git.ts'
 import { ahead, isOnBranch, UnreadableError } from '../github/repository.ts'
 import { timeFor } from './baseline.ts'
 import { checkoutOf, isSubmodule, mainCheckout, withoutName } from './checkout.ts'
@@ -46,10 +46,25 @@ async function isOfChange(context: Context, path: string): Promise<boolean> {
   let checkout = await checkoutAt(path)
   // A submodule is of the commit around it.
   while (await isSubmodule(checkout)) checkout = await checkoutOf(checkout, workspaceOf())
-  const [head, merge] = [await readHead(checkout), mergeCommit(context)]
+  const head = await readHead(checkout)
   // Without git it is what the event has by default.
-  if (!head) return merge !== undefined || context.mergeGroup !== null
+  return head
+    ? isUponChange(context, checkout, head)
+    : mergeCommit(context) !== undefined || context.mergeGroup !== null
+}
+
+function isUponChange(context: Context, checkout: string, head: Head): Promise<boolean> {
+  const merge = mergeCommit(context)
   return isUpon(checkout, head, [judgedCommit(context), ...(merge === undefined ? [] : [merge])])
+}
+
+/** The commit that was checked out, where a change is judged and it is neither that nor upon it. */
+export async function checkedOutBeside(context: Context): Promise<string | undefined> {
+  if (!isJudged(context)) return undefined
+  const checkout = await mainCheckout(readCheckpoints(), workspaceOf())
+  const head = await readHead(checkout)
+  if (!head || (await isOfAnother(checkout, context))) return undefined
+  return (await isUponChange(context, checkout, head)) ? undefined : head.sha
 }
 
 async function notOfChange(context: Context, path: string, token: string): Promise<string | undefined> {

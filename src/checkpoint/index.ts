@@ -291,7 +291,7 @@ async function readFile(
   const file = await RandomAccessFile.open(path)
   try {
     const head = await file.read(0, Math.min(4096, file.size))
-    refusePointer(path, head)
+    refusePointer(path, head, file.size)
     const reader = READERS.find(reader => reader.recognises({ head, size: file.size }))
     if (!reader) throw unknownKind(path, head, file.size)
     await refuseTwoInOne(file, reader.format)

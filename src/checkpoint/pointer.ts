@@ -13,9 +13,11 @@ const LFS = /^version https?:\/\/(git-lfs\.github\.com|hawser\.github\.com)\/spe
 
 /**
  * A Git LFS or DVC pointer that stands where the weights should: a small text file, known by its content.
+ * @param size bytes of the file, of which `head` are the first
  * @throws MissingCheckpointError naming the step that fetches the real file.
  */
-export function refusePointer(path: string, head: Buffer): void {
+export function refusePointer(path: string, head: Buffer, size = head.length): void {
+  if (size > POINTER_BYTES) return
   const text = head.toString('latin1', 0, POINTER_BYTES)
   if (LFS.test(text)) {
     const bytes = /^size (\d+)$/m.exec(text)?.[1]

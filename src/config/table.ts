@@ -61,7 +61,7 @@ export const TABLE = {
     default: 'error',
     in: WORKFLOW,
     loosens: true,
-    help: 'What a checkpoint that is not there means, or of which only a Git LFS or DVC pointer is: `error`; `inconclusive`; or `inconclusive-on-forks`, for pull requests of forks and of Dependabot, which have no credentials to fetch it: there the job goes on, elsewhere it is an error.',
+    help: 'What a checkpoint that is not there means, or of which only a Git LFS or DVC pointer is: `error`; `inconclusive`; or `inconclusive-on-forks`, for pull requests of forks and what Dependabot started, which have no credentials to fetch it: there the job goes on, elsewhere it is an error.',
   },
   baseline: {
     type: 'text',

@@ -162,9 +162,13 @@ export const DEPENDABOT = 'dependabot[bot]'
 
 /** Whether GitHub gives this run none of the repository's secrets: those of forks' pull requests, and what Dependabot started. */
 export function hasNoSecrets({ event, actor, pullRequest }: Context): boolean {
-  const isWithout = event.startsWith('pull_request') && event !== 'pull_request_target'
-  return isWithout && (pullRequest?.fork === true || actor === DEPENDABOT)
+  if (event === 'pull_request_target') return false
+  const isOfPull = event.startsWith('pull_request')
+  return actor === DEPENDABOT ? isOfPull || WITHOUT_SECRETS.includes(event) : isOfPull && pullRequest?.fork === true
 }
+
+/** Events, beside those of pull requests, for which Dependabot gets no secrets: "Troubleshooting Dependabot on GitHub Actions". */
+const WITHOUT_SECRETS = ['push', 'create', 'deployment', 'deployment_status']
 
 /**
  * Who made a report. The commit is the pull request's head where there is one: its merge commit soon exists no more.

@@ -11,6 +11,7 @@ export interface RunJob {
   readonly started: number
   readonly ended: number
   readonly broken: boolean
+  readonly skipped: boolean
   /** One of its steps looks like this Action's. */
   readonly gated: boolean
 }
@@ -32,6 +33,7 @@ export async function jobsOf(
         started: Date.parse(started_at),
         ended: completed_at ? Date.parse(completed_at) : Number.POSITIVE_INFINITY,
         broken: ['failure', 'cancelled', 'timed_out', 'startup_failure'].includes(conclusion ?? ''),
+        skipped: conclusion === 'skipped',
         gated: (steps ?? []).some(({ name }) => /spectral.?gate/i.test(name)),
       })
     }

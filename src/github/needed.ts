@@ -7,8 +7,9 @@ const context = z.record(z.string(), z.looseObject({ result: z.string().optional
 /** The jobs that a merge needs. */
 export interface Needs {
   readonly ids: readonly string[]
-  /** Those that are known not to have succeeded: failed, cancelled, or skipped as what they need failed. */
+  /** Those that are known not to have succeeded: failed, cancelled, or skipped, by their own condition or as what they need failed. */
   readonly unfinished: readonly string[]
+  readonly succeeded: readonly string[]
 }
 
 /**
@@ -17,13 +18,14 @@ export interface Needs {
  */
 export function parseNeeds(text: string): Needs {
   const value = text.trim()
-  if (value === '' || value === 'null') return { ids: [], unfinished: [] }
+  if (value === '' || value === 'null') return { ids: [], unfinished: [], succeeded: [] }
   const results = value.startsWith('{') ? resultsOf(value) : new Map(value.split('\n').map(line => [line.trim(), '']))
   const ids = [...results.keys()]
   const wrong = ids.find(id => id !== '' && !/^[A-Za-z_][\w-]{0,255}$/.test(id))
   if (wrong === undefined) {
     const known = ids.filter(id => id !== '')
-    return { ids: known, unfinished: known.filter(id => !['', 'success'].includes(results.get(id)!)) }
+    const [succeeded, others] = [known.filter(id => results.get(id) === 'success'), known.filter(id => results.get(id))]
+    return { ids: known, succeeded, unfinished: others.filter(id => !succeeded.includes(id)) }
   }
   throw new UserError(
     `needs has ${JSON.stringify(wrong.slice(0, 100))}, which is no id of a job.`,
@@ -55,11 +57,15 @@ export class Needed {
   readonly #jobs: readonly RunJob[]
   /** Needed jobs that no part is known to be of. */
   readonly #open: readonly string[]
-  /** Whether one of these has not succeeded, so that whatever failed may be the reason. */
-  readonly #isLost: boolean
+  /** Those of them that may have lost a part. */
+  readonly #losing: readonly string[]
+  /** Jobs of this workflow that made parts and are not needed. */
+  readonly #others: readonly string[]
+  /** Milliseconds at the latest of which something failed for which one of them has not succeeded; none where they have. */
+  readonly #lostAt: number
 
   /** @param needs no ids where all jobs of the run count */
-  constructor({ ids, unfinished }: Needs, makers: readonly Maker[], jobs: readonly RunJob[]) {
+  constructor({ ids, unfinished, succeeded }: Needs, makers: readonly Maker[], jobs: readonly RunJob[]) {
     this.#ids = ids
     this.#jobs = jobs
     const isCall = (id: string) => jobs.some(({ name }) => name.startsWith(`${id} / `))
@@ -67,23 +73,38 @@ export class Needed {
       const made = makers.filter(maker => maker.id === id)
       return isCall(id) || made.length === 0 || made.some(({ job }) => !job || isInner(job, id))
     })
-    this.#isLost = unfinished.some(id => !isCall(id) && !makers.some(maker => maker.id === id))
+    this.#losing = this.#open.filter(id => !succeeded.includes(id))
+    this.#others = makers.flatMap(({ id, job }) => (id && job && !ids.includes(id) && !isNested(job) ? id : []))
+    const lost = unfinished.filter(id => !isCall(id) && !makers.some(maker => maker.id === id))
+    this.#lostAt = Math.max(Number.NEGATIVE_INFINITY, ...lost.map(id => skippedAt(jobs, id)))
   }
 
   /** Whether a part is one of those to merge. */
   made({ id, job }: Maker): boolean {
     if (this.#ids.length === 0 || id === undefined || this.#ids.includes(id)) return true
-    return this.#open.length > 0 && (job === undefined || this.#mayBe(job))
+    return this.#open.length > 0 && (job === undefined || (isNested(job) && this.#mayBe(job, this.#open)))
   }
 
   /** Whether a job that failed without a part may have been to make one of those. */
   misses(job: RunJob): boolean {
-    return this.#ids.length === 0 || this.#isLost || this.#ids.some(id => isCalled(job, id)) || this.#mayBe(job)
+    if (this.#ids.length === 0 || job.ended <= this.#lostAt || this.#ids.some(id => isCalled(job, id))) return true
+    return !this.#others.some(id => isCalled(job, id)) && this.#mayBe(job, this.#losing)
   }
 
-  #mayBe(job: RunJob): boolean {
-    return this.#open.some(id => isCalled(job, id) || !this.#jobs.some(other => isCalled(other, id)))
+  #mayBe(job: RunJob, open: readonly string[]): boolean {
+    return open.some(id => isCalled(job, id) || !this.#jobs.some(other => isCalled(other, id)))
   }
+}
+
+/** When a job was skipped, after whatever it was skipped for; infinity where it is not known to be. */
+function skippedAt(jobs: readonly RunJob[], id: string): number {
+  const skipped = jobs.filter(job => job.skipped && isCalled(job, id))
+  return skipped.length > 0 ? Math.max(...skipped.map(({ ended }) => ended)) : Number.POSITIVE_INFINITY
+}
+
+/** Whether it may be a job of a called workflow: any other's name has a slash only where it was given one. */
+function isNested({ name }: RunJob): boolean {
+  return name.includes(' / ')
 }
 
 /** Whether it may be a job of a called workflow, `caller / job`, that has the id of another one here. A name of its own may have a slash, too. */

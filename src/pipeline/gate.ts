@@ -48,10 +48,10 @@ export interface GateRequest {
   /** Names of jobs that failed, any of which may have been to give a model. */
   readonly failedJobs?: readonly string[] | undefined
   /**
-   * Told of each checkpoint that is not there, which leaves the gate undecided; undefined where that is an error. It throws where one is
+   * Told of each checkpoint that is not there and its path, which leaves the gate undecided; undefined where that is an error. It throws where one is
    * an error all the same.
    */
-  readonly onMissing?: ((error: MissingCheckpointError) => Promise<void>) | undefined
+  readonly onMissing?: ((error: MissingCheckpointError, path: string) => Promise<void>) | undefined
 }
 
 /** What judges, for the report, and what a change of it would say. */
@@ -120,7 +120,7 @@ async function eachThere<T>(
       found.push(await make(source))
     } catch (error) {
       if (!(error instanceof MissingCheckpointError) || !onMissing) throw error
-      await onMissing(error)
+      await onMissing(error, source.path)
       missing.push({ name: nameOf(source), reason: explain(error).replaceAll('\n', ' '), source })
     }
   }

@@ -64,7 +64,7 @@ function isOfOneArchitecture({ primary, relation, hill_share, judged }: Judgemen
 const SEEDS_DO = 'retrained seeds of test networks stay within 0.12'
 const OF_TAILS: ReadonlySet<string> = new Set(['lighter-tail', 'slightly-lighter-tail', 'heavier-tail'])
 
-/** What retrained seeds do: no threshold follows a history that is calmer, for successive baselines understate it. */
+/** What retrained seeds do: no threshold follows a history that is calmer, for successive baselines understate it. Nor one of few eigenvalues below what chance does to them. */
 export const SEEDS = 0.06
 
 /** Thresholds on the shape of the tail follow what the branch's own baselines did, once enough of them are known. */
@@ -74,14 +74,15 @@ function adapted(
   { chance = 0 }: Measurement,
   prediction: ReturnType<Earlier['predict']>,
 ): { readonly threshold: number; readonly because: string } {
+  const most = Math.ceil(100 * chance) / 100
   if (!('reach' in prediction)) {
-    const most = Math.ceil(100 * chance) / 100
     if (most <= Math.abs(threshold)) return { threshold, because: OF_TAILS.has(name) ? SEEDS_DO : '' }
     const because = `so few eigenvalues move by up to ${most} from seed to seed`
     return { threshold: Math.sign(threshold) * most, because }
   }
   const { mean, reach, changes } = prediction
-  const [low, high] = [Math.min(-SEEDS, mean - reach), Math.max(SEEDS, mean + reach)].map(twoDigits)
+  const least = Math.max(SEEDS, most)
+  const [low, high] = [Math.min(-least, mean - reach), Math.max(least, mean + reach)].map(twoDigits)
   const because = `the last ${changes} baselines predict ${signed(mean - reach)} to ${signed(mean + reach)}`
   switch (name) {
     case 'lighter-tail':

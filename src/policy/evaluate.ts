@@ -121,14 +121,15 @@ function inUnit({ subject, unit }: ModelRule, pair: Pair, plain: Measured, earli
     subject.kind === 'primary'
       ? 'primary'
       : subject.kind === 'delta' && subject.value.kind === 'mean' && subject.value.metric
-  if (!what) return plain
+  // Nothing changed, which is usual whatever is known.
+  if (!what || plain.value === 0) return plain
   const prediction = earlier.predict(pair.head.name, what as SummaryMetric | 'primary')
   if (!('reach' in prediction)) {
     const reason = `${prediction.changes} earlier changes are known, and it takes ${LEAST_CHANGES} to tell what is usual`
     return { cause: 'no-baseline', reason }
   }
   const { mean, reach } = prediction
-  if (!(reach > 0)) return { cause: 'no-value', reason: 'earlier baselines did not differ at all' }
+  if (!(reach > 0)) return { cause: 'no-value', reason: 'all earlier changes were the same' }
   return { ...plain, value: (plain.value - mean) / reach }
 }
 

@@ -28,9 +28,10 @@ export async function earlierChanges(history: BaselineRecord['history'] = []): P
   const { default: jStat } = await import('jstat')
   const changes = (model: string, what: SummaryMetric | 'primary'): number[] => {
     const points = history.flatMap(({ models }) => models.filter(({ name }) => name === model || models.length === 1))
-    if (what === 'primary') return points.flatMap(({ tail_shape }) => tail_shape ?? [])
-    const values = points.flatMap(({ summary }) => summary[what] ?? [])
-    return values.slice(1).map((value, i) => value - values[i])
+    const values = points.flatMap(({ summary, tail_shape }) => (what === 'primary' ? tail_shape : summary[what]) ?? [])
+    const all = what === 'primary' ? values : values.slice(1).map((value, i) => value - values[i])
+    // Most commits leave a model as it is, which tells nothing of what training it again does.
+    return all.filter(change => change !== 0)
   }
   return {
     predict(model, what) {

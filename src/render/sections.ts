@@ -70,7 +70,7 @@ export function before(report: Report, model: Model): (layer: Layer, metric: Com
 }
 
 /** What is to be known before any number. */
-export function notes({ verdict, baseline, comparison, models, options }: Report): Block[] {
+export function notes({ verdict, baseline, comparison, models, options, provenance }: Report): Block[] {
   const notes: Block[] = []
   if (options.metrics) notes.push(note('Only spectral norms were computed: all other numbers are left out.'))
   if (options.conv2d === 'slices') notes.push(note('Each kernel slice of a convolution is a layer of its own.'))
@@ -98,6 +98,14 @@ export function notes({ verdict, baseline, comparison, models, options }: Report
   if (verdict?.refused)
     notes.push(
       note(['The label ', name(verdict.refused.label), ' does not count: ', said(verdict.refused.reason), '.']),
+    )
+  if (provenance?.checkout !== undefined)
+    notes.push(
+      note([
+        'Not this change was checked out, but the commit ',
+        name(provenance.checkout.slice(0, 12)),
+        ': a model that a step made or fetched by what lies there is not that of the change.',
+      ]),
     )
   if (baseline && baseline.state !== 'exact') notes.push(...reason(baseline.reason))
   if (comparison?.status === 'incomparable')

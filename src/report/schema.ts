@@ -403,6 +403,7 @@ function schemas(strictness: Strictness) {
     time: text(64),
     gate: z.string().max(64).optional().describe('What tells its comment from those of other gates'),
     runner: text(256).optional().describe('Where its job ran, which tells it from others of the run'),
+    checkout: text(64).optional().describe('What was checked out, where that is not the judged change'),
   })
 
   const baseline = object({

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { eachInRepository, type Gated, type nets, runGate } from './gate.ts'
+import { eachInRepository, type Gated, type nets, readReport, runGate } from './gate.ts'
 import { type GitHubDouble, sha } from './github/double.ts'
 import type { JobOptions } from './github/job.ts'
 
@@ -49,6 +49,32 @@ describe('a push to a topic branch is compared with where it left the default br
     expect(seen(await push('worse', one, topic('0'.repeat(40), one)))).toEqual(failed)
     expect(seen(await push('worse', two, topic(one, two)))).toEqual(failed)
   })
+})
+
+test('a long-lived branch is compared with its own baseline where the default branch has none of where they parted', async () => {
+  const [one, two] = [sha('r1'), sha('r2')]
+  github.commits.set(one, [commits[0]]).set(two, [one])
+  github.branches.set('release', two)
+  const release = (before: string, after: string): Partial<JobOptions> => ({
+    ref: 'refs/heads/release',
+    payload: { ref: 'refs/heads/release', before, after, repository: { default_branch: 'main' } },
+  })
+  expect(seen(await push('worse', one, release('0'.repeat(40), one)))).toMatchObject({ state: 'first-run' })
+  await push('good', commits[2])
+  const ended = await push('worse', two, release(one, two))
+  expect(seen(ended)).toEqual({ status: 0, verdict: 'passed', state: 'exact', commit: one })
+  expect(readReport(ended).baseline!.reason).toMatch(/^main has no baseline of where release left it; its own counts/)
+})
+
+test('a run by hand on a branch without baselines has that of where it left the default branch', async () => {
+  await push('good', commits[2])
+  const topic = sha('by hand')
+  github.commits.set(topic, [commits[2]])
+  github.branches.set('topic', topic)
+  const ref = 'refs/heads/topic'
+  const payload = { ref, repository: { default_branch: 'main' } }
+  const ended = await runGate(github, 'worse', RULE, { event: 'workflow_dispatch', sha: topic, ref, payload })
+  expect(seen(ended)).toEqual({ status: 1, verdict: 'failed', state: 'ancestor', commit: commits[2] })
 })
 
 test('an entry of the merge queue that is put upon a failed one is compared with the branch', async () => {

@@ -76,6 +76,8 @@ test('one that leaves the model as it was is judged by it, and so is one whose h
   const commit = main({ 'net.safetensors': good, 'train.py': Buffer.from('x') })
   const options: JobOptions = { event: 'pull_request_target', pull: 8, sha: commit, ref: 'refs/heads/main' }
   expect((await runGate(github, 'good', RULES, options, {}, inWorkspace)).status).toBe(0)
+  const said = `Not this change was checked out, but the commit ${commit.slice(0, 12)}`
+  expect(github.comments(8).at(-1)!.body.replaceAll('`', '')).toContain(said)
   github.commitFiles(sha('topic'), { 'net.safetensors': worse })
   expect((await runGate(github, 'worse', RULES, options, {}, inWorkspace)).status).toBe(0)
 })

@@ -1,5 +1,5 @@
 import { mkdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, posix } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { writeSafetensors } from '../support/safetensors.ts'
 import { annotations, eachInRepository, nets, readReport, runGate } from './gate.ts'
@@ -39,13 +39,44 @@ describe('a checkpoint that is missing on a fork', () => {
     expect(readReport(open).models.map(({ name }) => name)).toEqual(['a'])
   })
 
-  test.each(['a file', 'a folder'])('is an error where the base branch has it in git: %s', async what => {
-    const [path, file] = what === 'a file' ? ['b.safetensors', 'b.safetensors'] : ['b', 'b/model.safetensors']
-    github.commitFiles(commits[0], { 'README.md': 'r', [file]: weights('good') })
-    github.commitFiles(HEAD, { 'README.md': 'r' })
-    const removed = await runGate(github, 'good', { ...ON_FORKS, checkpoint: `a=net.safetensors\nb=${path}` }, PULL)
+  const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${'5'.repeat(64)}\nsize 4000\n`
+  const shard = 'b/model-00001-of-00001.safetensors'
+  const index = JSON.stringify({ weight_map: { 'fc.weight': posix.basename(shard) } })
+  const good = 'the weights of a good network'
+  const real = (files: Record<string, string>) =>
+    Object.fromEntries(Object.entries(files).map(([path, text]) => [path, text === good ? weights('good') : text]))
+  test.each<[string, string, Record<string, string>, Record<string, string>]>([
+    ['a file', 'b.safetensors', { 'b.safetensors': good }, {}],
+    ['a folder', 'b', { 'b/model.safetensors': good }, {}],
+    [
+      'shards',
+      'b',
+      { 'b/model.safetensors.index.json': index, [shard]: good },
+      { 'b/model.safetensors.index.json': index },
+    ],
+    [
+      'an index of other shards',
+      'b',
+      { 'b/model.safetensors.index.json': index, [shard]: good },
+      { 'b/model.safetensors.index.json': index.replace('model-', 'other-'), [shard]: good },
+    ],
+    ['a file of a pattern', 'b/*.safetensors', { 'b/b.safetensors': good }, { 'b/c.safetensors': pointer }],
+  ])('is an error where the base branch has it in git: %s', async (_, path, before, now) => {
+    github.commitFiles(commits[0], { 'README.md': 'r', ...real(before) })
+    github.commitFiles(HEAD, { 'README.md': 'r', ...real(now) })
+    const inputs = { ...ON_FORKS, checkpoint: `net.safetensors\n${path}` }
+    const removed = await runGate(github, 'good', inputs, PULL, {}, { files: real(now) })
     expect(removed.status).toBe(2)
     expect(annotations(removed)).toContain('the base branch has it in git, and this change does not')
+  })
+
+  test('is no padded pointer', async () => {
+    const files = { 'b.safetensors': pointer.padEnd(2000, '\n') }
+    github.commitFiles(commits[0], { 'b.safetensors': weights('good') })
+    github.commitFiles(HEAD, files)
+    const padded = await runGate(github, 'good', { ...ON_FORKS, checkpoint: 'b.safetensors' }, PULL, {}, { files })
+    expect(padded.status).toBe(2)
+    expect(annotations(padded)).toContain('is a text file, not a checkpoint')
   })
 
   test('is a folder that a failed download left, of which only DVC has more', async () => {

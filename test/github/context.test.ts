@@ -25,8 +25,13 @@ test.each([
   expect(hasNoSecrets(await contextOf({ event, pull: 4, actor }))).toBe(expected)
 })
 
-test('a push of Dependabot’s is no pull request', async () =>
-  expect(hasNoSecrets(await contextOf({ event: 'push', actor: 'dependabot[bot]' }))).toBe(false))
+test.each([
+  ['push', 'dependabot[bot]', true],
+  ['push', 'ada', false],
+  ['schedule', 'dependabot[bot]', false],
+])('secrets in a %s by %s', async (event, actor, expected) => {
+  expect(hasNoSecrets(await contextOf({ event, actor }))).toBe(expected)
+})
 
 describe('events', () => {
   test('pull_request', async () => {

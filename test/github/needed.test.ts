@@ -2,13 +2,18 @@ import { describe, expect, test } from 'vitest'
 import type { RunJob } from '../../src/github/jobs.ts'
 import { type Maker, Needed, parseNeeds } from '../../src/github/needed.ts'
 
-const job = (name: string, broken = false): RunJob => ({
-  ...{ name, broken, attempt: 1, runner: name, started: 0, ended: 1, gated: true },
+const job = (name: string, broken = false, ended = 1): RunJob => ({
+  ...{ name, broken, skipped: false, attempt: 1, runner: name, started: 0, ended, gated: true },
 })
 const maker = (id: string | undefined, name: string): Maker => ({ id, job: job(name) })
 /** Names of jobs as GitHub lists them; those of makers are listed, too. */
-const needed = (ids: string[], makers: Maker[], others: RunJob[] = [], unfinished: string[] = []) =>
-  new Needed({ ids, unfinished }, makers, [...makers.flatMap(({ job }) => job ?? []), ...others])
+const needed = (
+  ids: string[],
+  makers: Maker[],
+  others: RunJob[] = [],
+  unfinished: string[] = [],
+  succeeded: string[] = [],
+) => new Needed({ ids, unfinished, succeeded }, makers, [...makers.flatMap(({ job }) => job ?? []), ...others])
 
 test.each([
   ['', []],
@@ -47,6 +52,11 @@ describe('a part', () => {
     expect(needed(['train'], [own, other]).made(other)).toBe(false)
     expect(needed(['train'], [other], [job('train / fit', true)]).made({ id: 'fit', job: undefined })).toBe(true)
   })
+  test('of a job of its own is not of one whose name is not known', () => {
+    const all = [job('Setup')]
+    expect(needed(['setup', 'text'], [vision, text], all).made(vision)).toBe(false)
+    expect(needed(['setup', 'text'], [vision, text], all).made(text)).toBe(true)
+  })
   test('of a job whose own name has a slash is that job’s', () => {
     const [vision, text] = [maker('train-vision', 'Train / vision'), maker('train-text', 'Train / text')]
     expect(needed(['train-text'], [vision, text]).made(vision)).toBe(false)
@@ -75,6 +85,19 @@ describe('a failed job', () => {
     const skipped = (unfinished: string[]) => needed(['train', 'part-b'], [made], [build, job('part-b')], unfinished)
     expect(skipped(['part-b']).misses(build)).toBe(true)
     expect(skipped(['train']).misses(build)).toBe(false)
+  })
+  test('is what a needed one was skipped for only where it ended before', () => {
+    const skipped = { ...job('part-b'), skipped: true }
+    const all = needed(['train', 'part-b'], [made], [skipped], ['part-b'])
+    expect(all.misses(job('build-b', true, 1))).toBe(true)
+    expect(all.misses(job('nightly', true, 2))).toBe(false)
+  })
+  test('is none of those that succeeded, and none of a job that is not needed', () => {
+    const setup = job('Setup')
+    expect(needed(['train', 'setup'], [made], [setup], [], ['train', 'setup']).misses(broken)).toBe(false)
+    expect(needed(['train', 'setup'], [made], [setup]).misses(broken)).toBe(true)
+    const other = maker('vision', 'vision (a)')
+    expect(needed(['train', 'setup'], [made, other], [setup]).misses(job('vision (b)', true))).toBe(false)
   })
   test('of another name may be one that no part is of', () => {
     expect(needed(['train', 'large'], [made], [job('The large one', true)]).misses(job('The large one', true))).toBe(

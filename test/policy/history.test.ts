@@ -78,10 +78,27 @@ describe('rules in units of spread', () => {
     })
   })
 
-  test('history that never moved tells nothing', async () => {
+  test('commits that left the model as it is are no changes', async () => {
     const still = history(...Array.from({ length: 8 }, (): [number, number] => [3, 0]))
-    const [rule] = await rules([tail(0.05)], [tail(0)], still, 'primary > 1 history')
-    expect(rule).toMatchObject({ outcome: 'inconclusive', reason: 'earlier baselines did not differ at all' })
+    const texts = ['primary > 1 history', 'delta(alpha) > 1 history'] as const
+    const [primary] = await rules([tail(0.05)], [tail(0)], still, ...texts)
+    expect(primary).toMatchObject({
+      outcome: 'inconclusive',
+      reason: '0 earlier changes are known, and it takes 6 to tell what is usual',
+    })
+    const same = await rules([tail(0)], [tail(0)], still, ...texts)
+    expect(same.map(({ outcome, value }) => [outcome, value])).toEqual(texts.map(() => ['ok', 0]))
+    const among = SIX.flatMap(point => [point, ...history([point.models[0].summary.alpha, 0])])
+    const [known, alone] = await Promise.all(
+      [among, SIX].map(async points => (await earlierChanges(points)).predict('net', 'primary')),
+    )
+    expect(known).toEqual(alone)
+  })
+
+  test('changes that are all the same have no spread', async () => {
+    const steady = history([3], ...Array.from({ length: 6 }, (): [number, number] => [3, 0.01]))
+    const [rule] = await rules([tail(0.05)], [tail(0)], steady, 'primary > 1 history')
+    expect(rule).toMatchObject({ outcome: 'inconclusive', reason: 'all earlier changes were the same' })
   })
 
   test('sigma is the standard error of the change, of a mean and of a layer', async () => {
@@ -118,7 +135,7 @@ describe('rules in units of spread', () => {
 describe('built-in thresholds follow the history', () => {
   const wild = history([3], ...[0.1, -0.1, 0.12, -0.12, 0.1, -0.1].map((shape): [number, number] => [3, shape]))
   const named = async (change: number, points: Point[]) =>
-    (await rules([tail(change, { num_evals: 200 })], [tail(0)], points)).map(({ rule }) => rule)
+    (await rules([tail(change, { num_evals: 20_000 })], [tail(0)], points)).map(({ rule }) => rule)
 
   test('a wilder one allows more, a calmer one warns earlier, never below what seeds do', async () => {
     expect(await named(0.2, [])).toEqual(['lighter-tail > 0.15'])
@@ -129,6 +146,8 @@ describe('built-in thresholds follow the history', () => {
     const calm = history([3], ...[0.01, -0.01, 0.01, -0.01, 0.01, -0.01].map((shape): [number, number] => [3, shape]))
     expect(await named(0.07, calm)).toEqual(['slightly-lighter-tail > 0.06'])
     expect(await named(0.05, calm)).toEqual([])
+    const few = (change: number) => rules([tail(change, { num_evals: 200 })], [tail(0)], calm)
+    expect((await few(0.07)).map(({ rule }) => rule)).toEqual([])
     expect(await named(-0.07, calm)).toEqual(['heavier-tail < -0.06'])
     expect(await named(0.16, calm)).toEqual(['lighter-tail > 0.15'])
   })

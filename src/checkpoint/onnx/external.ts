@@ -3,7 +3,7 @@ import { dirname, join, sep } from 'node:path'
 import { unreadable } from '../../bytes/file.ts'
 import { readSmallFile } from '../../bytes/small-file.ts'
 import { CheckpointError, quoted } from '../../errors.ts'
-import { refusePointer } from '../pointer.ts'
+import { POINTER_BYTES, refusePointer } from '../pointer.ts'
 import type { Stamp } from '../types.ts'
 
 const BESIDE = "External data must lie in the model's own folder: save the model again, or copy its files there."
@@ -95,7 +95,7 @@ export class ExternalData {
     const { size, mtimeMs: time, ctimeMs: changed, ino: inode } = found
     this.stamps.push({ path, size, time, changed, inode })
     if (!found.isFile()) throw new CheckpointError(where, `${quoted(location)} is not a file`, BESIDE)
-    if (found.size < 1024) refusePointer(`${where}: ${quoted(location)}`, await readSmallFile(real, 1024))
+    if (found.size <= POINTER_BYTES) refusePointer(path, await readSmallFile(real, POINTER_BYTES))
     return found.size
   }
 }

@@ -1,5 +1,5 @@
 import { connect, startDeadline } from '../api.ts'
-import { mergeBase, resolveBase } from '../base-commit.ts'
+import { type BaseCommit, branchOf, mergeBase, resolveBase } from '../base-commit.ts'
 import type { Context } from '../context.ts'
 import { readHead } from '../git.ts'
 import { haveNothingInCommon } from '../repository.ts'
@@ -25,6 +25,9 @@ export interface SearchRequest {
   milliseconds?: number
 }
 
+/** States in which another branch may have what is wanted. */
+const FURTHER: readonly Baseline['state'][] = ['first-run', 'expired', 'degraded']
+
 /** The whole search: from what was checked out to the report of the right commit. Failures do not throw. */
 export async function searchBaseline(request: SearchRequest): Promise<Baseline> {
   const { context, source, token, workspace, artifactName, branch, maxAge, history, milliseconds = 60_000 } = request
@@ -39,8 +42,10 @@ export async function searchBaseline(request: SearchRequest): Promise<Baseline> 
     if (source.kind === 'run') return await baselineOfRun({ ...common, run: source.id })
     const head = context.pullRequest && workspace ? await readHead(workspace) : undefined
     const base = await resolveBase({ api, context, head, branch })
-    const found = await findBaseline({ ...common, base, history })
-    return branch || found.state !== 'first-run' ? found : await ofDefaultBranch(found, { ...common, base, history })
+    const wanted = { ...common, base, history }
+    const found = await findBaseline(wanted)
+    if (branch || !FURTHER.includes(found.state)) return found
+    return context.push ? await ofPushed(found, wanted) : await ofDefaultBranch(found, wanted)
   } finally {
     deadline.done()
   }
@@ -49,9 +54,9 @@ export async function searchBaseline(request: SearchRequest): Promise<Baseline> 
 /** A branch that publishes none, such as one on which pull requests are stacked, has those of the branch that it left. */
 async function ofDefaultBranch(found: Baseline, request: BaselineRequest): Promise<Baseline> {
   const { api, context, base } = request
-  const { defaultBranch, pullRequest, mergeGroup } = context
-  const tip = pullRequest?.headSha ?? mergeGroup?.headSha
-  if (tip === undefined || !defaultBranch || base.branch === defaultBranch) return found
+  const { defaultBranch, pullRequest, mergeGroup, sha } = context
+  const tip = pullRequest?.headSha ?? mergeGroup?.headSha ?? sha
+  if (found.state !== 'first-run' || !defaultBranch || base.branch === defaultBranch) return found
   const left = await mergeBase(api, context, defaultBranch, tip)
   if (left.commit === null) {
     // Of the branch, which whoever judges has made, not of the change, whose author may have cut its history off.
@@ -65,4 +70,19 @@ async function ofDefaultBranch(found: Baseline, request: BaselineRequest): Promi
   // It is not of the base commit, but of one before it.
   const reason = `The branch ${base.branch.slice(0, 100)} has no baseline; that of ${defaultBranch} counts. ${instead.reason}`
   return { ...rest, state: 'ancestor', reason }
+}
+
+/**
+ * A branch that left the default one before that had baselines, or so long ago that they are gone, has its own of before a push: the
+ * default branch's newest differs by all that became of it since.
+ */
+async function ofPushed(found: Baseline, request: BaselineRequest): Promise<Baseline> {
+  const { ref, push } = request.context
+  const own = branchOf(ref)
+  if (!push?.before || own === request.base.branch) return found
+  const base: BaseCommit = { branch: own, commit: push.before, from: 'before', problem: '' }
+  const instead = await findBaseline({ ...request, base, nearest: true })
+  if (!instead.report) return found
+  const [left, short] = [request.base.branch.slice(0, 100), own.slice(0, 100)]
+  return { ...instead, reason: `${left} has no baseline of where ${short} left it; its own counts. ${instead.reason}` }
 }

@@ -144,7 +144,6 @@ test.each<[string, Record<string, string>, RegExp]>([
   ['of another length', { location: 'data', length: '4' }, /takes 8 bytes, but has 4 in "data"/],
   ['at a negative offset', { location: 'data', offset: '-4' }, /has the offset "-4"/],
   ['at an offset beyond numbers', { location: 'data', offset: '9'.repeat(30) }, /has the offset "9999/],
-  ['that is a pointer', { location: 'pointer' }, /is a Git LFS pointer/],
 ])('refuses external data %s', async (_, entries, pattern) => {
   const folder = temporaryFolder()
   const inside = join(folder, 'model')
@@ -153,7 +152,6 @@ test.each<[string, Record<string, string>, RegExp]>([
   writeFileSync(join(folder, 'data'), Buffer.alloc(10))
   writeFileSync(join(folder, 'other', 'secret'), Buffer.alloc(10))
   writeFileSync(join(inside, 'data'), Buffer.alloc(10))
-  writeFileSync(join(inside, 'pointer'), 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 10\n')
   symlinkSync(join(folder, 'data'), join(inside, 'link'))
   symlinkSync(join(folder, 'other'), join(inside, 'linked'))
   expect(await refusal(onnx, write(external(entries), 'net.onnx', inside))).toMatch(pattern)
@@ -224,4 +222,16 @@ test('a prefix that makes long names of many short ones', async () => {
     message(5, message(1, 'b'), message(6, ...short)),
   )
   expect(await refusal(onnx, write(model(node), 'net.onnx'))).toMatch(/names .* more than 67108864 characters together/)
+})
+
+test('external data that is a pointer is missing, under its own path', async () => {
+  const folder = temporaryFolder()
+  const pointer = join(folder, 'pointer')
+  writeFileSync(pointer, 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 10\n')
+  const described = describeWith(onnx, write(external({ location: 'pointer' }), 'net.onnx', folder))
+  await expect(described).rejects.toMatchObject({
+    name: 'MissingCheckpointError',
+    where: pointer,
+    message: expect.stringContaining('is a Git LFS pointer'),
+  })
 })

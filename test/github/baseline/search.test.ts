@@ -568,12 +568,22 @@ describe('history', () => {
     expect(found.history.at(-1)).toMatchObject({ commit: history[0], run_id: found.run!.id, time: found.time })
   })
 
+  const point = (commit: string, alpha: number) => {
+    const [{ name, summary: all }] = report(alpha).models
+    const summary = Object.fromEntries(SUMMARY_METRICS.map(metric => [metric, all[metric]]))
+    return { commit, time: '2026-01-01T00:00:00Z', run_id: 1, models: [{ name, summary }] }
+  }
+  test('goes further back over commits that left the models as they were', async () => {
+    const before = [5, 5, 5, 5, 5, 5, 5, 3, 2]
+    const told = before.map((alpha, i) => point(history[i + 1]!, alpha)).reverse()
+    const baseline = { state: 'exact', reason: '', branch: 'main', wanted: null, history: told } as const
+    publish(history[0]!, { zip: zipped(serialiseReport({ ...report(5), baseline } as unknown as Report)) })
+    expect(alphas(await find({ history: 3 }))).toEqual([2, 3, 5, 5, 5, 5, 5, 5, 5, 5])
+    expect(alphas(await find({ history: 1 }))).toEqual([5, 5, 5, 5])
+    expect(paths('/zip')).toHaveLength(2)
+  })
+
   test('is what the baseline tells of itself, of commits before it', async () => {
-    const point = (commit: string, alpha: number) => {
-      const [{ name, summary: all }] = report(alpha).models
-      const summary = Object.fromEntries(SUMMARY_METRICS.map(metric => [metric, all[metric]]))
-      return { commit, time: '2026-01-01T00:00:00Z', run_id: 1, models: [{ name, summary }] }
-    }
     const told = [point(history[3]!, 3), point(sha('elsewhere'), 7), point(history[2]!, 4)]
     const baseline = { state: 'exact', reason: '', branch: 'main', wanted: null, history: told } as const
     publish(history[4]!, { zip: zipped(serialiseReport(report(2))) })
