@@ -4,7 +4,7 @@ import { CheckpointError, MissingCheckpointError, quoted } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { foreignFolder } from './foreign.ts'
 import { field, isOfTransformers, Relatives } from './quantised/family.ts'
-import { type Expectation, isShardIndex, readShardIndex, shardsOf } from './shards.ts'
+import { type Expectation, isShardIndex, readShardIndex, refuseShard, shardsOf } from './shards.ts'
 import { METADATA } from './torch/dcp.ts'
 import { distributedFolder } from './torch/distributed.ts'
 import type { Stamp } from './types.ts'
@@ -215,6 +215,8 @@ async function findModel(path: string, { isPlain = false } = {}): Promise<Found>
   if (distributed) throw new CheckpointError(path, distributed.found, distributed.remedy)
   const others = weights.filter(name => !/\.(safetensors|msgpack|distcp|json)$/i.test(name))
   if (others.length === 1) return single(others[0])
+  // Of pieces without an index one says how to join them.
+  if (others.length > 1 && /\.(?:gguf|h5)$/i.test(others[0])) await refuseShard(join(path, others[0]))
   if (others.length > 1) throw several(path, others)
   throw await nothing(path, names)
 }

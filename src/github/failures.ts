@@ -16,6 +16,7 @@ function reason(error: unknown, needs: Permission, context: Context): string {
   if (status === 401) return 'GitHub does not accept the token. Leave `github-token` out, or pass a valid one.'
   if (/rate limit/i.test(said) || status === 429) return `GitHub's rate limit is used up (${said}). The verdict stands.`
   if (status === 403) return refused(said, needs, context)
+  if (status === 404 && /^Branch not found/i.test(said)) return `GitHub has no such branch (404): was it deleted?`
   if (status === 404) return `GitHub finds it not (404: ${said}), or the token may not see it. ${remedy(needs)}`
   if (status === 410) return `it is gone, expired or disabled in this repository (410: ${said}).`
   if (isTransient(error) && !response) return `the connection to ${new URL(context.apiUrl).host} failed (${said}).`

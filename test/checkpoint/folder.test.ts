@@ -349,6 +349,15 @@ test.each<[string, Record<string, string>, boolean]>([
   expect(error instanceof MissingCheckpointError).toBe(isMissing)
 })
 
+test.each([
+  ['net-00001-of-00002.gguf', 'net-00002-of-00002.gguf', /is shard 1 of 2, a piece.*llama-gguf-split --merge/s],
+  ['net_00000.weights.h5', 'net_00001.weights.h5', /is shard 0 of a Keras model.*save_weights/s],
+])('pieces in a folder without an index say how to join them: %s', async (first, second, message) => {
+  const folder = temporaryFolder()
+  for (const name of [first, second]) writeFileSync(join(folder, name), 'x')
+  expect(await refusal(folder)).toMatch(message)
+})
+
 test('refuses a folder without checkpoints, one with several, and what is no file at all', async () => {
   const empty = temporaryFolder()
   expect(await refusal(empty)).toMatch(/has no checkpoint in it/)
