@@ -36,7 +36,7 @@ const client = {
 const LONG = [
   'test/**/*.long.test.ts',
   'test/{checkpoint/twins,layers/order,pipeline/analyses,spectrum/lanczos}.test.ts',
-  'test/e2e/{acceptance,action,base,baseline,cli,content,dvc,evasion,faults,github/double,identity,inputs,lost,origin,parts,relay,runner,series,trust}.test.ts',
+  'test/e2e/{acceptance,action,base,baseline,cli,content,dvc,evasion,faults,github/double,identity,inputs,judged,lost,missing,origin,parts,relay,runner,series,trust}.test.ts',
 ]
 
 const INCLUDED: Record<string, string[]> = { long: LONG, ci: [...LONG, 'test/e2e/**/*.test.ts'] }

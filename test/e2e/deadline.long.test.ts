@@ -2,7 +2,8 @@ import { expect, test } from 'vitest'
 import { runGate } from './gate.ts'
 import { GitHubDouble, sha } from './github/double.ts'
 
-test('an API that never answers: the deadline holds, and the verdict stands', async () => {
+// Both do nothing but wait for most of a minute.
+test.concurrent('an API that never answers: the deadline holds, and the verdict stands', async () => {
   const github = await GitHubDouble.start()
   try {
     github.fault({ path: /comments/, hang: true, times: 99 })
@@ -17,7 +18,7 @@ test('an API that never answers: the deadline holds, and the verdict stands', as
   }
 }, 90_000)
 
-test('reports of a fork’s run that never come leave time to say so in the comment of before', async () => {
+test.concurrent('reports of a fork’s run that never come leave time to say so in the comment of before', async () => {
   const github = await GitHubDouble.start()
   try {
     github.addPull({ number: 7, head: { sha: sha('fork'), ref: 'topic', repository: 'fork/net' } })

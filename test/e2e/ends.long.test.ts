@@ -11,6 +11,9 @@ import { writeSafetensors } from '../support/safetensors.ts'
 const layers = (seed: number) =>
   Object.fromEntries(Array.from({ length: 6 }, (_, i) => [`l${i}.weight`, generate(seed + i, [600, 600], false)]))
 
+/** Milliseconds between the moments at which runs are disturbed. */
+const STEP = 50
+
 /** Seconds after which a run counts as one that never ends. */
 const DEADLINE = 30
 
@@ -31,7 +34,7 @@ test.each(Object.keys(disturb))('%s at any moment, every run ends and says why',
   const one = writeSafetensors(layers(1), 'one.safetensors', folder)
   const other = writeSafetensors(layers(99), 'other.safetensors', folder)
   const path = join(folder, 'net.safetensors')
-  for (let i = 0; i < 25; i++) {
+  for (let moment = 0; moment <= 600; moment += STEP) {
     copyFileSync(one, path)
     const child = spawn(process.execPath, ['dist/cli.js', path, '--no-structure'], {
       cwd: root,
@@ -42,7 +45,7 @@ test.each(Object.keys(disturb))('%s at any moment, every run ends and says why',
     child.stderr.setEncoding('utf8').on('data', text => {
       stderr += text
     })
-    const timer = setTimeout(() => disturb[how](path, other, child), 25 * i)
+    const timer = setTimeout(() => disturb[how](path, other, child), moment)
     const ended = await new Promise<number | NodeJS.Signals | 'never' | null>(resolve => {
       const deadline = setTimeout(() => {
         child.kill('SIGKILL')
@@ -54,7 +57,7 @@ test.each(Object.keys(disturb))('%s at any moment, every run ends and says why',
       })
     })
     clearTimeout(timer)
-    expect([0, 2, 'SIGINT'], `after ${25 * i} ms: ${stderr}`).toContain(ended)
+    expect([0, 2, 'SIGINT'], `after ${moment} ms: ${stderr}`).toContain(ended)
     if (ended === 2)
       expect(stderr).toMatch(/changed while it was being read|ends in the middle|no such file|ends at byte|is empty/)
   }
