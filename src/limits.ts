@@ -304,6 +304,8 @@ export const limits = {
     commitPages: 5,
     /** Of a hundred artifacts each. */
     artifactPages: 10,
+    /** Whose runs are looked through where there are more. */
+    artifactCommits: 20,
     /** Looked up one by one. */
     artifactRuns: 40,
     /** Archives of earlier baselines, read for a trend that is no more than nice to have. */

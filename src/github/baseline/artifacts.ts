@@ -42,6 +42,7 @@ export class Artifacts {
   readonly #refused = new Map<number, string>()
   #page = 0
   #complete = false
+  #lookedThrough = 0
   #unasked = false
 
   constructor(request: ArtifactsRequest) {
@@ -57,7 +58,11 @@ export class Artifacts {
 
   /** There are more artifacts, or more runs of theirs, than were looked at. */
   get bounded(): boolean {
-    return this.#unasked || (this.#page >= limits.github.artifactPages && !this.#complete)
+    return this.#unasked || this.#isCut()
+  }
+
+  #isCut(): boolean {
+    return this.#page >= limits.github.artifactPages && !this.#complete
   }
 
   /** Lists one page more; false where there is none, or where enough were looked through. */
@@ -80,6 +85,25 @@ export class Artifacts {
   /** Those of one commit, the newest first. */
   of(sha: string): Candidate[] {
     return this.#loaded.filter(one => one.sha === sha).sort(newestFirst)
+  }
+
+  /** The same, by the commit's runs where there are more of the name than are listed: anybody may have filled the list. */
+  async inRunsOf(sha: string): Promise<Candidate[]> {
+    if (!this.#isCut() || this.#lookedThrough >= limits.github.artifactCommits) return this.of(sha)
+    this.#lookedThrough++
+    const { api, context, name } = this.#request
+    const { data } = await api.octokit.rest.actions.listWorkflowRunsForRepo({
+      ...{ owner: context.repository.owner, repo: context.repository.name, head_sha: sha, per_page: 100 },
+    })
+    const runs = data.workflow_runs.filter(
+      run => EVENTS.includes(run.event) && run.head_repository?.id === run.repository.id && run.id !== context.run.id,
+    )
+    for (const { id, head_branch } of runs.slice(0, limits.github.artifactRuns)) {
+      if (this.#loaded.some(one => one.run === id)) continue
+      const found = await newestOfRun(api, context, name, id)
+      if (found) this.#loaded.push({ ...found, sha, branch: head_branch ?? undefined })
+    }
+    return this.of(sha)
   }
 
   /** It is not to be used, for this reason. */

@@ -178,8 +178,10 @@ async function* inOrder(
     for (const candidate of fresh(ofBase)) yield { candidate, state: 'exact', distance: 0 }
   }
   if (base.commit !== null) {
+    for (const candidate of fresh(await artifacts.inRunsOf(base.commit)))
+      yield { candidate, state: 'exact', distance: 0 }
     for await (const { sha, distance } of lineage.before(base.commit)) {
-      for (const candidate of fresh(artifacts.of(sha))) yield { candidate, state: 'ancestor', distance }
+      for (const candidate of fresh(await artifacts.inRunsOf(sha))) yield { candidate, state: 'ancestor', distance }
     }
   }
   if (!nearest) for (const candidate of fresh(artifacts.ofBranch())) yield { candidate, state: 'degraded' }

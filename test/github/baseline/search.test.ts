@@ -365,10 +365,17 @@ describe('there is none', () => {
     })
   })
 
-  test('a list that strangers have filled is no first run', async () => {
-    publish(history[0]!)
+  test('a list that strangers have filled hides no baseline of a commit near by, and is no first run', async () => {
+    publish(history[3]!)
     const fork = publish(sha('x'), { run: { headRepositoryId: 90_008 } })
     for (let i = 1; i < 1000; i++) github.addArtifact(NAME, fork.runId, fork.zip)
+    publish(history[1]!, { run: { headRepositoryId: 90_008 } })
+    expect(await find()).toMatchObject({ state: 'ancestor', commit: history[3], distance: 3 })
+    expect(paths('/actions/runs/')).toHaveLength(3)
+    github.artifacts.splice(
+      github.artifacts.findIndex(({ runId }) => github.runs.get(runId)!.sha === history[3]!),
+      1,
+    )
     expect(await find()).toMatchObject({
       state: 'unreachable',
       reason: expect.stringMatching(
