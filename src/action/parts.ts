@@ -45,7 +45,7 @@ export async function collectParts(context: Context, token: string): Promise<Col
   if (!token) throw new UserError('The parts cannot be fetched: the input github-token is empty.')
   const deadline = startDeadline()
   try {
-    const found = await downloadParts(context, token, parseNeeds(core.getInput('needs')), deadline)
+    const found = await downloadParts(context, token, parseNeeds(core.getInput('needs')), runnerName(), deadline)
     if (found.parts.length > 0) return found
   } finally {
     deadline.done()

@@ -63,11 +63,22 @@ export class Needed {
   readonly #others: readonly string[]
   /** Milliseconds at the latest of which something failed for which one of them has not succeeded; none where they have. */
   readonly #lostAt: number
+  /** What the names of all needed jobs begin with: the call of the workflow that has them, where a run calls it more than once. */
+  readonly #call: string
 
-  /** @param needs no ids where all jobs of the run count */
-  constructor({ ids, unfinished, succeeded }: Needs, makers: readonly Maker[], jobs: readonly RunJob[]) {
+  /**
+   * @param needs no ids where all jobs of the run count
+   * @param own the job that merges, as GitHub lists it
+   */
+  constructor(
+    { ids, unfinished, succeeded }: Needs,
+    makers: readonly Maker[],
+    jobs: readonly RunJob[],
+    own: RunJob | undefined,
+  ) {
     this.#ids = ids
     this.#jobs = jobs
+    this.#call = own ? callOf(own, ids, makers) : ''
     const isCall = (id: string) => jobs.some(({ name }) => name.startsWith(`${id} / `))
     this.#open = ids.filter(id => {
       const made = makers.filter(maker => maker.id === id)
@@ -81,12 +92,14 @@ export class Needed {
 
   /** Whether a part is one of those to merge. */
   made({ id, job }: Maker): boolean {
+    if (job && !job.name.startsWith(this.#call)) return false
     if (this.#ids.length === 0 || id === undefined || this.#ids.includes(id)) return true
     return this.#open.length > 0 && (job === undefined || (isNested(job) && this.#mayBe(job, this.#open)))
   }
 
   /** Whether a job that failed without a part may have been to make one of those. */
   misses(job: RunJob): boolean {
+    if (!job.name.startsWith(this.#call)) return false
     if (this.#ids.length === 0 || job.ended <= this.#lostAt || this.#ids.some(id => isCalled(job, id))) return true
     return !this.#others.some(id => isCalled(job, id)) && this.#mayBe(job, this.#losing)
   }
@@ -94,6 +107,15 @@ export class Needed {
   #mayBe(job: RunJob, open: readonly string[]): boolean {
     return open.some(id => isCalled(job, id) || !this.#jobs.some(other => isCalled(other, id)))
   }
+}
+
+/** What a called workflow's jobs are called before their own names; empty where not all needed jobs are known to have that of the merging one. */
+function callOf({ name }: RunJob, ids: readonly string[], makers: readonly Maker[]): string {
+  const call = name.slice(0, name.lastIndexOf(' / ') + ' / '.length)
+  const made = ids.map(id => makers.filter(maker => maker.id === id && maker.job))
+  const isKnown = made.some(some => some.length > 0)
+  const isOfCall = made.every(some => some.length === 0 || some.some(({ job }) => job!.name.startsWith(call)))
+  return name.includes(' / ') && isKnown && isOfCall ? call : ''
 }
 
 /** When a job was skipped, after whatever it was skipped for; infinity where it is not known to be. */

@@ -19,12 +19,14 @@ export interface Collected {
  * The parts that the jobs of this very run have uploaded, the newest of each name: a leg that ran again takes the place of its
  * first attempt.
  * @param needs the jobs whose parts are meant; none where all are
+ * @param runner where this job runs; empty where that is not known
  * @throws UserError where GitHub does not give them, or one of them is not a part
  */
 export async function downloadParts(
   context: Context,
   token: string,
   needs: Needs,
+  runner: string,
   deadline: Deadline,
 ): Promise<Collected> {
   const api = await connect({ token, apiUrl: context.apiUrl, deadline })
@@ -41,7 +43,7 @@ export async function downloadParts(
         throw explained(error, `${where} can't be read`, context)
       }
     }
-    return parts.length > 0 ? await ofNeeded(api, context, parts, needs) : { parts, failedJobs: [] }
+    return parts.length > 0 ? await ofNeeded(api, context, parts, { needs, runner }) : { parts, failedJobs: [] }
   } catch (error) {
     throw explained(error, "The parts of this run can't be fetched", context)
   }
@@ -52,13 +54,19 @@ export async function downloadParts(
  * what it would make. And no job that should have made one failed without.
  * @throws UserError that names the part
  */
-async function ofNeeded(api: Api, context: Context, all: readonly NamedPart[], needs: Needs): Promise<Collected> {
+async function ofNeeded(
+  api: Api,
+  context: Context,
+  all: readonly NamedPart[],
+  { needs, runner }: { readonly needs: Needs; readonly runner: string },
+): Promise<Collected> {
   const jobs = await jobsOf(api, context)
   const made = all.map(part => ({ part, maker: { id: part.report.part.job?.id, job: makerOf(part, jobs) } }))
   const needed = new Needed(
     needs,
     made.map(({ maker }) => maker),
     jobs,
+    jobs.find(job => runner !== '' && job.runner === runner && !Number.isFinite(job.ended)),
   )
   const wanted = made.filter(({ maker }) => needed.made(maker))
   for (const { part, maker } of wanted) refuseStale(context, part, maker.job)

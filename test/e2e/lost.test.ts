@@ -59,6 +59,31 @@ describe('a merge', () => {
     expect(readReport(merged).models.map(({ name }) => name)).toEqual(['text'])
   })
 
+  test('of a workflow that is called twice takes the parts of its own call', async () => {
+    for (const [net, model] of [
+      ['good', 'text'],
+      ['worse', 'vision'],
+    ] as const) {
+      await part(net, model, { inputs: { matrix: JSON.stringify({ model }) } })
+      Object.assign(github.jobs.at(-1)!, { key: `${model} / train` })
+    }
+    for (const [model, verdict] of [
+      ['text', 'passed'],
+      ['vision', 'failed'],
+    ]) {
+      const merging = merge(1, {
+        ...needs('train'),
+        'comment-key': model,
+        'baseline-key': model,
+        'artifact-name': model,
+      })
+      Object.assign(github.jobs.at(-1)!, { key: `${model} / gate` })
+      const merged = await merging
+      expect(readReport(merged).models.map(({ name }) => name)).toEqual([model])
+      expect(merged.outputs.verdict).toBe(verdict)
+    }
+  })
+
   test('misses a leg of a job that it needs', async () => {
     await part('good', 'small', { inputs: { strategy: JSON.stringify({ 'job-index': 0, 'job-total': 2 }) } })
     const merged = await merge(1, needs('train'))

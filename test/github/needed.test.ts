@@ -13,7 +13,8 @@ const needed = (
   others: RunJob[] = [],
   unfinished: string[] = [],
   succeeded: string[] = [],
-) => new Needed({ ids, unfinished, succeeded }, makers, [...makers.flatMap(({ job }) => job ?? []), ...others])
+  own?: RunJob,
+) => new Needed({ ids, unfinished, succeeded }, makers, [...makers.flatMap(({ job }) => job ?? []), ...others], own)
 
 test.each([
   ['', []],
@@ -68,6 +69,15 @@ describe('a part', () => {
     expect(needed(['train'], [inner]).made(maker('fit', 'Training / fit'))).toBe(true)
     expect(needed(['train'], [inner]).misses(job('Training', true))).toBe(true)
   })
+})
+
+test('a workflow that is called twice: its merge takes the parts of its own call', () => {
+  const [text, vision] = [maker('train', 'text / train (a)'), maker('train', 'vision / train (a)')]
+  const merge = needed(['train'], [text, vision], [], [], [], job('text / merge'))
+  expect([text, vision].map(one => merge.made(one))).toEqual([true, false])
+  expect(['text / train (b)', 'vision / train (b)'].map(name => merge.misses(job(name, true)))).toEqual([true, false])
+  const named = needed(['train'], [maker('train', 'train (a)'), vision], [], [], [], job('Gate / merge'))
+  expect(named.made(maker('train', 'train (a)'))).toBe(true)
 })
 
 describe('a failed job', () => {
