@@ -134,7 +134,7 @@ function rope(key: string, value: unknown, found: Map<string, unknown[]>): void 
 }
 
 /** JSON that is the same for equal values. */
-function canonical(value: unknown): string {
+export function canonical(value: unknown): string {
   return JSON.stringify(value, (_, own) =>
     // The Hub's repository, which stands before a class of code of its own.
     typeof own === 'string' && own.includes('--')
@@ -149,6 +149,6 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function digest(text: string): string {
+export function digest(text: string): string {
   return `sha256 ${createHash('sha256').update(text).digest('hex').slice(0, 32)}`
 }

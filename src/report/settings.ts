@@ -26,6 +26,12 @@ const OF_QUANTISATION = /(?:^|\.)(?:quantization_config|quantization|compression
 /** Keys of which transformers 5 leaves one out where another says the same, such as `encoder_layers`. */
 const SYNONYMS = [/(?:^|_)layers?$/, /(?:^|_)heads?$/]
 const VERSION = 'transformers_version'
+/** A model's own config in a file of Keras, the version that wrote it, and what stands there for all of a config. */
+const KERAS = 'Keras'
+const KERAS_VERSION = 'keras_version'
+const WHOLE = '*'
+/** What layers of Keras are built with where an older version does not say. */
+const IMPLIED_BY_KERAS: Readonly<Record<string, string>> = { data_format: '"channels_last"', value_range: '[0,255]' }
 const TEXT = 'text_config.'
 const TIED = 'tie_word_embeddings'
 /** Models whose embeddings transformers 5 says to be tied, and 4 did not. */
@@ -40,9 +46,9 @@ const HEAD = /(?:^|[._/])(?:lm_head|embed_out|output|output_layer|proj_out|predi
  */
 export function changedSettings(head: Model, base: Model): ChangedSetting[] | undefined {
   if (!head.source.settings || !base.source.settings) return undefined
-  const [now, before] = [byName(head.source.settings), byName(base.source.settings)]
+  const [now, before] = [head, base].map(({ source }) => byName(source.settings!.filter(({ file }) => file !== KERAS)))
   const stayed = [...now.values()].filter(({ file, key, value }) => before.get(`${file}: ${key}`)?.value === value)
-  return [...new Set([...before.keys(), ...now.keys()])].flatMap(name => {
+  const others = [...new Set([...before.keys(), ...now.keys()])].flatMap(name => {
     const [own, was] = [now.get(name), before.get(name)]
     const one = (own ?? was)!
     if (one.key === VERSION) return []
@@ -57,6 +63,31 @@ export function changedSettings(head: Model, base: Model): ChangedSetting[] | un
       !EMPTY.has(one.value) &&
       IMPLIED[one.key] !== one.value
     return isTold || counts(one, stayed, { head, isOfHead: own !== undefined }) ? [changed] : []
+  })
+  return [...others, ...changedOfKeras(head.source.settings, base.source.settings)]
+}
+
+/**
+ * The same of Keras' own config: all that both have, what of kinds of layers that both have one has alone and what is not implied, and
+ * kinds that one has alone. Where one can't be read, or has too much, that alone is told.
+ */
+function changedOfKeras(head: readonly Setting[], base: readonly Setting[]): ChangedSetting[] {
+  const [now, before] = [head, base].map(all => {
+    return new Map(all.flatMap(({ file, key, value }) => (file === KERAS ? [[key, value] as const] : [])))
+  })
+  if (now.size === 0 || before.size === 0) return []
+  const isWhole = now.has(WHOLE) || before.has(WHOLE)
+  const isOneVersion = now.get(KERAS_VERSION) === before.get(KERAS_VERSION)
+  return [...new Set([...before.keys(), ...now.keys()])].flatMap(key => {
+    const [own, was] = [now.get(key), before.get(key)]
+    if (own === was || key === KERAS_VERSION || (isWhole && key !== WHOLE)) return []
+    const changed = { name: `${KERAS}: ${key}`, head: own, base: was }
+    const [kind, option] = key.split('.')
+    if (option === undefined || (own !== undefined && was !== undefined)) return [changed]
+    const isOfBoth = now.has(kind) && before.has(kind)
+    const value = (own ?? was)!
+    const isImplied = EMPTY.has(value) || IMPLIED_BY_KERAS[option] === value
+    return isOfBoth && (isOneVersion || !isImplied) ? [changed] : []
   })
 }
 
@@ -86,7 +117,7 @@ function counts(
   if (OF_QUANTISATION.test(key)) return !EMPTY.has(value)
   // Untied, without a weight of its own, the head begins anew.
   if (key === TIED) return value === String(!isOfHead) && !hasHead(head)
-  if (EMPTY.has(value) || !(COUNTED.test(key) || key === '*' || file === 'adapter_config.json')) return false
+  if (EMPTY.has(value) || !(COUNTED.test(key) || key === WHOLE || file === 'adapter_config.json')) return false
   if (IMPLIED[key] === value) return false
   const kind = SYNONYMS.find(kind => kind.test(key))
   return !stayed.some(one => one.file === file && kind?.test(one.key) === true)

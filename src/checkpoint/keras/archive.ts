@@ -3,11 +3,14 @@ import { Zip } from '../../bytes/zip.ts'
 import { CheckpointError } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import type { Reader } from '../reader.ts'
+import { field, parse } from './config.ts'
 import { readHdf5 } from './contents.ts'
+import { settingsOf } from './settings.ts'
 
 const CONFIG = 'config.json'
 const WEIGHTS = 'model.weights.h5'
-const MEMBERS = new Set(['metadata.json', CONFIG, WEIGHTS])
+const METADATA = 'metadata.json'
+const MEMBERS = new Set([METADATA, CONFIG, WEIGHTS])
 
 /** Keras 3's `.keras`: a zip of the model's JSON and its weights in HDF5, stored as Keras does it or deflated. */
 export const keras: Reader = {
@@ -27,16 +30,22 @@ export const keras: Reader = {
         'Save the model again: model.save("model.keras").',
       )
     }
-    const config = zip.members.get(CONFIG)
-    // It only serves names and their order: a model with a larger one is read without it.
-    const useful = config && config.size <= limits.keras.configBytes ? config : undefined
-    const json = useful && (await zip.read(useful, limits.keras.configBytes)).toString('utf8')
+    const [json, metadata] = [await textOf(zip, CONFIG), await textOf(zip, METADATA)]
+    const version = field(parse(metadata), 'keras_version')
+    const settings = settingsOf(json, typeof version === 'string' ? version : undefined)
     const contents = await readHdf5(file, await memberRange(file, weights), { config: json })
     const others = [...zip.members.keys()].filter(name => !MEMBERS.has(name) && !name.endsWith('/'))
     const ignored = [
       ...contents.ignored,
       ...others.map(name => `${name.slice(0, limits.checkpoint.nameCharacters)} (not weights)`),
     ]
-    return { ...contents, ignored: ignored.slice(0, limits.checkpoint.ignoredEntries) }
+    return { ...contents, settings, ignored: ignored.slice(0, limits.checkpoint.ignoredEntries) }
   },
+}
+
+/** A model with a larger config is read without it. */
+async function textOf(zip: Zip, name: string): Promise<string | undefined> {
+  const member = zip.members.get(name)
+  if (!member || member.size > limits.keras.configBytes) return undefined
+  return (await zip.read(member, limits.keras.configBytes)).toString('utf8')
 }

@@ -1,5 +1,6 @@
 import { parseJson } from '../../bytes/json.ts'
 import { limits } from '../../limits.ts'
+import { withoutNaN } from '../quantised/family.ts'
 
 /** One layer of a Keras model as its config describes it. */
 export interface KerasLayer {
@@ -25,16 +26,19 @@ export interface KerasLayer {
  */
 export function readConfig(text: string | undefined, whole?: Set<string>): KerasLayer[] {
   const layers: KerasLayer[] = []
-  if (text && text.length <= limits.keras.configBytes) collect(parse(text), '', 0, layers, { characters: 0, whole })
+  collect(parse(text), '', 0, layers, { characters: 0, whole })
   return layers
 }
 
 /** What Keras saves as the layers that their config lists, and nothing else in their group. */
 const MODELS = ['Sequential', 'Functional']
 
-function parse(text: string): unknown {
+/** @returns undefined where it is none that Keras writes */
+export function parse(text: string | undefined): unknown {
+  if (!text || text.length > limits.keras.configBytes) return undefined
+  const bounds = { depth: limits.keras.jsonLevels, marks: limits.keras.jsonMarks }
   try {
-    return parseJson(Buffer.from(text), { depth: limits.keras.jsonLevels, marks: limits.keras.jsonMarks })
+    return parseJson(withoutNaN(Buffer.from(text)), bounds)
   } catch {
     return undefined
   }
@@ -67,7 +71,7 @@ function collect(
       continue
     }
     const options = field(layer, 'config')
-    const name = field(options, 'name') ?? field(layer, 'name')
+    const name = nameOf(layer)
     const ordering = field(options, 'dim_ordering')
     const mode = field(field(field(options, 'dtype'), 'config'), 'mode')
     const [equation, outputs] = [field(options, 'equation'), field(options, 'output_dim')]
@@ -90,7 +94,7 @@ function collect(
 const CLASS_CHARACTERS = 256
 
 /** How Keras 3 turns the name of a class into that of a group. */
-function snakeCase(name: string): string {
+export function snakeCase(name: string): string {
   return name
     .slice(0, CLASS_CHARACTERS)
     .replace(/\W+/g, '')
@@ -99,7 +103,12 @@ function snakeCase(name: string): string {
     .toLowerCase()
 }
 
-function field(value: unknown, name: string): unknown {
+/** What the graph of a model calls a layer. */
+export function nameOf(layer: unknown): unknown {
+  return field(field(layer, 'config'), 'name') ?? field(layer, 'name')
+}
+
+export function field(value: unknown, name: string): unknown {
   if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined
   return (value as Record<string, unknown>)[name]
 }

@@ -10,10 +10,19 @@ import type { Store } from '../hdf5/store.ts'
 import { openHdf5 } from '../hdf5/superblock.ts'
 import { type Found, type Visitor, walk } from '../hdf5/walk.ts'
 import type { Contents } from '../reader.ts'
-import { type ByteSource, contiguous, type DType, size, type Tensor, type UnreadTensor } from '../types.ts'
+import {
+  type ByteSource,
+  contiguous,
+  type DType,
+  type Setting,
+  size,
+  type Tensor,
+  type UnreadTensor,
+} from '../types.ts'
 import { type KerasLayer, readConfig } from './config.ts'
 import { asPyTorch, type Orientation, orientation } from './orientation.ts'
 import { type GroupMember, quantisedGroup } from './quantised.ts'
+import { settingsOf } from './settings.ts'
 import { isVariable, variableNames } from './variables.ts'
 
 /** Where whole models keep their weights, what is beside the layers in there, and what training leaves. */
@@ -46,7 +55,8 @@ export async function readHdf5(
     await walk(opened, collector)
     collector.checkLists()
     const place: Place = { file, embedded, store: opened.store }
-    return { tensors: collector.tensors(place), unread: collector.unread, stateDict: '', ignored: collector.ignored }
+    const { unread, ignored, settings } = collector
+    return { tensors: collector.tensors(place), unread, stateDict: '', ignored, ...(settings && { settings }) }
   } finally {
     await bytes.close()
   }
@@ -55,6 +65,8 @@ export async function readHdf5(
 class Collector implements Visitor {
   readonly ignored: string[] = []
   readonly unread: UnreadTensor[] = []
+  /** Of a whole model, whose JSON is its own. */
+  settings: readonly Setting[] | undefined
   readonly #path: string
   readonly #items: Item[] = []
   /** Groups of which Keras 3 loads the layers of the config alone. */
@@ -94,7 +106,11 @@ class Collector implements Visitor {
         this.#keras ||= ['layer_names', 'keras_version', 'model_config'].some(name => attributes.has(name))
         const version = await attributes.text('keras_version')
         this.#keras1 = this.#keras && (version === undefined ? path === '' || this.#keras1 : version.startsWith('1.'))
-        if (path === '' && this.#layers.length === 0) this.#layers = readConfig(await attributes.text('model_config'))
+        if (path === '' && attributes.has('model_config')) {
+          const config = await attributes.text('model_config')
+          if (this.#layers.length === 0) this.#layers = readConfig(config)
+          if (!this.#isVersion3) this.settings = settingsOf(config, version)
+        }
       }
       if (path === 'vars' || path.endsWith('/vars')) {
         const name = await attributes.text('name')

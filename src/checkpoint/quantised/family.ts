@@ -105,7 +105,7 @@ function refuseOthers(path: string, config: unknown): void {
 }
 
 /** Numbers that Python's JSON has, and JSON does not, as null. */
-function withoutNaN(bytes: Buffer): Buffer {
+export function withoutNaN(bytes: Buffer): Buffer {
   const text = bytes.toString('latin1')
   if (!/NaN|Infinity/.test(text)) return bytes
   let inText = false
