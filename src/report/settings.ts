@@ -1,3 +1,4 @@
+import { moduleOf } from '../words.ts'
 import type { Model } from './schema.ts'
 
 type Setting = NonNullable<Model['source']['settings']>[number]
@@ -21,10 +22,24 @@ const IMPLIED: Readonly<Record<string, string>> = {
 }
 /** Keys that count where one of the configs alone has them: others a later version writes, with what was implied before. */
 const COUNTED =
-  /^(?:model_type|architectures|auto_map|pruned_heads|num_hidden_layers|n_layers?|num_layers|num_attention_heads|n_heads?|num_heads|num_key_value_heads|(?:rms_norm|layer_?norm|norm)_(?:eps|epsilon)|hidden_act|activation_function|rope\.(?:theta|type|factor))$/
+  /^(?:model_type|architectures|auto_map|pruned_heads|(?:rms_norm|layer_?norm|norm)_(?:eps|epsilon)|hidden_act|activation_function|rope\.(?:theta|type|factor))$/
 const OF_QUANTISATION = /(?:^|\.)(?:quantization_config|quantization|compression_config)\./
-/** Keys of which transformers 5 leaves one out where another says the same, such as `encoder_layers`. */
-const SYNONYMS = [/(?:^|_)layers?$/, /(?:^|_)heads?$/]
+const LAYERS = /^(?:(?:num|n)_)?(?:(?:en|de)coder_)?(?:num_)?(?:hidden_)?layers?$|^depth$/
+const HEADS = /^(?:(?:num|n)_)?(?:(?:en|de)coder_)?(?:num_)?(?:attention_)?heads?$/
+const SHARED_HEADS = /^(?:(?:num|n)_)?(?:(?:en|de)coder_)?(?:num_)?(?:key_value|kv)_heads?$|^num_attention_groups$/
+/**
+ * Keys that are one thing to transformers (`attribute_map` of its configs): versions leave one out where another says the same, and
+ * one that says otherwise takes the place of the other.
+ */
+const SYNONYMS: readonly RegExp[] = [
+  ...[LAYERS, HEADS, SHARED_HEADS],
+  /^(?:num_experts_per_tok|moe_topk)$/,
+  /^(?:attention|use_qkv|qkv)_bias$/,
+  /^(?:sliding_window|sliding_window_size|attention_window_size)$/,
+  /^(?:routed_scaling_factor|route_scale)$/,
+]
+const DECODER = /(?:^|_)decoder_/
+const ENCODER = /(?:^|_)encoder_/
 const VERSION = 'transformers_version'
 /** A model's own config in a file of Keras, the version that wrote it, and what stands there for all of a config. */
 const KERAS = 'Keras'
@@ -54,15 +69,19 @@ export function changedSettings(head: Model, base: Model): ChangedSetting[] | un
     if (one.key === VERSION) return []
     const changed = { name, head: own?.value, base: was?.value }
     if (own && was) return own.value === was.value || isTiedNow(own, now) ? [] : [changed]
-    const other = own ? before : now
-    if (other.get(otherPlaceOf(one))?.value === one.value) return []
+    const other = (own ? before : now).get(otherPlaceOf(one))
+    if (other?.value === one.value) return []
+    if (own ? contradicts(own, before, now) : other && !one.key.endsWith(TIED)) {
+      return [{ ...changed, head: (own ?? other)!.value }]
+    }
+    if (isSaidElse(one, stayed, own !== undefined)) return []
     // One version writes the same keys each time: what one config has alone then is no matter of versions.
     const isTold =
-      stayed.some(({ file, key }) => file === one.file && key === VERSION) &&
+      isOfOneVersion(one, before, now) &&
       !one.key.endsWith(TIED) &&
       !EMPTY.has(one.value) &&
       IMPLIED[one.key] !== one.value
-    return isTold || counts(one, stayed, { head, isOfHead: own !== undefined }) ? [changed] : []
+    return isTold || counts(one, { head, isOfHead: own !== undefined }) ? [changed] : []
   })
   return [...others, ...changedOfKeras(head.source.settings, base.source.settings)]
 }
@@ -91,6 +110,50 @@ function changedOfKeras(head: readonly Setting[], base: readonly Setting[]): Cha
   })
 }
 
+type Named = ReadonlyMap<string, Setting>
+
+/** Every version writes its number: where that alone went, none did. */
+function isOfOneVersion({ file }: Setting, before: Named, now: Named): boolean {
+  const [was, is] = [before, now].map(all => all.get(`${file}: ${VERSION}`)?.value)
+  return was !== undefined && (is ?? was) === was
+}
+
+/** Whether a key that came says otherwise than what is there under another name, or in another place: it may be what counts. */
+function contradicts(one: Setting, before: Named, now: Named): boolean {
+  if (one.key.endsWith(TIED)) return false
+  const place = otherPlaceOf(one)
+  if (before.has(place) && now.has(place)) return true
+  const synonyms = synonymsOf(one, now.values())
+  return synonyms.length > 0 && synonyms.every(({ value }) => value !== one.value)
+}
+
+/** Settings that are one thing with another. What says neither encoder nor decoder is the encoder's, where there is one. */
+function synonymsOf(one: Setting, all: Iterable<Setting>): readonly Setting[] {
+  const alike = alikeTo(one, all)
+  const [ofEncoder, ofDecoder] = [ENCODER, DECODER].map(side => alike.filter(({ key }) => side.test(nameOf(key))))
+  const plain = alike.filter(one => !ofEncoder.includes(one) && !ofDecoder.includes(one))
+  if (DECODER.test(nameOf(one.key))) return [...ofDecoder, ...(ofEncoder.length > 0 ? [] : plain)]
+  const first = [...ofEncoder, ...plain]
+  return first.length > 0 || ENCODER.test(nameOf(one.key)) ? first : ofDecoder
+}
+
+/** Settings of the same kind in the same place. */
+function alikeTo({ file, key }: Setting, all: Iterable<Setting>): readonly Setting[] {
+  const near = [...all].filter(one => one.file === file && one.key !== key && moduleOf(one.key) === moduleOf(key))
+  const kind = SYNONYMS.find(kind => kind.test(nameOf(key)))
+  const alike = near.filter(one => kind?.test(nameOf(one.key)))
+  // Where nothing says how many share keys and values, none do.
+  return alike.length === 0 && kind === SHARED_HEADS ? near.filter(one => HEADS.test(nameOf(one.key))) : alike
+}
+
+function hasSide(key: string): boolean {
+  return DECODER.test(nameOf(key)) || ENCODER.test(nameOf(key))
+}
+
+function nameOf(key: string): string {
+  return key.slice(key.lastIndexOf('.') + 1)
+}
+
 /** Where versions of transformers keep the same: at the top, or among the settings of the text model. */
 function otherPlaceOf({ file, key }: Setting): string {
   return `${file}: ${key.startsWith(TEXT) ? key.slice(TEXT.length) : TEXT + key}`
@@ -106,21 +169,29 @@ function isTiedNow({ file, key, value }: Setting, all: ReadonlyMap<string, Setti
 
 /**
  * Whether a setting that one config has alone is another than what the other implies.
- * @param stayed the settings that both have
  * @param of the head, and whether its config is the one that has it
  */
 function counts(
   { file, key, value }: Setting,
-  stayed: readonly Setting[],
   { head, isOfHead }: { readonly head: Model; readonly isOfHead: boolean },
 ): boolean {
   if (OF_QUANTISATION.test(key)) return !EMPTY.has(value)
   // Untied, without a weight of its own, the head begins anew.
   if (key === TIED) return value === String(!isOfHead) && !hasHead(head)
-  if (EMPTY.has(value) || !(COUNTED.test(key) || key === WHOLE || file === 'adapter_config.json')) return false
-  if (IMPLIED[key] === value) return false
-  const kind = SYNONYMS.find(kind => kind.test(key))
-  return !stayed.some(one => one.file === file && kind?.test(one.key) === true)
+  if (EMPTY.has(value) || IMPLIED[key] === value) return false
+  if (LAYERS.test(key) || HEADS.test(key) || SHARED_HEADS.test(key)) return !isOfHead || !hasSide(key)
+  return COUNTED.test(key) || key === WHOLE || file === 'adapter_config.json'
+}
+
+/** Whether what stayed says the same under another name. */
+function isSaidElse(one: Setting, stayed: readonly Setting[], isOfHead: boolean): boolean {
+  const synonyms = isOfHead || hasSide(one.key) ? synonymsOf(one, stayed) : alikeTo(one, stayed)
+  return synonyms.some(synonym => synonym.value === one.value || (!isOfHead && isHalf(synonym, one)))
+}
+
+/** LongCat-Flash's layers are two each, which transformers 4 says beside. */
+function isHalf(one: Setting, whole: Setting): boolean {
+  return one.key === 'num_layers' && Number(whole.value) === 2 * Number(one.value)
 }
 
 function hasHead({ layers, skipped }: Model): boolean {

@@ -210,6 +210,55 @@ describe('keys that one config has alone', () => {
     expect(await changes(of('5.1', { sliding_window: 4096 }), of('4.9'))).toEqual([])
   })
 
+  const GPT2 = { model_type: 'gpt2', n_head: 4, n_layer: 2, attention_bias: true }
+  const BART = {
+    ...{ model_type: 'bart', encoder_layers: 2, decoder_layers: 1 },
+    ...{ encoder_attention_heads: 4, decoder_attention_heads: 2 },
+  }
+  const MULTIMODAL = { text_config: { num_attention_heads: 4 }, num_attention_heads: 4 }
+  test.each<[string, object, object, string[]]>([
+    ['heads under another name', GPT2, { num_attention_heads: 2 }, ['num_attention_heads']],
+    ['layers under another name', GPT2, { num_hidden_layers: 1 }, ['num_hidden_layers']],
+    ['the heads of the decoder', BART, { num_attention_heads: 2 }, ['num_attention_heads']],
+    ['an encoder’s layers that went', BART, { encoder_layers: undefined }, ['encoder_layers']],
+    ['no biases', GPT2, { qkv_bias: false }, ['qkv_bias']],
+    ['heads that share nothing any more', LLAMA, { num_key_value_heads: 1 }, ['num_key_value_heads']],
+    [
+      'all heads, beside those that share',
+      { ...LLAMA, num_key_value_heads: 4 },
+      { num_attention_heads: undefined },
+      ['num_attention_heads'],
+    ],
+    ['a text model', LLAMA, { text_config: { num_attention_heads: 2 } }, ['text_config.num_attention_heads']],
+    [
+      'what a text model had',
+      MULTIMODAL,
+      { text_config: {}, num_attention_heads: 2 },
+      ['text_config.num_attention_heads', 'num_attention_heads'],
+    ],
+    ['the same under another name', GPT2, { num_attention_heads: 4, num_hidden_layers: 2, qkv_bias: true }, []],
+    ['what is of the encoder', BART, { num_attention_heads: 4, num_hidden_layers: 2 }, []],
+    ['what is of the decoder', { model_type: 'trocr', decoder_layers: 2 }, { num_hidden_layers: 2 }, []],
+    ['as many as there are', LLAMA, { num_key_value_heads: 4 }, []],
+    [
+      'layers that are two each',
+      { model_type: 'longcat_flash', num_layers: 2, num_hidden_layers: 4 },
+      { num_hidden_layers: undefined },
+      [],
+    ],
+  ])('whatever the versions: %s', async (_, config, more, expected) => {
+    const versioned = { ...config, transformers_version: '5.24.0' }
+    for (const transformers_version of [undefined, '4.57.1']) {
+      expect(await changes({ ...versioned, ...more, transformers_version }, versioned)).toEqual(expected)
+    }
+  })
+
+  test('count where the version alone went, which all write', async () => {
+    const base = { ...LLAMA, transformers_version: '5.1' }
+    expect(await changes({ ...LLAMA, sliding_window: 1 }, base)).toEqual(['sliding_window'])
+    expect(await changes({ ...base, sliding_window: 1 }, LLAMA)).toEqual([])
+  })
+
   test('that tie embeddings count where the head has no weight of its own', async () => {
     expect(await changes(untied, LLAMA)).toEqual(['tie_word_embeddings'])
     expect(await changes(untied, LLAMA, 'config.json', ['lm_head.weight'])).toEqual([])
