@@ -4,6 +4,7 @@ import { RandomAccessFile, unreadable } from '../bytes/file.ts'
 import { stayInWorkspace } from '../bytes/workspace.ts'
 import { CheckpointError, quoted } from '../errors.ts'
 import { limits } from '../limits.ts'
+import { CONFIGURED } from '../report/settings.ts'
 import { describeAdapters } from './adapter.ts'
 import { markConstants } from './constants.ts'
 import { type Found, findInFolder, isConventional } from './folder.ts'
@@ -51,9 +52,6 @@ export async function openCheckpoint(path: string, options: ReadOptions = {}): P
   const settings = await settingsOf(checkpoint)
   return { ...checkpoint, ...(moment && { moment }), ...(settings && { settings }) }
 }
-
-/** Formats that transformers and PEFT save, beside their configs. */
-const CONFIGURED: readonly Format[] = ['safetensors', 'torch-zip', 'torch-legacy']
 
 async function settingsOf({
   path,

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { portable } from '../bytes/portable.ts'
 import { limits } from '../limits.ts'
+import { BROKEN } from '../report/settings.ts'
 import { field, QUANTISATIONS, Relatives } from './quantised/family.ts'
 import type { Setting, Stamp, Tensor } from './types.ts'
 
@@ -40,28 +42,26 @@ const CONFIGS = [
  * The settings of the configs beside weights by which transformers and PEFT load and apply them.
  * @param folder from which configs are called
  * @param stamps where those of the configs are put
- * @returns undefined where there is no config
+ * @returns none where there is no config; one for the whole of a config that is no JSON object
  * @throws CheckpointError where one can't be read
  */
 export async function settingsBeside(
   tensors: readonly Tensor[],
   folder: string,
   stamps: Stamp[],
-): Promise<readonly Setting[] | undefined> {
+): Promise<readonly Setting[]> {
   const files = new Map(tensors.map(({ source }) => [dirname(source.path), source.path]))
   const found: Setting[] = []
-  let isThere = false
   const relatives = new Relatives([], stamps)
   for (const [at, file] of files) {
     for (const { name, decides, isOther } of CONFIGS) {
       const config = await relatives.config(file, name)
-      if (typeof config !== 'object' || config === null || isOther(config)) continue
-      isThere = true
+      if (isOther(config) || (config === undefined && !existsSync(join(at, name)))) continue
       const called = portable(join(relative(folder, at), name))
-      for (const [key, value] of new Settings(decides).of(config)) found.push({ file: called, key, value })
+      if (!isObject(config)) found.push({ file: called, ...BROKEN })
+      else for (const [key, value] of new Settings(decides).of(config)) found.push({ file: called, key, value })
     }
   }
-  if (!isThere) return undefined
   return bounded(found)
 }
 

@@ -251,7 +251,7 @@ export const BUILT_IN_RULES = {
     operator: '>',
     threshold: 0,
     kind: 'certain',
-    what: 'settings of config.json or adapter_config.json beside the weights, of Keras’ own config or of GGUF’s metadata, that are others than the baseline’s, and by which transformers, PEFT, Keras or llama.cpp load other weights or apply them otherwise: the kind of the model, how many layers and heads it has, which layer goes into which, tied embeddings, norms, activations, rotary embeddings, quantisation',
+    what: 'settings of config.json or adapter_config.json beside the weights, of Keras’ own config or of GGUF’s metadata, that are others than the baseline’s, and by which transformers, PEFT, Keras or llama.cpp load other weights or apply them otherwise: the kind of the model, how many layers and heads it has, which layer goes into which, tied embeddings, norms, activations, rotary embeddings, quantisation; or such a config that is gone, or no JSON any more',
     measure: ({ head, base }) => {
       const changed = base === null ? undefined : changedSettings(head, base)
       if (changed === undefined) return null

@@ -1,19 +1,13 @@
 import { moduleOf } from '../words.ts'
+import { changedOfKeras, KERAS } from './keras-settings.ts'
 import type { Model } from './schema.ts'
+import { type ChangedSetting, EMPTY, type Setting, WHOLE } from './setting.ts'
 
-type Setting = NonNullable<Model['source']['settings']>[number]
+/** Formats that transformers and PEFT save, beside their configs. */
+export const CONFIGURED: readonly string[] = ['safetensors', 'torch-zip', 'torch-legacy']
+/** Of a config that is no JSON object, which neither of them loads. */
+export const BROKEN = { key: '*', value: 'null' }
 
-/** A setting that differs from the baseline's. */
-export interface ChangedSetting {
-  /** The config and the key. */
-  readonly name: string
-  /** As JSON, or its digest; undefined where it is not there. */
-  readonly head: string | undefined
-  readonly base: string | undefined
-}
-
-/** What says no more than that a key is not there. */
-const EMPTY: ReadonlySet<string> = new Set(['false', '0', '""', '[]', '{}', '"none"'])
 /** What models are built with where their config does not say, of keys that some versions of transformers leave out. */
 const IMPLIED: Readonly<Record<string, string>> = {
   'rope.theta': '10000',
@@ -41,12 +35,6 @@ const SYNONYMS: readonly RegExp[] = [
 const DECODER = /(?:^|_)decoder_/
 const ENCODER = /(?:^|_)encoder_/
 const VERSION = 'transformers_version'
-/** A model's own config in a file of Keras, the version that wrote it, and what stands there for all of a config. */
-const KERAS = 'Keras'
-const KERAS_VERSION = 'keras_version'
-const WHOLE = '*'
-/** What layers of Keras are built with where an older version does not say. */
-const IMPLIED_BY_KERAS: Readonly<Record<string, string>> = { data_format: '"channels_last"', value_range: '[0,255]' }
 const TEXT = 'text_config.'
 const TIED = 'tie_word_embeddings'
 /** Models whose embeddings transformers 5 says to be tied, and 4 did not. */
@@ -56,61 +44,66 @@ const HEAD = /(?:^|[._/])(?:lm_head|embed_out|output|output_layer|proj_out|predi
 
 /**
  * Settings by which a framework loads or applies the weights otherwise than the baseline's: those that both have, and of those that
- * one has alone what is not implied. Names and places that transformers 4 and 5 have for the same are one.
- * @returns undefined where either has no config, or is of a version that did not look
+ * one has alone what is not implied. Names and places that transformers 4 and 5 have for the same are one. A config that went, or that
+ * is no JSON any more, is one of them.
+ * @returns undefined where the baseline has none, or either is of a version that did not look
  */
 export function changedSettings(head: Model, base: Model): ChangedSetting[] | undefined {
-  if (!head.source.settings || !base.source.settings) return undefined
-  const [now, before] = [head, base].map(({ source }) => byName(source.settings!.filter(({ file }) => file !== KERAS)))
+  const settings = (base.source.settings ?? []).filter(one => !isBroken(one))
+  if (!head.source.settings || settings.length === 0) return undefined
+  const gone = goneConfigs(head, base)
+  const [now, before] = [head.source.settings, settings].map(all =>
+    byName(all.filter(one => one.file !== KERAS && !isBroken(one) && !gone.some(({ name }) => name === one.file))),
+  )
   const stayed = [...now.values()].filter(({ file, key, value }) => before.get(`${file}: ${key}`)?.value === value)
-  const others = [...new Set([...before.keys(), ...now.keys()])].flatMap(name => {
+  const changed = [...new Set([...before.keys(), ...now.keys()])].flatMap(name => {
     const [own, was] = [now.get(name), before.get(name)]
-    const one = (own ?? was)!
-    if (one.key === VERSION) return []
-    const changed = { name, head: own?.value, base: was?.value }
-    if (own && was) return own.value === was.value || isTiedNow(own, now) ? [] : [changed]
-    const other = (own ? before : now).get(otherPlaceOf(one))
-    if (other?.value === one.value) return []
-    if (own ? contradicts(own, before, now) : other && !one.key.endsWith(TIED)) {
-      return [{ ...changed, head: (own ?? other)!.value }]
-    }
-    if (isSaidElse(one, stayed, own !== undefined)) return []
-    // One version writes the same keys each time: what one config has alone then is no matter of versions.
-    const isTold =
-      isOfOneVersion(one, before, now) &&
-      !one.key.endsWith(TIED) &&
-      !EMPTY.has(one.value) &&
-      IMPLIED[one.key] !== one.value
-    return isTold || counts(one, { head, isOfHead: own !== undefined }) ? [changed] : []
+    const found = { name, head: own?.value, base: was?.value }
+    if ((own ?? was)!.key === VERSION) return []
+    if (own && was) return own.value === was.value || isTiedNow(own, now) ? [] : [found]
+    const moved = own ? undefined : now.get(otherPlaceOf(was!))?.value
+    return isOtherwise((own ?? was)!, { now, before, stayed, head }) ? [{ ...found, head: own?.value ?? moved }] : []
   })
-  return [...others, ...changedOfKeras(head.source.settings, base.source.settings)]
+  return [...gone, ...changed, ...changedOfKeras(head.source.settings, settings)]
 }
 
-/**
- * The same of Keras' own config: all that both have, what of kinds of layers that both have one has alone and what is not implied, and
- * kinds that one has alone. Where one can't be read, or has too much, that alone is told.
- */
-function changedOfKeras(head: readonly Setting[], base: readonly Setting[]): ChangedSetting[] {
-  const [now, before] = [head, base].map(all => {
-    return new Map(all.flatMap(({ file, key, value }) => (file === KERAS ? [[key, value] as const] : [])))
-  })
-  if (now.size === 0 || before.size === 0) return []
-  const isWhole = now.has(WHOLE) || before.has(WHOLE)
-  const isOneVersion = now.get(KERAS_VERSION) === before.get(KERAS_VERSION)
-  return [...new Set([...before.keys(), ...now.keys()])].flatMap(key => {
-    const [own, was] = [now.get(key), before.get(key)]
-    if (own === was || key === KERAS_VERSION || (isWhole && key !== WHOLE)) return []
-    const changed = { name: `${KERAS}: ${key}`, head: own, base: was }
-    const [kind, option] = key.split('.')
-    if (option === undefined || (own !== undefined && was !== undefined)) return [changed]
-    const isOfBoth = now.has(kind) && before.has(kind)
-    const value = (own ?? was)!
-    const isImplied = EMPTY.has(value) || IMPLIED_BY_KERAS[option] === value
-    return isOfBoth && (isOneVersion || !isImplied) ? [changed] : []
-  })
+interface Compared {
+  readonly now: Named
+  readonly before: Named
+  /** What both say. */
+  readonly stayed: readonly Setting[]
+  readonly head: Model
 }
 
 type Named = ReadonlyMap<string, Setting>
+
+/** Whether a setting that one config has alone says otherwise than the other one, with what that implies. */
+function isOtherwise(one: Setting, { now, before, stayed, head }: Compared): boolean {
+  const isOfHead = now.get(`${one.file}: ${one.key}`) === one
+  const other = (isOfHead ? before : now).get(otherPlaceOf(one))
+  if (other?.value === one.value) return false
+  const isTied = one.key.endsWith(TIED)
+  if (!isTied && (isOfHead ? contradicts(one, before, now) : other)) return true
+  if (isSaidElse(one, stayed, isOfHead)) return false
+  // One version writes the same keys each time: what one config has alone then is no matter of versions.
+  const isPlain = isTied || EMPTY.has(one.value) || IMPLIED[one.key] === one.value
+  return (!isPlain && isOfOneVersion(one, before, now)) || counts(one, { head, isOfHead })
+}
+
+/** Configs beside the baseline's weights of which nothing is left, where both are what configs lie beside. */
+function goneConfigs({ source: head }: Model, { source: base }: Model): ChangedSetting[] {
+  if (!CONFIGURED.includes(head.format) || !CONFIGURED.includes(base.format)) return []
+  const files = (all: readonly Setting[] = []) => new Set(all.map(({ file }) => file))
+  const [broken, left] = [true, false].map(is => files(head.settings?.filter(one => isBroken(one) === is)))
+  const before = files(base.settings?.filter(one => !isBroken(one)))
+  return [...before]
+    .filter(file => file !== '*' && !left.has(file) && !left.has('*'))
+    .map(name => ({ name, head: broken.has(name) ? 'no JSON' : 'gone, or without any', base: 'with settings' }))
+}
+
+function isBroken({ key, value }: Setting): boolean {
+  return key === BROKEN.key && value === BROKEN.value
+}
 
 /** Every version writes its number: where that alone went, none did. */
 function isOfOneVersion({ file }: Setting, before: Named, now: Named): boolean {
@@ -120,7 +113,6 @@ function isOfOneVersion({ file }: Setting, before: Named, now: Named): boolean {
 
 /** Whether a key that came says otherwise than what is there under another name, or in another place: it may be what counts. */
 function contradicts(one: Setting, before: Named, now: Named): boolean {
-  if (one.key.endsWith(TIED)) return false
   const place = otherPlaceOf(one)
   if (before.has(place) && now.has(place)) return true
   const synonyms = synonymsOf(one, now.values())

@@ -14,15 +14,20 @@ const LLAMA = {
   ...{ rms_norm_eps: 1e-6, hidden_act: 'silu', tie_word_embeddings: true, vocab_size: 256, attention_dropout: 0 },
 }
 
-async function settingsOf(config: object | undefined, name = 'config.json', file = 'model.safetensors') {
+async function settingsOf(config: object | string | undefined, name = 'config.json', file = 'model.safetensors') {
   const folder = temporaryFolder()
   writeSafetensors({ 'a.weight': { shape: [60, 60] } }, file, folder)
-  if (config) writeFileSync(join(folder, name), JSON.stringify(config))
+  if (config) writeFileSync(join(folder, name), typeof config === 'string' ? config : JSON.stringify(config), 'latin1')
   return (await openCheckpoint(folder)).settings
 }
 
 /** @param tensors of the model that is held against the other */
-async function changes(head: object, base: object, name = 'config.json', tensors: string[] = []) {
+async function changes(
+  head: object | string | undefined,
+  base: object | string | undefined,
+  name = 'config.json',
+  tensors: string[] = [],
+) {
   const [now, before] = await Promise.all([head, base].map(config => settingsOf(config, name)))
   const as = (settings: typeof now, skipped: string[] = []): Model => {
     const one = model('net', [])
@@ -42,7 +47,7 @@ test('what decides how weights are loaded is kept of a config, and nothing else'
     { file: 'config.json', key: 'hidden_act', value: '"silu"' },
     { file: 'config.json', key: 'tie_word_embeddings', value: 'true' },
   ])
-  expect(await settingsOf(undefined)).toBeUndefined()
+  expect(await settingsOf(undefined)).toEqual([])
   expect(await settingsOf({})).toEqual([])
   expect(
     await settingsOf(
@@ -50,7 +55,7 @@ test('what decides how weights are loaded is kept of a config, and nothing else'
       'config.json',
       'diffusion_pytorch_model.safetensors',
     ),
-  ).toBeUndefined()
+  ).toEqual([])
 })
 
 test('the config of a module of sentence-transformers is called by its place', async () => {
@@ -268,6 +273,40 @@ describe('keys that one config has alone', () => {
     const { hidden_act: act, ...rest } = LLAMA
     expect(await changes({ ...rest, text_config: { hidden_act: act } }, LLAMA)).toEqual([])
     expect(await changes({ ...rest, text_config: { hidden_act: 'gelu' } }, LLAMA)).toEqual(['hidden_act'])
+  })
+})
+
+describe('a config that was there', () => {
+  const text = JSON.stringify(LLAMA)
+  test.each<[string, object | string | undefined]>([
+    ['is not there', undefined],
+    ['says nothing', {}],
+    ['is another framework’s', { _class_name: 'UNet2DModel' }],
+  ])('and %s, is one change', async (_, config) => {
+    expect(await changes(config, LLAMA)).toEqual(['config.json'])
+    expect(await changes(LLAMA, config)).toBeUndefined()
+    expect(await changes(config, config)).toBeUndefined()
+  })
+
+  test.each([
+    ['with a comma too many', text.replace('}', ',}')],
+    ['with a mark of its order of bytes', `\xef\xbb\xbf${text}`],
+    ['with bytes that are no UTF-8', text.replace('llama', 'll\xe9ma')],
+    ['that is no object', '"llama"'],
+    ['that is a list', `[${text}]`],
+  ])('and is no JSON: %s', async (_, config) => {
+    expect(await settingsOf(config)).toEqual([{ file: 'config.json', key: '*', value: 'null' }])
+    expect(await changes(config, LLAMA)).toEqual(['config.json'])
+    expect(await changes(LLAMA, config)).toBeUndefined()
+  })
+
+  test('is none of another kind of file', async () => {
+    const [settings, one] = [[...(await settingsOf(LLAMA))!], model('net', [])]
+    const base = { ...one, source: { ...one.source, settings } }
+    const of = (format: string) => changedSettings({ ...one, source: { ...one.source, format, settings: [] } }, base)
+    expect(of('torch-zip')).toEqual([{ name: 'config.json', base: 'with settings', head: 'gone, or without any' }])
+    expect(of('keras')!.map(({ name }) => name)).not.toContain('config.json')
+    expect(changedSettings(one, base)).toBeUndefined()
   })
 })
 

@@ -341,16 +341,21 @@ describe('what no spectrum shows', () => {
   test('a setting of its config that decides how weights are loaded is told', () => {
     const at = (value?: string): Model => {
       const one = model('net', [tail('a')])
-      const settings = value === undefined ? undefined : [{ file: 'config.json', key: 'tie_word_embeddings', value }]
+      const setting = { file: 'config.json', key: 'tie_word_embeddings', value: value ?? '' }
+      const settings = value === undefined ? undefined : value === '' ? [] : [setting]
       return { ...one, source: { ...one.source, ...(settings && { settings }) } }
     }
     const [found] = verdictOf(at('false'), at('true')).rules
     expect(found).toMatchObject({ name: 'other-config', level: 'warn', layer: 'config.json: tie_word_embeddings' })
     expect(found?.reason).toBe('true before, false now')
+    const [gone] = verdictOf(at(''), at('true')).rules
+    expect(gone).toMatchObject({ name: 'other-config', layer: 'config.json' })
+    expect(gone?.reason).toBe('with settings before, gone, or without any now')
     for (const [head, base] of [
       [at('true'), at('true')],
       [at('true'), at()],
       [at(), at('true')],
+      [at('true'), at('')],
     ] as const)
       expect(verdictOf(head, base).rules).toEqual([])
   })
@@ -671,7 +676,11 @@ describe('measured rules judge one architecture alone', () => {
     const net = model('net', layers(4, { sketch: [1], digest: '1'.repeat(64) }))
     const whole = {
       ...net,
-      source: { ...net.source, state_dict: 'model', settings: [] },
+      source: {
+        ...net.source,
+        state_dict: 'model',
+        settings: [{ file: 'config.json', key: 'model_type', value: '"bert"' }],
+      },
       skipped: [skipped('bias', 1)],
     }
     const ofLowRank = ['moved-updates', 'moved-stable-rank']

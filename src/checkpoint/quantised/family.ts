@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { basename, dirname, join } from 'node:path'
 import { jsonProblem, parseJson } from '../../bytes/json.ts'
 import { readStamped } from '../../bytes/small-file.ts'
@@ -74,6 +75,7 @@ async function readConfig(path: string, stamps: Stamp[]): Promise<unknown> {
   try {
     const { bytes, stamp } = await readStamped(path, limits.checkpoint.configBytes)
     stamps.push(stamp)
+    if (!isUtf8(bytes)) return undefined
     const config = parseJson(withoutNaN(bytes), {
       depth: limits.json.nestingLevels,
       marks: limits.checkpoint.configMarks,
