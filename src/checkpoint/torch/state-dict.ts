@@ -36,6 +36,9 @@ const NESTS = [
   'state',
 ]
 
+/** What Lightning keeps beside its `state_dict`: arguments of constructors, which it hands over and loads no weights from. */
+const ARGUMENTS: ReadonlySet<string> = new Set(['hyper_parameters', 'datamodule_hyper_parameters'])
+
 export interface StateDict {
   /** In the order of the file, by their keys within the state dict. */
   readonly tensors: ReadonlyMap<string, Inert>
@@ -182,6 +185,7 @@ class Finder {
     const reason = `lies beside the state dict ${quoted(nest)}, which is judged: name the one that is meant (state-dict)`
     for (const [key, child] of entries(node)) {
       if (child === chosen || !isNode(child) || !this.#holdsTensors(key, child) || isBeside(key)) continue
+      if (nest === 'state_dict' && ARGUMENTS.has(key)) continue
       for (const [name, tensor] of this.#matricesIn(child))
         if (!isAlike(own.get(name), tensor)) this.#leftOut.aside.push([join(key, name), tensor, reason])
     }
