@@ -90,7 +90,7 @@ export class Computer {
         at += bytes.length / stream.bytes
       }
     } finally {
-      await stream.close()
+      stream.close()
     }
     return {
       digest: hash.digest('hex'),

@@ -30,14 +30,14 @@ export class Evaluator {
     try {
       for (const tensor of tensorsOf(values)) streams.set(tensor, await TensorStream.open(tensor))
     } catch (error) {
-      await closeAll(streams)
+      closeAll(streams)
       throw error
     }
     return new Evaluator(streams)
   }
 
-  close(): Promise<void> {
-    return closeAll(this.#streams)
+  async close(): Promise<void> {
+    closeAll(this.#streams)
   }
 
   /**
@@ -353,6 +353,6 @@ function addFour(row: Float64Array, [a, b, c, d]: readonly Float64Array[], [p, q
   for (let j = 0; j < row.length; j++) row[j] = row[j] + p * a[j] + q * b[j] + r * c[j] + s * d[j]
 }
 
-async function closeAll(streams: ReadonlyMap<Tensor, TensorStream>): Promise<void> {
-  await Promise.all([...streams.values()].map(stream => stream.close()))
+function closeAll(streams: ReadonlyMap<Tensor, TensorStream>): void {
+  for (const stream of streams.values()) stream.close()
 }

@@ -115,7 +115,7 @@ async function openView(view: StridedView): Promise<OpenRecipe> {
       dtype: view.tensor.dtype as FloatDType,
       chunks: (window: Uint8Array, multiple: number) => chunks(slice, window, multiple),
     })),
-    close: () => stream.close(),
+    close: async () => stream.close(),
   }
 }
 

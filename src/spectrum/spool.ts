@@ -1,14 +1,15 @@
-import { type FileHandle, open } from 'node:fs/promises'
+import { closeSync, fstatSync, openSync } from 'node:fs'
 import { unreadable } from '../bytes/file.ts'
-import { temporaryFile, writeAt } from '../bytes/temporary.ts'
+import { WITHOUT_WAITING } from '../bytes/small-file.ts'
+import { temporaryDescriptor, writeAt } from '../bytes/temporary.ts'
 import { unpack } from '../checkpoint/codecs.ts'
 import { DTYPE_BITS, type FileSource, type Tensor } from '../checkpoint/types.ts'
 import { CheckpointError, tensorIn } from '../errors.ts'
 import { extentOf } from '../recipe/values.ts'
 
-/** An open file with a tensor's bytes, which can be read at any offset. */
+/** Descriptor of an open file with a tensor's bytes, which can be read at any offset. */
 export interface Readable {
-  readonly file: FileHandle
+  readonly fd: number
   readonly source: FileSource
 }
 
@@ -19,20 +20,28 @@ export interface Readable {
  */
 export async function openTensor(tensor: Tensor): Promise<Readable> {
   const { source } = tensor
-  if (source.kind === 'file') {
-    const file = await open(source.path, 'r').catch(cause => {
-      throw unreadable(source.path, cause)
-    })
-    return { file, source }
-  }
-  const file = await temporaryFile()
+  if (source.kind === 'file') return { fd: openNow(source.path), source }
+  const fd = temporaryDescriptor()
   try {
-    await unpackInto(tensor, file.fd)
-    return { file, source: { kind: 'file', path: source.path, offset: 0, strides: source.strides } }
+    await unpackInto(tensor, fd)
+    return { fd, source: { kind: 'file', path: source.path, offset: 0, strides: source.strides } }
   } catch (error) {
-    await file.close()
+    closeSync(fd)
     throw error
   }
+}
+
+/** For thousands of tensors of a few bytes each, to wait for another thread would take most of the time. */
+function openNow(path: string): number {
+  let fd: number
+  try {
+    fd = openSync(path, WITHOUT_WAITING)
+  } catch (cause) {
+    throw unreadable(path, cause)
+  }
+  if (fstatSync(fd).isFile()) return fd
+  closeSync(fd)
+  throw new CheckpointError(path, 'changed while it was being read: it is no file any more')
 }
 
 /** Bytes of a tensor unpacked; 0 of one that is not packed. */

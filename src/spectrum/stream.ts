@@ -1,5 +1,4 @@
-import { readSync } from 'node:fs'
-import type { FileHandle } from 'node:fs/promises'
+import { closeSync, readSync } from 'node:fs'
 import { DTYPE_BITS, type FileSource, type Tensor } from '../checkpoint/types.ts'
 import { CheckpointError } from '../errors.ts'
 import { limits } from '../limits.ts'
@@ -13,23 +12,23 @@ export class TensorStream {
   readonly bytes: number
   readonly #fd: number
   readonly #source: FileSource
-  /** Undefined where the file is somebody else's. */
-  readonly #file: FileHandle | undefined
+  /** Whether the file is closed with it: it may be somebody else's. */
+  readonly #isOwn: boolean
 
-  private constructor(tensor: Tensor, source: FileSource, fd: number, file?: FileHandle) {
+  private constructor(tensor: Tensor, source: FileSource, fd: number, isOwn: boolean) {
     this.tensor = tensor
     this.bytes = DTYPE_BITS[tensor.dtype] / 8
     this.#fd = fd
     this.#source = source
-    this.#file = file
+    this.#isOwn = isOwn
   }
 
   /** @throws CheckpointError where the file can't be opened, or does not unpack to the tensor */
   static async open(tensor: Tensor): Promise<TensorStream> {
     const { source: own } = tensor
-    if (own.kind === 'file' && own.fd !== undefined) return new TensorStream(tensor, own, own.fd)
-    const { file, source } = await openTensor(tensor)
-    return new TensorStream(tensor, source, file.fd, file)
+    if (own.kind === 'file' && own.fd !== undefined) return new TensorStream(tensor, own, own.fd, false)
+    const { fd, source } = await openTensor(tensor)
+    return new TensorStream(tensor, source, fd, true)
   }
 
   /**
@@ -70,7 +69,7 @@ export class TensorStream {
     return this.pieces(0, extentOf(shape, source.strides), limits.spectrum.chunkBytes / 8)
   }
 
-  async close(): Promise<void> {
-    await this.#file?.close()
+  close(): void {
+    if (this.#isOwn) closeSync(this.#fd)
   }
 }

@@ -1,4 +1,5 @@
-import { truncateSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { openCheckpoint } from '../../src/checkpoint/index.ts'
@@ -158,6 +159,15 @@ test.each<[string, number, string | undefined]>([
   values[5] = value
   const [tensor] = await tensorsOf({ [name]: { shape: [9], values } })
   expect((await pool.scan(tensor)).nonFinite).toBe(nonFinite)
+})
+
+test('what is no file any more is not waited for', async () => {
+  const path = writeSafetensors({ w: generate(1, [100, 100], false) })
+  const [tensor] = (await openCheckpoint(path)).tensors
+  rmSync(path)
+  execFileSync('mkfifo', [path])
+  await expect(pool.scan(tensor)).rejects.toThrow('changed while it was being read')
+  await expect(pool.spectrum(recipe(tensor))).rejects.toThrow('changed while it was being read')
 })
 
 test('a file that shrinks while it is read is an error that names tensor and file', async () => {

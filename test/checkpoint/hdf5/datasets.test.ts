@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { closeSync, readFileSync, readSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { lzf } from '../../../src/checkpoint/hdf5/lzf.ts'
@@ -45,13 +45,13 @@ async function applied(name: string, layer: string, shape: readonly number[]): P
   expect(others).toEqual([])
   expect(kernel).toMatchObject({ name: layer, dtype: 'F32', shape })
   expect(kernel.broken).toBeUndefined()
-  const { file, source } = await openTensor(kernel)
+  const { fd, source } = await openTensor(kernel)
   try {
     const floats = new Float32Array(size(shape))
-    await file.read(new Uint8Array(floats.buffer), 0, floats.byteLength, source.offset)
+    readSync(fd, floats, 0, floats.byteLength, source.offset)
     return floats
   } finally {
-    await file.close()
+    closeSync(fd)
   }
 }
 

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { closeSync, readFileSync, readSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { openCheckpoint, size, type Tensor } from '../../../src/checkpoint/index.ts'
 import { openTensor } from '../../../src/spectrum/spool.ts'
@@ -11,10 +11,10 @@ const fixture = (name: string) => `test/fixtures/operators/${name}`
 
 /** Row-major values of a tensor, whatever its strides. */
 async function values(tensor: Tensor): Promise<number[]> {
-  const { file, source } = await openTensor(tensor)
+  const { fd, source } = await openTensor(tensor)
   try {
     const floats = new Float32Array(size(tensor.shape))
-    await file.read(new Uint8Array(floats.buffer), 0, floats.byteLength, source.offset)
+    readSync(fd, floats, 0, floats.byteLength, source.offset)
     return Array.from(floats, (_, i) => {
       let rest = i
       let at = 0
@@ -25,7 +25,7 @@ async function values(tensor: Tensor): Promise<number[]> {
       return floats[at]!
     })
   } finally {
-    await file.close()
+    closeSync(fd)
   }
 }
 

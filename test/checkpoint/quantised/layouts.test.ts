@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, readFileSync, readSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { openCheckpoint, size, type Tensor } from '../../../src/checkpoint/index.ts'
@@ -9,16 +9,16 @@ const FIXTURES = 'test/fixtures/layouts'
 
 /** The elements of a tensor whose rows lie in order or, for its transpose, in columns. */
 async function values(tensor: Tensor): Promise<number[]> {
-  const { file, source } = await openTensor(tensor)
+  const { fd, source } = await openTensor(tensor)
   try {
     const floats = new Float32Array(size(tensor.shape))
-    await file.read(new Uint8Array(floats.buffer), 0, floats.byteLength, source.offset)
+    readSync(fd, floats, 0, floats.byteLength, source.offset)
     const [stride, inner] = source.strides.slice(-2)
     const columns = tensor.shape.at(-1)!
     if (inner === 1) return [...floats]
     return Array.from(floats, (_, i) => floats[Math.floor(i / columns) * stride! + (i % columns) * inner!]!)
   } finally {
-    await file.close()
+    closeSync(fd)
   }
 }
 

@@ -1,4 +1,4 @@
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { closeSync, readFileSync, readSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { openCheckpoint, type Tensor } from '../../../src/checkpoint/index.ts'
@@ -13,16 +13,16 @@ const FIXTURES = 'test/fixtures/quantised'
 
 /** The elements in row-major order of the shape. */
 async function values({ shape, ...tensor }: Tensor): Promise<number[]> {
-  const { file, source } = await openTensor({ shape, ...tensor })
+  const { fd, source } = await openTensor({ shape, ...tensor })
   try {
     const floats = new Float32Array(shape[0]! * shape[1]!)
-    await file.read(new Uint8Array(floats.buffer), 0, floats.byteLength, source.offset)
+    readSync(fd, floats, 0, floats.byteLength, source.offset)
     const [rows, columns] = shape as [number, number]
     return Array.from({ length: rows * columns }, (_, i) => {
       return floats[Math.floor(i / columns) * source.strides[0]! + (i % columns) * source.strides[1]!]!
     })
   } finally {
-    await file.close()
+    closeSync(fd)
   }
 }
 
