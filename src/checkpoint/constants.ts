@@ -136,13 +136,13 @@ function largestOf(values: Float64Array): number {
 function areWaves(values: Float64Array, columns: number, first: number): boolean {
   const rows = Math.floor(values.length / columns)
   for (let c = 0; c < columns; c++) {
-    const x = (row: number) => values[row * columns + c]
     let largest = 0
-    for (let row = first; row < rows; row++) largest = Math.max(largest, Math.abs(x(row)))
-    const tolerance = ROUNDED * largest * largest
+    for (let row = first; row < rows; row++) largest = Math.max(largest, Math.abs(values[row * columns + c]))
+    // Products of the values themselves may be smaller than any number.
+    const x = (row: number) => values[row * columns + c] / (largest || 1)
     for (let p = first + 1; p + 2 < rows; p++) {
       const difference = (x(p - 1) + x(p + 1)) * x(p + 1) - (x(p) + x(p + 2)) * x(p)
-      if (!(Math.abs(difference) <= tolerance)) return false
+      if (!(Math.abs(difference) <= ROUNDED)) return false
     }
   }
   return true

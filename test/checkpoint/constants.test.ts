@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { openCheckpoint } from '../../src/checkpoint/index.ts'
-import { writeSafetensors } from '../support/safetensors.ts'
+import { type Written, writeSafetensors } from '../support/safetensors.ts'
 
 const grid = (rows: number, columns: number, value: (i: number, j: number) => number) => ({
   shape: [rows, columns],
@@ -9,7 +9,7 @@ const grid = (rows: number, columns: number, value: (i: number, j: number) => nu
 /** A wave in no direction. */
 const noise = (i: number, j: number) => Math.sin(17.3 * i * i + 91.7 * j * j + i * j)
 
-async function constants(tensors: Record<string, ReturnType<typeof grid>>) {
+async function constants(tensors: Record<string, Written>) {
   const found = (await openCheckpoint(writeSafetensors(tensors))).tensors
   return found.filter(({ constant }) => constant !== undefined).map(({ name, constant }) => [name, constant])
 }
@@ -63,6 +63,14 @@ test('a table of sines and cosines of positions is told by its columns, under th
       'encoder.embed_positions.weight',
     ].map(name => [name, 'a table of sines or cosines']),
   )
+})
+
+test('numbers whose squares are 0 are told by what they are to each other', async () => {
+  const wave = (i: number, j: number) => (j % 2 ? Math.cos : Math.sin)(i * 10_000 ** -((2 * Math.floor(j / 2)) / 32))
+  const tiny = (value: typeof wave) => ({ ...grid(64, 32, (i, j) => value(i, j) * 1e-200), dtype: 'F64' as const })
+  expect(await constants({ 'a.noise': tiny(noise), 'a.positions': tiny(wave) })).toEqual([
+    ['a.positions', 'a table of sines or cosines'],
+  ])
 })
 
 test('what only begins as a mask, or as a table, is a matrix', async () => {
