@@ -141,11 +141,13 @@ function findWanderers(matched: readonly Match[]): Map<Match, Layer> {
 /** Pairs of layers of one shape that are compared with each other. */
 const MOST_PAIRS = 250_000
 
-/** Cosine from which on most layers are those of the baseline, trained on or not, and below which one has nothing of it: its sketch errs by 0.13. */
+/** By which the cosine of two sketches errs. */
+const SKETCH_ERROR = 0.13
+/** Cosine from which on most layers are those of the baseline, trained on or not, and below which one has nothing of it. */
 const STAYED = 0.8
 const NOTHING_IN_COMMON = 0.45
-/** Of weights that were turned about: of another seed none is as far below 0, its sketch errs by 0.13. */
-const TURNED = -0.6
+/** Of weights that were turned about, in errors of the cosine: of another seed none is as far below 0. */
+const TURNED = -4.6
 /** Layers without which most are none. */
 const LEAST_LAYERS = 3
 /** So far below the others in log_norm a layer had hardly begun, and goes anywhere. */
@@ -164,11 +166,17 @@ export function replaced(
       return cosine === null ? [] : [{ match, cosine, norm: match.base.log_norm ?? Number.NEGATIVE_INFINITY }]
     })
     const [usual, norm] = [median(known.map(({ cosine }) => cosine)), median(known.map(({ norm }) => norm))]
-    const most = known.length < LEAST_LAYERS || usual < STAYED ? TURNED : NOTHING_IN_COMMON
+    const isTrained = known.length < LEAST_LAYERS || usual < STAYED
+    const most = ({ base }: Match) => (isTrained ? TURNED * errorOf(base) : NOTHING_IN_COMMON)
     return known
-      .filter(one => one.cosine < most && one.norm > norm - HARDLY_BEGUN)
+      .filter(one => one.cosine < most(one.match) && one.norm > norm - HARDLY_BEGUN)
       .map(({ match, cosine }) => ({ match, cosine, usual }))
   })
+}
+
+/** Of few elements even unrelated weights have a cosine. */
+function errorOf({ shape }: Layer): number {
+  return Math.hypot(SKETCH_ERROR, 1 / Math.sqrt(shape.reduce((product, length) => product * length, 1)))
 }
 
 /** What adapters add to weights, and weights: what is usual for one is not for the other. */

@@ -490,7 +490,7 @@ export const BUILT_IN_RULES = {
     threshold: 0,
     kind: 'measured',
     each: true,
-    what: 'layers whose weights have nothing in common with the baseline’s (a cosine below 0.45), where most layers’ stayed what they are (0.8 and more): initialised anew, noise, or another model’s; and those that point the other way (below −0.6). A head that each training begins anew is one of them: `ignore: replaced-layer`. Not those that are only in another order, or another layer’s. Measured on 15 small networks and ten adapters from epoch to epoch, and from the first to the last, none is below 0.55',
+    what: 'layers whose weights have nothing in common with the baseline’s (a cosine below 0.45), where most layers’ stayed what they are (0.8 and more): initialised anew, noise, or another model’s; and those that point the other way (below −0.6; of fewer than 1,000 elements further, −0.76 of 100). A head that each training begins anew is one of them: `ignore: replaced-layer`. Not those that are only in another order, or another layer’s. Measured on 15 small networks and ten adapters from epoch to epoch, and from the first to the last, none is below 0.55',
     measure: ({ matched }) => {
       if (!matched.some(({ head, base }) => head.sketch?.length && base.sketch?.length)) return null
       const isElsewhere = movedElsewhere(matched)

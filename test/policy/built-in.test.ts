@@ -744,6 +744,17 @@ describe('measured rules judge one architecture alone', () => {
       expect(broken(head, base)).toEqual(rules)
     })
 
+    test('points the other way, which of few elements chance does', () => {
+      const small = (all: Layer[], shape: number[]) => all.map(one => ({ ...one, shape }))
+      const seeds = (cosine: number, shape: number[]) =>
+        broken(small([noise(cosine), ...stayed(2, 0)], shape), small([one, ...earlier(2)], shape))
+      expect(seeds(-0.62, [10, 10])).toEqual([])
+      expect(seeds(-0.78, [10, 10])).toEqual(['replaced-layer'])
+      expect(seeds(-0.62, [64, 64])).toEqual(['replaced-layer'])
+      expect(seeds(-0.58, [64, 64])).toEqual([])
+      expect(seeds(-1, [5, 5])).toEqual([])
+    })
+
     test('is held against its own kind: what an adapter adds against what it adds', () => {
       const updates = (all: Layer[]) =>
         all.map(one => ({ ...one, name: `u.${one.name}`, tensor: `u.${one.tensor}.lora_B.weight` }))
