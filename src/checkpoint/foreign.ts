@@ -20,6 +20,14 @@ const begins =
 /** Flatbuffers have the kind behind the first offset. */
 const fourth = (pattern: RegExp) => (head: Buffer) => pattern.test(text(head, 4, 4))
 
+/** Equinox writes its leaves so (`tree_serialise_leaves`), its documentation with a line of JSON in front. */
+const ARRAYS = {
+  found: 'is NumPy arrays one after the other, without names, as Equinox writes its .eqx',
+  remedy:
+    'Load it (equinox.tree_deserialise_leaves), and save its arrays: numpy.savez(path, **{jax.tree_util.keystr(key): leaf for key, leaf in jax.tree_util.tree_leaves_with_path(equinox.filter(model, equinox.is_array))}).',
+}
+const ARRAY = '\x93NUMPY'
+
 /** By content, the more particular first. */
 const KINDS: readonly Foreign[] = [
   {
@@ -55,6 +63,7 @@ const KINDS: readonly Foreign[] = [
     found: "is TensorFlow's note of its checkpoints, not one of them",
     remedy: 'Save as .h5 or .keras, or as .npz: numpy.savez(path, **{name: tf.train.load_variable(PREFIX, name) …}).',
   },
+  { is: hasArraysBehind, ...ARRAYS },
   { is: begins('\x00\x05\x16\x07'), found: "is macOS's note beside a file (._…)", remedy: 'Name the file itself.' },
   {
     is: begins('\xfd7zXZ\x00', 'BZh', '(\xb5/\xfd', '7z\xbc\xaf\x27\x1c', 'Rar!'),
@@ -117,6 +126,16 @@ const KINDS: readonly Foreign[] = [
 export function refuseForeign(path: string, head: Buffer): void {
   const kind = KINDS.find(({ is }) => is(head))
   if (kind) throw new CheckpointError(path, kind.found, kind.remedy)
+}
+
+/** Whether it is a line of JSON with arrays behind it. */
+export function hasArraysBehind(head: Buffer): boolean {
+  return begins('{')(head) && head.includes(`\n${ARRAY}`, 'latin1')
+}
+
+/** @throws CheckpointError where another array begins behind the first one */
+export function refuseSecondArray(path: string, behind: Buffer): void {
+  if (begins(ARRAY)(behind)) throw new CheckpointError(path, ARRAYS.found, ARRAYS.remedy)
 }
 
 /** Folders in which a framework keeps a model in a way that is not read, by the names in them. */

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { unreadable } from '../bytes/file.ts'
 import { portable } from '../bytes/portable.ts'
 import { WITHOUT_WAITING } from '../bytes/small-file.ts'
+import { hasArraysBehind } from '../checkpoint/foreign.ts'
 import { isShardIndex } from '../checkpoint/shards.ts'
 import { type Baseline, compare } from '../comparison/compare.ts'
 import { compareCustomMetrics } from '../comparison/custom-metrics.ts'
@@ -334,8 +335,9 @@ async function isJson(path: string): Promise<boolean> {
     const found = await file.stat()
     // What is neither a file nor a folder is refused where it is read.
     if (!found.isFile()) return !found.isDirectory()
-    const { bytesRead, buffer } = await file.read(Buffer.alloc(64), 0, 64, 0)
-    return /^\s*\{/.test(buffer.toString('utf8', 0, bytesRead))
+    const { bytesRead, buffer } = await file.read(Buffer.alloc(4096), 0, 4096, 0)
+    const head = buffer.subarray(0, bytesRead)
+    return /^\s*\{/.test(head.toString('utf8', 0, 64)) && !hasArraysBehind(head)
   } finally {
     await file.close()
   }

@@ -699,6 +699,8 @@ test("macOS's notes beside the files are not looked at", async () => {
 })
 
 const le = (...bytes: number[]) => String.fromCharCode(...bytes)
+const HEADER = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), }\n"
+const ARRAY = `${le(0x93)}NUMPY${le(1, 0, HEADER.length, 0)}${HEADER}${le(0).repeat(16)}`
 
 test.each<[string, string, RegExp]>([
   ['TensorFlow Lite', `${le(28, 0, 0, 0)}TFL3`, /TensorFlow Lite[\s\S]*convert/],
@@ -717,6 +719,8 @@ test.each<[string, string, RegExp]>([
   ['a frozen graph', `${le(10, 30, 10, 1)}x${le(0x12, 11)}Placeholder`, /GraphDef[\s\S]*tf2onnx/],
   ['zlib', `${le(0x78, 0x9c)}xxxxxxx`, /zlib, as joblib/],
   ['xz', `${le(0xfd)}7zXZ${le(0)}`, /is compressed/],
+  ['Equinox', `${ARRAY}${ARRAY}`, /arrays one after the other[\s\S]*numpy\.savez/],
+  ['Equinox, with its hyperparameters', `{"lr": 0.1}\n${ARRAY}${ARRAY}`, /Equinox/],
 ])('a file of %s is named, with what to do', async (_, content, message) => {
   const path = join(temporaryFolder(), 'model')
   writeFileSync(path, Buffer.from(content.padEnd(64, le(0)), 'latin1'))

@@ -1,5 +1,6 @@
 import type { FileRange, RangeParameters } from '../../bytes/range.ts'
 import { CheckpointError, RESAVE, tensorIn } from '../../errors.ts'
+import { refuseSecondArray } from '../foreign.ts'
 import type { Reader } from '../reader.ts'
 import type { ByteSource, Tensor } from '../types.ts'
 import { headerLength, isNpy, type NpyHeader, parseHeader } from './header.ts'
@@ -19,6 +20,8 @@ export const npy: Reader = {
       const found = header.type === 'object' ? `is ${header.reason}` : `is an array ${header.reason}, not of numbers`
       throw new CheckpointError(file.path, found, 'Save an array of floats, none of dtype=object.')
     }
+    const end = header.start + header.bytes
+    if (end < file.size) refuseSecondArray(file.path, await file.read(end, Math.min(6, file.size - end)))
     const tensor = describe(file.path, 'array', { offset: 0, length: file.size }, header)
     return { tensors: [tensor], stateDict: '', ignored: [] }
   },
