@@ -42,11 +42,16 @@ export function code(name: string): string {
   return fence + padding + shown + padding + fence
 }
 
-/** A sentence of ours that may quote a foreign name: as it is where nothing in it has a meaning in Markdown, else quoted whole. */
+/** Text that may quote a foreign name: as it is where nothing in it has a meaning in Markdown; else of a sentence each such word quoted. */
 export function plain(text: string, quote: (text: string) => string): string {
+  if (isPlain(text)) return text
+  return /\s/.test(text.trim()) ? prose(text, quote) : quote(text)
+}
+
+function isPlain(text: string): boolean {
   // Within a word an underscore is one.
   const rest = text.replace(/(?<=[A-Za-z0-9])_(?=[A-Za-z0-9])/g, '')
-  return /^[A-Za-z0-9 ,.:×;=()'−/-]*$/.test(rest) && !/:\/\/|www\.|[@#]/i.test(text) ? text : quote(text)
+  return /^[A-Za-z0-9 ,.:×;=()'−/-]*$/.test(rest) && !/:\/\/|www\.|[@#]/i.test(text)
 }
 
 /** A link, where the address is a plain one; else the text alone. The text has to be ours. */
@@ -54,16 +59,21 @@ export function link(text: string, url: string): string {
   return /^https?:\/\/[\w.-]+(:\d+)?(\/[\w.-]+)*\/?$/.test(url) ? `[${text}](${url})` : text
 }
 
-/** Sentences that may quote foreign names: `plain` for each word, and what stands between backticks as one. */
+/** Sentences that may quote foreign names, word by word; what stands between backticks, or is an expression of a workflow, as one. */
 export function prose(text: string, quote: (text: string) => string): string {
-  return text
-    .split(/(`[^`]+`|\[[\d, ]+\]|\s+)/)
-    .map(part => {
-      // A line break would begin another block.
-      if (part.trim() === '') return part && ' '
-      return /^`[^`]+`$/.test(part) ? quote(part.slice(1, -1)) : plain(part, quote)
-    })
-    .join('')
+  const runs: { text: string; readonly isQuoted: boolean }[] = []
+  for (const part of text.split(/(`[^`]+`|\$\{\{[^{}]*\}\}|\[[\d, ]+\]|\s+)/)) {
+    const isSpan = /^`[^`]+`$/.test(part)
+    const isSpace = part.trim() === ''
+    const isQuoted = isSpan || !(isSpace || isPlain(part))
+    // A line break would begin another block.
+    const said = isSpan ? part.slice(1, -1) : isSpace && part ? ' ' : part
+    const last = runs.at(-1)
+    // Two fences without a space between them would be one.
+    if (isQuoted && last?.isQuoted) last.text += said
+    else if (said) runs.push({ text: said, isQuoted })
+  }
+  return runs.map(({ text, isQuoted }) => (isQuoted ? quote(text) : text)).join('')
 }
 
 function unicodeEscape(character: string): string {

@@ -4,7 +4,7 @@ import { fromMarkdown } from 'mdast-util-from-markdown'
 import { gfmFromMarkdown } from 'mdast-util-gfm'
 import { gfm } from 'micromark-extension-gfm'
 import { expect, test } from 'vitest'
-import { code, printable, short } from '../../src/render/escape.ts'
+import { code, plain, printable, prose, short } from '../../src/render/escape.ts'
 import { toJson } from '../../src/report/io.ts'
 
 const parse = (markdown: string) =>
@@ -123,3 +123,27 @@ function texts(node: Nodes): string[] {
   if ('value' in node) return [node.value]
   return 'children' in node ? node.children.flatMap(texts) : []
 }
+
+test('a sentence is read to its end, and what may mean something in it is quoted', () => {
+  expect(plain('It is not there (net.pt).', code)).toBe('It is not there (net.pt).')
+  const sentence =
+    'models/*.safetensors: no such file or folder; the base branch has it in git, and this change does not, whatever the step before it says'
+  expect(plain(sentence, code)).toBe(sentence.replace('models/*.safetensors:', '`models/*.safetensors:`'))
+  const expression = ['$', '{{ toJSON(needs) }}'].join('')
+  const remedy = `Where it is a gate of its own, the input needs says whose parts are meant: ${expression}.`
+  expect(plain(remedy, code)).toBe(remedy.replace(expression, () => `\`${expression}\``))
+  expect(plain('a*b', code)).toBe('`a*b`')
+})
+
+test('nothing in a sentence is a link, a mention or HTML', () => {
+  const hides = new Set(['link', 'image', 'html', 'linkReference', 'imageReference', 'strong', 'emphasis', 'delete'])
+  const within = (node: Nodes): Nodes[] => [node, ...('children' in node ? node.children.flatMap(within) : [])]
+  for (const write of [plain, prose])
+    fc.assert(
+      fc.property(hostile, text => {
+        const nodes = within(parse(`It says: ${write(text, code)}`))
+        expect(nodes.filter(({ type }) => hides.has(type))).toEqual([])
+        for (const node of nodes) if (node.type === 'text') expect(node.value).not.toMatch(/@\w|#\d|https?:/)
+      }),
+    )
+})
