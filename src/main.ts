@@ -111,7 +111,7 @@ async function analyse(context: Context, rules: Rules): Promise<Walked> {
 async function gated(context: Context, { settings, publishing, baseline, search, governed }: Settled): Promise<Report> {
   const missing = whatIsMissing(context, publishing, settings)
   const checkpoints = await named(context, missing)
-  const [{ provenance, ...others }, checkout] = [common(context), await checkedOutBeside(context)]
+  const [{ provenance, ...others }, checkout] = [common(context), await checkedOutBeside(context, checkpoints)]
   const made = { ...provenance, ...(checkout !== undefined && { checkout }) }
   return run({ checkpoints, ...others, provenance: made, ...missing, baseline, search, governed })
 }

@@ -58,10 +58,15 @@ function isUponChange(context: Context, checkout: string, head: Head): Promise<b
   return isUpon(checkout, head, [judgedCommit(context), ...(merge === undefined ? [] : [merge])])
 }
 
-/** The commit that was checked out, where a change is judged and it is neither that nor upon it. */
-export async function checkedOutBeside(context: Context): Promise<string | undefined> {
+/**
+ * The commit that was checked out, where a change is judged and it is neither that nor upon it; undefined where all that is judged lies in
+ * a checkout that is.
+ */
+export async function checkedOutBeside(context: Context, checkpoints: readonly string[]): Promise<string | undefined> {
   if (!isJudged(context)) return undefined
-  const checkout = await mainCheckout(readCheckpoints(), workspaceOf())
+  const own = await Promise.all(checkpoints.map(path => isOfChange(context, withoutName(path))))
+  if (own.every(Boolean)) return undefined
+  const checkout = await mainCheckout(checkpoints, workspaceOf())
   const head = await readHead(checkout)
   if (!head || (await isOfAnother(checkout, context))) return undefined
   return (await isUponChange(context, checkout, head)) ? undefined : head.sha

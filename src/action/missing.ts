@@ -48,12 +48,13 @@ async function refuseRemoved(
   if (!isJudged(context) || !token) return
   const deadline = startDeadline(MOST)
   const path = (await exists(given)) ? given : withoutName(given)
+  let removed: string | undefined
   try {
     const sides = new Sides(await connect({ token, apiUrl: context.apiUrl, deadline }), context)
     const patterns = readCheckpoints()
       .map(withoutName)
       .filter(line => picomatch.scan(line).isGlob)
-    if (!(await isRemoved(sides, [path, error.where], patterns))) return
+    removed = await whatIsRemoved(sides, { path, where: error.where, patterns })
   } catch (error) {
     core.info(
       printable(explainFailure(error, `Whether ${path} was taken away is not known`, 'contents: read', context)),
@@ -62,28 +63,46 @@ async function refuseRemoved(
   } finally {
     deadline.done()
   }
+  if (removed === undefined) return
   throw new UserError(
-    `${error.message}; the base branch has it in git, and this change does not`,
+    `${error.message}; ${removed}`,
     'Only what a step fetches may be missing: missing-checkpoint is not for files of the repository.',
   )
 }
 
 /**
- * Whether a change lacks weights that the base branch has in git, or brings what stands for others beside them.
- * @param patterns what the paths may be some of
+ * Why a change lacks weights that the base branch has in git: it has taken one away, or brings what stands for others beside them, as a
+ * pointer, an index, or a graph that names other files.
+ * @param missing the checkpoint, the file of it that is not there, and what the checkpoint may be one of
  */
-async function isRemoved(sides: Sides, paths: readonly string[], patterns: readonly string[]): Promise<boolean> {
-  const own = await changeOf(sides, paths)
-  if (own.gone || (await changeOf(sides, patterns)).gone) return true
-  const isBrought = ([file, { sha, size }]: [string, FileAt]) =>
-    INDEX.test(file) ? own.before.get(file)?.sha !== sha : size <= POINTER_BYTES && !own.before.has(file)
-  return own.stayed && [...own.now].some(isBrought)
+async function whatIsRemoved(
+  sides: Sides,
+  { path, where, patterns }: { readonly path: string; readonly where: string; readonly patterns: readonly string[] },
+): Promise<string | undefined> {
+  const own = await changeOf(sides, [path, where])
+  const gone = own.gone ?? (await changeOf(sides, patterns)).gone
+  if (gone !== undefined) return `the base branch has ${gone} in git, and this change does not`
+  if (!own.stayed) return undefined
+  const brought = [...own.now].find(([file, { sha, size }]) =>
+    INDEX.test(file)
+      ? ![own.before, own.began].some(files => files.get(file)?.sha === sha)
+      : size <= POINTER_BYTES && !own.before.has(file) && !own.began.has(file),
+  )
+  if (brought) return `the base branch has these weights in git, and this change brings ${brought[0]}`
+  const { files } = await sides.list(await sides.begin())
+  const isKnown = [...(await namesOf(sides, [where]))].some(name => files.has(name) || files.has(`${name}.dvc`))
+  const edited = [...own.now].find(([file, { sha }]) => own.began.get(file)?.sha !== sha)
+  return edited && !isKnown ? `the base branch has these weights in git, and this change edits ${edited[0]}` : undefined
 }
 
-/** What a change does to the weights that the base branch has in git, and not as pointers alone: whether one is gone, or all stay. */
+/**
+ * What a change does to the weights that the base branch has in git, and not as pointers alone: the first that it has taken away, and
+ * whether others stay. What the base branch has brought since it began, it does not lack.
+ */
 async function changeOf(sides: Sides, paths: readonly string[]) {
   const names = await namesOf(sides, paths)
-  const [before, now] = [await weightsIn(sides, names, sides.base), await weightsIn(sides, names, sides.merge)]
+  const refs = [sides.base, await sides.begin(), sides.merge]
+  const [before, began, now] = await Promise.all(refs.map(ref => weightsIn(sides, names, ref)))
   let stayed = false
   let asked = 0
   const isReal = async (file: string, { size }: FileAt, ref: string) =>
@@ -91,11 +110,10 @@ async function changeOf(sides: Sides, paths: readonly string[]) {
   for (const [file, at] of before) {
     if (!(await isReal(file, at, sides.base))) continue
     const still = now.get(file)
-    if (!still || (still.sha !== at.sha && !(await isReal(file, still, sides.merge))))
-      return { before, now, gone: true, stayed }
-    stayed = true
+    if (still && (still.sha === at.sha || (await isReal(file, still, sides.merge)))) stayed = true
+    else if (began.get(file)?.sha !== still?.sha) return { before, began, now, gone: file, stayed }
   }
-  return { before, now, gone: false, stayed }
+  return { before, began, now, gone: undefined, stayed }
 }
 
 async function namesOf(sides: Sides, paths: readonly string[]): Promise<Set<string>> {
@@ -115,13 +133,19 @@ const MOST_SMALL = 20
 /** What names other files as the weights. */
 const INDEX = /\.index\.json$/
 
-/** Weights that a side has in git at one of these paths: the file, those of a folder that lie in it itself, or as a pattern has it. */
+/** Whether a file lies in a folder, or in one of its folders, as those of sentence-transformers' modules do. */
+function isNear(file: string, folder: string): boolean {
+  const own = posix.dirname(file)
+  return own === folder || (own !== '.' && posix.dirname(own) === folder)
+}
+
+/** Weights that a side has in git at one of these paths: the file, those of a folder, or as a pattern has it. */
 async function weightsIn(sides: Sides, names: ReadonlySet<string>, ref: string): Promise<Map<string, FileAt>> {
   // What was a file there is none where a folder has its name now.
   const isFile = (await sides.list(sides.base)).files
   const each = [...names].map(name => {
     const matches = picomatch.scan(name).isGlob ? picomatch(name) : () => false
-    const isOfFolder = (file: string) => posix.dirname(file) === (name || '.') && isWeights(posix.basename(file))
+    const isOfFolder = (file: string) => isNear(file, name || '.') && isWeights(posix.basename(file))
     return (file: string) => file === name || (!isFile.has(name) && isOfFolder(file)) || matches(file)
   })
   const { files } = await sides.list(ref)

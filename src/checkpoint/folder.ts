@@ -364,8 +364,8 @@ async function nothing(path: string, names: readonly string[]): Promise<Checkpoi
       'Save them with save_pretrained(…, safe_serialization=True) of the PyTorch model.',
     )
   }
-  // What a download that failed leaves: nothing, its own notes, or configs alone.
-  const Absent = names.some(name => WEIGHTS.test(name)) ? CheckpointError : MissingCheckpointError
+  // What a download that failed leaves: nothing, its own notes, configs alone, or what trainers keep beside.
+  const Absent = names.some(isWeights) ? CheckpointError : MissingCheckpointError
   return new Absent(
     path,
     'has no checkpoint in it',

@@ -339,7 +339,7 @@ test.each<[string, Record<string, string>, boolean]>([
     { 'model.safetensors.index.json': '{"weight_map":{"a":"m-1-of-2.safetensors"}}' },
     true,
   ],
-  ['an optimizer’s state', { 'optimizer.pt': '' }, false],
+  ['what a trainer keeps beside', { 'training_args.bin': '', 'optimizer.pt': '' }, true],
   ['weights that are not read', { 'flax_model.msgpack': '' }, false],
 ])('whether a folder is one that something should have filled: %s', async (_, files, isMissing) => {
   const folder = temporaryFolder()

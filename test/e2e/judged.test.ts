@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { cpSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { temporaryFolder } from '../support/folder.ts'
@@ -80,6 +80,29 @@ test('one that leaves the model as it was is judged by it, and so is one whose h
   expect(github.comments(8).at(-1)!.body.replaceAll('`', '')).toContain(said)
   github.commitFiles(sha('topic'), { 'net.safetensors': worse })
   expect((await runGate(github, 'worse', RULES, options, {}, inWorkspace)).status).toBe(0)
+})
+
+test('a checkout of the base branch beside that of the change is no matter', async () => {
+  const commit = main({ 'net.safetensors': worse })
+  const folder = temporaryFolder()
+  writeFileSync(join(folder, 'net.safetensors'), worse)
+  const head = checkout(folder)
+  github.commits.set(head, [commit])
+  github.commitFiles(head, { 'net.safetensors': worse })
+  github.addPull({
+    number: 9,
+    head: { sha: head, ref: 'topic', repository: 'octo/net' },
+    base: { sha: commit, ref: 'main' },
+  })
+  const options: JobOptions = { event: 'pull_request_target', pull: 9, sha: commit, ref: 'refs/heads/main' }
+  const prepare = ({ workspace }: Job) => {
+    checkout(workspace)
+    cpSync(folder, join(workspace, 'pr'), { recursive: true })
+  }
+  const inputs = { ...RULES, checkpoint: 'pr/net.safetensors' }
+  const ended = await runGate(github, 'good', inputs, options, {}, { prepare })
+  expect(ended.status, annotations(ended)).toBe(0)
+  expect(github.comments(9).at(-1)!.body).not.toContain('Not this change was checked out')
 })
 
 test('nor beside what it edits, or brings to what is read', async () => {

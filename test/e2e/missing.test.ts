@@ -60,6 +60,7 @@ describe('a checkpoint that is missing on a fork', () => {
       { 'b/model.safetensors.index.json': index, [shard]: good },
       { 'b/model.safetensors.index.json': index.replace('model-', 'other-'), [shard]: good },
     ],
+    ['a folder within', 'b', { 'b/0_Transformer/model.safetensors': good }, { 'b/training_args.bin': 'x' }],
     ['a file of a pattern', 'b/*.safetensors', { 'b/b.safetensors': good }, { 'b/c.safetensors': pointer }],
   ])('is an error where the base branch has it in git: %s', async (_, path, before, now) => {
     github.commitFiles(commits[0], { 'README.md': 'r', ...real(before) })
@@ -67,7 +68,19 @@ describe('a checkpoint that is missing on a fork', () => {
     const inputs = { ...ON_FORKS, checkpoint: `net.safetensors\n${path}` }
     const removed = await runGate(github, 'good', inputs, PULL, {}, { files: real(now) })
     expect(removed.status).toBe(2)
-    expect(annotations(removed)).toContain('the base branch has it in git, and this change does not')
+    expect(annotations(removed)).toMatch(
+      /the base branch has (?:\S+ in git, and this change does not|these weights in git, and this change (?:brings|edits) \S+)\n/,
+    )
+  })
+
+  test('is not what the base branch has brought since', async () => {
+    github.commits.set(HEAD, [commits[1]])
+    github.commitFiles(commits[1], { 'b/a.safetensors': pointer })
+    github.commitFiles(commits[3], { 'b/a.safetensors': pointer, 'b/b.safetensors': weights('good') })
+    github.commitFiles(HEAD, { 'b/a.safetensors': pointer })
+    const inputs = { ...ON_FORKS, checkpoint: 'b/*.safetensors' }
+    const old = await runGate(github, 'good', inputs, PULL, {}, { files: { 'b/a.safetensors': pointer } })
+    expect({ status: old.status, verdict: old.outputs.verdict }).toEqual({ status: 0, verdict: 'inconclusive' })
   })
 
   test('is no padded pointer', async () => {

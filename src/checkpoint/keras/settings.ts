@@ -8,6 +8,8 @@ const INPUT = 'InputLayer'
 /** What names, trains, initialises or measures a layer, follows from its input, or is as large as its weights are. */
 const UNDECIDING =
   /^(?:name|trainable|module|registered_name|shared_object_id|class_name|rate|momentum|renorm_momentum|renorm_clipping|synchronized|survival_probability|noise_shape|stddev|unroll|implementation|autocast|batch_size|batch_shape|batch_input_shape|input_shape|input_length|input_dim|output_dim|units|filters|lora_rank|lora_alpha|vocabulary|idf_weights|lr|learning_rate)$|^(?:build|compile)_|(?:^|_)(?:seed|seed_generator|init|initializer|regularizer|constraint|constraints|dropout|dropout_rate|drop_rate|drop_path|drop_path_rate|optimizer|loss|loss_weights|metrics)$/
+/** What is computed of the training's data, anew each time. */
+const OF_DATA = /^(?:mean|variance|bin_boundaries|vocabulary_size)$/
 const POLICY = /^(?:DTypePolicy|Policy|\w+DTypePolicy)$/
 /** What has no weights, and is one object or several from one save to the next. */
 const OF_QUANTISER = /(?:^|\/)quantization_config(?:\/|$)/
@@ -109,7 +111,11 @@ class Walk {
     if (isObject(config)) {
       for (const [key, value] of Object.entries(config).sort(byKey)) {
         if (isModel && OF_MODELS.has(key)) continue
-        const said = UNDECIDING.test(key) ? undefined : this.#option(value, below(place, key))
+        const said = UNDECIDING.test(key)
+          ? undefined
+          : OF_DATA.test(key)
+            ? sizeOf(value)
+            : this.#option(value, below(place, key))
         if (said === undefined) continue
         const values = options.get(key) ?? new Values()
         options.set(key, values)
@@ -130,7 +136,7 @@ class Walk {
       used.set(kind, uses + 1)
       const at = uses ? `${kind}_${uses}` : kind
       own.push({ layer, at })
-      names.set(nameOf(layer), at)
+      names.set(layer.name ?? nameOf(layer), at)
     }
     for (const { layer, at } of own) this.#object(layer, below(place, `layers/${at}`))
     const graph = new Graph(names, value => this.#option(value, below(place, 'arguments')))
@@ -243,6 +249,14 @@ function isReference(value: unknown, names: ReadonlyMap<unknown, string>): boole
 /** Values of the arguments of a function and of what it encloses. */
 function lambda(config: unknown): unknown[] {
   return [field(config, 'defaults'), field(config, 'closure')]
+}
+
+/** How many numbers there are, and how many of them are none. */
+function sizeOf(value: unknown): string | undefined {
+  const all = [value].flat(Number.POSITIVE_INFINITY).filter(one => one !== null && one !== undefined)
+  if (all.length === 0) return undefined
+  const odd = all.filter(one => !Number.isFinite(one)).length
+  return `${all.length} numbers${odd > 0 ? `, ${odd} not finite` : ''}`
 }
 
 function counted(values: readonly (readonly [string, number])[]): string {

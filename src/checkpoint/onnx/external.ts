@@ -2,7 +2,7 @@ import { realpath, stat } from 'node:fs/promises'
 import { dirname, join, sep } from 'node:path'
 import { unreadable } from '../../bytes/file.ts'
 import { readSmallFile } from '../../bytes/small-file.ts'
-import { CheckpointError, quoted } from '../../errors.ts'
+import { CheckpointError, MissingCheckpointError, quoted } from '../../errors.ts'
 import { POINTER_BYTES, refusePointer } from '../pointer.ts'
 import type { Stamp } from '../types.ts'
 
@@ -81,9 +81,9 @@ export class ExternalData {
       folder = await realpath(this.#folder)
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw unreadable(path, cause)
-      throw new CheckpointError(
-        where,
-        `its values lie in ${quoted(location)}, which is not there`,
+      throw new MissingCheckpointError(
+        path,
+        `no such file, in which ${where} has its values`,
         'Keep the external data beside the model: was the download complete?',
         { cause },
       )

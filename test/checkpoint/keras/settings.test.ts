@@ -230,6 +230,22 @@ test('numbers that Python knows and JSON does not are no reason to pass over it'
   expect(await changes([`${text.slice(0, -1)}, "x": NaN}`], [NET()])).toHaveLength(1)
 })
 
+test('layers go into each other by the names beside their configs', async () => {
+  const turned = edited(layers => {
+    const [, a, b, c] = layers
+    ;[a.name, b.name, c.name] = ['b', 'c', 'a']
+  })
+  expect(await changes([turned], [NET()])).toEqual([expect.stringMatching(/^Keras: graph: /)])
+})
+
+test('what is computed of the data for a layer counts by how much there is of it', async () => {
+  const normalised = (mean: unknown) => edited(layers => layers.push(layer('Normalization', 'n', [], { mean })))
+  expect(await changes([normalised([0.5, 0.25])], [normalised([1, 2])])).toEqual([])
+  expect(await changes([normalised([0.5])], [normalised([1, 2])])).toEqual([
+    'Keras: Normalization.mean: "2 numbers" → "1 numbers"',
+  ])
+})
+
 test('many layers make no large report', async () => {
   const layers = Array.from({ length: 500 }, (_, i) => dense(`d${i}`, '', { activation: i % 2 ? 'relu' : 'gelu' }))
   const settings = await settingsOf({ class_name: 'Sequential', config: { layers } })

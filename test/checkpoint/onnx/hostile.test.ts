@@ -136,7 +136,7 @@ test.each<[string, Record<string, string>, RegExp]>([
   ['on a drive', { location: 'C:\\data' }, /outside the model's folder/],
   ['without a name', {}, /outside the model's folder/],
   ['with a NUL', { location: 'da\0ta' }, /outside the model's folder/],
-  ['that is not there', { location: 'none' }, /lie in "none", which is not there/],
+  ['that is not there', { location: 'none' }, /none: no such file, in which .*"w" has its values/],
   ['that is a folder', { location: 'folder' }, /"folder" is not a file/],
   ['through a symbolic link', { location: 'link' }, /"link" is a symbolic link out of the model's folder/],
   ['through a linked folder', { location: 'linked/secret' }, /is a symbolic link out of the model's folder/],
