@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { dirname, join, relative } from 'node:path'
+import { basename, dirname, join, relative } from 'node:path'
 import { portable } from '../bytes/portable.ts'
 import { limits } from '../limits.ts'
-import { BROKEN } from '../report/settings.ts'
+import { BROKEN, OF_CLASS } from '../report/settings.ts'
 import { field, QUANTISATIONS, Relatives } from './quantised/family.ts'
 import type { Setting, Stamp, Tensor } from './types.ts'
 
@@ -11,12 +11,12 @@ import type { Setting, Stamp, Tensor } from './types.ts'
 const DECIDING =
   /(?:^|_)(?:eps|epsilon|heads?|layers?|depths?|experts?|act|activation|bias|window|alibi|tie|norm|scale|scaling|multiplier|softcap|softcapping|pruned|topk|groups?|dim)(?:_|$)/
 const WHOLE =
-  /^(?:model_type|architectures|layer_types|kv_channels|multi_query|is_decoder|parallel_attn|new_decoder_architecture|position_embedding_type|no_rope_layers|rotary_dim|use_parallel_residual|clip_qkv|transformers_version)$/
+  /^(?:model_type|architectures|is_causal|use_bidirectional_attention|moe_k|moe_top_?k|layer_types|kv_channels|multi_query|is_decoder|parallel_attn|new_decoder_architecture|position_embedding_type|no_rope_layers|rotary_dim|use_parallel_residual|clip_qkv|transformers_version)$/
 /** Of those, what is of a training, of generation or of text, and what versions of transformers call otherwise. */
 const OTHER =
   /drop|init|loss|coef|aux|jitter|noise|grad|cache|output|token|label|pad|vocab|dtype|version|path|name|implementation|max_|return|train|mask|problem|task|beam|rope|rotary|ids?$|layers?_block_type$/
 /** Objects that are settings as a whole. */
-const OBJECTS: ReadonlySet<string> = new Set(['pruned_heads', 'auto_map'])
+const OBJECTS: ReadonlySet<string> = new Set(['pruned_heads', 'auto_map', ...OF_CLASS])
 /** What says nothing of how weights are quantised, beside what does. */
 const OF_QUANTISING = /^_|version|meta|dataset|tokenizer|damp|compute_dtype|calib|observer|kv_cache/
 /** Of an adapter: what else its scales and modules are made of is compared as weights. */
@@ -54,7 +54,9 @@ export async function settingsBeside(
   const found: Setting[] = []
   const relatives = new Relatives([], stamps)
   for (const [at, file] of files) {
-    for (const { name, decides, isOther } of CONFIGS) {
+    // PEFT goes by the adapter's own config: another beside it is the base model's.
+    const configs = CONFIGS.filter(({ name }) => name !== 'config.json' || !/^adapter_model\./.test(basename(file)))
+    for (const { name, decides, isOther } of configs) {
       const config = await relatives.config(file, name)
       if (isOther(config) || (config === undefined && !existsSync(join(at, name)))) continue
       const called = portable(join(relative(folder, at), name))

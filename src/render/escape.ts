@@ -51,7 +51,7 @@ export function plain(text: string, quote: (text: string) => string): string {
 function isPlain(text: string): boolean {
   // Within a word an underscore is one.
   const rest = text.replace(/(?<=[A-Za-z0-9])_(?=[A-Za-z0-9])/g, '')
-  return /^[A-Za-z0-9 ,.:×;=()'−/-]*$/.test(rest) && !/:\/\/|www\.|[@#]/i.test(text)
+  return /^[A-Za-z0-9 ,.:×;=()'−/-]*$/.test(rest) && !/:\/\/|www\.|[@#]|\bGH-\d|\b[0-9a-f]{40}\b/i.test(text)
 }
 
 /** A link, where the address is a plain one; else the text alone. The text has to be ours. */

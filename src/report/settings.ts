@@ -8,15 +8,32 @@ export const CONFIGURED: readonly string[] = ['safetensors', 'torch-zip', 'torch
 /** Of a config that is no JSON object, which neither of them loads. */
 export const BROKEN = { key: '*', value: 'null' }
 
+/**
+ * Attributes of the classes of transformers' configs, which no version saves, and which a config can set all the same: one says which
+ * key is read in the place of which.
+ */
+export const OF_CLASS: ReadonlySet<string> = new Set([
+  ...[
+    'attribute_map',
+    'sub_configs',
+    'base_config_key',
+    'base_model_tp_plan',
+    'base_model_pp_plan',
+    'base_model_ep_plan',
+  ],
+  ...['keys_to_ignore_at_inference', 'has_no_defaults_at_init', 'is_composition'],
+])
+
 /** What models are built with where their config does not say, of keys that some versions of transformers leave out. */
-const IMPLIED: Readonly<Record<string, string>> = {
-  'rope.theta': '10000',
-  'rope.factor': '1',
-  position_embedding_type: '"absolute"',
-}
+const IMPLIED: ReadonlyMap<string, string> = new Map([
+  ['rope.theta', '10000'],
+  ['rope.factor', '1'],
+  ['position_embedding_type', '"absolute"'],
+  ['is_causal', 'true'],
+])
 /** Keys that count where one of the configs alone has them: others a later version writes, with what was implied before. */
 const COUNTED =
-  /^(?:model_type|architectures|auto_map|pruned_heads|(?:rms_norm|layer_?norm|norm)_(?:eps|epsilon)|hidden_act|activation_function|rope\.(?:theta|type|factor))$/
+  /^(?:model_type|architectures|is_causal|use_bidirectional_attention|auto_map|pruned_heads|(?:rms_norm|layer_?norm|norm)_(?:eps|epsilon)|hidden_act|activation_function|rope\.(?:theta|type|factor))$/
 const OF_QUANTISATION = /(?:^|\.)(?:quantization_config|quantization|compression_config)\./
 const LAYERS = /^(?:(?:num|n)_)?(?:(?:en|de)coder_)?(?:num_)?(?:hidden_)?layers?$|^depth$/
 const HEADS = /^(?:(?:num|n)_)?(?:(?:en|de)coder_)?(?:num_)?(?:attention_)?heads?$/
@@ -27,7 +44,8 @@ const SHARED_HEADS = /^(?:(?:num|n)_)?(?:(?:en|de)coder_)?(?:num_)?(?:key_value|
  */
 const SYNONYMS: readonly RegExp[] = [
   ...[LAYERS, HEADS, SHARED_HEADS],
-  /^(?:num_experts_per_tok|moe_topk)$/,
+  /^(?:num_experts_per_tok(?:en)?|moe_top_?k|moe_k)$/,
+  /^(?:norm_topk_prob|moe_renormalize)$/,
   /^(?:attention|use_qkv|qkv)_bias$/,
   /^(?:sliding_window|sliding_window_size|attention_window_size)$/,
   /^(?:routed_scaling_factor|route_scale)$/,
@@ -35,6 +53,8 @@ const SYNONYMS: readonly RegExp[] = [
 const DECODER = /(?:^|_)decoder_/
 const ENCODER = /(?:^|_)encoder_/
 const VERSION = 'transformers_version'
+/** Which of them a config of transformers has. */
+const KNOWN: ReadonlySet<string> = new Set(['model_type', 'architectures', 'auto_map', VERSION])
 const TEXT = 'text_config.'
 const TIED = 'tie_word_embeddings'
 /** Models whose embeddings transformers 5 says to be tied, and 4 did not. */
@@ -55,11 +75,12 @@ export function changedSettings(head: Model, base: Model): ChangedSetting[] | un
   const [now, before] = [head.source.settings, settings].map(all =>
     byName(all.filter(one => one.file !== KERAS && !isBroken(one) && !gone.some(({ name }) => name === one.file))),
   )
+  const known = new Set([...now.values(), ...before.values()].flatMap(one => (KNOWN.has(one.key) ? one.file : [])))
   const stayed = [...now.values()].filter(({ file, key, value }) => before.get(`${file}: ${key}`)?.value === value)
   const changed = [...new Set([...before.keys(), ...now.keys()])].flatMap(name => {
     const [own, was] = [now.get(name), before.get(name)]
     const found = { name, head: own?.value, base: was?.value }
-    if ((own ?? was)!.key === VERSION) return []
+    if ((own ?? was)!.key === VERSION || [own, was].some(one => one && isFigure(one) && !known.has(one.file))) return []
     if (own && was) return own.value === was.value || isTiedNow(own, now) ? [] : [found]
     const moved = own ? undefined : now.get(otherPlaceOf(was!))?.value
     return isOtherwise((own ?? was)!, { now, before, stayed, head }) ? [{ ...found, head: own?.value ?? moved }] : []
@@ -86,8 +107,14 @@ function isOtherwise(one: Setting, { now, before, stayed, head }: Compared): boo
   if (!isTied && (isOfHead ? contradicts(one, before, now) : other)) return true
   if (isSaidElse(one, stayed, isOfHead)) return false
   // One version writes the same keys each time: what one config has alone then is no matter of versions.
-  const isPlain = isTied || EMPTY.has(one.value) || IMPLIED[one.key] === one.value
+  const isPlain = isTied || isImplied(one)
   return (!isPlain && isOfOneVersion(one, before, now)) || counts(one, { head, isOfHead })
+}
+
+/** A number, or numbers, of a config.json: where no transformers wrote it, what a project has measured of its data. */
+function isFigure({ file, key, value }: Setting): boolean {
+  if (!/(?:^|\/)config\.json$/.test(file) || OF_QUANTISATION.test(key)) return false
+  return value.startsWith('sha256 ') || (/^[[\]\d.,eE+-]+$/.test(value) && /[.eE]/.test(value))
 }
 
 /** Configs beside the baseline's weights of which nothing is left, where both are what configs lie beside. */
@@ -170,9 +197,9 @@ function counts(
   if (OF_QUANTISATION.test(key)) return !EMPTY.has(value)
   // Untied, without a weight of its own, the head begins anew.
   if (key === TIED) return value === String(!isOfHead) && !hasHead(head)
-  if (EMPTY.has(value) || IMPLIED[key] === value) return false
+  if (isImplied({ key, value })) return false
   if (LAYERS.test(key) || HEADS.test(key) || SHARED_HEADS.test(key)) return !isOfHead || !hasSide(key)
-  return COUNTED.test(key) || key === WHOLE || file === 'adapter_config.json'
+  return COUNTED.test(key) || OF_CLASS.has(nameOf(key)) || key === WHOLE || file === 'adapter_config.json'
 }
 
 /** Whether what stayed says the same under another name. */
@@ -184,6 +211,12 @@ function isSaidElse(one: Setting, stayed: readonly Setting[], isOfHead: boolean)
 /** LongCat-Flash's layers are two each, which transformers 4 says beside. */
 function isHalf(one: Setting, whole: Setting): boolean {
   return one.key === 'num_layers' && Number(whole.value) === 2 * Number(one.value)
+}
+
+/** Whether a setting says no more than that it is not there. */
+function isImplied({ key, value }: Pick<Setting, 'key' | 'value'>): boolean {
+  const implied = IMPLIED.get(key) ?? IMPLIED.get(nameOf(key))
+  return implied === value || (implied !== 'true' && EMPTY.has(value))
 }
 
 function hasHead({ layers, skipped }: Model): boolean {

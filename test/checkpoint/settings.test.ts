@@ -241,6 +241,20 @@ describe('keys that one config has alone', () => {
       { text_config: {}, num_attention_heads: 2 },
       ['text_config.num_attention_heads', 'num_attention_heads'],
     ],
+    [
+      'which key is read in the place of which',
+      LLAMA,
+      { attribute_map: { x: 'num_hidden_layers' }, x: 1 },
+      ['attribute_map'],
+    ],
+    [
+      'a view of what comes',
+      LLAMA,
+      { is_causal: false, use_bidirectional_attention: true },
+      ['is_causal', 'use_bidirectional_attention'],
+    ],
+    ['a view that is usual', LLAMA, { is_causal: true, use_bidirectional_attention: false }, []],
+    ['experts of a token', { model_type: 'ernie', moe_k: 4 }, { num_experts_per_tok: 1 }, ['num_experts_per_tok']],
     ['the same under another name', GPT2, { num_attention_heads: 4, num_hidden_layers: 2, qkv_bias: true }, []],
     ['what is of the encoder', BART, { num_attention_heads: 4, num_hidden_layers: 2 }, []],
     ['what is of the decoder', { model_type: 'trocr', decoder_layers: 2 }, { num_hidden_layers: 2 }, []],
@@ -274,6 +288,19 @@ describe('keys that one config has alone', () => {
     expect(await changes({ ...rest, text_config: { hidden_act: act } }, LLAMA)).toEqual([])
     expect(await changes({ ...rest, text_config: { hidden_act: 'gelu' } }, LLAMA)).toEqual(['hidden_act'])
   })
+})
+
+test('numbers of a config that transformers did not write are of its project’s data', async () => {
+  const own = (scale: number) => ({ hidden_dim: 8, num_layers: 2, normalization: { mean: scale / 3, scale } })
+  expect(await changes(own(1.326), own(1.356))).toEqual([])
+  expect(await changes({ ...own(1.326), num_layers: 3 }, own(1.326))).toEqual(['num_layers'])
+  expect(await changes({ ...LLAMA, scale: 1.5 }, { ...LLAMA, scale: 1.25 })).toEqual(['scale'])
+})
+
+test('beside an adapter the config of its base model is none of its settings', async () => {
+  const beside = (file: string) => settingsOf(LLAMA, 'config.json', file)
+  expect((await beside('adapter_model.safetensors')) ?? []).toEqual([])
+  expect(await beside('model.safetensors')).not.toEqual([])
 })
 
 describe('a config that was there', () => {

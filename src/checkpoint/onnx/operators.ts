@@ -150,18 +150,32 @@ function linear(
   const { shape } = weight
   const given = one(numbers, 'axis', defaultAxis)
   const axis = given < 0 ? given + shape.length : given
-  const block = gridOf(shape, axis, one(numbers, 'block_size', 0), scale)
+  // One of a kernel's, as ConvTranspose has it: a row is what lies behind it.
+  const isMiddle = size(scale.shape) > 1 && axis > 0 && axis < shape.length - 1
+  const columns = isMiddle ? size(shape.slice(axis)) : (shape.at(-1) ?? 1)
+  const block = gridOf(shape, columns, axis, one(numbers, 'block_size', 0), scale)
   const codes = codesOf(weight)
   if (codes.part.bytes) throw new Misfit('whose values are of an unusual place')
-  return valuesIn(weight, shape, {
-    ...{ codes: codes.part, bits: codes.bits, numbers: codes.numbers, unpadded: true },
-    scale: { part: floats(scale), ...block },
-    ...(zero && { zero: zeroGrid(zero, scale, block) }),
-  })
+  return valuesIn(
+    weight,
+    shape,
+    {
+      ...{ codes: codes.part, bits: codes.bits, numbers: codes.numbers, unpadded: true },
+      scale: { part: floats(scale), ...block },
+      ...(zero && { zero: zeroGrid(zero, scale, block) }),
+    },
+    columns,
+  )
 }
 
-function gridOf(shape: readonly number[], axis: number, blockSize: number, scale: OnnxTensor): Omit<Grid, 'part'> {
-  const columns = shape.at(-1) ?? 1
+/** @param columns of the matrix that the weight is taken for */
+function gridOf(
+  shape: readonly number[],
+  columns: number,
+  axis: number,
+  blockSize: number,
+  scale: OnnxTensor,
+): Omit<Grid, 'part'> {
   const rows = size(shape) / columns
   if (size(scale.shape) === 1) return { blockRows: rows, blockColumns: columns, across: 1 }
   if (blockSize > 0) {
@@ -173,8 +187,7 @@ function gridOf(shape: readonly number[], axis: number, blockSize: number, scale
   }
   if (scale.shape.length !== 1 || scale.shape[0] !== shape[axis]) throw new Misfit('whose scale does not fit')
   if (axis === 0) return { blockRows: rows / shape[0], blockColumns: columns, across: 1 }
-  if (axis === shape.length - 1) return { blockRows: rows, blockColumns: 1, across: columns }
-  throw new Misfit('whose axis is neither the first nor the last')
+  return { blockRows: rows, blockColumns: columns / shape[axis], across: shape[axis] }
 }
 
 function floats(scale: OnnxTensor): Part {
@@ -233,8 +246,8 @@ function valuesIn(
   weight: OnnxTensor,
   shape: readonly number[],
   codes: Omit<Coded, 'kind' | 'rows' | 'columns'>,
+  columns = shape.at(-1) ?? 1,
 ): OnnxTensor {
-  const columns = shape.at(-1) ?? 1
   const { skip: _, pairs: __, ...tensor } = weight
   const { name, label = name.replace(QUANTISED_NAME, '') } = tensor
   return {

@@ -36,7 +36,8 @@ const NESTS = [
   'state',
 ]
 
-/** What Lightning keeps beside its `state_dict`: arguments of constructors, which it hands over and loads no weights from. */
+/** What Lightning keeps beside its `state_dict`: its version, and arguments of constructors, which it hands over and loads no weights from. */
+const LIGHTNING = 'pytorch-lightning_version'
 const ARGUMENTS: ReadonlySet<string> = new Set(['hyper_parameters', 'datamodule_hyper_parameters'])
 
 export interface StateDict {
@@ -183,9 +184,10 @@ class Finder {
   #leaveOthers(node: Node, { key: nest, child: chosen }: { readonly key: string; readonly child: Node }): void {
     const own = this.#matricesIn(chosen)
     const reason = `lies beside the state dict ${quoted(nest)}, which is judged: name the one that is meant (state-dict)`
+    const isOfLightning = nest === 'state_dict' && [...entries(node)].some(([key]) => key === LIGHTNING)
     for (const [key, child] of entries(node)) {
       if (child === chosen || !isNode(child) || !this.#holdsTensors(key, child) || isBeside(key)) continue
-      if (nest === 'state_dict' && ARGUMENTS.has(key)) continue
+      if (isOfLightning && ARGUMENTS.has(key)) continue
       for (const [name, tensor] of this.#matricesIn(child))
         if (!isAlike(own.get(name), tensor)) this.#leftOut.aside.push([join(key, name), tensor, reason])
     }

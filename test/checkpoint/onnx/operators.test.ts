@@ -40,6 +40,7 @@ test.each([
   'f8',
   'int4',
   'int4-odd',
+  'middle',
   'uint4',
   'transposed',
   'transposed-quantised',

@@ -246,19 +246,21 @@ describe('another state dict beside the one that is judged', () => {
 })
 
 it('arguments that Lightning keeps beside its state_dict are no weights', async () => {
-  const arguments_ = (nest: string, name: string) =>
-    makeZip(
-      archive(dict({ [nest]: dict({ 'a.weight': tensor(SQUARE) }), [name]: dict({ prior: tensor(SQUARE) }) }), FLOATS),
-    )
+  const arguments_ = (nest: string, name: string, version = 'pytorch-lightning_version') => {
+    const all = { [nest]: dict({ 'a.weight': tensor(SQUARE) }), [name]: dict({ prior: tensor(SQUARE) }) }
+    return makeZip(archive(dict({ ...all, [version]: text('2.5.0') }), FLOATS))
+  }
   for (const name of ['hyper_parameters', 'datamodule_hyper_parameters']) {
     const { tensors, unread, ignored } = await readBytes(arguments_('state_dict', name))
-    expect({ tensors: tensors.length, unread, ignored }).toEqual({ tensors: 1, unread: [], ignored: [name] })
+    expect({ tensors: tensors.length, unread }).toEqual({ tensors: 1, unread: [] })
+    expect(ignored).toContain(name)
   }
   for (const [nest, name] of [
     ['model', 'hyper_parameters'],
     ['state_dict', 'parameters'],
   ] as const)
     expect((await readBytes(arguments_(nest, name))).unread).toHaveLength(1)
+  expect((await readBytes(arguments_('state_dict', 'hyper_parameters', 'version'))).unread).toHaveLength(1)
 })
 
 it('weights at the top beside a dictionary of weights, of which nobody knows the one that is loaded', async () => {
