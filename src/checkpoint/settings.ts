@@ -102,7 +102,8 @@ class Settings {
       const own = [...path, key]
       if (value === null) continue
       if (ROPE.has(key) || ROPE_BASES.has(key) || ROPE_SHARES.has(key)) rope(key, value, ropes)
-      else if (OBJECTS.has(key)) this.#add(own, value)
+      // Its keys are patterns of modules, one of which may have nothing in it.
+      else if (OBJECTS.has(key) || (key === 'dynamic' && isObject(value))) this.#add(own, value)
       else if (isObject(value) && own.length < limits.settings.nestingLevels) this.#walk(value, own)
       else if (this.#decides(own)) this.#add(own, value)
     }

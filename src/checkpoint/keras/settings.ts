@@ -61,7 +61,7 @@ export function settingsOf(text: string | undefined, version: string | undefined
   const own = version === undefined ? [] : [setting('keras_version', JSON.stringify(version))]
   try {
     const model = parse(text)
-    if (isObject(model)) return [...own, ...bounded(new Walk().of(model))]
+    if (isObject(model)) return [...own, ...bounded(new Walk().of(model)).map(one => ({ ...one, file: FILE }))]
   } catch (error) {
     if (!(error instanceof RangeError)) throw error
   }

@@ -25,6 +25,7 @@ const ROLES: ReadonlyMap<string, readonly string[]> = new Map([
   ['QLinearConv', ['', '', '', 'weight']],
   ['QLinearMatMul', ['', '', '', 'weight']],
   ['QGemm', ['', '', '', 'weight']],
+  ['MatMulNBits', ['', 'weight']],
 ])
 
 /** Nodes that hand their first input on as the same weights. */
@@ -41,7 +42,7 @@ export function tells(op: string): boolean {
 
 /** Whether a tensor's name was made up by an exporter: `123`, `onnx::MatMul_123`, `val_4`, `/fc/Constant_output_0`. */
 export function isMadeUp(name: string): boolean {
-  return /^(?:\d+|onnx::\w+|val_\d+|_v_\d+|const_fold_opt__\d+|(?:.*\/)?Constant(?:_\d+)?(?:_output_\d+)?)(?:_quantized)?$/.test(
+  return /^(?:\d+|onnx::\w+|val_\d+|_v_\d+|const_fold_opt__\d+|(?:.*\/)?Constant(?:_\d+)?(?:_output_\d+)?)(?:_quantized|(?:_DQ)?_Q[248])?$/.test(
     name,
   )
 }
@@ -89,11 +90,14 @@ export class Uses {
  */
 function layerPath(name: string, op: string): string {
   const parts = name.split('/').filter(Boolean)
-  const own = parts.at(-1) ?? ''
+  // What ONNX Runtime quantises to a few bits it calls so behind the float's name.
+  const own = (parts.at(-1) ?? '').replace(/(?:_matmul)?_Q[248]$/, '')
   // ONNX Runtime puts `_quant` behind what it quantises, and makes another kind of it.
   if (
     parts.length > 1 &&
-    (own === op || (/^Q(?:Linear)?[A-Z]/.test(op) && `Q${own}`.replace('_quant', '') === op.replace('Linear', '')))
+    (own === op ||
+      (own === 'MatMul' && op === 'MatMulNBits') ||
+      (/^Q(?:Linear)?[A-Z]/.test(op) && `Q${own}`.replace('_quant', '') === op.replace('Linear', '')))
   )
     parts.pop()
   if (!name.startsWith('/')) return parts.join('/')

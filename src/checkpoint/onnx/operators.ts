@@ -7,7 +7,7 @@ import { applied, DIRECTIONS, type Graph, isApplied, isRecurrent } from './appli
 import type { OnnxTensor, Operator } from './types.ts'
 
 /** What ONNX Runtime puts behind the name of what it quantises. */
-const QUANTISED_NAME = /_quantized$/
+const QUANTISED_NAME = /(?:_quantized|(?:_DQ)?_Q[248])$/
 /** Where the weight, its scale and its zero point are among the inputs, and the default of its axis. */
 const QUANTISED: ReadonlyMap<string, { weight: number; scale: number; zero: number; axis: number }> = new Map([
   ['DequantizeLinear', { weight: 0, scale: 1, zero: 2, axis: 1 }],
@@ -202,8 +202,15 @@ function zeroGrid(zero: OnnxTensor, scale: OnnxTensor, block: Omit<Grid, 'part'>
   return { part, ...block, ...(bits === 4 && { nibbles: { signed: numbers === 'signed' } }) }
 }
 
+/** A weight as MatMulNBits has it, on its side: as the MatMul that it stands for. */
+function nBits(...parameters: Parameters<typeof linear>): OnnxTensor {
+  const weight = onItsSide(...parameters)
+  const { shape, source } = weight
+  return { ...weight, shape: [...shape].reverse(), source: { ...source, strides: [1, shape[1]] } }
+}
+
 /** ONNX Runtime's MatMulNBits: B (N, blocks, bytes) along K, scales (N, blocks), zeros packed as B is, 2^(bits−1) by default. */
-function nBits(
+function onItsSide(
   { numbers, inputs }: Operator,
   _: number,
   weight: OnnxTensor,

@@ -49,7 +49,7 @@ interface Layout {
 async function checkConfig(family: Family, { bits, rows, groups, index, zeros }: Layout): Promise<void> {
   const configs = await configsOf(family)
   for (const own of configs) {
-    if (field(own, 'dynamic') !== undefined) continue
+    if (Object.keys(field(own, 'dynamic') ?? {}).length > 0) continue
     const [said, size] = [field(own, 'bits'), field(own, 'group_size')]
     if (typeof said === 'number' && said !== bits)
       throw new Misfit(`its config says ${said} bits a weight, but it has ${bits}`)
@@ -81,9 +81,10 @@ async function configsOf(family: Family): Promise<unknown[]> {
   return found
 }
 
-/** GPTQ's first format stores zero − 1, its second (`gptq_v2` in the model's config) the zero itself. */
+/** GPTQ's first format stores zero − 1, its second (`gptq_v2` in the model's config, under either key) the zero itself. */
 async function zeroOffset(family: Family): Promise<number> {
-  const formats = new Set((await configsOf(family)).map(own => field(own, 'checkpoint_format') === 'gptq_v2'))
+  const said = (await configsOf(family)).map(own => field(own, 'checkpoint_format') ?? field(own, 'format'))
+  const formats = new Set(said.map(format => String(format).toLowerCase() === 'gptq_v2'))
   if (formats.size > 1) throw new Misfit('quantize_config.json and config.json say different checkpoint_format')
   return formats.has(true) ? 0 : 1
 }

@@ -246,7 +246,9 @@ describe('what config.json says of quantised weights', () => {
       ['other bits', { bits: 8 }, {}, /its config says 8 bits a weight, but it has 4/],
       ['other groups', { group_size: 64 }, {}, /its config says groups of 64, but its 64 rows have 2/],
       ['one group', { group_size: -1 }, {}, undefined],
-      ['modules of their own', { bits: 8, group_size: 64, dynamic: {} }, {}, undefined],
+      ['modules of their own', { bits: 8, group_size: 64, dynamic: { '+:.*': {} } }, {}, undefined],
+      ['no modules of their own', { bits: 8, dynamic: {} }, {}, /its config says 8 bits a weight, but it has 4/],
+      ['the newer name of the format', { sym: true, format: 'GPTQ_V2' }, {}, /not those in the middle/],
     ])('%s', async (_, config, more, broken) => {
       for (const name of ['config.json', 'quantize_config.json']) {
         const tensor = await opened(config, gptq(more), name)
