@@ -1,4 +1,4 @@
-import { posix } from 'node:path'
+import { posix, resolve, sep } from 'node:path'
 import * as core from '@actions/core'
 import picomatch from 'picomatch'
 import { exists } from '../bytes/file.ts'
@@ -10,7 +10,7 @@ import { connect, startDeadline } from '../github/api.ts'
 import { isJudged } from '../github/base-commit.ts'
 import { type Context, hasNoSecrets } from '../github/context.ts'
 import { explainFailure } from '../github/failures.ts'
-import { type FileAt, readAt } from '../github/repository.ts'
+import { type FileAt, MOST_AT, readAt } from '../github/repository.ts'
 import type { GateRequest } from '../pipeline/gate.ts'
 import { printable } from '../render/escape.ts'
 import { withoutName } from './checkout.ts'
@@ -72,7 +72,7 @@ async function refuseRemoved(
 
 /**
  * Why a change lacks weights that the base branch has in git: it has taken one away, or brings what stands for others beside them, as a
- * pointer, an index, or a graph that names other files.
+ * pointer, an index, or what names other files.
  * @param missing the checkpoint, the file of it that is not there, and what the checkpoint may be one of
  */
 async function whatIsRemoved(
@@ -89,10 +89,29 @@ async function whatIsRemoved(
       : size <= POINTER_BYTES && !own.before.has(file) && !own.began.has(file),
   )
   if (brought) return `the base branch has these weights in git, and this change brings ${brought[0]}`
-  const { files } = await sides.list(await sides.begin())
-  const isKnown = [...(await namesOf(sides, [where]))].some(name => files.has(name) || files.has(`${name}.dvc`))
-  const edited = [...own.now].find(([file, { sha }]) => own.began.get(file)?.sha !== sha)
-  return edited && !isKnown ? `the base branch has these weights in git, and this change edits ${edited[0]}` : undefined
+  const isOfIt = resolve(where).startsWith(resolve(path) + sep) || GRAPH.test(path)
+  if (where === path || !isOfIt || (await isWanted(sides, path, where))) return undefined
+  return `the base branch has these weights in git, and does not need ${posix.basename(where)}`
+}
+
+/** Of ONNX, which may keep its weights in other files. */
+const GRAPH = /\.onnx(?:\.gz)?$/
+
+/** Whether a checkpoint, as it was where a change began, is made of a file or folder that is not there: a graph names it, a list of modules, or it lies there. */
+async function isWanted(sides: Sides, path: string, where: string): Promise<boolean> {
+  const began = await sides.begin()
+  const { files } = await sides.list(began)
+  const isGraph = GRAPH.test(path)
+  const isAt = (name: string) =>
+    files.has(name) || files.has(`${name}.dvc`) || [...files.keys()].some(file => file.startsWith(`${name}/`))
+  if (!isGraph && [...(await namesOf(sides, [where]))].some(isAt)) return true
+  for (const own of await namesOf(sides, [path])) {
+    const name = isGraph ? own : posix.join(own, 'modules.json')
+    if (!files.has(name)) continue
+    const bytes = await readAt(sides.api, sides.context, { path: name, ref: began, most: MOST_AT })
+    if (bytes?.includes(posix.basename(where))) return true
+  }
+  return false
 }
 
 /**
