@@ -64,12 +64,11 @@ function isUponChange(context: Context, checkout: string, head: Head): Promise<b
  */
 export async function checkedOutBeside(context: Context, checkpoints: readonly string[]): Promise<string | undefined> {
   if (!isJudged(context)) return undefined
-  const own = await Promise.all(checkpoints.map(path => isOfChange(context, withoutName(path))))
-  if (own.every(Boolean)) return undefined
   const checkout = await mainCheckout(checkpoints, workspaceOf())
   const head = await readHead(checkout)
-  if (!head || (await isOfAnother(checkout, context))) return undefined
-  return (await isUponChange(context, checkout, head)) ? undefined : head.sha
+  if (!head || (await isUponChange(context, checkout, head)) || (await isOfAnother(checkout, context))) return undefined
+  for (const path of checkpoints.map(withoutName)) if (!(await isOfChange(context, path))) return head.sha
+  return undefined
 }
 
 async function notOfChange(context: Context, path: string, token: string): Promise<string | undefined> {

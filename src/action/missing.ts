@@ -120,8 +120,10 @@ async function isWanted(sides: Sides, path: string, where: string): Promise<bool
  */
 async function changeOf(sides: Sides, paths: readonly string[]) {
   const names = await namesOf(sides, paths)
-  const refs = [sides.base, await sides.begin(), sides.merge]
-  const [before, began, now] = await Promise.all(refs.map(ref => weightsIn(sides, names, ref)))
+  // One after the other: each has the base branch listed, which is kept for the next.
+  const before = await weightsIn(sides, names, sides.base)
+  const began = await weightsIn(sides, names, await sides.begin())
+  const now = await weightsIn(sides, names, sides.merge)
   let stayed = false
   let asked = 0
   const isReal = async (file: string, { size }: FileAt, ref: string) =>

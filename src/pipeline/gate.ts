@@ -49,8 +49,8 @@ export interface GateRequest {
   /** Names of jobs that failed, any of which may have been to give a model. */
   readonly failedJobs?: readonly string[] | undefined
   /**
-   * Told of each checkpoint that is not there and its path, which leaves the gate undecided; undefined where that is an error. It throws where one is
-   * an error all the same.
+   * Told of each checkpoint that is not there and its path, which leaves the gate undecided; undefined where that is an error. It throws
+   * where one is an error all the same.
    */
   readonly onMissing?: ((error: MissingCheckpointError, path: string) => Promise<void>) | undefined
 }

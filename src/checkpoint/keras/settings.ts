@@ -1,9 +1,9 @@
 import { limits } from '../../limits.ts'
+import { KERAS } from '../../report/keras-settings.ts'
 import { bounded, canonical, digest } from '../settings.ts'
 import type { Setting } from '../types.ts'
 import { field, nameOf, parse, snakeCase } from './config.ts'
 
-const FILE = 'Keras'
 const INPUT = 'InputLayer'
 /** What names, trains, initialises or measures a layer, follows from its input, or is as large as its weights are. */
 const UNDECIDING =
@@ -61,7 +61,7 @@ export function settingsOf(text: string | undefined, version: string | undefined
   const own = version === undefined ? [] : [setting('keras_version', JSON.stringify(version))]
   try {
     const model = parse(text)
-    if (isObject(model)) return [...own, ...bounded(new Walk().of(model)).map(one => ({ ...one, file: FILE }))]
+    if (isObject(model)) return [...own, ...bounded(new Walk().of(model)).map(one => ({ ...one, file: KERAS }))]
   } catch (error) {
     if (!(error instanceof RangeError)) throw error
   }
@@ -283,7 +283,7 @@ function shortened(text: string): string {
 }
 
 function setting(key: string, value: string): Setting {
-  return { file: FILE, key, value }
+  return { file: KERAS, key, value }
 }
 
 function byKey([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {
