@@ -30,10 +30,10 @@ export const keras: Reader = {
         'Save the model again: model.save("model.keras").',
       )
     }
-    const [json, metadata] = [await textOf(zip, CONFIG), await textOf(zip, METADATA)]
-    const version = field(parse(metadata), 'keras_version')
-    const settings = settingsOf(json, typeof version === 'string' ? version : undefined)
-    const contents = await readHdf5(file, await memberRange(file, weights), { config: json })
+    const [config, metadata] = [await jsonOf(zip, CONFIG), await jsonOf(zip, METADATA)]
+    const version = field(metadata, 'keras_version')
+    const settings = settingsOf(config, typeof version === 'string' ? version : undefined)
+    const contents = await readHdf5(file, await memberRange(file, weights), { config })
     const others = [...zip.members.keys()].filter(name => !MEMBERS.has(name) && !name.endsWith('/'))
     const ignored = [
       ...contents.ignored,
@@ -44,8 +44,8 @@ export const keras: Reader = {
 }
 
 /** A model with a larger config is read without it. */
-async function textOf(zip: Zip, name: string): Promise<string | undefined> {
+async function jsonOf(zip: Zip, name: string): Promise<unknown> {
   const member = zip.members.get(name)
   if (!member || member.size > limits.keras.configBytes) return undefined
-  return (await zip.read(member, limits.keras.configBytes)).toString('utf8')
+  return parse((await zip.read(member, limits.keras.configBytes)).toString('utf8'))
 }

@@ -21,12 +21,12 @@ export interface KerasLayer {
 }
 
 /**
- * The layers of a model's JSON, those of nested models too, in order. Empty where the text is none that Keras writes.
+ * The layers of a model's parsed JSON, those of nested models too, in order. Empty where it is none that Keras writes.
  * @param whole is given the groups of Keras' own models, such as `layers`, whose layers are all among them
  */
-export function readConfig(text: string | undefined, whole?: Set<string>): KerasLayer[] {
+export function readConfig(config: unknown, whole?: Set<string>): KerasLayer[] {
   const layers: KerasLayer[] = []
-  collect(parse(text), '', 0, layers, { characters: 0, whole })
+  collect(config, '', 0, layers, { characters: 0, whole })
   return layers
 }
 

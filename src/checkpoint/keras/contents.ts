@@ -19,7 +19,7 @@ import {
   type Tensor,
   type UnreadTensor,
 } from '../types.ts'
-import { type KerasLayer, readConfig } from './config.ts'
+import { type KerasLayer, parse, readConfig } from './config.ts'
 import { asPyTorch, type Orientation, orientation } from './orientation.ts'
 import { type GroupMember, quantisedGroup } from './quantised.ts'
 import { settingsOf } from './settings.ts'
@@ -39,12 +39,12 @@ interface Item {
 
 /**
  * The tensors of an HDF5 file: those of a Keras model under their layers, or every dataset of numbers of any other.
- * @param archive where it lies in one: the model's JSON, if it is of use
+ * @param archive where it lies in one: the model's parsed JSON, if it is of use
  */
 export async function readHdf5(
   file: RandomAccessFile,
   embedded: Embedded,
-  archive?: { readonly config: string | undefined },
+  archive?: { readonly config: unknown },
 ): Promise<Contents> {
   const bytes = await openEmbedded(file, embedded)
   try {
@@ -87,7 +87,7 @@ class Collector implements Visitor {
   #keras1 = false
   #lists = false
 
-  constructor(path: string, config: string | undefined, isVersion3: boolean) {
+  constructor(path: string, config: unknown, isVersion3: boolean) {
     this.#path = path
     this.#isVersion3 = isVersion3
     this.#layers = readConfig(config, this.#whole)
@@ -107,7 +107,7 @@ class Collector implements Visitor {
         const version = await attributes.text('keras_version')
         this.#keras1 = this.#keras && (version === undefined ? path === '' || this.#keras1 : version.startsWith('1.'))
         if (path === '' && attributes.has('model_config')) {
-          const config = await attributes.text('model_config')
+          const config = parse(await attributes.text('model_config'))
           if (this.#layers.length === 0) this.#layers = readConfig(config)
           if (!this.#isVersion3) this.settings = settingsOf(config, version)
         }

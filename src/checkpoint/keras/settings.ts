@@ -2,7 +2,7 @@ import { limits } from '../../limits.ts'
 import { KERAS } from '../../report/keras-settings.ts'
 import { bounded, canonical, digest } from '../settings.ts'
 import type { Setting } from '../types.ts'
-import { field, nameOf, parse, snakeCase } from './config.ts'
+import { field, nameOf, snakeCase } from './config.ts'
 
 const INPUT = 'InputLayer'
 /** What names, trains, initialises or measures a layer, follows from its input, or is as large as its weights are. */
@@ -53,14 +53,13 @@ interface Kind {
 }
 
 /**
- * What a model's JSON says of how its weights are applied: of each kind of layer how many there are and their options, which layer goes
+ * What a model's parsed JSON says of how its weights are applied: of each kind of layer how many there are and their options, which layer goes
  * into which, and which are one. Names, numbers of objects and what only a training needs are left out.
- * @param text undefined where there is none that can be read
+ * @param model undefined where there is none that can be read
  */
-export function settingsOf(text: string | undefined, version: string | undefined): readonly Setting[] {
+export function settingsOf(model: unknown, version: string | undefined): readonly Setting[] {
   const own = version === undefined ? [] : [setting('keras_version', JSON.stringify(version))]
   try {
-    const model = parse(text)
     if (isObject(model)) return [...own, ...bounded(new Walk().of(model)).map(one => ({ ...one, file: KERAS }))]
   } catch (error) {
     if (!(error instanceof RangeError)) throw error
